@@ -1,0 +1,94 @@
+# The two commands of a newcomer are `make run` and `make test`; `make help` lists the rest.
+# V=1 shows the commands.
+
+PYTHON ?= python3
+VENV := .venv/bin
+PYZ := dist/tetrapy.pyz
+Q := $(if $(V),,@)
+# Left empty where there is no sudo: tetrapy itself then says that it needs root.
+SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
+PYTEST := $(VENV)/python -m pytest
+C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c tests/*/*.c)
+BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py)
+UV_VERSION := 0.13.9
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+# The targets of one run share the cache, the two cores and dist/.
+.NOTPARALLEL:
+.PHONY: help run test setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
+	floor format unit kernel pyz vm bench refresh-btfs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: build ## set up, build, and print every exec and exit of this machine until Ctrl-C
+	$(Q)exec $(SUDO) ./$(PYZ) --export-filename -
+
+test: setup check build ## set up, build and pass all tests but the full list of guest kernels
+	$(Q)$(PYTEST) -m "not matrix" tests
+
+setup: ## install what building and testing needs (packages as root; else says how)
+	$(Q)$(PYTHON) -m tools.setup test
+
+setup-build:
+	$(Q)$(PYTHON) -m tools.setup build
+
+build: setup-build ## dist/tetrapy.pyz
+	$(Q)$(PYTHON) build_zipapp.py
+
+check: lint floor ## all that is judged without running the agent
+
+lint: lint-python lint-types lint-rooms lint-c
+
+lint-python: setup-build
+	$(Q)$(VENV)/ruff check --quiet
+	$(Q)$(VENV)/ruff format --check --quiet
+	$(Q)$(VENV)/vermin --quiet --no-tips --violations --target=3.8- agent
+
+lint-types: setup-build
+	$(Q)$(VENV)/mypy --no-error-summary
+	$(Q)$(VENV)/mypy --no-error-summary --python-version 3.11 $(BUILD_SIDE)
+
+lint-rooms: setup-build
+	$(Q)mkdir -p build
+	$(Q)PYTHONPATH=agent $(VENV)/lint-imports --no-cache > build/rooms.log || { cat build/rooms.log; false; }
+
+lint-c: setup-build
+	$(Q)$(VENV)/clang-format --dry-run -Werror $(C_FILES)
+
+floor: build
+	$(Q)$(PYTHON) -m tools.floor build/bundle/bpf/*.o
+
+format: setup-build ## rewrite Python and C in the house's format
+	$(Q)$(VENV)/ruff check --fix --quiet
+	$(Q)$(VENV)/ruff format --quiet
+	$(Q)$(VENV)/clang-format -i $(C_FILES)
+
+unit: setup-build ## tests of the sources; no root
+	$(Q)$(PYTEST) tests/unit
+
+kernel: build ## tests on this kernel; root
+	$(Q)$(PYTEST) tests/kernel
+
+pyz: build ## tests of dist/tetrapy.pyz as a user runs it
+	$(Q)$(PYTEST) tests/pyz
+
+vm: setup build ## tests on every supported kernel in QEMU
+	$(Q)$(PYTEST) tests/vm
+
+refresh-btfs: setup ## btfs/archive.xz and its index from a corpus of kernel BTFs
+	$(Q)$(VENV)/python btfs/refresh.py
+
+clean: ## remove what was built here; downloads stay in the cache
+	$(Q)rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	$(Q)find agent tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: setup-build ## resolve the development tools again, with the digests of today
+	$(Q)rm -rf build/lock && $(PYTHON) -m venv build/lock
+	$(Q)build/lock/bin/python -m pip install -qq uv==$(UV_VERSION)
+	$(Q)build/lock/bin/uv pip compile --quiet --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --upgrade -o build/lock/requirements.txt
+	$(Q){ printf '%s\n' '# The development tools with the digests of their wheels. Made by `make lock`; do not edit.'; \
+		cat build/lock/requirements.txt; } > tools/lock/dev-requirements.txt

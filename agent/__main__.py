@@ -1,0 +1,10 @@
+"""Entry of the .pyz."""
+
+import sys
+
+if sys.version_info < (3, 8):  # noqa: UP036 - older ones start this file too
+    sys.exit("tetrapy needs Python 3.8 or newer; this is Python " + sys.version.split()[0])
+
+from tetrapy.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""tetrapy: security observability for Linux, in one file."""

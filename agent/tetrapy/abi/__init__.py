@@ -1,0 +1,1 @@
+"""Pure readers of the binary interface between the BPF objects and Python: ELF, BTF, layouts."""

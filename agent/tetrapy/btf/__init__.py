@@ -1,0 +1,1 @@
+"""Which BTF describes the running kernel: discovery, the embedded archive, private files."""

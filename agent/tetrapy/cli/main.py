@@ -1,0 +1,44 @@
+"""The command line: settings in, exit code out.
+
+Exit codes: 0 after a stop by signal, 1 for wrong use, 255 when the agent could not start
+(Tetragon's, at the versions this agent follows).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import List, Optional
+
+from tetrapy.config.sources import read
+from tetrapy.errors import KernelError, SettingsError, TetrapyError
+from tetrapy.log import standard_log
+
+EXIT_OK = 0
+EXIT_USAGE = 1
+EXIT_FATAL = 255
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run the agent; returns the exit code."""
+    try:
+        settings = read(sys.argv[1:] if arguments is None else arguments, os.environ)
+    except SettingsError as err:
+        print(f"Error: {err}\nRun tetrapy --help for the flags.", file=sys.stderr)
+        return EXIT_USAGE
+    # Imported late: --help and a mistyped flag need none of it.
+    from tetrapy.daemon import STANDARD_OUTPUT, Agent
+
+    log = standard_log(
+        "debug" if settings.debug else settings.log_level.lower(),
+        settings.log_format,
+        to_stderr=settings.export_filename == STANDARD_OUTPUT,
+    )
+    try:
+        Agent(settings, log).run()
+    except TetrapyError as err:
+        if isinstance(err, KernelError) and err.log:
+            log("debug", "libbpf", log=err.log)
+        log("fatal", "Failed to execute tetrapy", error=str(err))
+        return EXIT_FATAL
+    return EXIT_OK

@@ -1,0 +1,1 @@
+"""What an operator can set, and where settings come from."""

@@ -1,0 +1,268 @@
+"""The agent: wires settings, sensor, process table and sink; the main loop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import time
+from typing import Any, Callable, Dict, List, Optional
+
+from tetrapy.btf import discovery, host, unpack
+from tetrapy.config.settings import Settings
+from tetrapy.errors import KernelError
+from tetrapy.events.json import Dump, JsonEncoder, dump_with_json
+from tetrapy.kernel import bundle, features, privilege
+from tetrapy.kernel.clock import WallClock
+from tetrapy.kernel.native import load_orjson
+from tetrapy.pidfile import RUN_DIRECTORY, PidFile
+from tetrapy.pipeline.exporter import Exporter
+from tetrapy.process import seed
+from tetrapy.process.table import ProcessTable
+from tetrapy.process.tracker import ProcessTracker
+from tetrapy.sensors.base import OBJECTS, BaseSensor, BufferSize
+from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.loss import LossCounter
+from tetrapy.sinks.stream import LineSink, open_file, standard_output
+from tetrapy.version import __version__
+
+STANDARD_OUTPUT = "-"
+
+_BATCH = 512  # records decoded and written at a time; bounds the memory of a burst
+_TICK = 0.05  # seconds between two looks at a buffer that is in use
+_QUIET_TICKS = 3  # looks that find nothing before the reader sleeps
+_CARE_INTERVAL = 10.0  # seconds between two looks at clocks and losses
+_DEFAULT_BUFFER = 4 << 20
+_SIGNALS: Dict[int, str] = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}
+
+Log = Callable[..., None]
+
+
+class Agent:
+    """One run of the agent, from settings to the last line."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._settings = settings
+        self._log = log
+        self._stopped_by: Optional[int] = None
+        self._received = 0
+        self._sleeping = False
+        self._next_care = 0.0
+
+    def run(self) -> None:
+        """Start, watch until a signal comes, and stop.
+
+        Raises TetrapyError when it cannot start. Whatever it acquired is given back.
+        """
+        log, settings = self._log, self._settings
+        log("info", "Starting tetrapy", version=__version__)
+        log("debug", "config settings", config=settings.items())
+        privilege.lift_memory_lock_limit()
+        privilege.check_bpf()
+        pid_file = PidFile(RUN_DIRECTORY)
+        try:
+            log(
+                "info",
+                "tetrapy pid file creation succeeded",
+                pid=os.getpid(),
+                pidfile=pid_file.path,
+            )
+            self._exporter = self._open_exporter()
+            try:
+                self._watch()
+            finally:
+                self._exporter.close()
+        finally:
+            pid_file.remove()
+
+    def _open_exporter(self) -> Exporter:
+        name = self._settings.export_filename
+        if name == STANDARD_OUTPUT:
+            sink = standard_output()
+        elif name:
+            sink = open_file(name)
+        else:
+            sink = LineSink(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), os.devnull, owned=True)
+        self._log("info", "Exporter configuration", enabled=bool(name), fileName=name)
+        return Exporter(JsonEncoder(node_name(), _json_dump()), sink, self._log)
+
+    def _watch(self) -> None:
+        self._sensor = sensor = self._load_sensor()
+        try:
+            table = ProcessTable(node_name(), self._settings.procfs)
+            self._clock = WallClock()
+            tracker = ProcessTracker(table, self._clock.format, sensor.abi.exec_flags)
+            self._dispatcher = Dispatcher(sensor.abi, tracker, 0)
+            self._losses = LossCounter(sensor.abi.kind_names)
+            with _SignalPipe(self._on_signal) as signal_fd, select.epoll() as epoll:
+                self._epoll = epoll
+                epoll.register(signal_fd, select.EPOLLIN)
+                sensor.register(epoll)
+                hooks = sensor.attach()
+                self._log("debug", "Attached", hooks=" ".join(hooks))
+                self._dispatcher.clock_gap = sensor.clock_gap
+                self._seed(table, tracker)
+                self._log("info", "Listening for events...")
+                # What exists now lives as long as the agent; looking at it again is wasted work.
+                gc.collect()
+                gc.freeze()
+                self._loop()
+                self._stop()
+        finally:
+            sensor.close()
+
+    def _load_sensor(self) -> BaseSensor:
+        settings, log = self._settings, self._log
+        source = discovery.find_btf(
+            host.current(),
+            lambda: bundle.read("btfs/archive.xz"),
+            log,
+            user_path=settings.btf,
+            places=discovery.Places(bpf_lib=settings.bpf_lib),
+            read_objects=lambda: [bundle.read(name) for name in OBJECTS],
+        )
+        use_ring = not settings.use_perf_ring_buffer and features.has_ring_buffer()
+        cpus = os.cpu_count() or 1
+        total = settings.rb_size_total or settings.rb_size * cpus or _DEFAULT_BUFFER
+        with unpack.custom_path(source, RUN_DIRECTORY) as path:
+            sensor = BaseSensor(use_ring, BufferSize.of(total, cpus), path)
+        kind = "BPF ring buffer size (bytes)" if use_ring else "Perf buffer size (bytes)"
+        log("info", kind, total=sensor.buffer_bytes)
+        return sensor
+
+    def _seed(self, table: ProcessTable, tracker: ProcessTracker) -> None:
+        """Tell of the processes that were there before, then of what happened meanwhile."""
+        try:
+            seen, listed = seed.read_all(self._settings.procfs)
+        except OSError as err:
+            raise KernelError(
+                f"procfs {self._settings.procfs}: {err.strerror}; name the host's with --procfs"
+            ) from err
+        records: List[bytes] = []
+        while True:
+            batch = self._sensor.drain(_BATCH, everything=True)
+            records.extend(batch)
+            if len(batch) < _BATCH:
+                break
+        processes = seed.fill(table, seen, self._dispatcher.touched(records))
+        self._exporter.export([tracker.on_seed(process) for process in processes])
+        self._log(
+            "info", f"Read ProcFS {self._settings.procfs} appended {len(seen)}/{listed} entries"
+        )
+        self._handle(records)
+
+    def _handle(self, records: List[bytes]) -> None:
+        self._received += len(records)
+        events = self._dispatcher.events(records)
+        if events:
+            self._exporter.export(events)
+
+    def _loop(self) -> None:
+        """Take records in batches until a signal comes.
+
+        In use, the buffer is looked at every tick, so that one wake-up serves many records; the
+        kernel wakes the reader earlier when much waits. When ticks find nothing the reader sleeps
+        and the next record wakes it.
+        """
+        poll, drain = self._epoll.poll, self._sensor.drain
+        quiet = 0
+        timeout = 0.0
+        while self._stopped_by is None:
+            poll(timeout)
+            records = drain(_BATCH)
+            if records:
+                self._handle(records)
+                quiet = 0
+                timeout = 0.0 if len(records) == _BATCH else _TICK
+                if self._exporter.reader_is_gone:
+                    self._log("warn", "Nobody reads the events any more, stopping")
+                    return
+            else:
+                quiet += 1
+                timeout = _TICK
+            if quiet >= _QUIET_TICKS and self._sensor.ask_for_wakeup():
+                # A record that came before the request wakes nobody, so look once more.
+                timeout = 0.0 if quiet == _QUIET_TICKS else self._care_timeout()
+            now = time.monotonic()
+            if now >= self._next_care:
+                self._next_care = now + _CARE_INTERVAL
+                self._take_care()
+
+    def _care_timeout(self) -> float:
+        return max(0.0, self._next_care - time.monotonic())
+
+    def _take_care(self) -> None:
+        self._clock.refresh()
+        self._sensor.refresh_clock()
+        self._dispatcher.clock_gap = self._sensor.clock_gap
+        self._report_losses()
+
+    def _report_losses(self) -> None:
+        new = self._losses.update(self._sensor.loss_counters())
+        if new:
+            self._log("warn", "Kernel events lost", **new, hint="raise --rb-size-total")
+
+    def _stop(self) -> None:
+        """Detach, take what is still in the buffer, and say what was seen."""
+        if self._stopped_by is not None:
+            name = _SIGNALS[self._stopped_by]
+            self._log("info", f"Received signal {name}, shutting down...")
+        self._sensor.detach()
+        while True:
+            records = self._sensor.drain(_BATCH, everything=True)
+            if not records:
+                break
+            self._handle(records)
+        self._report_losses()
+        lost = self._losses.total
+        share = 100 * lost / (self._received + lost) if lost else 0
+        self._log(
+            "info",
+            f"BPF events statistics: {self._received} received, {share:.2g}% events loss",
+        )
+        self._log(
+            "info",
+            "Observer events statistics",
+            received=self._received,
+            lost=lost,
+            errors=self._dispatcher.errors,
+            filterPass=0,
+            filterDrop=0,
+        )
+
+    def _on_signal(self, number: int) -> None:
+        self._stopped_by = number
+
+
+class _SignalPipe:
+    """Turns signals into something that wakes a poll."""
+
+    def __init__(self, receive: Callable[[int], None]) -> None:
+        self._receive = receive
+
+    def __enter__(self) -> int:
+        self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._former_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        self._former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        return self._read_fd
+
+    def _handle(self, number: int, _: Any) -> None:
+        self._receive(number)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._former_fd)
+        os.close(self._read_fd)
+        os.close(self._write_fd)
+
+
+def node_name() -> str:
+    """The machine's name in events."""
+    return os.environ.get("NODE_NAME") or os.uname().nodename
+
+
+def _json_dump() -> Dump:
+    orjson = load_orjson()
+    return dump_with_json if orjson is None else orjson.dumps

@@ -1,0 +1,80 @@
+"""Every exception that tetrapy raises on purpose; one class per mistake.
+
+The text of an exception is written for the operator: what was tried, what was found, what to do.
+It never starts with "error" or "failed to"; the command line adds its own prefix once.
+"""
+
+from __future__ import annotations
+
+
+class TetrapyError(Exception):
+    """The base of all errors that are reported without a traceback."""
+
+
+# --- abi: bytes of ELF and BTF -------------------------------------------------------------
+
+
+class FormatError(TetrapyError):
+    """Bytes that should follow a binary format do not."""
+
+
+class ElfError(FormatError):
+    """An ELF file is cut short or not of the kind that is read here."""
+
+
+class BtfError(FormatError):
+    """BTF bytes are damaged or of an unknown version."""
+
+
+class LayoutError(TetrapyError):
+    """A structure of the BPF object is not what the Python side expects."""
+
+
+# --- btf: which BTF for this kernel ---------------------------------------------------------
+
+
+class BtfNotFoundError(TetrapyError):
+    """No place holds the BTF of the running kernel."""
+
+
+class ArchiveError(TetrapyError):
+    """The archive of minimized BTFs is damaged or was made for other BPF objects."""
+
+
+# --- kernel: the running system -------------------------------------------------------------
+
+
+class KernelError(TetrapyError):
+    """The kernel refused a request; `errno` tells why (0 when there is none)."""
+
+    def __init__(self, message: str, errno: int = 0, log: str = "") -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.log = log
+
+
+class NotPermittedError(KernelError):
+    """The process lacks a privilege that it needs."""
+
+
+class BundleError(TetrapyError):
+    """A file that every build of tetrapy carries is not there."""
+
+
+class NativeCodeError(TetrapyError):
+    """A shared library of the bundle cannot be loaded on this host."""
+
+
+# --- settings, files and processes ----------------------------------------------------------
+
+
+class SettingsError(TetrapyError):
+    """A setting is unknown or its value does not parse."""
+
+
+class ExportError(TetrapyError):
+    """The export target cannot be written."""
+
+
+class AlreadyRunningError(TetrapyError):
+    """Another instance holds the pid file."""

@@ -1,0 +1,1 @@
+"""What happened: records as the kernel hands them over, events as they are exported."""

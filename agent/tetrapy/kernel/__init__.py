@@ -1,0 +1,1 @@
+"""The one room with native code: libbpf, kernel objects, buffers, probes, and the bundle."""

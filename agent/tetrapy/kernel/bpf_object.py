@@ -1,0 +1,141 @@
+"""One BPF object: opened from bytes, configured, loaded, attached, closed."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import byref, c_size_t
+from typing import Any, Dict, List, Optional
+
+from tetrapy.errors import KernelError
+from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf, set_print
+
+_LOG_SIZE = 1 << 20
+_WARNING = 0
+
+
+class BpfObject:
+    """The owner of a bpf_object and its links; `close` gives everything back to the kernel."""
+
+    def __init__(self, data: bytes, name: str, btf_path: Optional[str] = None) -> None:
+        """Open the ELF object `data`; `btf_path` replaces the kernel's own BTF.
+
+        Raises KernelError when libbpf refuses the object.
+        """
+        self.name = name
+        self.messages: List[str] = []
+        self._links: List[Any] = []
+        self._lib = libbpf()
+        self._data = data  # libbpf reads from it until the object is loaded
+        self._verifier_log: Optional[Any] = None
+        self._print = set_print(self._on_message)
+        self._options = ObjectOpenOptions(
+            size=ctypes.sizeof(ObjectOpenOptions),
+            object_name=name.encode(),
+            btf_custom_path=btf_path.encode() if btf_path else None,
+        )
+        self._object = self._lib.bpf_object__open_mem(data, len(data), byref(self._options))
+        if not self._object:
+            raise self._error(f"BPF object {name}: not accepted by libbpf", last_errno())
+
+    def _on_message(self, level: int, text: str) -> None:
+        if level == _WARNING:
+            self.messages.append(text)
+
+    def _error(self, what: str, errno: int) -> KernelError:
+        log = "\n".join(self.messages)
+        return KernelError(f"{what}: {error_text(errno)}", abs(errno), log)
+
+    # --- before loading -----------------------------------------------------------------
+
+    def set_max_entries(self, map_name: str, entries: int) -> None:
+        """Give a map its size."""
+        error = self._lib.bpf_map__set_max_entries(self._map(map_name), entries)
+        if error:
+            raise self._error(f"map {map_name}: size {entries}", error)
+
+    def set_constant(self, section: str, offset: int, value: bytes) -> None:
+        """Write `value` into the initial contents of a data section, e.g. `.rodata`."""
+        address, size = self._section(section)
+        if offset + len(value) > size:
+            raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
+        ctypes.memmove(address + offset, value, len(value))
+
+    def load(self) -> None:
+        """Have the kernel verify and take maps and programs.
+
+        Raises KernelError, with libbpf's messages and the verifier's log as `log`.
+        """
+        error = self._lib.bpf_object__load(self._object)
+        if error:
+            raise self._error(f"BPF object {self.name}: not accepted by the kernel", error)
+
+    # --- after loading ------------------------------------------------------------------
+
+    def attach(self) -> List[str]:
+        """Attach every program that names its hook; returns the hooks' names.
+
+        A section without a hook (`raw_tp`) holds a program that others call.
+        """
+        hooks = []
+        program = self._lib.bpf_object__next_program(self._object, None)
+        while program:
+            section = self._lib.bpf_program__section_name(program).decode()
+            if "/" in section:
+                link = self._lib.bpf_program__attach(program)
+                if not link:
+                    raise self._error(f"hook {section}: not attached", last_errno())
+                self._links.append(link)
+                hooks.append(section)
+            program = self._lib.bpf_object__next_program(self._object, program)
+        return hooks
+
+    def map_fd(self, map_name: str) -> int:
+        """The file descriptor of a loaded map; it belongs to this object."""
+        return int(self._lib.bpf_map__fd(self._map(map_name)))
+
+    def program_fds(self) -> Dict[str, int]:
+        """Program name -> file descriptor; they belong to this object."""
+        fds = {}
+        program = self._lib.bpf_object__next_program(self._object, None)
+        while program:
+            name = self._lib.bpf_program__name(program).decode()
+            fds[name] = int(self._lib.bpf_program__fd(program))
+            program = self._lib.bpf_object__next_program(self._object, program)
+        return fds
+
+    def variable(self, section: str, offset: int) -> ctypes.c_uint32:
+        """A 32-bit variable of a writable section, shared with the running programs."""
+        address, size = self._section(section)
+        if offset + ctypes.sizeof(ctypes.c_uint32) > size:
+            raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
+        return ctypes.c_uint32.from_address(address + offset)
+
+    def detach(self) -> None:
+        """Take the programs off their hooks; maps stay readable."""
+        while self._links:
+            self._lib.bpf_link__destroy(self._links.pop())
+
+    def close(self) -> None:
+        """Detach and give maps and programs back; safe to call twice."""
+        self.detach()
+        if self._object:
+            self._lib.bpf_object__close(self._object)
+            self._object = None
+
+    def _map(self, name: str) -> Any:
+        found = self._lib.bpf_object__find_map_by_name(self._object, name.encode())
+        if not found:
+            raise KernelError(f"BPF object {self.name} has no map {name}")
+        return found
+
+    def _section(self, section: str) -> Any:
+        """Address and size of a data section's contents; libbpf names its map <object><section>."""
+        found = self._lib.bpf_object__next_map(self._object, None)
+        while found:
+            if self._lib.bpf_map__name(found).decode().endswith(section):
+                size = c_size_t()
+                address = self._lib.bpf_map__initial_value(found, byref(size))
+                if address:
+                    return address, size.value
+            found = self._lib.bpf_object__next_map(self._object, found)
+        raise KernelError(f"BPF object {self.name} has no section {section}")

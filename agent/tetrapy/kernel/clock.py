@@ -1,0 +1,55 @@
+"""Kernel time to wall-clock time.
+
+Event times count nanoseconds since boot with suspended time included (CLOCK_BOOTTIME). The wall
+clock may be stepped while the machine runs, so the distance is measured again now and then.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+class WallClock:
+    """Formats kernel times as RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as protojson."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._prefix = ""
+        self.offset = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Measure the distance between the clocks again."""
+        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        wall = time.time_ns()
+        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self.offset = wall - (before + after) // 2
+
+    def format(self, ktime: int) -> str:
+        """`ktime` (ns since boot) as `2026-01-01T00:00:00.123456789Z`."""
+        second, fraction = divmod(ktime + self.offset, 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        if fraction % 1000:
+            return f"{self._prefix}.{fraction:09d}Z"
+        if fraction % 1_000_000:
+            return f"{self._prefix}.{fraction // 1000:06d}Z"
+        if fraction:
+            return f"{self._prefix}.{fraction // 1_000_000:03d}Z"
+        return self._prefix + "Z"
+
+
+def boot_time_ns() -> int:
+    """Nanoseconds since boot, suspended time included."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def monotonic_gap_ns() -> int:
+    """How much more CLOCK_BOOTTIME counts than CLOCK_MONOTONIC: the time spent suspended."""
+    before = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    after = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    gap = boot - (before + after) // 2
+    # A machine that never slept has no gap; what is measured then is the time between the calls.
+    return gap if gap > 1_000_000 else 0

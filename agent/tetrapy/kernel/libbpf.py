@@ -1,0 +1,157 @@
+"""The table of libbpf's C functions: names, argument types, results, and nothing else.
+
+Prototypes: libbpf 1.7, src/libbpf.h and src/bpf.h. Every handle has a type of its own, so that a
+map is not taken for a program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_bool,
+    c_char_p,
+    c_int,
+    c_size_t,
+    c_uint32,
+    c_void_p,
+)
+from errno import errorcode
+from typing import Any, Callable, Optional
+
+from tetrapy.kernel.native import load_libbpf
+
+
+class BpfObjectHandle(Structure):
+    """struct bpf_object"""
+
+
+class BpfMapHandle(Structure):
+    """struct bpf_map"""
+
+
+class BpfProgramHandle(Structure):
+    """struct bpf_program"""
+
+
+class BpfLinkHandle(Structure):
+    """struct bpf_link"""
+
+
+ObjectPointer = POINTER(BpfObjectHandle)
+MapPointer = POINTER(BpfMapHandle)
+ProgramPointer = POINTER(BpfProgramHandle)
+LinkPointer = POINTER(BpfLinkHandle)
+
+
+class ObjectOpenOptions(Structure):
+    """struct bpf_object_open_opts; `size` first, so that libbpf knows how much of it is given."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("object_name", c_char_p),
+        ("relaxed_maps", c_bool),
+        ("pin_root_path", c_char_p),
+        ("unused", c_uint32),
+        ("kconfig", c_char_p),
+        ("btf_custom_path", c_char_p),
+        ("kernel_log_buffer", c_void_p),
+        ("kernel_log_size", c_size_t),
+        ("kernel_log_level", c_uint32),
+    ]
+
+
+PrintCallback = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
+
+_PROTOTYPES = {
+    # name: (result, arguments)
+    "bpf_object__open_mem": (ObjectPointer, [c_void_p, c_size_t, POINTER(ObjectOpenOptions)]),
+    "bpf_object__load": (c_int, [ObjectPointer]),
+    "bpf_object__close": (None, [ObjectPointer]),
+    "bpf_object__next_program": (ProgramPointer, [ObjectPointer, ProgramPointer]),
+    "bpf_object__find_map_by_name": (MapPointer, [ObjectPointer, c_char_p]),
+    "bpf_object__next_map": (MapPointer, [ObjectPointer, MapPointer]),
+    "bpf_program__name": (c_char_p, [ProgramPointer]),
+    "bpf_program__section_name": (c_char_p, [ProgramPointer]),
+    "bpf_program__fd": (c_int, [ProgramPointer]),
+    "bpf_program__attach": (LinkPointer, [ProgramPointer]),
+    "bpf_link__destroy": (c_int, [LinkPointer]),
+    "bpf_map__name": (c_char_p, [MapPointer]),
+    "bpf_map__fd": (c_int, [MapPointer]),
+    "bpf_map__set_max_entries": (c_int, [MapPointer, c_uint32]),
+    "bpf_map__initial_value": (c_void_p, [MapPointer, POINTER(c_size_t)]),
+    "bpf_map_lookup_elem": (c_int, [c_int, c_void_p, c_void_p]),
+    "bpf_map_update_elem": (c_int, [c_int, c_void_p, c_void_p, ctypes.c_uint64]),
+    "bpf_map_create": (
+        c_int,
+        [c_int, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p],
+    ),
+    "bpf_prog_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
+    "libbpf_num_possible_cpus": (c_int, []),
+    "libbpf_probe_bpf_map_type": (c_int, [c_int, c_void_p]),
+    "libbpf_probe_bpf_helper": (c_int, [c_int, c_int, c_void_p]),
+    "libbpf_set_print": (c_void_p, [PrintCallback]),
+    "libbpf_strerror": (c_int, [c_int, c_char_p, c_size_t]),
+    "libbpf_version_string": (c_char_p, []),
+}
+
+# Numbers from here on are libbpf's (enum libbpf_errno), not errno's.
+_LIBBPF_CODES = 4000
+
+_library: Optional[ctypes.CDLL] = None
+
+
+def libbpf() -> Any:
+    """The loaded library, its functions typed; loaded at the first call.
+
+    Raises NativeCodeError when it cannot be loaded on this host.
+    """
+    global _library
+    if _library is None:
+        library = load_libbpf()
+        for name, (result, arguments) in _PROTOTYPES.items():
+            function = getattr(library, name)
+            function.restype = result
+            function.argtypes = arguments
+        _library = library
+    return _library
+
+
+def last_errno() -> int:
+    """The errno that the last call of libbpf left."""
+    return ctypes.get_errno()
+
+
+def error_text(errno: int) -> str:
+    """`Operation not permitted (EPERM)`, for any sign of `errno`; libbpf's own codes too."""
+    number = abs(errno)
+    if number < _LIBBPF_CODES:
+        return f"{os.strerror(number)} ({errorcode.get(number, number)})"
+    buffer = ctypes.create_string_buffer(256)
+    libbpf().libbpf_strerror(number, buffer, len(buffer))
+    return f"{buffer.value.decode()} (libbpf {number})"
+
+
+_vsnprintf = ctypes.CDLL(None).vsnprintf
+_vsnprintf.restype = c_int
+_vsnprintf.argtypes = [c_void_p, c_size_t, c_char_p, c_void_p]
+
+
+def set_print(receive: Callable[[int, str], None]) -> object:
+    """Have libbpf's messages given to `receive(level, text)`; 0 is a warning, 1 info, 2 debug.
+
+    The caller keeps the returned object as long as libbpf may print.
+    """
+
+    def on_print(level: int, template: bytes, arguments: int) -> int:
+        buffer = ctypes.create_string_buffer(4096)
+        _vsnprintf(buffer, len(buffer), template, arguments)
+        receive(level, buffer.value.decode("utf-8", "replace").rstrip("\n"))
+        return 0
+
+    callback = PrintCallback(on_print)
+    libbpf().libbpf_set_print(callback)
+    return callback

@@ -1,0 +1,174 @@
+"""Native code of the bundle, loaded without a file system that could hold it.
+
+A shared library goes into a memfd and is loaded from /proc/self/fd. Where the system forbids
+memfds, or executing them, it goes for a moment into a directory that only this user can enter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import stat
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
+from types import ModuleType
+from typing import Callable, List, Optional, TypeVar
+
+from tetrapy.errors import BundleError, NativeCodeError
+from tetrapy.kernel import bundle
+
+RUN_DIRECTORY = "/var/run/tetrapy/native"
+
+# <linux/memfd.h>. Since Linux 6.3 a memfd says whether it is to be executed, and the sysctl
+# vm.memfd_noexec decides for those that do not; older kernels refuse the flag.
+_MFD_EXEC = 0x10
+
+_T = TypeVar("_T")
+
+
+@functools.lru_cache(maxsize=None)
+def load_libbpf(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
+    """The bundled libbpf.so; calls through it keep errno for `ctypes.get_errno`.
+
+    $TETRAPY_LIBBPF names another libbpf.so to use instead, which is everyone's right by the licence
+    of the libelf inside. Raises NativeCodeError telling each way that was tried.
+    """
+
+    def load(path: str) -> ctypes.CDLL:
+        return ctypes.CDLL(path, use_errno=True)
+
+    other = os.environ.get("TETRAPY_LIBBPF")
+    if other:
+        try:
+            return load(other)
+        except OSError as err:
+            raise NativeCodeError(f"$TETRAPY_LIBBPF: {err}") from err
+    machine = os.uname().machine
+    try:
+        image = bundle.read(f"lib/libbpf-{machine}.so")
+    except BundleError as err:
+        raise NativeCodeError(f"no libbpf for {machine}: {err}") from err
+    return load_image(image, "libbpf.so", load, run_directory)
+
+
+@functools.lru_cache(maxsize=None)
+def load_orjson(run_directory: str = RUN_DIRECTORY) -> Optional[ModuleType]:
+    """The bundled orjson for this Python; None when there is none, or it cannot be loaded here.
+
+    Without it the caller uses `json`: other CPythons than those of the lock, free-threaded ones,
+    PyPy, musl. $TETRAPY_NO_ORJSON=1 asks for that.
+    """
+    if os.environ.get("TETRAPY_NO_ORJSON") == "1":
+        return None
+
+    def load(path: str) -> ModuleType:
+        loader = ExtensionFileLoader("orjson", path)
+        module = loader.create_module(ModuleSpec("orjson", loader, origin=path))
+        loader.exec_module(module)
+        return module
+
+    try:
+        # The first suffix names implementation, version, ABI and C library of this Python.
+        image = bundle.read(f"lib/orjson{EXTENSION_SUFFIXES[0]}")
+        return load_image(image, "orjson.so", load, run_directory)
+    except (BundleError, NativeCodeError):
+        return None
+
+
+def load_image(image: bytes, name: str, load: Callable[[str], _T], run_directory: str) -> _T:
+    """What `load(path)` makes of a shared library given as bytes.
+
+    `load` raises OSError or ImportError when the library cannot be loaded from that path. Nothing
+    of it is left in the file system. Raises NativeCodeError telling each way that was tried.
+    """
+    tried: List[str] = []
+    for way in (_load_from_memfd, _load_from_directory):
+        try:
+            return way(image, name, load, run_directory)
+        except (OSError, ImportError) as err:
+            tried.append(str(err))
+    raise NativeCodeError(f"{name} cannot be loaded: {'; '.join(tried)}")
+
+
+def _load_from_memfd(image: bytes, name: str, load: Callable[[str], _T], _: str) -> _T:
+    fd = _memfd(name)
+    try:
+        _write_all(fd, image)
+        # The descriptor stays open: the dynamic linker knows a library by its path, and would take
+        # the next one to get this number for this one.
+        return load(f"/proc/self/fd/{fd}")
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def _memfd(name: str) -> int:
+    try:
+        return os.memfd_create(name, os.MFD_CLOEXEC | _MFD_EXEC)
+    except OSError:
+        pass
+    try:
+        return os.memfd_create(name, os.MFD_CLOEXEC)
+    except OSError as err:
+        raise OSError(err.errno, f"memfd_create: {err.strerror}") from err
+
+
+def _load_from_directory(image: bytes, name: str, load: Callable[[str], _T], path: str) -> _T:
+    directory = _private_directory(path)
+    # Only here: OpenSSL comes with it.
+    import hashlib
+
+    digest = hashlib.sha256(image).hexdigest()
+    final = f"{digest[:32]}.{os.getpid()}.{name}"
+    aside = f".{final}"
+    try:
+        _remove(aside, directory)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(aside, flags, 0o500, dir_fd=directory)
+        try:
+            _write_all(fd, image)
+        finally:
+            os.close(fd)
+        os.rename(aside, final, src_dir_fd=directory, dst_dir_fd=directory)
+        # By the open directory, so that a path that was swapped since leads nowhere else.
+        return load(f"/proc/self/fd/{directory}/{final}")
+    except OSError as err:
+        raise OSError(f"{path}: {err}") from err
+    finally:
+        # What is loaded stays mapped without its name.
+        _remove(aside, directory)
+        _remove(final, directory)
+        os.close(directory)
+
+
+def _private_directory(path: str) -> int:
+    """A descriptor of the directory, made with mode 0700 if need be. Raises OSError telling why."""
+    try:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        if not os.path.lexists(path):
+            os.mkdir(path, 0o700)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as err:
+        raise OSError(f"{path}: {err.strerror}") from err
+    found = os.fstat(directory)
+    if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
+        return directory
+    os.close(directory)
+    mode = stat.S_IMODE(found.st_mode)
+    raise OSError(
+        f"{path}: owned by user {found.st_uid} with mode {mode:04o}; it has to be"
+        f" user {os.geteuid()}'s with mode 0700: remove it"
+    )
+
+
+def _remove(name: str, directory: int) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except OSError:
+        pass
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

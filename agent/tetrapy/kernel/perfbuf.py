@@ -1,0 +1,178 @@
+"""Reading BPF perf buffers, one per CPU, for kernels without the BPF ring buffer.
+
+Formats: Linux, include/uapi/linux/perf_event.h (struct perf_event_attr, perf_event_mmap_page,
+perf_event_header). A CPU's records are in order; across CPUs they are put in order by their time
+here, so a record is given out only when no CPU can still bring an older one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+import select
+import time
+from struct import Struct, pack
+from typing import Callable, List, Tuple
+
+from tetrapy.errors import KernelError
+from tetrapy.kernel.libbpf import error_text
+from tetrapy.kernel.maps import write_u32
+
+_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}  # system call numbers
+_TYPE_SOFTWARE = 1
+_CONFIG_BPF_OUTPUT = 10
+_SAMPLE_RAW = 1 << 10
+_FLAG_WATERMARK = 1 << 14
+_FLAG_CLOEXEC = 8
+_RECORD_SAMPLE = 9
+_ENABLE = 0x2400  # PERF_EVENT_IOC_ENABLE
+_ENODEV = 19
+
+_HEAD_OFFSET = 1024  # perf_event_mmap_page.data_head
+_TAIL_OFFSET = 1032
+_POSITION = Struct("=Q")
+_HEADER = Struct("=IHH")  # type, misc, size
+_RAW_SIZE = Struct("=I")
+
+# A program takes its time stamp some microseconds before its record is complete.
+_SETTLE_NS = 20_000_000
+
+
+class _CpuBuffer:
+    """The buffer of one CPU."""
+
+    def __init__(self, cpu: int, size: int) -> None:
+        self.fd = _open_event(cpu, size // 2)
+        self._size = size
+        try:
+            self._memory = mmap.mmap(self.fd, mmap.PAGESIZE + size, mmap.MAP_SHARED)
+            fcntl.ioctl(self.fd, _ENABLE, 0)
+        except OSError as err:
+            os.close(self.fd)
+            raise KernelError(
+                f"perf buffer of CPU {cpu} ({size} bytes): {err.strerror}", err.errno or 0
+            ) from err
+
+    def take(self, records: List[bytes]) -> None:
+        memory = self._memory
+        tail = _POSITION.unpack_from(memory, _TAIL_OFFSET)[0]
+        head = _POSITION.unpack_from(memory, _HEAD_OFFSET)[0]
+        while tail < head:
+            kind, _, length = _HEADER.unpack(self._read(tail, _HEADER.size))
+            if kind == _RECORD_SAMPLE:
+                raw = self._read(tail + _HEADER.size, length - _HEADER.size)
+                (raw_size,) = _RAW_SIZE.unpack_from(raw)
+                records.append(raw[_RAW_SIZE.size : _RAW_SIZE.size + raw_size])
+            tail += length
+        _POSITION.pack_into(memory, _TAIL_OFFSET, tail)
+
+    def _read(self, position: int, length: int) -> bytes:
+        at = position & (self._size - 1)
+        page = mmap.PAGESIZE
+        first = self._memory[page + at : page + min(at + length, self._size)]
+        return first + self._memory[page : page + length - len(first)]
+
+    def close(self) -> None:
+        self._memory.close()
+        os.close(self.fd)
+
+
+class PerfBuffer:
+    """The consumer of a perf event array map; `size` bytes (a power of two) per CPU."""
+
+    def __init__(self, map_fd: int, size: int, time_of: Callable[[bytes], int]) -> None:
+        """`time_of` tells a record's time, ns of CLOCK_MONOTONIC.
+
+        Raises KernelError when the kernel refuses a buffer.
+        """
+        self._time_of = time_of
+        self._waiting: List[Tuple[int, bytes]] = []
+        self._buffers: List[_CpuBuffer] = []
+        epoll = select.epoll()
+        self._epoll = epoll
+        self.fd = epoll.fileno()
+        self.epoll_flags = select.EPOLLIN
+        self.cpus = 0
+        for cpu in _online_cpus():
+            buffer = _CpuBuffer(cpu, size)
+            self._buffers.append(buffer)
+            write_u32(map_fd, cpu, buffer.fd)
+            epoll.register(buffer.fd, select.EPOLLIN | select.EPOLLET)
+            self.cpus += 1
+
+    def drain(self, limit: int, everything: bool = False) -> List[bytes]:
+        """At most `limit` records in order of time; with `everything` also those just written."""
+        horizon = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - _SETTLE_NS
+        waiting = self._waiting
+        if len(waiting) < limit:
+            taken: List[bytes] = []
+            for buffer in self._buffers:
+                buffer.take(taken)
+            if taken:
+                time_of = self._time_of
+                waiting.extend((time_of(record), record) for record in taken)
+                waiting.sort(key=lambda entry: entry[0])
+        count = 0
+        for when, _ in waiting:
+            if count == limit or (when > horizon and not everything):
+                break
+            count += 1
+        records = [record for _, record in waiting[:count]]
+        del waiting[:count]
+        return records
+
+    def close(self) -> None:
+        """Give the buffers back."""
+        self._epoll.close()
+        for buffer in self._buffers:
+            buffer.close()
+        self._buffers = []
+
+
+def _open_event(cpu: int, watermark: int) -> int:
+    # type, size, config, sample_period, sample_type, read_format, flags, wakeup_watermark, ...
+    attribute = pack(
+        "=IIQQQQQIIQ48x",
+        _TYPE_SOFTWARE,
+        112,
+        _CONFIG_BPF_OUTPUT,
+        1,
+        _SAMPLE_RAW,
+        0,
+        _FLAG_WATERMARK,
+        watermark,
+        0,
+        0,
+    )
+    syscall = ctypes.CDLL(None, use_errno=True).syscall
+    number = _PERF_EVENT_OPEN[os.uname().machine]
+    fd = int(
+        syscall(
+            ctypes.c_long(number),
+            ctypes.c_char_p(attribute),
+            ctypes.c_int(-1),
+            ctypes.c_int(cpu),
+            ctypes.c_int(-1),
+            ctypes.c_ulong(_FLAG_CLOEXEC),
+        )
+    )
+    if fd < 0:
+        errno = ctypes.get_errno()
+        raise KernelError(f"perf event on CPU {cpu}: {error_text(errno)}", errno)
+    return fd
+
+
+def _online_cpus() -> List[int]:
+    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+        return parse_cpu_list(file.read())
+
+
+def parse_cpu_list(text: str) -> List[int]:
+    """`0-2,5` -> [0, 1, 2, 5] (Linux, Documentation/admin-guide/cputopology.rst)."""
+    cpus: List[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        cpus.extend(range(int(first), int(last or first) + 1))
+    return cpus

@@ -1,0 +1,55 @@
+"""The pid file: one instance a machine (and a second one is told so)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+
+from tetrapy.errors import AlreadyRunningError, TetrapyError
+
+RUN_DIRECTORY = "/var/run/tetrapy"
+
+
+class PidFile:
+    """Holds `<directory>/tetrapy.pid`: decimal pid, no line feed, as Tetragon writes it.
+
+    The file is locked as long as the process lives, so one left behind by a killed instance does
+    not hinder the next.
+    """
+
+    def __init__(self, directory: str = RUN_DIRECTORY) -> None:
+        """Take the file.
+
+        Raises AlreadyRunningError when another instance holds it, TetrapyError when it cannot be
+        written.
+        """
+        self.path = os.path.join(directory, "tetrapy.pid")
+        try:
+            os.makedirs(directory, mode=0o755, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        except OSError as err:
+            raise TetrapyError(f"pid file {self.path}: {err.strerror}") from err
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise TetrapyError(f"pid file {self.path} is no regular file; remove it")
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(fd, 32).decode("ascii", "replace").strip()
+            os.close(fd)
+            raise AlreadyRunningError(
+                f"failed to create pid file '{self.path}', another tetrapy instance seems to be "
+                f"up and running: process is already running (pid {holder or 'unknown'})"
+            ) from None
+        self._fd = fd
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+
+    def remove(self) -> None:
+        """Give the file up; the lock goes last, so no other instance's file is removed."""
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            pass
+        os.close(self._fd)

@@ -1,0 +1,1 @@
+"""What happens to an event between the process table and the sinks."""

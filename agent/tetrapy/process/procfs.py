@@ -1,0 +1,125 @@
+"""Processes as procfs shows them (proc(5)): those that were there before the agent."""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator, NamedTuple, Optional
+
+from tetrapy.containers.cgroup import container_of_procfs
+from tetrapy.events import flags
+from tetrapy.events.process import UNSET_ID
+from tetrapy.events.text import arguments_text, to_text
+
+TICK_NS = 10_000_000  # procfs counts start times in hundredths of a second on every architecture
+
+
+class ProcfsProcess(NamedTuple):
+    """One directory of procfs."""
+
+    pid: int
+    parent_pid: int
+    start: int  # ns since boot, a multiple of 10 ms
+    uid: int  # effective
+    auid: int
+    binary: str
+    arguments: str
+    cwd: str
+    flags: int
+    docker: str
+    inner_pid: int  # pid in its own pid namespace; 0 outside of containers
+    is_kernel_thread: bool
+
+
+def list_pids(root: str) -> Iterator[int]:
+    """The pids below `root` (usually /proc/).
+
+    Raises OSError when `root` cannot be listed.
+    """
+    for name in os.listdir(root):
+        if name.isdigit():
+            yield int(name)
+
+
+def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
+    """What procfs shows of `pid`; None when it is gone."""
+    base = os.path.join(root, str(pid))
+    try:
+        stat = _read(base, "stat")
+        cmdline = _read(base, "cmdline")
+        status = _read(base, "status")
+    except OSError:
+        return None
+    # The name in parentheses may itself contain blanks and parentheses.
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    is_kernel_thread = not cmdline
+    bits = flags.PROCFS
+    uids, inner_pid = _status(status)
+    docker = container_of_procfs(_try_read(base, "cgroup").decode("utf-8", "replace"))
+    if is_kernel_thread:
+        comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
+        binary, arguments, cwd = f"[{to_text(comm)}]", "", ""
+    else:
+        cwd, cwd_bits = _cwd(base)
+        bits |= cwd_bits
+        binary = _link(base, "exe") or to_text(cmdline.split(b"\0", 1)[0])
+        arguments = arguments_text(cmdline, cwd_follows=not bits & flags.ROOT_CWD)
+    return ProcfsProcess(
+        pid=pid,
+        parent_pid=int(fields[1]),
+        start=int(fields[19]) * TICK_NS,
+        uid=uids,
+        auid=_login_uid(base),
+        binary=binary,
+        arguments=arguments,
+        cwd=cwd,
+        flags=bits,
+        docker=docker,
+        inner_pid=inner_pid if docker else 0,
+        is_kernel_thread=is_kernel_thread,
+    )
+
+
+def _read(base: str, name: str) -> bytes:
+    with open(f"{base}/{name}", "rb", buffering=0) as file:
+        return file.read()
+
+
+def _try_read(base: str, name: str) -> bytes:
+    try:
+        return _read(base, name)
+    except OSError:
+        return b""
+
+
+def _link(base: str, name: str) -> str:
+    try:
+        return to_text(os.readlink(os.fsencode(f"{base}/{name}")))
+    except OSError:
+        return ""
+
+
+def _cwd(base: str) -> tuple[str, int]:
+    cwd = _link(base, "cwd")
+    if not cwd:
+        return "", flags.ROOT_CWD | flags.ERROR_CWD
+    if cwd == "/":
+        return cwd, flags.ROOT_CWD
+    return cwd, 0
+
+
+def _status(status: bytes) -> tuple[int, int]:
+    """The effective uid and the pid in the innermost pid namespace."""
+    uid, inner_pid = UNSET_ID, 0
+    for line in status.splitlines():
+        if line.startswith(b"Uid:"):
+            uid = int(line.split()[2])
+        elif line.startswith(b"NSpid:"):
+            inner_pid = int(line.split()[-1])
+    return uid, inner_pid
+
+
+def _login_uid(base: str) -> int:
+    try:
+        return int(_read(base, "loginuid"))
+    except (OSError, ValueError):
+        return UNSET_ID

@@ -1,0 +1,58 @@
+"""Filling the process table with the processes that were there before the agent.
+
+The programs are attached before procfs is read, so nothing falls between the two; what falls into
+both is told apart here.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
+
+from tetrapy.events.process import Process
+from tetrapy.kernel.clock import boot_time_ns
+from tetrapy.process.procfs import ProcfsProcess, list_pids, read_process
+from tetrapy.process.table import ProcessTable
+
+
+class Touched(NamedTuple):
+    """What records that came while procfs was read say about its processes."""
+
+    forked: Set[int]  # pids
+    executed: Dict[int, int]  # pid -> time of its first exec, ns since boot
+
+
+def read_all(root: str) -> Tuple[List[Tuple[int, ProcfsProcess]], int]:
+    """Every process of procfs with the time at which its reading began, and how many were listed.
+
+    Raises OSError when `root` cannot be listed.
+    """
+    seen = []
+    listed = 0
+    for pid in list_pids(root):
+        listed += 1
+        when = boot_time_ns()
+        process = read_process(root, pid)
+        if process is not None:
+            seen.append((when, process))
+    return seen, listed
+
+
+def fill(
+    table: ProcessTable, seen: Iterable[Tuple[int, ProcfsProcess]], touched: Touched
+) -> List[Process]:
+    """Put the processes into the table; returns those whose exec is to be told, in its order.
+
+    A process that forked meanwhile is told by records alone. One that executed meanwhile is taken
+    from procfs only when it was read before; else procfs shows what the record will tell.
+    """
+    told = [(0, table.kernel)]
+    # Parents are older than their children, so they are in the table before them.
+    for when, process in sorted(seen, key=lambda pair: (pair[1].start, pair[1].pid)):
+        pid = process.pid
+        if pid in touched.forked or touched.executed.get(pid, when) < when:
+            continue
+        entry = table.from_procfs(process)
+        if not process.is_kernel_thread:
+            told.append((process.parent_pid, entry))
+    told.sort(key=lambda pair: pair[0])
+    return [entry for _, entry in told]

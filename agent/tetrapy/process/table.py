@@ -1,0 +1,103 @@
+"""The process table: the image that every live process runs."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, Optional
+
+from tetrapy.events import flags
+from tetrapy.events.process import Process, UnknownProcess, make_exec_id
+from tetrapy.process.procfs import TICK_NS, ProcfsProcess, read_process
+
+_KERNEL_KTIME = 1  # ns; the time that Tetragon gives to the process it calls <kernel>
+
+
+class ProcessTable:
+    """Live processes by pid. A pid alone does not tell a process: its start time does.
+
+    A process that is gone lives on as long as something refers to it, so that its children can
+    still show it; its own parent is cut off then, or a chain of execs would grow without end.
+    """
+
+    def __init__(self, node: str, procfs: str) -> None:
+        self._node = node.encode("utf-8", "surrogateescape")
+        self._procfs = procfs
+        self._live: Dict[int, Process] = {}
+        self.kernel = self._make_kernel()
+        self._live[0] = self.kernel
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter(self._live.values())
+
+    def new(self, pid: int, start: int, ktime: int) -> Process:
+        """An image that is not in the table yet."""
+        return Process(self._node, pid, start, ktime)
+
+    def exec_id(self, pid: int, ktime: int) -> str:
+        """The exec_id of an image that may not be in the table."""
+        return make_exec_id(self._node, ktime, pid)
+
+    def put(self, process: Process) -> None:
+        """Make `process` the image of its pid."""
+        self._live[process.pid] = process
+
+    def find(self, pid: int, start: int) -> Optional[Process]:
+        """The live image of the process that was forked at `start`."""
+        process = self._live.get(pid)
+        if process is None or process.start == start:
+            return process
+        if process.from_procfs and process.start == start - start % TICK_NS:
+            return process
+        return None
+
+    def find_or_read(self, pid: int, start: int) -> Optional[Process]:
+        """The same; a process that the table misses is looked up in procfs."""
+        process = self.find(pid, start)
+        if process is not None:
+            return process
+        seen = read_process(self._procfs, pid)
+        if seen is None or seen.start != start - start % TICK_NS:
+            return None
+        return self.from_procfs(seen)
+
+    def pop(self, pid: int, start: int) -> Optional[Process]:
+        """Take out the process that was forked at `start`; None when it is not there."""
+        process = self.find(pid, start)
+        if process is not None:
+            del self._live[pid]
+        return process
+
+    def unknown(self, pid: int, start: int) -> Process:
+        """What is shown of a process that was never seen."""
+        return UnknownProcess(self._node, pid, start, start)
+
+    def from_procfs(self, seen: ProcfsProcess) -> Process:
+        """The image that procfs shows, put into the table under the parent found there."""
+        process = self.new(seen.pid, seen.start, seen.start)
+        process.from_procfs = True
+        process.uid = seen.uid
+        process.auid = seen.auid
+        process.cwd = seen.cwd
+        process.binary = seen.binary
+        process.arguments = seen.arguments
+        process.flags = seen.flags
+        process.docker = seen.docker
+        parent = self._live.get(seen.parent_pid, self.kernel)
+        if seen.docker and (seen.inner_pid == 1 or parent.in_init_tree):
+            process.in_init_tree = True
+            process.flags |= flags.IN_INIT_TREE
+        process.parent = parent
+        self._live[seen.pid] = process
+        return process
+
+    def _make_kernel(self) -> Process:
+        kernel = Process(self._node, 0, 0, _KERNEL_KTIME)
+        kernel.from_procfs = True
+        kernel.uid = 0
+        kernel.binary = "<kernel>"
+        kernel.flags = flags.PROCFS
+        kernel.parent_exec_id = kernel.exec_id
+        kernel.parent = kernel
+        return kernel

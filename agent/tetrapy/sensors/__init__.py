@@ -1,0 +1,1 @@
+"""What is loaded into the kernel and attached, and the life cycle of that."""

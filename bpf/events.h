@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What crosses from the kernel to Python, and nothing else. Python names the
+ * members it wants; their offsets come from the BTF of the compiled object.
+ *
+ * Rules (the reader in agent/tetrapy/abi/layout.py refuses anything else):
+ * explicit padding members, no bitfields, no pointers, no packed. Shared
+ * constants are enumerators, because a #define never reaches BTF. Numbers of
+ * event kinds are never reused.
+ *
+ * Every record starts with struct event_header. Variable parts follow the
+ * fixed structure in the order in which their sizes are declared.
+ */
+#ifndef TETRAPY_EVENTS_H
+#define TETRAPY_EVENTS_H
+
+enum event_kind {
+	EVENT_EXEC = 1,
+	EVENT_FORK = 2,
+	EVENT_EXIT = 3,
+	EVENT_ARGS = 4,
+	EVENT_KINDS = 5, /* not a kind: one more than the largest */
+};
+
+/* Sizes of the variable parts, in bytes. Most are one less than a power of two:
+ * then a mask proves the bound to the verifiers of old kernels.
+ */
+enum event_limit {
+	PATH_LIMIT = 4095, /* PATH_MAX of the kernel, less the zero byte */
+	ARGS_INLINE_LIMIT = 4095, /* longer arguments travel in EVENT_ARGS records */
+	ARGS_PIECE = 8191, /* the most that one EVENT_ARGS record carries */
+	ARGS_LIMIT = 262144, /* longer arguments are cut: EXEC_ARGS_TRUNCATED */
+	CGROUP_LIMIT = 128,
+};
+
+/* What the kernel side found out about an exec; Python turns it into words. */
+enum exec_flag {
+	EXEC_PATH_ERROR = 1, /* the file name could not be read */
+	EXEC_ARGS_ERROR = 2, /* the arguments could not be read */
+	EXEC_ARGS_TRUNCATED = 4, /* only the first ARGS_LIMIT bytes were read */
+	EXEC_ARGS_APART = 8, /* arguments came before, in EVENT_ARGS records */
+	EXEC_CWD_ROOT = 16, /* the working directory is the process's root */
+	EXEC_CWD_PARTIAL = 32, /* the front of the working directory is missing */
+	EXEC_CWD_ERROR = 64, /* the working directory could not be read */
+	EXEC_CGROUP_ERROR = 128, /* the cgroup could not be read */
+	EXEC_CGROUP_PARENT = 256, /* the name is that of the cgroup's parent */
+};
+
+struct event_header {
+	__u64 ktime; /* ns; see clock in the object's flavour (maps.h) */
+	__u32 size; /* bytes of the whole record */
+	__u16 cpu;
+	__u8 kind; /* enum event_kind */
+	__u8 __pad;
+};
+
+/* An execve that succeeded. Followed by path, args, cwd, cgroup. */
+struct exec_event {
+	struct event_header header;
+	__u64 start; /* ns since boot, suspend included: when the process was forked */
+	__u64 parent_start; /* the same of its parent */
+	__u32 pid; /* thread group id in the initial pid namespace */
+	__u32 parent_pid;
+	__u32 uid; /* effective */
+	__u32 auid; /* login uid; 4294967295 when unset */
+	__u32 inner_pid; /* pid in its own pid namespace; 0 in the initial one */
+	__u32 flags; /* enum exec_flag */
+	__u32 path_size; /* without a closing zero byte, as all sizes here */
+	__u32 args_size; /* as the kernel keeps them: argv[0] first, each ended by a zero byte */
+	__u32 cwd_size;
+	__u32 cgroup_size;
+};
+
+/* A piece of long arguments; its exec event has the same pid and ktime. */
+struct args_event {
+	struct event_header header;
+	__u32 pid;
+	__u32 offset;
+	__u32 args_size; /* bytes that follow */
+	__u32 __pad;
+};
+
+/* A new thread group. */
+struct fork_event {
+	struct event_header header;
+	__u64 start;
+	__u64 parent_start;
+	__u64 cloner_start;
+	__u32 pid;
+	__u32 parent_pid; /* real parent: differs from the cloner with CLONE_PARENT */
+	__u32 cloner_pid; /* whose image the new process runs */
+	__u32 inner_pid;
+};
+
+/* The last thread of a thread group is gone. */
+struct exit_event {
+	struct event_header header;
+	__u64 start;
+	__u32 pid;
+	__u32 code; /* as wait(2) reports it */
+};
+
+union event {
+	struct exec_event exec;
+	struct fork_event fork;
+	struct exit_event exit;
+	struct args_event args;
+};
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The maps and variables that the programs share. maps.bpf.c defines them,
+ * every other source file refers to them.
+ *
+ * An object comes in two flavours, chosen by asking the kernel which it takes:
+ * EVENTS_RINGBUF=1 (Linux 5.8: ring buffer, clock that counts suspended time)
+ * and EVENTS_RINGBUF=0 (Linux 5.4: perf buffer, clock that does not).
+ */
+#ifndef TETRAPY_MAPS_H
+#define TETRAPY_MAPS_H
+
+#ifndef SHARED
+#define SHARED extern
+#endif
+
+#if EVENTS_RINGBUF
+/* max_entries (bytes, a power of two) is set before loading. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} events SEC(".maps");
+#else
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} events SEC(".maps");
+#endif
+
+/* Records that could not be handed over, by enum event_kind. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_KINDS);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+/* Set by the reader before it sleeps; the next record wakes it and clears this. */
+SHARED volatile __u32 reader_sleeps;
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where a record is put together before it is submitted; too large for the
+ * stack. One per CPU: a program is not interrupted by itself.
+ */
+#ifndef TETRAPY_SCRATCH_H
+#define TETRAPY_SCRATCH_H
+
+/* From the working directory of a process up to its root. */
+struct cwd_walk {
+	struct dentry *dentry;
+	struct mount *mount;
+	struct dentry *mount_root; /* mount->mnt.mnt_root */
+	struct dentry *root_dentry;
+	struct vfsmount *root_mount;
+	__u64 offset; /* of the path's first byte in name[] */
+	char name[PATH_LIMIT + 1 + 256]; /* filled from PATH_LIMIT down */
+};
+
+struct args_piece {
+	struct args_event event;
+	char data[ARGS_PIECE + 1];
+};
+
+struct scratch {
+	struct exec_event event;
+	/* path, args and cwd fill at most 3 * 4095 bytes, so the mask for the
+	 * cgroup's place is 16383.
+	 */
+	char data[16384 + CGROUP_LIMIT];
+	__u64 used; /* bytes of data[] */
+	__u64 args_total; /* bytes of long arguments */
+	union {
+		struct args_piece piece;
+		struct cwd_walk walk;
+	};
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+static __always_inline struct scratch *get_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+#endif

@@ -1,0 +1,149 @@
+"""The built file's native code, loaded as on a host that tries to prevent it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools import elf_check, libbpf_so, wheels
+from tools.zip_writer import replace_file, zip_bytes
+
+PYZ = Path(__file__).resolve().parents[2] / "dist" / "tetrapy.pyz"
+
+LOADS = """
+import ctypes, importlib, os, sys
+from tetrapy.kernel import bundle, native
+
+libbpf = native.load_libbpf()
+print("libbpf", libbpf.libbpf_major_version(), libbpf.libbpf_minor_version())
+# A second memfd must not be taken for the first: each keeps its own path.
+orjson = native.load_orjson()
+print("orjson", orjson.dumps({"a": [1, None]}).decode() if orjson else None)
+print("bundle", len(bundle.read("bpf/base.bpf.o")) > 1000)
+print("run directory", os.path.exists(native.RUN_DIRECTORY))
+"""
+
+HOST = f"""
+set -e
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+mount -t tmpfs -o noexec,nosuid,nodev tmpfs /var/tmp
+mount --bind /tmp /tmp
+mount -o remount,bind,noexec /tmp
+mount -t tmpfs -o noexec,nosuid,nodev tmpfs /run
+mount -o remount,bind,ro /
+! touch "$1/x" /x 2>/dev/null
+cp "$1/lib.so" /tmp/tetrapy-noexec.so
+! {sys.executable} -c 'import ctypes; ctypes.CDLL("/tmp/tetrapy-noexec.so")' 2>/dev/null
+rm /tmp/tetrapy-noexec.so
+echo prepared
+exec {{python}} -I "$1/loads.pyz"
+"""
+
+
+@pytest.fixture(scope="module")
+def loads(tmp_path_factory) -> Path:
+    """A directory with the built file's members under another __main__, and one library."""
+    directory = tmp_path_factory.mktemp("loads")
+    with zipfile.ZipFile(PYZ) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    library = members[f"tetrapy/kernel/data/lib/libbpf-{platform.machine()}.so"]
+    (directory / "lib.so").write_bytes(library)
+    members["__main__.py"] = LOADS.encode()
+    replace_file(directory / "loads.pyz", zip_bytes(members, "#!/usr/bin/env python3"), 0o755)
+    return directory
+
+
+def pythons() -> list[str]:
+    """Every CPython from 3.8 on that this machine has: this one, Debian's, and pyenv's."""
+    found = [sys.executable, "/usr/bin/python3"]
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for minor in range(8, 20):
+        found += [str(path) for path in versions.glob(f"3.{minor}.*/bin/python3")]
+    real = {os.path.realpath(path): path for path in found if os.path.exists(path)}
+    return sorted(real.values())
+
+
+def check(output: str) -> None:
+    """The output of LOADS on a Python that has an orjson in the bundle."""
+    expected = ["libbpf 1 7", 'orjson {"a":[1,null]}', "bundle True", "run directory False"]
+    assert output.splitlines()[-4:] == expected
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_native_code_loads(loads: Path, python: str):
+    """libbpf and orjson load from the packed file on each Python that is here, leaving no file."""
+    command = [python, "-I", str(loads / "loads.pyz")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check(done.stdout)
+    assert done.stderr == ""
+
+
+@pytest.mark.root
+def test_read_only_root_and_noexec_tmp(loads: Path):
+    """Both load with a read-only root, the file on a read-only mount, and /tmp mounted noexec."""
+    script = HOST.replace("{python}", sys.executable)
+    command = ["unshare", "--mount", "sh", "-c", script, "sh", str(loads)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stdout.startswith("prepared\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    check(done.stdout)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(
+    not Path("/proc/sys/vm/memfd_noexec").exists(), reason="needs vm.memfd_noexec (Linux 6.3)"
+)
+@pytest.mark.parametrize("level", [1, 2])
+def test_memfds_without_permission_to_execute(loads: Path, level: int):
+    """Where vm.memfd_noexec takes the right to execute from memfds, both still load."""
+    script = 'echo "$2" > /proc/sys/vm/memfd_noexec; exec "$3" -I "$1/loads.pyz"'
+    command = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"]
+    command += [str(loads), str(level), sys.executable]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[:3] == ["libbpf 1 7", 'orjson {"a":[1,null]}', "bundle True"]
+
+
+@pytest.mark.root
+def test_private_directory_where_memfds_are_refused(loads: Path, tmp_path: Path):
+    """The real linker loads both from the private directory, which is empty again after that."""
+    run = tmp_path / "native"
+    refuse = f"""
+import os
+def refuse(name, flags):
+    raise PermissionError(1, "Operation not permitted")
+os.memfd_create = refuse
+from tetrapy.kernel import native
+print(native.load_libbpf({str(run)!r}).libbpf_major_version())
+print(native.load_orjson({str(run)!r}).dumps([1]))
+print(os.listdir({str(run)!r}))
+"""
+    with zipfile.ZipFile(loads / "loads.pyz") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["__main__.py"] = refuse.encode()
+    (tmp_path / "refused.pyz").write_bytes(zip_bytes(members))
+    command = [sys.executable, "-I", str(tmp_path / "refused.pyz")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stdout == "1\nb'[1]'\n[]\n", done.stderr
+
+
+def test_bundle_holds_native_code_for_both_machines():
+    """Both libbpf.so need libc alone, as of glibc 2.17; there is orjson for each locked Python."""
+    with zipfile.ZipFile(PYZ) as archive:
+        names = set(archive.namelist())
+        for machine in libbpf_so.ARCHITECTURES:
+            image = archive.read(f"tetrapy/kernel/data/lib/libbpf-{machine}.so")
+            libbpf_so.check(image, machine)
+        modules = {n for n in names if n.startswith("tetrapy/kernel/data/lib/orjson.cpython-")}
+        assert len(modules) == len(wheels.locked("orjson"))
+        for name in modules:
+            assert elf_check.needs(archive.read(name)).newest_glibc() <= (2, 17)

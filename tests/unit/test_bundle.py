@@ -1,0 +1,73 @@
+"""Reading the files of the bundle, packed and unpacked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tetrapy.errors import BundleError
+from tetrapy.kernel import bundle
+from tools.zip_writer import zip_bytes
+
+AGENT = Path(bundle.__file__).parents[2]
+
+
+def test_sources_read_what_the_build_staged(monkeypatch, tmp_path):
+    """Unpacked, a name is a file below the directory where the build stages the bundle."""
+    (tmp_path / "bpf").mkdir()
+    (tmp_path / "bpf" / "x.o").write_bytes(b"\x7fELF")
+    monkeypatch.setattr(bundle, "_BUILD_OUTPUTS", str(tmp_path))
+    assert bundle.read("bpf/x.o") == b"\x7fELF"
+
+
+def test_absent_file_tells_path_and_remedy():
+    """A name that the build does not stage is a BundleError with the path and the command."""
+    with pytest.raises(BundleError, match=r"build/bundle/no/such: .*build_zipapp\.py"):
+        bundle.read("no/such")
+
+
+def run_packed(tmp_path: Path, main: str) -> str:
+    """Run `main` in a zip file with the bundle's reader, importlib_resources and one resource."""
+    importlib_resources = pytest.importorskip("importlib_resources")
+    package = Path(importlib_resources.__file__).parent
+    members = {
+        f"importlib_resources/{path.relative_to(package)}": path.read_bytes()
+        for path in package.rglob("*.py")
+    }
+    for name in ("__init__.py", "errors.py", "kernel/__init__.py", "kernel/bundle.py"):
+        members[f"tetrapy/{name}"] = (AGENT / "tetrapy" / name).read_bytes()
+    members["tetrapy/kernel/data/btfs/archive.xz"] = bytes(range(256)) * 16
+    members["__main__.py"] = main.encode()
+    packed = tmp_path / "packed.pyz"
+    packed.write_bytes(zip_bytes(members))
+    assert zipfile.ZipFile(packed).testzip() is None
+    command = [sys.executable, "-I", str(packed)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_packed_file_reads_resources(tmp_path):
+    """Packed, a name is a resource, and importlib_resources is what reads it."""
+    main = """
+import sys
+from tetrapy.kernel import bundle
+print(bundle.read("btfs/archive.xz") == bytes(range(256)) * 16)
+print("importlib_resources" in sys.modules)
+"""
+    assert run_packed(tmp_path, main) == "True\nTrue\n"
+
+
+def test_packed_file_tells_what_it_lacks(tmp_path):
+    """A name that was not packed is a BundleError naming it."""
+    main = """
+from tetrapy.errors import BundleError
+from tetrapy.kernel import bundle
+try:
+    bundle.read("bpf/none.o")
+except BundleError as err:
+    print(err)
+"""
+    assert "carries no bpf/none.o" in run_packed(tmp_path, main)

@@ -1,0 +1,58 @@
+"""What may import what, as far as import-linter (pyproject.toml) does not say it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+AGENT = Path(__file__).resolve().parents[2] / "agent"
+MODULES = sorted(AGENT.rglob("*.py"))
+
+# Third-party packages of the bundle, and the rooms that may know of them. "" is agent/__main__.py.
+BUNDLED = {
+    "importlib_resources": {"kernel"},
+    "orjson": {"kernel"},
+    "pyroute2": {"kernel", "process", "containers"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The absolute names of the modules that a source file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            found.add(str(node.module))
+    return found
+
+
+def room(path: Path) -> str:
+    """The room of the architecture that a source file belongs to; "" outside the package."""
+    parts = path.relative_to(AGENT).with_suffix("").parts
+    return parts[1] if parts[0] == "tetrapy" and len(parts) > 1 else ""
+
+
+def name(path: Path) -> str:
+    """The path of a source file below agent/, for the names of tests."""
+    return str(path.relative_to(AGENT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_the_kernel_room_talks_to_native_code(path: Path) -> None:
+    """ctypes is imported nowhere but in tetrapy.kernel."""
+    native = {module for module in imports(path) if module.split(".")[0] in {"ctypes", "_ctypes"}}
+    assert room(path) == "kernel" or native == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_third_party_package_stays_in_its_rooms(path: Path) -> None:
+    """A module imports the standard library, tetrapy, and what its room may of the bundle."""
+    known = {*sys.stdlib_module_names, "tetrapy", "__future__"}
+    foreign = {module.split(".")[0] for module in imports(path)} - known
+    allowed = {package for package, rooms in BUNDLED.items() if room(path) in rooms}
+    assert foreign - allowed == set()

@@ -1,0 +1,128 @@
+"""The BPF objects of the bundle: every bpf/*.bpf.c compiled, then linked into one object a flavour.
+
+Linking is done by libbpf's own linker, out of the libbpf.so that is shipped. It strips DWARF, keeps
+BTF, and fills in the offsets of the variables in .rodata, which are all zero before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import List
+
+from tools import artifacts, libbpf_so, zig
+from tools.errors import BuildError
+from tools.fetch import ROOT
+
+# Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.
+FLAVOURS = {
+    "base.bpf.o": ("-DEVENTS_RINGBUF=1",),
+    "base-perf.bpf.o": ("-DEVENTS_RINGBUF=0",),
+}
+
+_FLAGS = (
+    # zig has no target called "bpf". Version 3 of the instruction set is accepted since Linux 5.1,
+    # but the verifiers before 5.8 lose track of bounds in its 32-bit halves; version 2 has none.
+    "-target bpfel-freestanding-none -mcpu=v2 -O2 -g -std=gnu11"
+    " -Wall -Wextra -Werror"
+    # libbpf's linker refuses .eh_frame; zig's default sanitizer does not compile for BPF. Both of
+    # the unwind flags are needed.
+    " -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-stack-protector -fno-addrsig"
+    " -fno-sanitize=all -fdebug-compilation-dir=."
+).split()
+
+
+def build(out_dir: Path) -> List[Path]:
+    """Write base.bpf.o and base-perf.bpf.o to a directory; the same sources give the same bytes.
+
+    Raises BuildError with the compiler's or the linker's complaint.
+    """
+    sources = sorted((ROOT / "bpf").glob("*.bpf.c"), key=_link_order)
+    if not sources:
+        raise BuildError("bpf/ holds no *.bpf.c to compile")
+    headers = libbpf_so.headers()
+    ingredients: list[str | bytes] = [zig.wheel().version, headers.name, linker_path().parent.name]
+    for path in [Path(__file__), *sorted((ROOT / "bpf").glob("*.[ch]"))]:
+        ingredients += [path.name, path.read_bytes()]
+    key = artifacts.digest(ingredients)
+    home = artifacts.built("bpf-objects", key, partial(_build, sources, headers))
+    out_dir.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in FLAVOURS:
+        path = out_dir / name
+        path.write_bytes((home / name).read_bytes())
+        written.append(path)
+    return written
+
+
+def _link_order(source: Path) -> tuple[bool, str]:
+    """Definitions first: a map that is declared extern before it is defined gets a wrong offset."""
+    return (source.name != "maps.bpf.c", source.name)
+
+
+def _build(sources: Sequence[Path], headers: Path, out: Path) -> None:
+    zig.executable()
+    with tempfile.TemporaryDirectory() as scratch:
+        compile_one = partial(_compile, headers=headers, scratch=Path(scratch))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = {name: pool.map(partial(compile_one, name), sources) for name in FLAVOURS}
+            for name, parts in objects.items():
+                link(out / name, list(parts))
+
+
+def _compile(flavour: str, source: Path, headers: Path, scratch: Path) -> Path:
+    path = scratch / f"{flavour}-{source.name}.o"
+    arguments = [*_FLAGS, *FLAVOURS[flavour], "-isystem", str(headers), "-I", "bpf"]
+    # No path of the machine that builds may reach the line information in .BTF.ext.
+    arguments += [f"-ffile-prefix-map={headers}=libbpf", f"-ffile-prefix-map={ROOT}=."]
+    arguments += ["-c", str(source.relative_to(ROOT)), "-o", str(path)]
+    zig.cc(arguments, ROOT, scratch / "zig")
+    return path
+
+
+def linker_path() -> Path:
+    """The libbpf.so of this machine, whose linker is used."""
+    return libbpf_so.library(platform.machine())
+
+
+def link(output: Path, objects: Sequence[Path]) -> None:
+    """Link BPF objects into one, as `bpftool gen object` does. Raises BuildError."""
+    libbpf = ctypes.CDLL(str(linker_path()), use_errno=True)
+    libbpf.bpf_linker__new.restype = ctypes.c_void_p
+    libbpf.bpf_linker__new.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+    libbpf.bpf_linker__add_file.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    libbpf.bpf_linker__finalize.argtypes = [ctypes.c_void_p]
+    libbpf.bpf_linker__free.argtypes = [ctypes.c_void_p]
+    libbpf.bpf_linker__free.restype = None
+    linker = libbpf.bpf_linker__new(os.fsencode(output), None)
+    if not linker:
+        raise BuildError(f"{output}: {os.strerror(ctypes.get_errno())}")
+    try:
+        for path in objects:
+            result = libbpf.bpf_linker__add_file(linker, os.fsencode(path), None)
+            if result < 0:
+                raise BuildError(f"linking {path.name}: {os.strerror(-result)}, reasons above")
+        result = libbpf.bpf_linker__finalize(linker)
+        if result < 0:
+            raise BuildError(f"linking {output.name}: {os.strerror(-result)}, reasons above")
+    finally:
+        libbpf.bpf_linker__free(linker)
+
+
+def main() -> None:
+    """Build both objects into a directory and print their paths."""
+    parser = argparse.ArgumentParser(description="compile and link the BPF objects")
+    parser.add_argument("out_dir", type=Path, nargs="?", default=ROOT / "build" / "bundle" / "bpf")
+    for path in build(parser.parse_args().out_dir):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

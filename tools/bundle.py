@@ -1,0 +1,65 @@
+"""The files that tetrapy carries besides Python sources: BPF objects, native code, the BTF archive.
+
+`stage` writes them to build/bundle, where the sources find them when they are run without being
+packed; the packed file has the same names. tetrapy.kernel.bundle reads both.
+"""
+
+from __future__ import annotations
+
+import zipfile
+
+from tools import bpf_objects, libbpf_so, wheels
+from tools.errors import BuildError
+from tools.fetch import ROOT
+from tools.zip_writer import replace_file
+
+STAGED = ROOT / "build" / "bundle"
+_BTFS = ROOT / "btfs"
+
+
+def stage() -> dict[str, bytes]:
+    """Bring build/bundle up to date; returns name -> contents of each file of the bundle.
+
+    Raises BuildError when a part can neither be built nor be found.
+    """
+    bpf_objects.build(STAGED / "bpf")
+    files = {f"bpf/{name}": (STAGED / "bpf" / name).read_bytes() for name in bpf_objects.FLAVOURS}
+    for architecture in libbpf_so.ARCHITECTURES:
+        library = libbpf_so.library(architecture)
+        files[f"lib/libbpf-{architecture}.so"] = library.read_bytes()
+    for wheel in wheels.locked("orjson"):
+        name, image = extension_module(wheel)
+        files[f"lib/{name}"] = image
+    files["btfs/archive.xz"] = _btf_archive()
+    for name, contents in files.items():
+        path = STAGED / name
+        if not path.is_file() or path.read_bytes() != contents:
+            replace_file(path, contents, 0o644)
+    for path in STAGED.rglob("*"):
+        if path.is_file() and str(path.relative_to(STAGED)) not in files:
+            path.unlink()
+    return files
+
+
+def extension_module(wheel: wheels.Wheel) -> tuple[str, bytes]:
+    """The name and contents of the one extension module in a wheel.
+
+    The name carries the ABI as Python itself spells it: `orjson.cpython-38-x86_64-linux-gnu.so`.
+    """
+    with zipfile.ZipFile(wheel.path()) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".so")]
+        if len(names) != 1:
+            raise BuildError(f"{wheel.filename} holds {len(names)} extension modules, not one")
+        return names[0].rpartition("/")[2], archive.read(names[0])
+
+
+def _btf_archive() -> bytes:
+    path = _BTFS / "archive.xz"
+    if not path.is_file():
+        raise BuildError("btfs/archive.xz is not there; it is made by `make refresh-btfs`")
+    return path.read_bytes()
+
+
+if __name__ == "__main__":
+    for staged_name, staged in sorted(stage().items()):
+        print(f"{len(staged):9,} {STAGED.relative_to(ROOT) / staged_name}")

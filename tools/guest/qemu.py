@@ -1,0 +1,185 @@
+"""Boots a kernel in QEMU (software emulation only), runs a script in it, brings back its files.
+
+The guest's root is the base cpio of `root` with a second one appended that holds the script and the
+caller's files. What the script leaves in /result comes back as a tar on a raw NVMe disk (built into
+every Debian cloud kernel); the serial console is only for people who look for what went wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional, Union
+
+from tools.errors import BuildError
+from tools.guest import root
+from tools.guest.cpio import CpioWriter
+from tools.guest.kernels import Kernel
+
+RESULT_DISK_BYTES = 512 << 20  # sparse: costs what is written
+# A guest that hangs is ended after this many seconds; a boot and a test take 10 to 60 of them.
+HANG_BOUND = 900.0
+
+# nokaslr: addresses of one boot hold for the next (nobtf). cryptomgr.notests: the crypto self-tests
+# are the slowest part of an emulated boot. The rest is time and noise that no test looks at.
+_APPEND = "panic=-1 quiet nokaslr mitigations=off cryptomgr.notests audit=0 printk.time=0"
+_APPEND_AMD64 = "console=ttyS0 no_timer_check tsc=reliable 8250.nr_uarts=1"
+_APPEND_ARM64 = "console=ttyAMA0"
+# Mitigations stay on and the LSM list is set as where the figures to compare with were measured.
+# norandmaps: the addresses of a process decide how often it faults and how its hashes collide.
+_APPEND_DETERMINISTIC = "console=ttyS0 quiet panic=-1 nokaslr norandmaps lsm=bpf"
+
+Content = Union[bytes, str, Path]
+
+
+class GuestError(BuildError):
+    """The guest brought back no result: `console` holds what it printed."""
+
+    def __init__(self, message: str, console: str) -> None:
+        tail = "\n".join(console.splitlines()[-40:])
+        super().__init__(f"{message}; its console ended with:\n{tail}")
+        self.console = console
+
+
+@dataclass
+class GuestResult:
+    """What came back. `files` maps names relative to /result; `output` is the script's own."""
+
+    exit_code: int
+    output: str
+    files: dict[str, bytes]
+    console: str
+    wall_seconds: float
+    cpu_seconds: float  # of QEMU, user and system
+    kernel: Kernel = field(repr=False)
+
+
+def run(
+    kernel: Kernel,
+    script: str,
+    files: Optional[Mapping[str, Content]] = None,
+    *,
+    smp: int = 1,
+    memory: int = 768,
+    append: str = "",
+    deterministic: bool = False,
+    timeout: float = HANG_BOUND,
+) -> GuestResult:
+    """Boot `kernel`, run `script` with busybox sh as root in /root, power off.
+
+    `files`: absolute guest path -> bytes, text (mode 0755 both), or a host file (keeps its mode).
+    `memory` in MiB. `deterministic` (amd64, one CPU) makes one guest instruction one guest
+    nanosecond and skips idle time. `timeout` in host seconds is a bound against a hang, nothing
+    else. Raises GuestError when no result came back.
+    """
+    with tempfile.TemporaryDirectory(prefix="tetrapy-guest-") as scratch:
+        initrd, disk, console = (Path(scratch, name) for name in ("initrd", "disk", "console"))
+        _write_initrd(initrd, kernel, script, files or {})
+        disk.touch()
+        os.truncate(disk, RESULT_DISK_BYTES)
+        command = _command(kernel, smp, memory, append, deterministic)
+        command += ["-initrd", str(initrd), "-serial", f"file:{console}"]
+        command += ["-drive", f"file={disk},if=none,id=result,format=raw,cache=unsafe"]
+        command += ["-device", "nvme,drive=result,serial=result"]
+        started = time.monotonic()
+        ended, cpu, complaint = _run_bounded(command, timeout)
+        wall = time.monotonic() - started
+        printed = console.read_text("utf-8", "replace") if console.exists() else ""
+        printed = (printed + complaint).replace("\r", "")
+        brought = _read_result(disk)
+    if "exit_code" not in brought:
+        what = "powered off without a result" if ended else f"was ended after {timeout:.0f} s"
+        raise GuestError(f"guest {kernel.name} ({kernel.release}) {what}", printed)
+    return GuestResult(
+        exit_code=int(brought.pop("exit_code")),
+        output=brought.pop("output").decode("utf-8", "replace"),
+        files=brought,
+        console=printed,
+        wall_seconds=wall,
+        cpu_seconds=cpu,
+        kernel=kernel,
+    )
+
+
+def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool) -> list[str]:
+    if kernel.arch == "amd64":
+        program = ["qemu-system-x86_64", "-M", "pc", "-cpu", "max,la57=off"]
+        parameters = f"{_APPEND} {_APPEND_AMD64}"
+    else:
+        program = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
+        parameters = f"{_APPEND} {_APPEND_ARM64}"
+    accelerator = ["-accel", "tcg,thread=multi"]
+    if deterministic:
+        if kernel.arch != "amd64" or smp != 1:
+            raise ValueError("a deterministic guest is amd64 with one CPU")
+        parameters = _APPEND_DETERMINISTIC
+        accelerator = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+        # The remaining sources of chance: the random number instruction and the wall clock.
+        accelerator += ["-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
+    return [
+        *program,
+        *accelerator,
+        *("-smp", str(smp), "-m", str(memory)),
+        *("-nodefaults", "-no-user-config", "-nographic", "-no-reboot"),
+        *("-kernel", str(kernel.image()), "-append", f"{parameters} {append}".strip()),
+    ]
+
+
+def _write_initrd(path: Path, kernel: Kernel, script: str, files: Mapping[str, Content]) -> None:
+    with path.open("wb") as out:
+        with root.build(kernel.arch).open("rb") as base:
+            shutil.copyfileobj(base, out, 1 << 20)
+        cpio = CpioWriter(out)
+        cpio.file("/test/run.sh", script.encode(), 0o755)
+        for target, content in files.items():
+            if isinstance(content, Path):
+                cpio.file(target, content.read_bytes(), content.stat().st_mode & 0o777)
+            else:
+                cpio.file(target, content.encode() if isinstance(content, str) else content, 0o755)
+        cpio.close()
+
+
+def _run_bounded(command: list[str], timeout: float) -> tuple[bool, float, str]:
+    """(ended by itself, CPU seconds, what QEMU itself had to say)."""
+    with tempfile.TemporaryFile() as complaint:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=complaint, stderr=subprocess.STDOUT
+        )
+        try:
+            deadline = time.monotonic() + timeout
+            pid, _, usage = os.wait4(process.pid, os.WNOHANG)
+            while not pid and time.monotonic() < deadline:
+                time.sleep(0.05)
+                pid, _, usage = os.wait4(process.pid, os.WNOHANG)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        ended = bool(pid)
+        if not ended:
+            process.kill()
+            _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0  # wait4 has collected it: nothing is left for Popen to wait for
+        complaint.seek(0)
+        return ended, usage.ru_utime + usage.ru_stime, complaint.read().decode("utf-8", "replace")
+
+
+def _read_result(disk: Path) -> dict[str, bytes]:
+    """Regular files of the tar at the disk's start; empty when the guest wrote none."""
+    brought = {}
+    try:
+        with tarfile.open(disk, "r:") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.isreg() else None
+                if file is not None:
+                    brought[member.name.removeprefix("result/")] = file.read()
+    except tarfile.ReadError:
+        return {}
+    return brought

@@ -23,7 +23,9 @@ UV_VERSION := 0.13.9
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-run: build ## set up, build, and print every exec and exit of this machine until Ctrl-C
+# Standard output is left to the events.
+run: ## set up, build, and print every exec and exit of this machine until Ctrl-C
+	$(Q)$(MAKE) --no-print-directory build >&2
 	$(Q)exec $(SUDO) ./$(PYZ) --export-filename -
 
 test: setup check build ## set up, build and pass all tests but the full list of guest kernels

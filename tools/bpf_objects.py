@@ -20,6 +20,7 @@ from typing import List
 from tools import artifacts, libbpf_so, zig
 from tools.errors import BuildError
 from tools.fetch import ROOT
+from tools.zip_writer import replace_file
 
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.
 FLAVOURS = {
@@ -53,11 +54,10 @@ def build(out_dir: Path) -> List[Path]:
         ingredients += [path.name, path.read_bytes()]
     key = artifacts.digest(ingredients)
     home = artifacts.built("bpf-objects", key, partial(_build, sources, headers))
-    out_dir.mkdir(parents=True, exist_ok=True)
     written = []
     for name in FLAVOURS:
         path = out_dir / name
-        path.write_bytes((home / name).read_bytes())
+        replace_file(path, (home / name).read_bytes(), 0o644)
         written.append(path)
     return written
 

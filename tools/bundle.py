@@ -36,8 +36,9 @@ def stage() -> dict[str, bytes]:
         if not path.is_file() or path.read_bytes() != contents:
             replace_file(path, contents, 0o644)
     for path in STAGED.rglob("*"):
-        if path.is_file() and str(path.relative_to(STAGED)) not in files:
-            path.unlink()
+        beside = path.name.startswith(".")
+        if path.is_file() and not beside and str(path.relative_to(STAGED)) not in files:
+            path.unlink(missing_ok=True)
     return files
 
 

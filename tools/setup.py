@@ -54,10 +54,10 @@ BUILD = [
 TEST = [
     *BUILD,
     Need("bpftool", lambda: shutil.which("bpftool", path=_with_sbin()) is not None),
-    Need("g++", _command("g++")),  # unpacks the corpus of kernel BTFs, builds the bench's load
+    Need("g++", _command("g++")),  # unpacks the corpus of kernel BTFs, builds loads and victims
+    Need("lz4", _command("lz4")),  # unpacks kernels; so does zstd
     Need("qemu-system-arm", _command("qemu-system-aarch64")),
     Need("qemu-system-x86", _command("qemu-system-x86_64")),
-    Need("xz-utils", _command("xz")),
     Need("zstd", _command("zstd")),
 ]
 

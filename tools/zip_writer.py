@@ -7,6 +7,7 @@ make them smaller; zipimport knows no other methods. Python starts such a file b
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -50,7 +51,8 @@ def packed_size(data: bytes) -> int:
 def replace_file(path: Path, data: bytes, mode: int) -> None:
     """Write a file so that whoever opens its name meets the old or the new file, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
+    # Two builds at once do not write to one file.
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_bytes(data)
     aside.chmod(mode)
     aside.replace(path)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
 import signal
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from tetrapy.btf import discovery, host, unpack
 from tetrapy.config.settings import Settings
-from tetrapy.errors import KernelError
+from tetrapy.errors import KernelError, ReadOnlyError
 from tetrapy.events.json import Dump, JsonEncoder, dump_with_json
 from tetrapy.kernel import bundle, features, privilege
 from tetrapy.kernel.clock import WallClock
 from tetrapy.kernel.native import load_orjson
+from tetrapy.kernel.signals import SignalPipe
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
 from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process import seed
@@ -49,6 +51,7 @@ class Agent:
         self._received = 0
         self._sleeping = False
         self._next_care = 0.0
+        self._sweeps = 0  # looks for processes whose exit was lost
 
     def run(self) -> None:
         """Start, watch until a signal comes, and stop.
@@ -58,23 +61,31 @@ class Agent:
         log, settings = self._log, self._settings
         log("info", "Starting tetrapy", version=__version__)
         log("debug", "config settings", config=settings.items())
-        privilege.lift_memory_lock_limit()
-        privilege.check_bpf()
-        pid_file = PidFile(RUN_DIRECTORY)
-        try:
-            log(
-                "info",
-                "tetrapy pid file creation succeeded",
-                pid=os.getpid(),
-                pidfile=pid_file.path,
-            )
+        with contextlib.ExitStack() as acquired:
+            # First, so that a signal during the start leads to an orderly stop as well.
+            self._signal_fd = acquired.enter_context(SignalPipe(_SIGNALS, self._on_signal))
+            privilege.lift_memory_lock_limit()
+            privilege.check_bpf()
+            self._take_pid_file(acquired)
             self._exporter = self._open_exporter()
-            try:
-                self._watch()
-            finally:
-                self._exporter.close()
-        finally:
-            pid_file.remove()
+            acquired.callback(self._exporter.close)
+            self._sensor = self._load_sensor()
+            acquired.callback(self._sensor.close)
+            self._watch()
+
+    def _take_pid_file(self, acquired: contextlib.ExitStack) -> None:
+        try:
+            pid_file = PidFile(RUN_DIRECTORY)
+        except ReadOnlyError as err:
+            self._log("warn", "No pid file, so a second instance goes unnoticed", error=str(err))
+            return
+        acquired.callback(pid_file.remove)
+        self._log(
+            "info",
+            "tetrapy pid file creation succeeded",
+            pid=os.getpid(),
+            pidfile=pid_file.path,
+        )
 
     def _open_exporter(self) -> Exporter:
         name = self._settings.export_filename
@@ -88,29 +99,26 @@ class Agent:
         return Exporter(JsonEncoder(node_name(), _json_dump()), sink, self._log)
 
     def _watch(self) -> None:
-        self._sensor = sensor = self._load_sensor()
-        try:
-            table = ProcessTable(node_name(), self._settings.procfs)
-            self._clock = WallClock()
-            tracker = ProcessTracker(table, self._clock.format, sensor.abi.exec_flags)
-            self._dispatcher = Dispatcher(sensor.abi, tracker, 0)
-            self._losses = LossCounter(sensor.abi.kind_names)
-            with _SignalPipe(self._on_signal) as signal_fd, select.epoll() as epoll:
-                self._epoll = epoll
-                epoll.register(signal_fd, select.EPOLLIN)
-                sensor.register(epoll)
-                hooks = sensor.attach()
-                self._log("debug", "Attached", hooks=" ".join(hooks))
-                self._dispatcher.clock_gap = sensor.clock_gap
-                self._seed(table, tracker)
-                self._log("info", "Listening for events...")
-                # What exists now lives as long as the agent; looking at it again is wasted work.
-                gc.collect()
-                gc.freeze()
-                self._loop()
-                self._stop()
-        finally:
-            sensor.close()
+        sensor = self._sensor
+        self._table = table = ProcessTable(node_name(), self._settings.procfs)
+        self._clock = WallClock()
+        tracker = ProcessTracker(table, self._clock.format, sensor.abi.exec_flags)
+        self._dispatcher = Dispatcher(sensor.abi, tracker, 0)
+        self._losses = LossCounter(sensor.abi.kind_names)
+        with select.epoll() as epoll:
+            self._epoll = epoll
+            epoll.register(self._signal_fd, select.EPOLLIN)
+            sensor.register(epoll)
+            hooks = sensor.attach()
+            self._log("debug", "Attached", hooks=" ".join(hooks))
+            self._dispatcher.clock_gap = sensor.clock_gap
+            self._seed(table, tracker)
+            self._log("info", "Listening for events...")
+            # What exists now lives as long as the agent; looking at it again is wasted work.
+            gc.collect()
+            gc.freeze()
+            self._loop()
+            self._stop()
 
     def _load_sensor(self) -> BaseSensor:
         settings, log = self._settings, self._log
@@ -169,15 +177,15 @@ class Agent:
         quiet = 0
         timeout = 0.0
         while self._stopped_by is None:
+            if self._exporter.reader_is_gone:
+                self._log("warn", "Nobody reads the events any more, stopping")
+                return
             poll(timeout)
             records = drain(_BATCH)
             if records:
                 self._handle(records)
                 quiet = 0
                 timeout = 0.0 if len(records) == _BATCH else _TICK
-                if self._exporter.reader_is_gone:
-                    self._log("warn", "Nobody reads the events any more, stopping")
-                    return
             else:
                 quiet += 1
                 timeout = _TICK
@@ -202,6 +210,10 @@ class Agent:
         new = self._losses.update(self._sensor.loss_counters())
         if new:
             self._log("warn", "Kernel events lost", **new, hint="raise --rb-size-total")
+            self._sweeps = 2
+        if self._sweeps:
+            self._sweeps -= 1
+            self._table.forget_gone()
 
     def _stop(self) -> None:
         """Detach, take what is still in the buffer, and say what was seen."""
@@ -235,32 +247,12 @@ class Agent:
         self._stopped_by = number
 
 
-class _SignalPipe:
-    """Turns signals into something that wakes a poll."""
-
-    def __init__(self, receive: Callable[[int], None]) -> None:
-        self._receive = receive
-
-    def __enter__(self) -> int:
-        self._read_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._former_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        self._former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
-        return self._read_fd
-
-    def _handle(self, number: int, _: Any) -> None:
-        self._receive(number)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._former_fd)
-        os.close(self._read_fd)
-        os.close(self._write_fd)
-
-
 def node_name() -> str:
     """The machine's name in events."""
-    return os.environ.get("NODE_NAME") or os.uname().nodename
+    environment = os.environ
+    return (
+        environment.get("HUBBLE_NODE_NAME") or environment.get("NODE_NAME") or os.uname().nodename
+    )
 
 
 def _json_dump() -> Dump:

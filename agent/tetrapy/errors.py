@@ -76,5 +76,9 @@ class ExportError(TetrapyError):
     """The export target cannot be written."""
 
 
+class ReadOnlyError(TetrapyError):
+    """A file of the agent's own would lie on a read-only file system."""
+
+
 class AlreadyRunningError(TetrapyError):
     """Another instance holds the pid file."""

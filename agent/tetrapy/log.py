@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -57,5 +58,11 @@ def _quote(value: Any) -> str:
 
 
 def standard_log(level: str, form: str, to_stderr: bool) -> Log:
-    """The agent's log: on standard output, or beside it when that carries events."""
-    return Log(sys.stderr if to_stderr else sys.stdout, level, form)
+    """The agent's log: on standard output, or beside it when that carries events.
+
+    A stream that was closed before the start takes nothing.
+    """
+    stream = sys.stderr if to_stderr else sys.stdout
+    if stream is None:
+        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
+    return Log(stream, level, form)

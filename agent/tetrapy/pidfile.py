@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
 
-from tetrapy.errors import AlreadyRunningError, TetrapyError
+from tetrapy.errors import AlreadyRunningError, ReadOnlyError, TetrapyError
 
 RUN_DIRECTORY = "/var/run/tetrapy"
 
@@ -21,30 +22,46 @@ class PidFile:
     def __init__(self, directory: str = RUN_DIRECTORY) -> None:
         """Take the file.
 
-        Raises AlreadyRunningError when another instance holds it, TetrapyError when it cannot be
-        written.
+        Raises AlreadyRunningError when another instance holds it, ReadOnlyError when the directory
+        is on a read-only file system, TetrapyError when the file cannot be written.
         """
         self.path = os.path.join(directory, "tetrapy.pid")
+        while True:
+            fd = self._open(directory)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(fd, 32).decode("ascii", "replace").strip()
+                os.close(fd)
+                raise AlreadyRunningError(
+                    f"failed to create pid file '{self.path}', another tetrapy instance seems to "
+                    f"be up and running: process is already running (pid {holder or 'unknown'})"
+                ) from None
+            if self._is_current(fd):
+                break
+            os.close(fd)  # its holder removed it between our open and our lock
+        self._fd = fd
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
+
+    def _open(self, directory: str) -> int:
         try:
             os.makedirs(directory, mode=0o755, exist_ok=True)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as err:
+            if err.errno == errno.EROFS:
+                raise ReadOnlyError(f"pid file {self.path}: {err.strerror}") from err
             raise TetrapyError(f"pid file {self.path}: {err.strerror}") from err
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise TetrapyError(f"pid file {self.path} is no regular file; remove it")
+        return fd
+
+    def _is_current(self, fd: int) -> bool:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(fd, 32).decode("ascii", "replace").strip()
-            os.close(fd)
-            raise AlreadyRunningError(
-                f"failed to create pid file '{self.path}', another tetrapy instance seems to be "
-                f"up and running: process is already running (pid {holder or 'unknown'})"
-            ) from None
-        self._fd = fd
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
+            return os.path.samestat(os.fstat(fd), os.stat(self.path))
+        except FileNotFoundError:
+            return False
 
     def remove(self) -> None:
         """Give the file up; the lock goes last, so no other instance's file is removed."""

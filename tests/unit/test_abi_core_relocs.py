@@ -120,7 +120,7 @@ def test_an_access_into_nothing_is_an_error(access: str, text: str) -> None:
 
 
 def kernel() -> Btf:
-    """Types as a kernel may have them for the sample: other order, other sizes, anonymous members."""
+    """Types as a kernel may have them: other order, other sizes, anonymous members."""
     b = BtfBuilder()
     integer = b.integer("int", 4)
     pointer = b.add(k.KIND_PTR)
@@ -188,3 +188,14 @@ def test_two_types_of_a_name_give_two_answers() -> None:
 def test_a_flavour_is_what_follows_three_underscores(name: str, bare: str) -> None:
     """As libbpf's bpf_core_essential_name_len() has it."""
     assert core_resolve.essential_name(name) == bare
+
+
+def test_anonymous_members_in_a_circle_come_to_an_end() -> None:
+    """A struct that contains itself twice without a name is searched once."""
+    b = BtfBuilder()
+    integer = b.integer("int", 4)
+    b.composite("s", 8, [("", 2, 0), ("", 2, 0), ("x", integer, 32)])
+    local = BtfBuilder()
+    local.composite("s", 4, [("y", local.integer("int", 4), 0)])
+    wanted = CoreRelocation("", 0, 2, (0, 0), 0)
+    assert core_resolve.find(Btf(local.build()), wanted, Btf(b.build())) == set()

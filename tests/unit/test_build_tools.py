@@ -153,6 +153,15 @@ def test_library_beyond_its_limits_is_refused(image: bytes, complaint: str):
         libbpf_so.check(image, "x86_64")
 
 
+def test_missing_pip_tells_the_command(monkeypatch):
+    """Without pip and without venv the error is the one command that installs them."""
+    wheels.pip.cache_clear()
+    monkeypatch.setattr(wheels, "_works", lambda python: False)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(BuildError, match="sudo apt-get install python3-venv"):
+        wheels.pip()
+
+
 def test_mirror_comes_from_apt(monkeypatch, tmp_path):
     """The archive that apt is configured for is used, the security archive only after it."""
     apt = tmp_path / "apt-get"

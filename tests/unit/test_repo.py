@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LINES = 350
@@ -107,22 +108,14 @@ def test_the_development_tools_know_the_bundled_releases() -> None:
         assert any(name.split("-")[1] == pinned[1] for name in wheels[package]["files"])
 
 
-def test_every_make_target_of_the_documents_exists() -> None:
-    """A `make NAME` in README.md or docs/ is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    documents = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    named = {
-        target
-        for path in documents
-        for block in re.findall(r"```.*?```|`[^`\n]+`", path.read_text(), re.DOTALL)
-        for target in re.findall(r"\bmake ([a-z][a-z-]*)", block)
-    }
-    assert {"run", "test"} <= named
-    assert named - targets == set()
-
-
-def test_every_path_of_the_readme_exists() -> None:
-    """A path of the tree that README.md names is there (what the build makes apart)."""
-    text = (ROOT / "README.md").read_text()
-    named = set(re.findall(r"`((?:agent|bench|bpf|btfs|docs|tests|tools)/[\w./-]*)`", text))
-    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+def test_a_commit_is_judged_as_ci_judges_it() -> None:
+    """The hooks of pre-commit fetch nothing, and between them run every part of `make lint`."""
+    makefile = (ROOT / "Makefile").read_text()
+    lint = re.search(r"^lint: (.+)$", makefile, re.MULTILINE)
+    assert lint
+    configuration = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repo in configuration["repos"] for hook in repo["hooks"]]
+    assert {repo["repo"] for repo in configuration["repos"]} == {"local"}
+    assert {hook["language"] for hook in hooks} == {"system"}
+    run = {hook["entry"].removeprefix("make --silent ") for hook in hooks}
+    assert set(lint[1].split()) <= run

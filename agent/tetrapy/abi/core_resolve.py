@@ -70,7 +70,7 @@ def _field(
             here = local.resolve(member.type_id)
             if not member.name:
                 continue
-            matched = _member(target, there, member.name)
+            matched = _member(target, there, member.name, set())
             if matched is None or not _compatible(local, member, target, matched[0]):
                 return None
             offset += matched[1]
@@ -87,15 +87,18 @@ def _field(
     return offset
 
 
-def _member(target: Btf, outer: Type, name: str, depth: int = 0) -> Optional[Tuple[Member, int]]:
-    """A member by name and its bit offset, also inside anonymous members."""
-    if outer.kind not in _COMPOSITE or depth > _MAX_DEPTH:
+def _member(
+    target: Btf, outer: Type, name: str, seen: Set[int], depth: int = 0
+) -> Optional[Tuple[Member, int]]:
+    """A member by name and its bit offset, also inside anonymous members, each seen once."""
+    if outer.kind not in _COMPOSITE or outer.id in seen or depth > _MAX_DEPTH:
         return None
+    seen.add(outer.id)
     for member in target.members(outer):
         if member.name == name:
             return member, member.bit_offset
         if not member.name:
-            inner = _member(target, target.resolve(member.type_id), name, depth + 1)
+            inner = _member(target, target.resolve(member.type_id), name, seen, depth + 1)
             if inner:
                 return inner[0], inner[1] + member.bit_offset
     return None

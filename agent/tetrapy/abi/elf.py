@@ -40,6 +40,9 @@ _RELA = Struct("<QQq")
 
 _IDENT = b"\x7fELF\x02\x01\x01"
 _MAX_NAME = 4096
+# Far above any kernel image, so that a damaged header does not make the reader fill the memory.
+_MAX_SECTIONS = 1 << 16
+_MAX_SECTION_NAMES = 16 << 20
 # Extended numbering: the count is in the first section header.
 _XINDEX = 0xFFFF
 
@@ -167,11 +170,16 @@ class Elf:
             first = _SECTION.unpack(self._read(offset, _SECTION.size, "first section header"))
             count = count or first[5]
             names = first[6] if names == _XINDEX else names
+        if count > _MAX_SECTIONS:
+            raise ElfError(f"{count} sections are more than {_MAX_SECTIONS}")
         table = self._read(offset, count * _SECTION.size, "section headers")
         rows = list(_SECTION.iter_unpack(table))
         if names >= len(rows):
             raise ElfError(f"section {names} should hold the names, there are {len(rows)}")
-        strings = self._read(rows[names][4], rows[names][5], "names of the sections")
+        place, size = rows[names][4:6]
+        if size > _MAX_SECTION_NAMES:
+            raise ElfError(f"{size} bytes of section names are more than {_MAX_SECTION_NAMES}")
+        strings = self._read(place, size, "names of the sections")
         sections = []
         for number, row in enumerate(rows):
             name, kind, flags, _address, start, size, link, info, _align, entry = row

@@ -43,6 +43,8 @@ class Archive:
 
     def __init__(self, data: bytes) -> None:
         """Open the bytes of `btfs/archive.xz`."""
+        if not data:
+            raise ArchiveError("the BTF archive is empty")
         unpacked = _decompress(data)
         head, separator, self._blob_bytes = unpacked.partition(b"\n\n")
         if not separator:

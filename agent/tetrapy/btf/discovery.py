@@ -20,7 +20,7 @@ import stat
 from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from tetrapy.abi import btf as btf_bytes
-from tetrapy.abi.elf import Elf, FileBytes
+from tetrapy.abi.elf import SHF_COMPRESSED, Elf, FileBytes
 from tetrapy.btf.archive import Archive, check_objects
 from tetrapy.btf.host import Host
 from tetrapy.errors import ArchiveError, BtfNotFoundError, FormatError
@@ -137,8 +137,10 @@ def _check(file: FileBytes) -> None:
         section = Elf(file).section(".BTF")
         if section is None:
             raise FormatError("is an ELF file without a .BTF section")
+        if section.flags & SHF_COMPRESSED:
+            raise FormatError("its .BTF section is compressed")
         start, size = section.offset, min(section.size, len(file) - section.offset)
-    btf_bytes.read_header(file[start : start + 64], size)
+    btf_bytes.read_header(file[start : start + min(size, 64)], size)
 
 
 def _user_source(path: str, log: Log) -> BtfSource:

@@ -11,16 +11,18 @@ import sys
 from typing import List, Optional
 
 from tetrapy.config.sources import read
-from tetrapy.errors import KernelError, SettingsError, TetrapyError
+from tetrapy.errors import ExportError, KernelError, SettingsError, TetrapyError
 from tetrapy.log import standard_log
 
 EXIT_OK = 0
 EXIT_USAGE = 1
 EXIT_FATAL = 255
+STDOUT = 1
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the agent; returns the exit code."""
+    closed = _open_standard_files()
     try:
         settings = read(sys.argv[1:] if arguments is None else arguments, os.environ)
     except SettingsError as err:
@@ -35,6 +37,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         to_stderr=settings.export_filename == STANDARD_OUTPUT,
     )
     try:
+        if STDOUT in closed and settings.export_filename == STANDARD_OUTPUT:
+            raise ExportError("standard output is closed; open it, or name a file to export to")
         Agent(settings, log).run()
     except TetrapyError as err:
         if isinstance(err, KernelError) and err.log:
@@ -42,3 +46,18 @@ def main(arguments: Optional[List[str]] = None) -> int:
         log("fatal", "Failed to execute tetrapy", error=str(err))
         return EXIT_FATAL
     return EXIT_OK
+
+
+def _open_standard_files() -> List[int]:
+    """Open those of the descriptors 0 to 2 that are closed on /dev/null; returns their numbers.
+
+    Else the next file that is opened would take the number, and what is printed would go there.
+    """
+    closed = []
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            closed.append(fd)
+            os.open(os.devnull, os.O_RDWR)
+    return closed

@@ -10,6 +10,9 @@ from tetrapy.events import flags
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import arguments_text, to_text
 
+_DEAD = (b"Z", b"X")
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h
+
 TICK_NS = 10_000_000  # procfs counts start times in hundredths of a second on every architecture
 
 
@@ -41,17 +44,19 @@ def list_pids(root: str) -> Iterator[int]:
 
 
 def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
-    """What procfs shows of `pid`; None when it is gone."""
+    """What procfs shows of `pid`; None when it is gone (or a zombie, which is the same)."""
     base = os.path.join(root, str(pid))
     try:
         stat = _read(base, "stat")
+        # The name in parentheses may itself contain blanks and parentheses.
+        fields = stat[stat.rindex(b")") + 2 :].split()
+        if fields[0] in _DEAD:
+            base = _living_thread(base, str(pid))
         cmdline = _read(base, "cmdline")
         status = _read(base, "status")
     except OSError:
         return None
-    # The name in parentheses may itself contain blanks and parentheses.
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    is_kernel_thread = not cmdline
+    is_kernel_thread = bool(int(fields[6]) & _PF_KTHREAD)
     bits = flags.PROCFS
     uids, inner_pid = _status(status)
     docker = container_of_procfs(_try_read(base, "cgroup").decode("utf-8", "replace"))
@@ -77,6 +82,17 @@ def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
         inner_pid=inner_pid if docker else 0,
         is_kernel_thread=is_kernel_thread,
     )
+
+
+def _living_thread(base: str, leader: str) -> str:
+    """The directory of another thread: a leader that is dead may have left threads behind.
+
+    Raises OSError when there are none.
+    """
+    threads = [name for name in os.listdir(f"{base}/task") if name != leader]
+    if not threads:
+        raise ProcessLookupError(base)
+    return f"{base}/task/{threads[0]}"
 
 
 def _read(base: str, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Dict, Iterator, Optional
 
 from tetrapy.events import flags
@@ -22,6 +23,7 @@ class ProcessTable:
         self._node = node.encode("utf-8", "surrogateescape")
         self._procfs = procfs
         self._live: Dict[int, Process] = {}
+        self._suspects: Dict[int, Process] = {}
         self.kernel = self._make_kernel()
         self._live[0] = self.kernel
 
@@ -68,6 +70,25 @@ class ProcessTable:
         if process is not None:
             del self._live[pid]
         return process
+
+    def forget_gone(self) -> int:
+        """Drop processes that procfs has not shown at two calls in a row; returns how many.
+
+        Needed after a loss: their exit may be among what was lost. At the first call it may still
+        wait in the buffer.
+        """
+        suspects, self._suspects = self._suspects, {}
+        dropped = 0
+        for pid, process in list(self._live.items()):
+            if not pid or os.path.exists(f"{self._procfs}/{pid}"):
+                continue
+            if suspects.get(pid) is process:
+                del self._live[pid]
+                process.parent = None
+                dropped += 1
+            else:
+                self._suspects[pid] = process
+        return dropped
 
     def unknown(self, pid: int, start: int) -> Process:
         """What is shown of a process that was never seen."""

@@ -12,6 +12,8 @@ from tetrapy.errors import ExportError
 
 # A target that takes nothing is given this much patience, in bytes of lines.
 _PENDING_LIMIT = 8 * 1024 * 1024
+_PATIENCE = 1.0  # seconds that a stalled reader is waited for
+_NO_PATIENCE = 0.0  # ... and once it has stalled
 _STANDARD_OUTPUT = 1
 
 
@@ -25,28 +27,38 @@ class LineSink:
         self._fd = fd
         self._owned = owned
         self._pending = b""
+        # A pipe or a terminal whose reader stalls must not stall the agent.
+        self._may_stall = not stat.S_ISREG(os.fstat(fd).st_mode)
 
     def write(self, lines: bytes) -> None:
         """Write `lines`, each ended by a line feed.
 
-        Raises ExportError for a target that refuses them; they are kept for the next call.
+        Raises ExportError for a target that refuses them; they are kept for the next call. A pipe
+        that nobody reads any more takes nothing and says so in `closed_by_reader`.
         """
+        patience = _NO_PATIENCE if self._pending else _PATIENCE
         data = self._pending + lines if self._pending else lines
         self._pending = b""
-        while data:
-            try:
-                done = os.write(self._fd, data)
-            except BlockingIOError:
-                select.select([], [self._fd], [])
-                continue
-            except OSError as err:
-                self._keep(data)
-                self.closed_by_reader = err.errno == errno.EPIPE
-                raise ExportError(
-                    f"export target {self.name}: {err.strerror}; "
-                    f"{len(self._pending)} bytes wait, {self.lost} lines are lost"
-                ) from err
-            data = data[done:] if done < len(data) else b""
+        try:
+            while data:
+                done = self._write_some(data, patience)
+                data = data[done:] if done < len(data) else b""
+        except BrokenPipeError:
+            self.closed_by_reader = True
+        except OSError as err:
+            self._keep(data)
+            raise ExportError(
+                f"export target {self.name}: {err.strerror}; "
+                f"{len(self._pending)} bytes wait, {self.lost} lines are lost"
+            ) from err
+
+    def _write_some(self, data: bytes, patience: float) -> int:
+        if not self._may_stall:
+            return os.write(self._fd, data)
+        if not select.select([], [self._fd], [], patience)[1]:
+            raise BlockingIOError(errno.EAGAIN, "its reader does not read")
+        # A pipe that select calls writable takes this much without blocking.
+        return os.write(self._fd, data[: select.PIPE_BUF])
 
     def _keep(self, data: bytes) -> None:
         if len(data) > _PENDING_LIMIT:
@@ -96,6 +108,5 @@ def open_file(path: str, mode: int = 0o600) -> LineSink:
         elif err.errno == errno.EROFS:
             hint = "; name a file on a file system that can be written"
         raise ExportError(f"export target {path} cannot be written: {err.strerror}{hint}") from err
-    if not stat.S_ISFIFO(os.fstat(fd).st_mode):
-        os.set_blocking(fd, True)
+    os.set_blocking(fd, True)
     return LineSink(fd, path, owned=True)

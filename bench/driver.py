@@ -1,0 +1,147 @@
+"""What runs in the deterministic guest: loads without and with the agent, and a written record.
+
+Guest nanoseconds are instructions there. It measures and judges nothing; everything ends in
+/result/record.json, and the agent's export beside it. Usage: driver.py COUNT MORE (numbers of
+processes: of the measured load, and of the one that follows to see whether memory grows).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+AGENT = ("/usr/bin/python3", "/test/tetrapy.pyz")
+LOAD = "/test/load"
+TARGET = "/test/nothing"
+RESULT = Path("/result")
+SETTLE = 3.0  # guest seconds, in which the agent writes what it has and falls asleep
+IDLE = 60.0
+LISTENING = b"Listening for events"
+
+
+def load(count: int, width: int, tag: str) -> int:
+    """Run a load; its nanoseconds."""
+    done = subprocess.run(
+        [LOAD, str(count), str(width), TARGET, tag], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return int(done.stdout.rpartition("ns=")[2])
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of all threads of a process (Documentation/scheduler/sched-stats.rst)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int(Path(task, "schedstat").read_text().split()[0]) for task in tasks)
+
+
+def memory(pid: int) -> dict[str, int]:
+    """Bytes: the peak and the present resident set, and what of it no other process maps."""
+    status = dict(re.findall(r"(\w+):\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text()))
+    # The kernel counts VmRSS in batches per thread; smaps walks the page tables.
+    exact = dict(re.findall(r"(\w+):\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text()))
+    private = int(exact["Private_Clean"]) + int(exact["Private_Dirty"])
+    kilobytes = {
+        "peak": int(status["VmHWM"]),
+        "rss": int(exact["Rss"]),
+        "private": private,
+    }
+    return {name: 1024 * value for name, value in kilobytes.items()}
+
+
+def bpf_descriptors(pid: int) -> list[dict[str, str]]:
+    """What fdinfo tells of the BPF maps and programs that a process holds."""
+    found = []
+    for path in Path(f"/proc/{pid}/fdinfo").iterdir():
+        fields = dict(re.findall(r"(\w+):\s+(\S+)", path.read_text()))
+        if "map_id" in fields or "prog_id" in fields:
+            found.append(fields)
+    return found
+
+
+class Agent:
+    """A running agent, watched by a driver that preempts it, so that no instruction is missed."""
+
+    def __init__(self, name: str) -> None:
+        self.export = RESULT / f"{name}.json"
+        self.log = b""
+        started = time.monotonic_ns()
+        self.process = subprocess.Popen(
+            [*AGENT, "--export-filename", str(self.export)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+        )
+        self.pid = self.process.pid
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log += line
+            if LISTENING in line:
+                break
+        else:
+            sys.exit(f"the agent ended before it listened:\n{self.log.decode()}")
+        self.start_cpu = cpu_ns(self.pid)
+        self.start_elapsed = time.monotonic_ns() - started
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        rest, _ = self.process.communicate()
+        self.log += rest
+        return self.process.returncode
+
+
+def measure(agent: Agent, count: int, tag: str) -> dict[str, int]:
+    """One load under the agent. `after` is CPU that the agent spends when the load has ended."""
+    before = cpu_ns(agent.pid)
+    wall = load(count, 1, tag)
+    ended = cpu_ns(agent.pid)
+    time.sleep(SETTLE)
+    settled = cpu_ns(agent.pid)
+    return {"wall": wall, "cpu": settled - before, "after": settled - ended}
+
+
+def main() -> None:
+    count, more = int(sys.argv[1]), int(sys.argv[2])
+    # The driver runs as soon as it can; what it starts does not inherit that.
+    os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+    load(count // 4, 1, "warm-up")
+    record: dict[str, object] = {"count": count, "more": more}
+    record["base"] = load(count, 1, "base")
+
+    agent = Agent("plain")
+    record["start"] = {"cpu": agent.start_cpu, "elapsed": agent.start_elapsed}
+    time.sleep(SETTLE)
+    record["memory_started"] = memory(agent.pid)
+    record["load"] = measure(agent, count, "measured")
+    record["memory_loaded"] = memory(agent.pid)
+    record["more_load"] = measure(agent, more, "more")
+    record["memory_more"] = memory(agent.pid)
+    load(count, count, "burst")
+    time.sleep(SETTLE)
+    record["memory_burst"] = memory(agent.pid)
+    idle = cpu_ns(agent.pid)
+    time.sleep(IDLE)
+    record["idle"] = cpu_ns(agent.pid) - idle
+    record["descriptors"] = bpf_descriptors(agent.pid)
+    record["code"] = agent.stop()
+    record["log"] = agent.log.decode()
+
+    # Apart, because counting the programs' time is work too.
+    Path("/proc/sys/kernel/bpf_stats_enabled").write_text("1")
+    agent = Agent("statistics")
+    earlier = bpf_descriptors(agent.pid)
+    load(count, 1, "statistics")
+    record["programs"] = {"before": earlier, "after": bpf_descriptors(agent.pid)}
+    agent.stop()
+    Path("/proc/sys/kernel/bpf_stats_enabled").write_text("0")
+    record["base_again"] = load(count, 1, "base")
+    (RESULT / "record.json").write_text(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Records as the kernel writes them, and what turns them into events, for the tests.
+
+The layouts come from a copy of the .BTF section of the built object, so that the tests need no
+build; test_events_golden.py holds copy and build together. `python -m tests.unit.records` brings
+the copy, and the golden records made by it, up to date.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tetrapy.abi import layout
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.elf import section_data
+from tetrapy.events.decoder import EventAbi
+from tetrapy.events.json import Event, JsonEncoder, dump_with_json
+from tetrapy.events.process import Process
+from tetrapy.kernel.clock import WallClock
+from tetrapy.process.table import ProcessTable
+from tetrapy.process.tracker import ProcessTracker
+from tetrapy.sensors.dispatch import Dispatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DATA = Path(__file__).parent / "data/events"
+BTF_COPY = DATA / "base.btf"
+OBJECT = Path(__file__).resolve().parents[2] / "build/bundle/bpf/base.bpf.o"
+
+NODE = "host1"
+NOWHERE = "/nonexistent/"  # a procfs that shows nothing
+EPOCH = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z is the boot of the tests' machine
+UNSET = 0xFFFFFFFF
+SECOND = 1_000_000_000
+
+
+@lru_cache(maxsize=1)
+def btf() -> Btf:
+    """The types of the object, from the committed copy."""
+    return Btf(BTF_COPY.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def abi() -> EventAbi:
+    return EventAbi(btf())
+
+
+def pack(kind: str, tail: bytes = b"", **fields: int) -> bytes:
+    """A record of this kind; members that are not named are zero, the header fills itself."""
+    struct_layout = layout.struct_layout(btf(), f"{kind}_event")
+    values = {name.replace("header.", ""): 0 for name in struct_layout.members}
+    unknown = set(fields) - set(values)
+    assert not unknown, f"{kind} has no {unknown}"
+    values.update(kind=abi().decoders[kind].kind, size=struct_layout.size + len(tail))
+    values.update(fields)
+    names = list(struct_layout.members)
+    packed = layout.unpacker(struct_layout, names).pack(*values.values())
+    return bytes(packed) + tail
+
+
+class Task(NamedTuple):
+    """A process, whatever image it runs."""
+
+    pid: int
+    start: int = 0
+
+
+def fork(
+    child: Task, cloner: Task, parent: Task | None = None, at: int | None = None, inner_pid: int = 0
+) -> bytes:
+    """`parent` differs from `cloner` with CLONE_PARENT."""
+    parent = cloner if parent is None else parent
+    return pack(
+        "fork",
+        ktime=child.start + 10 if at is None else at,
+        start=child.start,
+        pid=child.pid,
+        parent_pid=parent.pid,
+        parent_start=parent.start,
+        cloner_pid=cloner.pid,
+        cloner_start=cloner.start,
+        inner_pid=inner_pid,
+    )
+
+
+def arguments_area(argv: Sequence[bytes]) -> bytes:
+    """Arguments as they lie in memory of the new image."""
+    return b"".join(argument + b"\0" for argument in argv)
+
+
+def execute(
+    task: Task,
+    parent: Task,
+    path: bytes = b"/bin/true",
+    argv: Sequence[bytes] = (b"true",),
+    cwd: bytes = b"/root",
+    cgroup: bytes = b"init.scope",
+    at: int | None = None,
+    flags: Iterable[str] = (),
+    **fields: int,
+) -> bytes:
+    """`flags` are names of enum exec_flag; any other member can be given by name."""
+    area = arguments_area(argv)
+    values = {
+        "ktime": task.start + 20 if at is None else at,
+        "start": task.start,
+        "parent_start": parent.start,
+        "pid": task.pid,
+        "parent_pid": parent.pid,
+        "auid": UNSET,
+        "flags": sum(abi().exec_flags[name] for name in flags),
+        "path_size": len(path),
+        "args_size": len(area),
+        "cwd_size": len(cwd),
+        "cgroup_size": len(cgroup),
+    }
+    return pack("exec", path + area + cwd + cgroup, **{**values, **fields})
+
+
+def long_exec(task: Task, parent: Task, argv: Sequence[bytes], at: int) -> list[bytes]:
+    """The records of an exec whose arguments travel apart."""
+    area = arguments_area(argv)
+    step = abi().limits["ARGS_PIECE"]
+    pieces = [
+        pack(
+            "args",
+            area[offset : offset + step],
+            ktime=at,
+            pid=task.pid,
+            offset=offset,
+            args_size=len(area[offset : offset + step]),
+        )
+        for offset in range(0, len(area), step)
+    ]
+    last = execute(
+        task, parent, argv=(), at=at, flags=["EXEC_ARGS_APART"], args_size=len(area)
+    )
+    return [*pieces, last]
+
+
+def exit_of(task: Task, code: int = 0, at: int | None = None) -> bytes:
+    when = task.start + 30 if at is None else at
+    return pack("exit", ktime=when, start=task.start, pid=task.pid, code=code)
+
+
+def wall_clock() -> WallClock:
+    """A clock that does not depend on the machine's."""
+    clock = WallClock()
+    clock.offset = EPOCH
+    return clock
+
+
+class World:
+    """The path from records to lines, with a clock that stands still."""
+
+    def __init__(self, procfs: str = NOWHERE) -> None:
+        self.table = ProcessTable(NODE, procfs)
+        self.tracker = ProcessTracker(self.table, wall_clock().format, abi().exec_flags)
+        self.dispatcher = Dispatcher(abi(), self.tracker, 0)
+        self.encoder = JsonEncoder(NODE, dump_with_json)
+
+    def feed(self, *records: bytes) -> list[Event]:
+        """The events of the records, encoded once each as the exporter does."""
+        events = []
+        for record in records:
+            for event in self.dispatcher.events([record]):
+                self.encoder.encode(event)
+                events.append(event)
+        return events
+
+    def one(self, record: bytes) -> Any:
+        """The only event of the record."""
+        (event,) = self.feed(record)
+        return event
+
+    def line(self, event: Event) -> bytes:
+        return self.encoder.encode(event)
+
+    @property
+    def live(self) -> dict[int, Process]:
+        """The table by pid, without the kernel's own entry."""
+        return {process.pid: process for process in self.table if process.pid}
+
+
+def refresh() -> None:
+    """Take the built object's types over, and write the golden records with them."""
+    from tests.unit import golden_cases
+
+    BTF_COPY.write_bytes(section_data(OBJECT.read_bytes(), ".BTF"))
+    btf.cache_clear()
+    abi.cache_clear()
+    for name, records in golden_cases.cases().items():
+        (DATA / f"{name}.bin").write_bytes(b"".join(records))
+
+
+if __name__ == "__main__":
+    from tests.unit import records as module  # the one that the cases use
+
+    module.refresh()

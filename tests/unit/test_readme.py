@@ -1,0 +1,59 @@
+"""README.md tells the truth about flags, commands and paths."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tetrapy.config.settings import SETTINGS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def documented() -> dict[str, str]:
+    """The flags in the table of settings, with their defaults."""
+    rows = re.findall(r"^\| `--([a-z-]+)[^|]*\| *([^|]*?) *\|", README, re.MULTILINE)
+    return {name: default.strip("`") for name, default in rows}
+
+
+def stated(default: object) -> str:
+    """A default as the table has it."""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_the_settings_are_those_of_the_agent() -> None:
+    """The table has every setting with its default, and no other."""
+    assert documented() == {setting.name: stated(setting.default) for setting in SETTINGS}
+
+
+def test_every_flag_exists() -> None:
+    """A flag that the text names anywhere is a setting, --help or --version."""
+    flags = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", README))
+    assert flags - {setting.name for setting in SETTINGS} <= {"help", "version"}
+
+
+def test_every_variable_exists() -> None:
+    """An environment variable that the text names is a setting's, or the build's cache."""
+    variables = set(re.findall(r"TETRAPY_[A-Z_]+", README))
+    assert variables - {setting.variable for setting in SETTINGS} <= {"TETRAPY_CACHE"}
+
+
+def test_every_make_target_of_the_documents_exists() -> None:
+    """A `make NAME` in README.md or docs/ is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+    named = {
+        target
+        for text in documents
+        for block in re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)
+        for target in re.findall(r"\bmake ([a-z][a-z-]*)", block)
+    }
+    assert {"run", "test"} <= named
+    assert named - targets == set()
+
+
+def test_every_path_exists() -> None:
+    """A path of the tree that the text names is there."""
+    named = set(re.findall(r"`((?:agent|bench|bpf|btfs|docs|tests|tools)/[\w./-]*)`", README))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []

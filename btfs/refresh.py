@@ -89,6 +89,13 @@ def shared_corpus() -> Path:
     return home / "corpus"
 
 
+def shared_digests() -> dict[str, str]:
+    """Kernel name -> SHA-256 of its full BTF, as the index of the shared corpus states them."""
+    rows = (SHARED / "INDEX.tsv").read_text().splitlines()[1:]
+    fields = (row.split("\t") for row in rows)
+    return {f"debian/{row[0]}/{row[1]}/{row[2]}": row[7] for row in fields}
+
+
 def kernels(corpus: Path) -> list[Kernel]:
     """All kernels below a directory: ID/VERSION_ID/arch/<uname -r>.btf, others without a key."""
     found = []
@@ -148,11 +155,19 @@ def index(minimized: list[Minimized]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def make(corpus: Path, objects: list[Path]) -> tuple[bytes, str]:
-    """The archive and its readable index. Raises BuildError when a relocation resolves nowhere."""
+def make(
+    corpus: Path, objects: list[Path], digests: dict[str, str] | None = None
+) -> tuple[bytes, str]:
+    """The archive and its readable index.
+
+    Raises BuildError when a relocation resolves nowhere, or a kernel of `digests` has another one.
+    """
     images = [path.read_bytes() for path in objects]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         small = list(pool.map(lambda kernel: minimize(kernel, objects), kernels(corpus)))
+    for entry in small:
+        if (digests or {}).get(entry.kernel.name, entry.full_sha256) != entry.full_sha256:
+            raise BuildError(f"{entry.kernel.path} is damaged: remove {corpus}, and try again")
     missing = unresolved(small, images)
     if missing:
         raise BuildError(
@@ -179,7 +194,10 @@ def main(arguments: list[str] | None = None) -> int:
                 objects = sorted(options.objects.glob("*.bpf.o"))
             else:
                 objects = bpf_objects.build(Path(scratch))
-            archive, listing = make(options.corpus or shared_corpus(), objects)
+            if options.corpus:
+                archive, listing = make(options.corpus, objects)
+            else:
+                archive, listing = make(shared_corpus(), objects, shared_digests())
     except (BuildError, TetrapyError) as err:
         print(f"refresh: {err}", file=sys.stderr)
         return 1

@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -107,8 +108,10 @@ def _apt(command: List[str]) -> bool:
 
 def development_tools() -> Path:
     """The virtual environment with exactly what the lock file names, made when it is absent."""
-    key = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode() + sys.base_prefix.encode())
-    place = cache_dir() / "venv" / key.hexdigest()[:16]
+    # Security updates of the same Python keep the environment: it links to the interpreter.
+    python = f"{sys.base_prefix} {sys.version_info[:2]} {platform.machine()}"
+    key = hashlib.sha256(_LOCK.read_bytes() + python.encode()).hexdigest()[:16]
+    place = cache_dir() / "venv" / key
     complete = place / "complete"
     place.parent.mkdir(exist_ok=True)
     with place.with_suffix(".lock").open("w") as lock:

@@ -141,18 +141,20 @@ static void run_memfd(const char *path, char **argv)
 	run_fd(to, argv, 0);
 }
 
-/* `count` arguments of `size` bytes each, after the tag. */
+/* `count` arguments of `size` bytes each, after the words that end it. */
 static void run_big(const char *path, long count, long size)
 {
-	char **argv = calloc(count + 3, sizeof(*argv));
+	char **argv = calloc(count + 5, sizeof(*argv));
 	long i;
 
 	argv[0] = (char *)path;
 	argv[1] = (char *)tag;
+	argv[2] = "exit";
+	argv[3] = "0";
 	for (i = 0; i < count; i++) {
-		argv[i + 2] = malloc(size + 1);
-		memset(argv[i + 2], 'a' + i % 26, size);
-		argv[i + 2][size] = 0;
+		argv[i + 4] = malloc(size + 1);
+		memset(argv[i + 4], 'a' + i % 26, size);
+		argv[i + 4][size] = 0;
 	}
 	execv(path, argv);
 	fail(path);

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tetrapy.abi import core_relocs, core_resolve, layout
 from tetrapy.abi import kinds as k
-from tetrapy.abi.btf import Btf, Type
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.btf_types import Type
 from tetrapy.abi.elf import Elf, section_data
 from tetrapy.errors import FormatError, LayoutError
 

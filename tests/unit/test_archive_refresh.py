@@ -9,20 +9,31 @@ import pytest
 from btfs import refresh
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
+from tetrapy.abi import core_relocs, core_resolve
+from tetrapy.abi.btf import Btf
+from tetrapy.btf.archive import Archive
 from tools.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = ROOT / "build/bundle/bpf"
+# A type's number is the image's own.
+_ANSWERS_WITH_IDS = {"type_id_local", "type_id_target", "type_exists", "type_matches"}
 KERNEL = refresh.Kernel("debian/12/x86_64/6.1.0-9-amd64", "x86_64", Path("kernel.btf"))
 
 
-def test_the_committed_archive_comes_out_of_the_corpus_again() -> None:
-    """Refreshing from the corpus gives the committed archive and index, byte for byte."""
+def inputs() -> tuple[Path, list[Path]]:
+    """The shared corpus and the built objects; skips where one of them is missing."""
     if not (refresh.SHARED / "corpus.btfhash.zst").is_file():
         pytest.skip("the corpus of kernels, ../shared/btf, is not here")
     objects = sorted(OBJECTS.glob("*.bpf.o"))
     if not objects:
         pytest.skip("the BPF objects are not built: make build")
+    return refresh.shared_corpus(), objects
+
+
+def test_the_committed_archive_comes_out_of_the_corpus_again() -> None:
+    """Refreshing from the corpus gives the committed archive and index, byte for byte."""
+    corpus, objects = inputs()
     try:
         version = refresh.bpftool_version()
     except BuildError:
@@ -30,9 +41,27 @@ def test_the_committed_archive_comes_out_of_the_corpus_again() -> None:
     listing = (ROOT / "btfs/INDEX.tsv").read_text()
     if not listing.startswith(f"# bpftool {version}\n"):
         pytest.skip(f"the archive was made by another bpftool than {version}")
-    archive, index = refresh.make(refresh.shared_corpus(), objects)
+    archive, index = refresh.make(corpus, objects, refresh.shared_digests())
     assert index == listing
     assert archive == (ROOT / "btfs/archive.xz").read_bytes()
+
+
+def test_the_archive_answers_as_the_full_btf_does() -> None:
+    """On every twelfth kernel, each relocation finds in the archive what the full BTF has."""
+    corpus, objects = inputs()
+    archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
+    parsed = [core_relocs.of_object(path.read_bytes()) for path in objects]
+    for name in sorted(archive.kernels)[::12]:
+        small = archive.find(name)
+        assert small is not None
+        whole, part = Btf((corpus / f"{name}.btf").read_bytes()), Btf(small)
+        for local, relocations in parsed:
+            for found in relocations:
+                if core_relocs.KINDS[found.kind] in _ANSWERS_WITH_IDS:
+                    continue
+                expected = core_resolve.find(local, found, whole)
+                answer = core_resolve.find(local, found, part)
+                assert answer == expected, f"{name}: {core_relocs.describe(local, found)}"
 
 
 def test_kernels_are_named_by_their_place(tmp_path: Path) -> None:
@@ -63,7 +92,9 @@ def test_a_relocation_that_resolves_nowhere_is_found() -> None:
     integer = b.integer("int", 4)
     s = b.composite("s", 12, [("a", integer, 0), ("kind", integer, 32), ("arm", integer, 64)])
     ext = extension(b, [(0, s, "0:0", 0), (1, s, "0:1", 0), (2, s, "0:2", 0)])
-    image = elf({"prog": EXIT * 3, ".BTF": b.build(), ".BTF.ext": ext}, [Symbol("f", "prog", 0, 24)])
+    image = elf(
+        {"prog": EXIT * 3, ".BTF": b.build(), ".BTF.ext": ext}, [Symbol("f", "prog", 0, 24)]
+    )
 
     def kernel(arch: str, *fields: str) -> refresh.Minimized:
         t = BtfBuilder()

@@ -232,7 +232,7 @@ def test_the_error_lists_every_place_in_order_and_the_way_out(machine: Machine) 
 def test_a_damaged_archive_is_not_believed(machine: Machine, archive: bytes) -> None:
     """The archive's damage is what was found in that place."""
     machine.archive = archive
-    with pytest.raises(BtfNotFoundError, match="the BTF archive is (damaged|empty)"):
+    with pytest.raises(BtfNotFoundError, match=r"the BTF archive is (damaged|empty)"):
         machine.find()
 
 

@@ -122,7 +122,15 @@ def _compiled(tree: _Tree) -> _Tree:
             str(path) for path in Path(scratch).rglob("ld-linux-*.so.*") if not path.is_symlink()
         )
         python = [loader, "--library-path", ":".join(libraries), f"{scratch}/usr/bin/python3.11"]
-        compileall = ["-I", "-B", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash"]
+        compileall = [
+            "-I",
+            "-B",
+            "-m",
+            "compileall",
+            "-qq",
+            "--invalidation-mode",
+            "unchecked-hash",
+        ]
         subprocess.run(
             [*python, *compileall, "-s", scratch, "-p", "/", scratch + library],
             check=True,

@@ -16,7 +16,8 @@ from struct import Struct
 from typing import FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from tetrapy.abi import kinds as k
-from tetrapy.abi.btf import Btf, Type
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.btf_types import Type
 from tetrapy.abi.elf import Elf
 from tetrapy.errors import BtfError
 

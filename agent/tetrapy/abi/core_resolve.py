@@ -12,7 +12,8 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi import kinds as k
-from tetrapy.abi.btf import Btf, Member, Type
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.btf_types import Member, Type
 from tetrapy.abi.core_relocs import CoreRelocation
 
 _COMPOSITE = (k.KIND_STRUCT, k.KIND_UNION)

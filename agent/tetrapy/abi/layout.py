@@ -12,7 +12,8 @@ from struct import Struct
 from typing import Dict, Iterable, Iterator, NamedTuple, NoReturn, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
-from tetrapy.abi.btf import Btf, Type
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.btf_types import Type
 from tetrapy.errors import LayoutError
 
 _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}

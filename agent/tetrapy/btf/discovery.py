@@ -21,7 +21,6 @@ from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Tup
 
 from tetrapy.abi import btf as btf_bytes
 from tetrapy.abi.elf import SHF_COMPRESSED, Elf, FileBytes
-from tetrapy.btf.archive import Archive, check_objects
 from tetrapy.btf.host import Host
 from tetrapy.errors import ArchiveError, BtfNotFoundError, FormatError
 
@@ -173,6 +172,9 @@ def _in_archive(
     read_objects: Optional[Callable[[], Iterable[bytes]]],
 ) -> Tuple[Optional[BtfSource], str]:
     """The archive's BTF of this kernel, or None and what was found instead."""
+    # Most kernels have BTF: they need not pay for hashes (OpenSSL) and a decompressor at start.
+    from tetrapy.btf.archive import Archive, check_objects
+
     try:
         packed = read_archive()
         archive = Archive(packed)

@@ -1,0 +1,40 @@
+"""The C programs of the tests, made by the pinned compiler and kept under the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from pathlib import Path
+
+from tools import zig
+from tools.fetch import cache_dir
+
+SUPPORT = Path(__file__).resolve().parent
+
+
+def program(name: str) -> Path:
+    """The executable of `tests/support/<name>.c`, which any user may run."""
+    target = f"{platform.machine()}-linux-gnu.2.17"
+    source = SUPPORT / f"{name}.c"
+    digest = hashlib.sha256(source.read_bytes() + target.encode()).hexdigest()
+    made = cache_dir() / "tests" / f"{name}-{digest[:16]}"
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
+            fresh = Path(scratch) / name
+            arguments = ["-O1", "-Wall", "-Werror", "-target", target]
+            arguments += ["-o", str(fresh), str(source), "-lpthread"]
+            zig.cc(arguments, Path(scratch), cache_dir() / "zig-cache")
+            fresh.replace(made)
+    return made
+
+
+def installed(name: str, directory: Path) -> Path:
+    """A copy of the program below a directory that every user may enter."""
+    copy = directory / name
+    shutil.copyfile(program(name), copy)
+    os.chmod(copy, 0o755)
+    return copy

@@ -1,0 +1,214 @@
+"""Bytes of the kernel -> text of events: arguments, paths, what is not UTF-8."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tetrapy.events.text import absolute_path, arguments_text, join_arguments, to_text
+
+# Every class of byte that matters: ASCII, parts of 2, 3 and 4 byte sequences, never valid ones.
+AWKWARD = b"a \"\\\n\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xff\xfe\xc0\xaf"
+awkward_bytes = st.binary(max_size=40) | st.lists(st.sampled_from(list(AWKWARD))).map(bytes)
+arguments = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+spaced = st.text('ab "', max_size=4)  # often empty, often with a space
+
+
+def joined_as_tetragon(tokens: list[str]) -> str:
+    """The rule of Tetragon's ArgsDecoder, one token after the other."""
+    text = ""
+    for token in tokens:
+        if " " in token:
+            text = text + ' "' + token + '"'
+        elif text == "":
+            text = token
+        else:
+            text = text + " " + token
+    return text
+
+
+def decoded_as_tetragon(argv: list[bytes], cwd: bytes) -> str:
+    """argv[1:] and the working directory in one piece, cut and split as ArgsDecoder does it."""
+    pieces = [argument.decode() for argument in argv[1:]]
+    blob = "\0".join([*pieces, cwd.decode()] if cwd else pieces)
+    tokens = blob.rstrip("\0").split("\0")
+    if cwd:
+        tokens = tokens[:-1]
+    return joined_as_tetragon(tokens)
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        ([], ""),
+        (["-u"], "-u"),
+        (["a", "b", "c"], "a b c"),
+        (["a b"], ' "a b"'),
+        (["a b", "c"], ' "a b" c'),
+        (["c", "a b"], 'c "a b"'),
+        (["a b", "c d"], ' "a b" "c d"'),
+        ([" "], ' " "'),
+        (["a", "", "b"], "a  b"),
+        (["a", ""], "a "),
+        (["", "a"], "a"),
+        (["", "", "a"], "a"),
+        (["", "a b"], ' "a b"'),
+        (["a", "", "", "b c"], 'a   "b c"'),
+        (['say "hi there"'], ' "say "hi there""'),
+        (["a\tb", "c\nd"], "a\tb c\nd"),
+    ],
+)
+def test_arguments_are_joined_as_tetragon_joins_them(argv: list[str], shown: str) -> None:
+    """Only an argument with a space is quoted, nothing is escaped, leading empty ones vanish."""
+    assert join_arguments(argv) == shown
+    area = b"prog\0" + b"".join(argument.encode() + b"\0" for argument in argv)
+    assert arguments_text(area, cwd_follows=True) == shown
+
+
+@given(st.lists(arguments | spaced, max_size=6))
+def test_joining_is_tetragons_for_any_arguments(argv: list[str]) -> None:
+    """join_arguments is ArgsDecoder's loop."""
+    assert join_arguments(argv) == joined_as_tetragon(argv)
+
+
+@given(st.lists(arguments | spaced, max_size=6), st.sampled_from(["", "/root", "/a b"]))
+@example(["prog"], "")
+@example(["prog", ""], "")
+@example(["prog", "", ""], "/root")
+@example(["prog", "a", ""], "/root")
+def test_an_argument_area_is_decoded_as_tetragon_decodes_it(argv: list[str], cwd: str) -> None:
+    """Trailing empty arguments survive only where a working directory follows them."""
+    encoded = [argument.encode() for argument in argv]
+    area = b"".join(argument + b"\0" for argument in encoded)
+    assert arguments_text(area, bool(cwd)) == decoded_as_tetragon(encoded, cwd.encode())
+
+
+@pytest.mark.parametrize(
+    ("area", "shown"),
+    [
+        (b"", ""),
+        (b"\0", ""),
+        (b"\0a\0", "a"),  # argv[0] is empty
+        (b"prog", ""),
+        (b"prog\0cut of", ' "cut of"'),  # the area was cut in an argument
+        (b"prog\0a\0cut", "a cut"),
+        (b"prog with space\0a\0", "a"),
+    ],
+)
+def test_argument_areas_of_odd_shapes(area: bytes, shown: str) -> None:
+    """Empty argv, an empty argv[0], and an area that is cut in an argument are read as they are."""
+    assert arguments_text(area, cwd_follows=True) == shown
+
+
+@given(awkward_bytes, st.booleans())
+def test_any_area_gives_text_without_zero_bytes(area: bytes, cwd_follows: bool) -> None:
+    """No bytes make the decoder raise, and no zero byte is left in its result."""
+    text = arguments_text(area, cwd_follows)
+    assert "\0" not in text
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"plain", "plain"),
+        ("na\u00efve \u20ac \U0001f600".encode(), "na\u00efve \u20ac \U0001f600"),
+        (b"\xff", "\ufffd"),
+        (b"a\xff\xfe\xfdb", "a\ufffdb"),
+        (b"\xffa\xff", "\ufffda\ufffd"),
+        (b"\xed\xa0\x80", "\ufffd"),  # a surrogate, three bytes
+        (b"\xc0\xaf", "\ufffd"),  # an overlong slash
+        (b"\xf0\x9f\x98", "\ufffd"),  # cut in a character
+        (b"\xf0\x9f\x98x", "\ufffdx"),
+        (b"\xf4\x90\x80\x80", "\ufffd"),  # above U+10FFFF
+        ("\ufffd".encode() + b"\xff", "\ufffd\ufffd"),  # a real U+FFFD is valid
+    ],
+)
+def test_a_run_of_invalid_bytes_becomes_one_replacement(data: bytes, shown: str) -> None:
+    """Like Go's strings.ToValidUTF8: one U+FFFD a run, valid text untouched."""
+    assert to_text(data) == shown
+
+
+def valid_prefix(data: bytes) -> int:
+    """The length of the character that `data` begins with; 0 when it begins with none."""
+    for length in range(1, min(4, len(data)) + 1):
+        try:
+            data[:length].decode()
+        except UnicodeDecodeError:
+            continue
+        return length
+    return 0
+
+
+@given(awkward_bytes)
+def test_invalid_runs_byte_by_byte(data: bytes) -> None:
+    """to_text equals a walk that tries each position for a valid character."""
+    expected, at, in_run = "", 0, False
+    while at < len(data):
+        length = valid_prefix(data[at:])
+        if length:
+            expected += data[at : at + length].decode()
+        elif not in_run:
+            expected += "\ufffd"
+        in_run = not length
+        at += length or 1
+    assert to_text(data) == expected
+
+
+def joined_as_go(cwd: str, path: str) -> str:
+    """filepath.Join of Go on Unix: drop empty elements, join, then Clean."""
+    elements = [element for element in (cwd, path) if element]
+    if not elements:
+        return ""
+    text = "/".join(elements)
+    rooted = text.startswith("/")
+    kept: list[str] = []
+    for part in text.split("/"):
+        if part in {"", "."}:
+            continue
+        if part == ".." and kept and kept[-1] != "..":
+            kept.pop()
+        elif part == ".." and rooted:
+            continue
+        else:
+            kept.append(part)
+    return ("/" if rooted else "") + "/".join(kept) or ("/" if rooted else ".")
+
+
+@pytest.mark.parametrize(
+    ("path", "cwd", "shown"),
+    [
+        ("/bin/ls", "/root", "/bin/ls"),
+        ("/usr/../bin/./ls", "/root", "/usr/../bin/./ls"),  # absolute paths are left alone
+        ("//bin/ls", "/", "//bin/ls"),
+        ("ls", "/root", "/root/ls"),
+        ("./ls", "/root", "/root/ls"),
+        ("../ls", "/root", "/ls"),
+        ("../../ls", "/root", "/ls"),
+        ("a//b/", "/root", "/root/a/b"),
+        ("ls", "/", "/ls"),
+        ("ls", "", "ls"),
+        ("../ls", "", "../ls"),
+        ("a/..", "", "."),
+        ("", "/root", "/root"),
+        ("", "", ""),
+    ],
+)
+def test_relative_paths_are_joined_as_go_joins_them(path: str, cwd: str, shown: str) -> None:
+    """A relative path is joined with the working directory as text; an absolute one is kept."""
+    assert absolute_path(path, cwd) == shown
+
+
+@given(st.text("a./ ", max_size=10), st.sampled_from(["", "/", "/a", "/a/b", "/a b/..", "//x"]))
+def test_any_path_is_joined_as_go_joins_it(path: str, cwd: str) -> None:
+    """absolute_path is Tetragon's GetBinaryAbsolutePath."""
+    expected = path if path.startswith("/") else joined_as_go(cwd, path)
+    assert absolute_path(path, cwd) == expected
+
+
+def test_no_slash_is_doubled_in_front() -> None:
+    """A joined path never begins with two slashes, which POSIX would let mean something else."""
+    assert not re.match("//", absolute_path("x", "/"))

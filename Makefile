@@ -18,7 +18,7 @@ UV_VERSION := 0.13.9
 # The targets of one run share the cache, the two cores and dist/.
 .NOTPARALLEL:
 .PHONY: help run test setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
-	floor format unit kernel pyz vm bench refresh-btfs lock clean
+	floor format unit kernel pyz vm bench budget refresh-btfs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -28,7 +28,7 @@ run: ## set up, build, and print every exec and exit of this machine until Ctrl-
 	$(Q)$(MAKE) --no-print-directory build >&2
 	$(Q)exec $(SUDO) ./$(PYZ) --export-filename -
 
-test: setup check build ## set up, build and pass all tests but the full list of guest kernels
+test: setup check build budget ## set up, build and pass all tests but the full list of guest kernels
 	$(Q)$(PYTEST) -m "not matrix" tests
 
 setup: ## install what building and testing needs (packages as root; else says how)
@@ -79,6 +79,13 @@ pyz: build ## tests of dist/tetrapy.pyz as a user runs it
 
 vm: setup build ## tests on every supported kernel in QEMU
 	$(Q)$(PYTEST) tests/vm
+
+bench: setup build ## what an event costs: in instructions of a guest, and at full speed here (root)
+	$(Q)$(PYTHON) -m bench.guest
+	$(Q)$(SUDO) $(PYTHON) -m bench.host
+
+budget: setup build ## fails when an event costs more instructions than it did (bench/budget.json)
+	$(Q)$(PYTHON) -m bench.guest --check
 
 refresh-btfs: setup ## btfs/archive.xz and its index from a corpus of kernel BTFs
 	$(Q)$(VENV)/python btfs/refresh.py

@@ -15,10 +15,9 @@ TOLERANCE = 0.05
 
 
 class Budget(NamedTuple):
-    """Landed figures, and the sizes of the loads that they were measured with."""
+    """Landed figures, and how many processes each load had that they were measured with."""
 
-    count: int
-    more: int
+    processes: int
     figures: Mapping[str, float]
 
     def exceeded(self, measured: Mapping[str, float]) -> list[str]:
@@ -42,11 +41,11 @@ def read() -> Budget:
     lacking = set(FIGURES) ^ set(content["figures"])
     if lacking:
         raise BuildError(f"{PATH.name} and FIGURES differ in {sorted(lacking)}: use --update")
-    return Budget(content["count"], content["more"], content["figures"])
+    return Budget(content["processes"], content["figures"])
 
 
 def write(budget: Budget) -> None:
     """Replace bench/budget.json."""
     rounded = {name: round(value) for name, value in budget.figures.items()}
-    content = {"count": budget.count, "more": budget.more, "figures": rounded}
+    content = {"processes": budget.processes, "figures": rounded}
     PATH.write_text(json.dumps(content, indent=2) + "\n")

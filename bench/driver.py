@@ -1,8 +1,8 @@
 """What runs in the deterministic guest: loads without and with the agent, and a written record.
 
-Guest nanoseconds are instructions there. It measures and judges nothing; everything ends in
-/result/record.json, and the agent's export beside it. Usage: driver.py COUNT MORE (numbers of
-processes: of the measured load, and of the one that follows to see whether memory grows).
+Guest nanoseconds are instructions there. It computes and judges nothing; everything ends in
+/result/record.json, and the agent's export beside it. Usage: driver.py COUNT (processes of a load:
+the measured one, one more to see whether memory grows, and a burst with all in flight).
 """
 
 from __future__ import annotations
@@ -106,11 +106,12 @@ def measure(agent: Agent, count: int, tag: str) -> dict[str, int]:
 
 
 def main() -> None:
-    count, more = int(sys.argv[1]), int(sys.argv[2])
+    """All loads, in the order that the figures are read in."""
+    count = int(sys.argv[1])
     # The driver runs as soon as it can; what it starts does not inherit that.
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     load(count // 4, 1, "warm-up")
-    record: dict[str, object] = {"count": count, "more": more}
+    record: dict[str, object] = {"count": count}
     record["base"] = load(count, 1, "base")
 
     agent = Agent("plain")
@@ -119,7 +120,7 @@ def main() -> None:
     record["memory_started"] = memory(agent.pid)
     record["load"] = measure(agent, count, "measured")
     record["memory_loaded"] = memory(agent.pid)
-    record["more_load"] = measure(agent, more, "more")
+    record["more_load"] = measure(agent, count, "more")
     record["memory_more"] = memory(agent.pid)
     load(count, count, "burst")
     time.sleep(SETTLE)

@@ -63,8 +63,8 @@ static _Noreturn void fail(const char *message)
 static _Noreturn void become(char *program, char *tag, unsigned long index)
 {
 	char number[21];
-	char *arguments[] = {program, tag, number, 0};
-	char *environment[] = {0};
+	char *arguments[] = { program, tag, number, 0 };
+	char *environment[] = { 0 };
 
 	put_number(number, index);
 	syscall5(NR_execve, (long)program, (long)arguments, (long)environment, 0, 0);

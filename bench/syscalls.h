@@ -86,7 +86,7 @@ static inline long wait_for(long pid, int *status)
 
 static inline long now(void)
 {
-	struct timespec64 time = {0, 0};
+	struct timespec64 time = { 0, 0 };
 
 	syscall5(NR_clock_gettime, CLOCK_MONOTONIC, (long)&time, 0, 0, 0);
 	return time.seconds * 1000000000 + time.nanoseconds;

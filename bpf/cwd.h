@@ -21,70 +21,71 @@ static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
 static __always_inline void start_cwd(struct cwd_walk *walk, struct task_struct *task)
 {
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct vfsmount *vfsmount = BPF_CORE_READ(fs, pwd.mnt);
+	struct mount *mount = mount_of(BPF_CORE_READ(fs, pwd.mnt));
 
 	walk->dentry = BPF_CORE_READ(fs, pwd.dentry);
-	walk->mount = mount_of(vfsmount);
-	walk->mount_root = BPF_CORE_READ(vfsmount, mnt_root);
+	walk->mount = mount;
+	walk->mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
 	walk->root_dentry = BPF_CORE_READ(fs, root.dentry);
-	walk->root_mount = BPF_CORE_READ(fs, root.mnt);
+	walk->root_mount = mount_of(BPF_CORE_READ(fs, root.mnt));
 	walk->offset = PATH_LIMIT;
+}
+
+/* One step: the next name in front, or the next mount. Returns 1 when the walk is
+ * over.
+ */
+static __always_inline int step_cwd(struct cwd_walk *walk, __u32 *flags)
+{
+	/* Read anew each time: what comes out of a map is unknown to the verifier,
+	 * so that it sees the same state at every step and looks at one only.
+	 */
+	struct dentry *dentry = *(struct dentry *volatile *)&walk->dentry;
+	struct mount *mount = *(struct mount *volatile *)&walk->mount;
+	__u64 offset = *(volatile __u64 *)&walk->offset;
+	const unsigned char *name;
+	struct dentry *parent;
+	__u64 length;
+
+	if (dentry == walk->root_dentry && mount == walk->root_mount)
+		return 1;
+	if (dentry == walk->mount_root) {
+		struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+
+		if (below == mount)
+			return 1;
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = below;
+		walk->mount_root = BPF_CORE_READ(below, mnt.mnt_root);
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (parent == dentry)
+		return 1;
+	length = BPF_CORE_READ(dentry, d_name.len) & 255;
+	if (offset < length + 1) {
+		*flags |= EXEC_CWD_PARTIAL;
+		return 1;
+	}
+	name = BPF_CORE_READ(dentry, d_name.name);
+	offset -= length + 1;
+	walk->name[offset & PATH_LIMIT] = '/';
+	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & 255, name)) {
+		*flags |= EXEC_CWD_ERROR;
+		return 1;
+	}
+	walk->offset = offset;
+	walk->dentry = parent;
+	return 0;
 }
 
 /* Returns 1 when the walk is over, 0 when steps were too few. */
 static __always_inline int walk_cwd(struct cwd_walk *walk, __u32 *flags, int steps)
 {
-	struct vfsmount *root_mount = walk->root_mount;
-	struct dentry *root_dentry = walk->root_dentry;
-	struct dentry *mount_root = walk->mount_root;
-	struct dentry *dentry = walk->dentry;
-	struct mount *mount = walk->mount;
-	__u64 offset = walk->offset;
 	int step;
 
-	for (step = 0; step < steps; step++) {
-		const unsigned char *name;
-		struct dentry *parent;
-		__u64 length;
-
-		if (!dentry) {
-			*flags |= EXEC_CWD_ERROR;
+	for (step = 0; step < steps; step++)
+		if (step_cwd(walk, flags))
 			return 1;
-		}
-		if (dentry == root_dentry && mount == mount_of(root_mount))
-			return 1;
-		if (dentry == mount_root) {
-			struct mount *below = BPF_CORE_READ(mount, mnt_parent);
-
-			if (below == mount)
-				return 1;
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = below;
-			mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
-			walk->dentry = dentry;
-			walk->mount = mount;
-			walk->mount_root = mount_root;
-			continue;
-		}
-		parent = BPF_CORE_READ(dentry, d_parent);
-		if (parent == dentry)
-			return 1;
-		length = BPF_CORE_READ(dentry, d_name.len) & 255;
-		if (offset < length + 1) {
-			*flags |= EXEC_CWD_PARTIAL;
-			return 1;
-		}
-		name = BPF_CORE_READ(dentry, d_name.name);
-		offset -= length + 1;
-		walk->name[offset & PATH_LIMIT] = '/';
-		if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & 255,
-					  name)) {
-			*flags |= EXEC_CWD_ERROR;
-			return 1;
-		}
-		walk->offset = offset;
-		walk->dentry = dentry = parent;
-	}
 	return 0;
 }
 

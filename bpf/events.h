@@ -28,7 +28,7 @@ enum event_kind {
 enum event_limit {
 	PATH_LIMIT = 4095, /* PATH_MAX of the kernel, less the zero byte */
 	ARGS_INLINE_LIMIT = 4095, /* longer arguments travel in EVENT_ARGS records */
-	ARGS_PIECE = 8191, /* the most that one EVENT_ARGS record carries */
+	ARGS_PIECE = 16383, /* the most that one EVENT_ARGS record carries */
 	ARGS_LIMIT = 262144, /* longer arguments are cut: EXEC_ARGS_TRUNCATED */
 	CGROUP_LIMIT = 128,
 };

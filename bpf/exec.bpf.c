@@ -79,30 +79,38 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
+	struct args_range args = find_args(task);
+	__u32 pid = BPF_CORE_READ(task, tgid);
 	struct scratch *scratch = get_scratch();
+	__u64 ktime = event_clock();
 	struct task_struct *parent;
 	struct exec_event *event;
 
 	if (!scratch)
 		return 0;
+	scratch->args_sent = 0;
+	scratch->args_flags = 0;
+	if (args.size > ARGS_INLINE_LIMIT)
+		submit_args(ctx, scratch, args, pid, ktime);
+
 	event = &scratch->event;
-	fill_header(&event->header, EVENT_EXEC);
+	fill_header(&event->header, EVENT_EXEC, ktime);
 	parent = BPF_CORE_READ(task, real_parent, group_leader);
 	event->start = task_start(task);
 	event->parent_start = task_start(parent);
-	event->pid = BPF_CORE_READ(task, tgid);
+	event->pid = pid;
 	event->parent_pid = BPF_CORE_READ(parent, tgid);
 	event->uid = BPF_CORE_READ(task, cred, euid.val);
 	event->auid = task_login_uid(task);
 	event->inner_pid = task_inner_pid(task);
-	event->flags = 0;
+	event->flags = scratch->args_flags;
 	event->path_size = 0;
-	event->args_size = 0;
+	event->args_size = scratch->args_sent;
 	event->cwd_size = 0;
 	event->cgroup_size = 0;
 	scratch->used = 0;
 	append_path(scratch, binprm);
-	append_args(ctx, scratch, task);
+	append_args(scratch, args);
 	start_cwd(&scratch->walk, task);
 	if (!walk_cwd(&scratch->walk, &event->flags, CWD_FIRST_STEPS)) {
 		bpf_tail_call(ctx, &exec_calls, 0);

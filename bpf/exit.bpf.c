@@ -26,7 +26,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (BPF_CORE_READ(signal, live.counter))
 		return 0;
 	leader = BPF_CORE_READ(task, group_leader);
-	fill_header(&event.header, EVENT_EXIT);
+	fill_header(&event.header, EVENT_EXIT, event_clock());
 	event.start = task_start(leader);
 	event.pid = BPF_CORE_READ(task, tgid);
 	/* The rule of wait_task_zombie(). */

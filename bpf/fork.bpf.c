@@ -24,7 +24,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	/* A new thread is not a new process. */
 	if (pid != (__u32)BPF_CORE_READ(task, pid))
 		return 0;
-	fill_header(&event.header, EVENT_FORK);
+	fill_header(&event.header, EVENT_FORK, event_clock());
 	event.pid = pid;
 	event.start = task_start(task);
 	leader = BPF_CORE_READ(task, real_parent, group_leader);

@@ -27,32 +27,40 @@ static __always_inline void count_loss(__u32 kind)
 		*lost += 1;
 }
 
-static __always_inline void fill_header(struct event_header *header, __u8 kind)
+static __always_inline void fill_header(struct event_header *header, __u8 kind, __u64 ktime)
 {
-	header->ktime = event_clock();
+	header->ktime = ktime;
 	header->size = 0;
 	header->cpu = bpf_get_smp_processor_id();
 	header->kind = kind;
 	header->__pad = 0;
 }
 
+#if EVENTS_RINGBUF
+static __always_inline __u64 wakeup_flag(void)
+{
+	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	__u32 sleeps = reader_sleeps;
+
+	/* Only who saw the request clears it: the reader may repeat it meanwhile. */
+	if (sleeps)
+		reader_sleeps = 0;
+	/* BPF_RB_NO_WAKEUP is 1 and BPF_RB_FORCE_WAKEUP 2. The sign of the
+	 * difference instead of a comparison gives the verifier one path, not two.
+	 */
+	return BPF_RB_NO_WAKEUP + ((sleeps | ((HURRY_BYTES - waiting) >> 63)) & 1);
+}
+#endif
+
 static __always_inline void submit(__attribute__((unused)) void *ctx, struct event_header *header,
 				   __u64 size)
 {
 	long err;
-#if EVENTS_RINGBUF
-	__u64 wakeup = BPF_RB_NO_WAKEUP;
 
-	if (reader_sleeps) {
-		reader_sleeps = 0;
-		wakeup = BPF_RB_FORCE_WAKEUP;
-	} else if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > HURRY_BYTES) {
-		wakeup = BPF_RB_FORCE_WAKEUP;
-	}
 	header->size = size;
-	err = bpf_ringbuf_output(&events, header, size, wakeup);
+#if EVENTS_RINGBUF
+	err = bpf_ringbuf_output(&events, header, size, wakeup_flag());
 #else
-	header->size = size;
 	err = bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, header, size);
 #endif
 	if (err)

@@ -11,7 +11,7 @@ struct cwd_walk {
 	struct mount *mount;
 	struct dentry *mount_root; /* mount->mnt.mnt_root */
 	struct dentry *root_dentry;
-	struct vfsmount *root_mount;
+	struct mount *root_mount;
 	__u64 offset; /* of the path's first byte in name[] */
 	char name[PATH_LIMIT + 1 + 256]; /* filled from PATH_LIMIT down */
 };
@@ -22,17 +22,22 @@ struct args_piece {
 };
 
 struct scratch {
-	struct exec_event event;
-	/* path, args and cwd fill at most 3 * 4095 bytes, so the mask for the
-	 * cgroup's place is 16383.
-	 */
-	char data[16384 + CGROUP_LIMIT];
-	__u64 used; /* bytes of data[] */
-	__u64 args_total; /* bytes of long arguments */
+	/* Long arguments have left before the exec event is put together. */
 	union {
+		struct {
+			struct exec_event event;
+			/* path, args and cwd fill at most 3 * 4095 bytes, so the mask
+			 * for the cgroup's place is 16383.
+			 */
+			char data[16384 + CGROUP_LIMIT];
+		};
 		struct args_piece piece;
-		struct cwd_walk walk;
 	};
+	struct cwd_walk walk;
+	__u64 used; /* bytes of data[] */
+	__u32 args_total; /* bytes of long arguments to send */
+	__u32 args_sent; /* ... and how many were */
+	__u32 args_flags; /* enum exec_flag */
 };
 
 struct {

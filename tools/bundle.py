@@ -6,8 +6,15 @@ packed; the packed file has the same names. tetrapy.kernel.bundle reads both.
 
 from __future__ import annotations
 
+import sys
 import zipfile
+from pathlib import Path
 
+# The agent's own reader judges whether the archive fits the objects.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
+
+from tetrapy.btf.archive import check_objects
+from tetrapy.errors import ArchiveError
 from tools import bpf_objects, libbpf_so, wheels
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -30,7 +37,7 @@ def stage() -> dict[str, bytes]:
     for wheel in wheels.locked("orjson"):
         name, image = extension_module(wheel)
         files[f"lib/{name}"] = image
-    files["btfs/archive.xz"] = _btf_archive()
+    files["btfs/archive.xz"] = _btf_archive([files[f"bpf/{name}"] for name in bpf_objects.FLAVOURS])
     for name, contents in files.items():
         path = STAGED / name
         if not path.is_file() or path.read_bytes() != contents:
@@ -54,11 +61,16 @@ def extension_module(wheel: wheels.Wheel) -> tuple[str, bytes]:
         return names[0].rpartition("/")[2], archive.read(names[0])
 
 
-def _btf_archive() -> bytes:
+def _btf_archive(objects: list[bytes]) -> bytes:
     path = _BTFS / "archive.xz"
     if not path.is_file():
         raise BuildError("btfs/archive.xz is not there; it is made by `make refresh-btfs`")
-    return path.read_bytes()
+    archive = path.read_bytes()
+    try:
+        check_objects(archive, objects)
+    except ArchiveError as err:
+        raise BuildError(f"btfs/archive.xz: {err}; `make refresh-btfs` makes it anew") from err
+    return archive
 
 
 if __name__ == "__main__":

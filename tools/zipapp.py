@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools import bundle, wheels
+from tools import bundle, bytecode, wheels
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.zip_writer import packed_size, replace_file, zip_bytes
@@ -20,6 +21,9 @@ LIMIT = 8 * 1024 * 1024
 BUNDLE = "tetrapy/kernel/data"
 
 PURE_PACKAGES = ("importlib_resources", "pyroute2", "zipp")
+
+# What every start imports is compiled ahead.
+_AT_START = ("tetrapy", "importlib_resources")
 
 # Parts that `import pyroute2` and `import importlib_resources` do not reach on Linux: tests, other
 # systems, tools for recorded packets, network services of their own.
@@ -42,6 +46,11 @@ def build() -> Path:
     parts: dict[str, dict[str, bytes]] = {"tetrapy": sources()}
     for package in PURE_PACKAGES:
         parts[package] = pure_package(package)
+    fast = {name: data for part in _AT_START for name, data in parts[part].items()}
+    version = ".".join(map(str, sys.version_info[:2]))
+    parts[f"bytecode for CPython {version}"] = bytecode.compiled(
+        {name: data for name, data in fast.items() if name != "__main__.py"}
+    )
     for name, contents in bundle.stage().items():
         parts.setdefault(_part(name), {})[f"{BUNDLE}/{name}"] = contents
     members = {name: data for files in parts.values() for name, data in files.items()}

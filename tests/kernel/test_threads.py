@@ -50,8 +50,7 @@ def test_thread_ends_process(stage: Stage) -> None:
 def test_leader_exits_first(stage: Stage) -> None:
     """A process whose leader ended first ends with its last thread, with the status of wait(2).
 
-    That is the leader's up to Linux 5.18, the last thread's since d80f7e7b2c75 ("signal: Guarantee
-    that SIGNAL_GROUP_EXIT is set on process exit").
+    In old kernels that is the leader's, in new ones (such as 6.18) the last thread's.
     """
     done = stage.run("leaderexit", 5, "threadexit", 6)
     assert done.returncode in {5, 6}

@@ -1,7 +1,7 @@
 """Records as the kernel writes them, and what turns them into events, for the tests.
 
 The layouts come from a copy of the .BTF section of the built object, so that the tests need no
-build; test_events_golden.py holds copy and build together. `python -m tests.unit.records` brings
+build; test_events_golden.py holds copy and build together. `PYTHONPATH=agent python -m tests.unit.records` brings
 the copy, and the golden records made by it, up to date.
 """
 
@@ -47,7 +47,7 @@ def abi() -> EventAbi:
     return EventAbi(btf())
 
 
-def pack(kind: str, tail: bytes = b"", **fields: int) -> bytes:
+def pack(kind: str, tail: bytes = b"", /, **fields: int) -> bytes:
     """A record of this kind; members that are not named are zero, the header fills itself."""
     struct_layout = layout.struct_layout(btf(), f"{kind}_event")
     values = {name.replace("header.", ""): 0 for name in struct_layout.members}

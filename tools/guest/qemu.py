@@ -118,7 +118,7 @@ def run(
 
 def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool) -> list[str]:
     if kernel.arch == "amd64":
-        program = ["qemu-system-x86_64", "-M", "pc", "-cpu", "max,la57=off"]
+        program = ["qemu-system-x86_64", "-M", "pc", "-cpu", "max,la57=off,cx16=off"]
         parameters = f"{_APPEND} {_APPEND_AMD64}"
     else:
         program = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]

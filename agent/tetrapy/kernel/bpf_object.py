@@ -9,9 +9,6 @@ from typing import Any, Dict, List, Optional
 from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf, set_print
 
-_LOG_SIZE = 1 << 20
-_WARNING = 0
-
 
 class BpfObject:
     """The owner of a bpf_object and its links; `close` gives everything back to the kernel."""
@@ -26,8 +23,7 @@ class BpfObject:
         self._links: List[Any] = []
         self._lib = libbpf()
         self._data = data  # libbpf reads from it until the object is loaded
-        self._verifier_log: Optional[Any] = None
-        self._print = set_print(self._on_message)
+        self._print = set_print(self.messages.append)
         self._options = ObjectOpenOptions(
             size=ctypes.sizeof(ObjectOpenOptions),
             object_name=name.encode(),
@@ -36,10 +32,6 @@ class BpfObject:
         self._object = self._lib.bpf_object__open_mem(data, len(data), byref(self._options))
         if not self._object:
             raise self._error(f"BPF object {name}: not accepted by libbpf", last_errno())
-
-    def _on_message(self, level: int, text: str) -> None:
-        if level == _WARNING:
-            self.messages.append(text)
 
     def _error(self, what: str, errno: int) -> KernelError:
         log = "\n".join(self.messages)

@@ -135,21 +135,25 @@ def error_text(errno: int) -> str:
     return f"{buffer.value.decode()} (libbpf {number})"
 
 
+_LIBBPF_WARN = 0  # enum libbpf_print_level
+
 _vsnprintf = ctypes.CDLL(None).vsnprintf
 _vsnprintf.restype = c_int
 _vsnprintf.argtypes = [c_void_p, c_size_t, c_char_p, c_void_p]
 
 
-def set_print(receive: Callable[[int, str], None]) -> object:
-    """Have libbpf's messages given to `receive(level, text)`; 0 is a warning, 1 info, 2 debug.
+def set_print(receive: Callable[[str], None]) -> object:
+    """Have libbpf's warnings given to `receive`; what it says beside them is dropped.
 
     The caller keeps the returned object as long as libbpf may print.
     """
 
     def on_print(level: int, template: bytes, arguments: int) -> int:
+        if level != _LIBBPF_WARN:
+            return 0
         buffer = ctypes.create_string_buffer(4096)
         _vsnprintf(buffer, len(buffer), template, arguments)
-        receive(level, buffer.value.decode("utf-8", "replace").rstrip("\n"))
+        receive(buffer.value.decode("utf-8", "replace").rstrip("\n"))
         return 0
 
     callback = PrintCallback(on_print)

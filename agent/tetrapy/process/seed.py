@@ -13,6 +13,9 @@ from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.process.procfs import ProcfsProcess, list_pids, read_process
 from tetrapy.process.table import ProcessTable
 
+# A process of procfs, and when its reading began (ns since boot).
+Seen = Tuple[int, ProcfsProcess]
+
 
 class Touched(NamedTuple):
     """What records that came while procfs was read say about its processes."""
@@ -21,7 +24,7 @@ class Touched(NamedTuple):
     executed: Dict[int, int]  # pid -> time of its first exec, ns since boot
 
 
-def read_all(root: str) -> Tuple[List[Tuple[int, ProcfsProcess]], int]:
+def read_all(root: str) -> Tuple[List[Seen], int]:
     """Every process of procfs with the time at which its reading began, and how many were listed.
 
     Raises OSError when `root` cannot be listed.
@@ -37,17 +40,14 @@ def read_all(root: str) -> Tuple[List[Tuple[int, ProcfsProcess]], int]:
     return seen, listed
 
 
-def fill(
-    table: ProcessTable, seen: Iterable[Tuple[int, ProcfsProcess]], touched: Touched
-) -> List[Process]:
+def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Process]:
     """Put the processes into the table; returns those whose exec is to be told, in its order.
 
     A process that forked meanwhile is told by records alone. One that executed meanwhile is taken
     from procfs only when it was read before; else procfs shows what the record will tell.
     """
     told = [(0, table.kernel)]
-    # Parents are older than their children, so they are in the table before them.
-    for when, process in sorted(seen, key=lambda pair: (pair[1].start, pair[1].pid)):
+    for when, process in _parents_first(seen):
         pid = process.pid
         if pid in touched.forked or touched.executed.get(pid, when) < when:
             continue
@@ -56,3 +56,17 @@ def fill(
             told.append((process.parent_pid, entry))
     told.sort(key=lambda pair: pair[0])
     return [entry for _, entry in told]
+
+
+def _parents_first(seen: Iterable[Seen]) -> List[Seen]:
+    """Neither pids nor start times (in ticks) tell who was first, so the links are followed."""
+    waiting = {pair[1].pid: pair for pair in seen}
+    ordered: List[Seen] = []
+    while waiting:
+        line = []
+        pair = waiting.pop(next(iter(waiting)), None)
+        while pair is not None:
+            line.append(pair)
+            pair = waiting.pop(pair[1].parent_pid, None)
+        ordered.extend(reversed(line))
+    return ordered

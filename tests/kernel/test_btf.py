@@ -1,0 +1,185 @@
+"""Where the agent finds the types of this kernel, and what it says when it finds none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.agent import ROOT, Agent
+
+KERNEL = Path("/sys/kernel/btf/vmlinux")
+RELEASE = os.uname().release
+HIDE = "mount -t tmpfs tmpfs /sys/kernel/btf"
+PLACES = (
+    "/boot/vmlinux-{0}",
+    "/lib/modules/{0}/vmlinux-{0}",
+    "/lib/modules/{0}/build/vmlinux",
+    "/usr/lib/modules/{0}/kernel/vmlinux",
+    "/usr/lib/debug/boot/vmlinux-{0}",
+    "/usr/lib/debug/boot/vmlinux-{0}.debug",
+    "/usr/lib/debug/lib/modules/{0}/vmlinux",
+)
+
+pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A copy of this kernel's own BTF."""
+    path = tmp_path_factory.mktemp("btf") / "vmlinux"
+    shutil.copyfile(KERNEL, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def minimized(whole: Path) -> Path:
+    """This kernel's BTF with no more than the programs need."""
+    objects = sorted((ROOT / "build/bundle/bpf").glob("*.bpf.o"))
+    path = whole.parent / "minimized"
+    command = ["bpftool", "gen", "min_core_btf", whole, path, *objects]
+    if shutil.which("bpftool") is None:
+        pytest.skip("needs bpftool: make setup")
+    subprocess.run(command, check=True)
+    assert path.stat().st_size < 20_000
+    return path
+
+
+def works(agent: Agent, actor: Path) -> None:
+    """It tells of a process with all that it reads from the kernel's memory."""
+    with agent:
+        agent.started()
+        subprocess.run([actor, "btf", "exit", "3"], check=False, cwd="/usr/lib")
+        started, ended = agent.tagged("btf")
+        assert agent.stop() == 0
+    assert started.process["cwd"] == "/usr/lib"
+    assert started.parent is not None
+    assert started.parent["pid"] == os.getpid()
+    assert started.flags == ["execve", "clone"]
+    assert ended.status == 3
+    assert not agent.errors
+
+
+def fails(agent: Agent) -> str:
+    """It ends with the code of a start that failed; what it says in its last line."""
+    with agent:
+        assert agent.wait() == 255
+    assert "Traceback" not in agent.errors + agent.log
+    assert agent.export.read_bytes() == b"" if agent.export.exists() else True
+    last = agent.log.splitlines()[-1]
+    assert last.startswith('level=error msg="Failed to execute tetrapy" error=')
+    return last
+
+
+def test_own(tmp_path: Path, actor: Path) -> None:
+    """The kernel's own is used when it is there."""
+    agent = Agent(tmp_path)
+    works(agent, actor)
+    assert (
+        'msg="BTF discovery: default kernel btf file found" btf-file=/sys/kernel/btf/vmlinux'
+        in agent.log
+    )
+
+
+@pytest.mark.parametrize("flavour", [(), ("--use-perf-ring-buffer",)])
+def test_minimized(tmp_path: Path, actor: Path, minimized: Path, flavour: tuple[str, ...]) -> None:
+    """--btf overrides; a minimized file is enough, also where the kernel has none."""
+    agent = Agent(tmp_path, "--btf", str(minimized), *flavour, prepare=HIDE)
+    works(agent, actor)
+    assert f'msg="BTF file: user specified btf file found" btf-file={minimized}' in agent.log
+    assert "BTF discovery" not in agent.log
+
+
+def test_variable(tmp_path: Path, actor: Path, whole: Path) -> None:
+    """The file can be named by the environment."""
+    agent = Agent(tmp_path, prepare=HIDE, environment={"TETRAPY_BTF": str(whole)})
+    works(agent, actor)
+
+
+def test_missing(tmp_path: Path) -> None:
+    """A file that is not there is an error, although the kernel has its own."""
+    line = fails(Agent(tmp_path, "--btf", "/nowhere/vmlinux"))
+    assert "user specified BTF does not exist: stat /nowhere/vmlinux: no such file" in line
+
+
+def test_directory(tmp_path: Path) -> None:
+    """A directory is told to be one."""
+    assert "is a directory" in fails(Agent(tmp_path, "--btf", "/tmp"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no BTF at all, but quite a long text", b"\x7fELF" + bytes(100), b"\x9f\xeb\x01\x00"],
+    ids=["empty", "text", "elf", "header"],
+)
+def test_wrong(tmp_path: Path, content: bytes) -> None:
+    """A file that holds something else is named, with what is wrong."""
+    path = tmp_path / "wrong"
+    path.write_bytes(content)
+    line = fails(Agent(tmp_path / "agent", "--btf", str(path)))
+    assert str(path) in line
+
+
+def test_cut_short(tmp_path: Path, whole: Path) -> None:
+    """A file that ends too early is named."""
+    path = tmp_path / "short"
+    path.write_bytes(whole.read_bytes()[:100_000])
+    line = fails(Agent(tmp_path / "agent", "--btf", str(path)))
+    assert str(path) in line
+
+
+def test_of_something_else(tmp_path: Path) -> None:
+    """BTF that does not describe a kernel is refused with one clear line."""
+    path = tmp_path / "other"
+    (source,) = (ROOT / "build/bundle/bpf").glob("base.bpf.o")
+    subprocess.run(
+        ["objcopy", "--dump-section", f".BTF={path}", source, tmp_path / "unused"], check=True
+    )
+    line = fails(Agent(tmp_path / "agent", "--btf", str(path)))
+    assert str(path) in line
+
+
+def test_none(tmp_path: Path) -> None:
+    """Where there is none the error names every place that was tried, and the way out."""
+    library = tmp_path / "lib"
+    agent = Agent(tmp_path / "agent", "--bpf-lib", str(library), prepare=HIDE)
+    line = fails(agent)
+    cut = RELEASE.partition("-")[0]
+    tried = ["/sys/kernel/btf/vmlinux"]
+    tried += [f"{library}/metadata/vmlinux-{version}" for version in dict.fromkeys((RELEASE, cut))]
+    tried += [f"{library}/btf", *(place.format(RELEASE) for place in PLACES)]
+    tried.append("the embedded archive")
+    places = [line.index(place + ": ") for place in tried]
+    assert places == sorted(places)
+    assert "--btf" in line
+    assert RELEASE in line
+    assert 'msg="BTF discovery: default kernel btf file does not exist"' in agent.log
+    for path in tried[1:-1]:
+        assert f'candidate btf file does not exist" btf-file={path}' in agent.log
+
+
+@pytest.mark.parametrize(
+    "name", ["btf", f"metadata/vmlinux-{RELEASE}", f"metadata/vmlinux-{RELEASE.partition('-')[0]}"]
+)
+def test_beside(tmp_path: Path, actor: Path, whole: Path, name: str) -> None:
+    """A file below --bpf-lib serves where the kernel has none."""
+    path = tmp_path / "lib" / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(whole)
+    agent = Agent(tmp_path / "agent", "--bpf-lib", str(tmp_path / "lib"), prepare=HIDE)
+    works(agent, actor)
+    assert f'msg="BTF discovery: candidate btf file found" btf-file={path}' in agent.log
+
+
+def test_order_beside(tmp_path: Path, actor: Path, whole: Path) -> None:
+    """A candidate that is a directory or no BTF is passed over, with a word about it."""
+    library = tmp_path / "lib"
+    (library / "metadata" / f"vmlinux-{RELEASE}").mkdir(parents=True)
+    (library / "btf").symlink_to(whole)
+    agent = Agent(tmp_path / "agent", "--bpf-lib", str(library), prepare=HIDE)
+    works(agent, actor)
+    assert "is a directory" in agent.log
+    assert f"btf-file={library}/btf" in agent.log

@@ -1,0 +1,97 @@
+"""Events that the kernel could not deliver are counted, told and add up."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import FLAVOURS
+from tests.support.agent import Agent
+
+COUNT = 1500
+
+# A ring buffer of one page, and the smallest perf buffers.
+both_flavours = pytest.mark.parametrize("flavour", FLAVOURS)
+
+
+@both_flavours
+def test_lost(tmp_path: Path, actor: Path, flavour: str) -> None:
+    """What a stopped agent cannot take is counted by kind; received and lost are all there was."""
+    tag = f"lost-{flavour}"
+    with (
+        Agent(tmp_path / "witness") as witness,
+        Agent(tmp_path / "tiny", "--rb-size-total", "4K", *FLAVOURS[flavour]) as agent,
+    ):
+        witness.started()
+        agent.started()
+        mark = witness.fence()
+        agent.send(signal.SIGSTOP)
+        subprocess.run([actor, tag, "storm", str(COUNT), actor], check=True)
+        agent.send(signal.SIGCONT)
+        assert agent.stop() == 0
+        seen = witness.events()[:]
+        witness.fence()
+        seen = witness.events(mark)
+        assert witness.stop() == 0
+    assert witness.statistics()["lost"] == 0
+    lost = agent.losses()
+    statistics = agent.statistics()
+    assert statistics["lost"] == sum(lost.values())
+    assert statistics["errors"] == 0
+    own = [event for event in agent.events() if event.is_of(tag)]
+    for kind in ("exec", "exit"):
+        # Also of those who did not run under this tag, the witness tells all.
+        others = sum(e.kind == kind for e in seen if not e.is_of(tag))
+        received = sum(event.kind == kind for event in own)
+        assert COUNT + 1 <= received + lost[kind], kind
+        assert received + lost[kind] <= COUNT + 1 + others, kind
+    assert lost["fork"] >= COUNT - statistics["received"]
+    # An exit without its beginning is told without a name.
+    share = re.search(r"BPF events statistics: (\d+) received, ([\d.e+]+)% events loss", agent.log)
+    assert share
+    received = int(share[1])
+    assert received == statistics["received"]
+    expected = 100 * statistics["lost"] / (received + statistics["lost"])
+    assert float(share[2]) == pytest.approx(expected, rel=0.05)
+
+
+def test_arguments_lost(tmp_path: Path, actor: Path) -> None:
+    """Long arguments of which pieces were lost are never shown as if they were whole."""
+    tag = "argslost"
+    with Agent(tmp_path, "--rb-size-total", "64K") as agent:
+        agent.started()
+        agent.send(signal.SIGSTOP)
+        for _ in range(20):
+            subprocess.run([actor, tag, "exit", "0", "x" * 30_000], check=True)
+        agent.send(signal.SIGCONT)
+        assert agent.stop() == 0
+    lost = agent.losses()
+    assert lost.get("args", 0) > 0
+    images = [event for event in agent.events() if event.kind == "exec" and event.is_of("actor")]
+    whole = f"{tag} exit 0 " + "x" * 30_000
+    for image in images:
+        assert (image.arguments == whole) != ("errorArgs" in image.flags)
+    told = sum(image.arguments == whole or "errorArgs" in image.flags for image in images)
+    assert told == len(images)
+
+
+def test_recovers(tmp_path: Path, actor: Path) -> None:
+    """After a loss the next events are told again, with their parents."""
+    with Agent(tmp_path, "--rb-size-total", "4K") as agent:
+        agent.started()
+        agent.send(signal.SIGSTOP)
+        subprocess.run([actor, "before", "storm", "300", actor], check=True)
+        agent.send(signal.SIGCONT)
+        agent.fence()
+        done = [actor, "afterwards", "fork", "exec", actor, "afterwards", "exit", "3"]
+        subprocess.run(done, check=True)
+        told = agent.tagged("afterwards")
+        assert agent.stop() == 0
+    parent, child, child_end, parent_end = told
+    assert child.parent == parent.process
+    assert child_end.status == 3
+    assert parent_end.id == parent.id

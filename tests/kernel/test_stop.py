@@ -1,0 +1,175 @@
+"""Stopping: what is told, what is left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.conftest import FLAVOURS
+from tests.support.agent import Agent, until
+
+BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]  # number of the system call
+# enum bpf_cmd: from an id to a descriptor.
+FD_BY_ID = {"prog_id": 13, "map_id": 14, "link_id": 30}
+
+both_flavours = pytest.mark.parametrize("flavour", FLAVOURS)
+
+
+def bpf_ids(pid: int) -> set[tuple[str, int]]:
+    """What a process holds in the kernel: kinds and ids of its programs, maps and links."""
+    found = set()
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            text = Path(f"/proc/{pid}/fdinfo/{fd}").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        for kind in FD_BY_ID:
+            match = re.search(rf"^{kind}:\t(\d+)$", text, re.MULTILINE)
+            # A link's description names its program too.
+            if match:
+                found.add((kind, int(match[1])))
+    return found
+
+
+def exists(kind: str, number: int) -> bool:
+    """Whether the kernel still has a program, map or link of that id."""
+    attribute = (ctypes.c_uint32 * 32)(number)
+    fd = ctypes.CDLL(None, use_errno=True).syscall(BPF, FD_BY_ID[kind], attribute, 128)
+    if fd >= 0:
+        os.close(fd)
+        return True
+    return False
+
+
+def assert_all_gone(ids: set[tuple[str, int]]) -> None:
+    """The kernel frees them some time after the last descriptor was closed."""
+    until(
+        lambda: not any(exists(*one) for one in ids),
+        lambda: f"the end of {[one for one in ids if exists(*one)]}",
+    )
+
+
+def held(agent: Agent) -> set[tuple[str, int]]:
+    ids = bpf_ids(agent.pid)
+    kinds = [kind for kind, _ in ids]
+    assert kinds.count("prog_id") >= 3
+    assert kinds.count("map_id") >= 3
+    assert all(exists(*one) for one in ids)
+    return ids
+
+
+def run_directory(agent: Agent) -> list[str]:
+    """What the agent has in its run directory, seen from outside of its mount namespace."""
+    top = Path(f"/proc/{agent.pid}/root/run/tetrapy")
+    return sorted(str(path.relative_to(top)) for path in top.rglob("*"))
+
+
+@both_flavours
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal(tmp_path: Path, actor: Path, flavour: str, number: int) -> None:
+    """On a signal what happened before is written, the statistics are logged, nothing stays."""
+    with Agent(tmp_path, *FLAVOURS[flavour]) as agent:
+        agent.started()
+        ids = held(agent)
+        tags = [f"last-{index}-{agent.pid}" for index in range(20)]
+        for tag in tags:
+            subprocess.run([actor, tag, "exit", "3"], check=False)
+        assert agent.stop(number) == 0
+    assert not agent.errors
+    text = b"\n".join(agent.lines()).decode()
+    for tag in tags:
+        told = [e for e in agent.events() if e.is_of(tag)]
+        assert [event.kind for event in told] == ["exec", "exit"], tag
+    assert text
+    name = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}[number]
+    last = agent.log.splitlines()[-3:]
+    assert f'msg="Received signal {name}, shutting down..."' in last[0]
+    assert re.search(r'msg="BPF events statistics: \d+ received, 0% events loss"', last[1])
+    assert re.search(
+        r'msg="Observer events statistics" received=\d+ lost=0 errors=0 filterPass=\d+ '
+        r"filterDrop=\d+$",
+        last[2],
+    )
+    assert_all_gone(ids)
+
+
+def test_files(tmp_path: Path) -> None:
+    """While it runs there is the pid file and nothing else; after a signal not even that."""
+    keep = tmp_path / "run"
+    keep.mkdir()
+    prepare = f"mount --bind {keep} /run"
+    with Agent(tmp_path / "agent", prepare=prepare) as agent:
+        agent.started()
+        pid_file = keep / "tetrapy/tetrapy.pid"
+        assert run_directory(agent) == ["tetrapy.pid"]
+        assert pid_file.read_bytes() == str(agent.pid).encode()
+        assert pid_file.stat().st_mode & 0o777 == 0o644
+        assert agent.stop() == 0
+    assert [path for path in keep.rglob("*") if path.is_file()] == []
+
+
+@both_flavours
+def test_kill(tmp_path: Path, flavour: str) -> None:
+    """kill -9 leaves nothing in the kernel; the pid file that stays hinders no later start."""
+    keep = tmp_path / "run"
+    keep.mkdir()
+    prepare = f"mount --bind {keep} /run"
+    with Agent(tmp_path / "first", *FLAVOURS[flavour], prepare=prepare) as agent:
+        agent.started()
+        ids = held(agent)
+        agent.process.kill()
+        assert agent.wait() == -signal.SIGKILL
+    assert_all_gone(ids)
+    left = [str(path.relative_to(keep)) for path in keep.rglob("*") if path.is_file()]
+    assert left in (["tetrapy/tetrapy.pid"], [])
+    with Agent(tmp_path / "second", *FLAVOURS[flavour], prepare=prepare) as agent:
+        agent.started()
+        assert agent.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "line", ["Starting", "pid file creation", "Exporter configuration", "Read ProcFS"]
+)
+def test_signal_at_start(tmp_path: Path, number: int, line: str) -> None:
+    """A signal while it starts ends it as one later does: exit code 0, no pid file, no trace."""
+    keep = tmp_path / "run"
+    keep.mkdir()
+    with Agent(tmp_path / "agent", prepare=f"mount --bind {keep} /run") as agent:
+        agent.wait_for_log(line)
+        assert agent.stop(number) == 0
+    assert not agent.errors
+    assert [path for path in keep.rglob("*") if path.is_file()] == []
+
+
+def test_second_signal(tmp_path: Path) -> None:
+    """A second signal while it stops does no harm."""
+    with Agent(tmp_path) as agent:
+        agent.started()
+        agent.send(signal.SIGINT)
+        agent.send(signal.SIGTERM)
+        agent.send(signal.SIGINT)
+        assert agent.wait() == 0
+    assert not agent.errors
+    assert "Observer events statistics" in agent.log
+
+
+def test_stop_under_load(tmp_path: Path, actor: Path) -> None:
+    """It stops while events keep coming, and writes whole lines only."""
+    with Agent(tmp_path) as agent:
+        agent.started()
+        with subprocess.Popen([actor, "load", "storm", "1000000", actor]) as load:
+            until(lambda: len(agent.lines()) > 1000, "events")
+            assert agent.stop() == 0
+            load.kill()
+        assert not agent.errors
+        assert agent.export.read_bytes().endswith(b"\n")
+        agent.events()
+    assert agent.statistics()["lost"] == 0

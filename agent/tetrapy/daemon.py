@@ -35,7 +35,7 @@ _BATCH = 512  # records decoded and written at a time; bounds the memory of a bu
 _TICK = 0.05  # seconds between two looks at a buffer that is in use
 _QUIET_TICKS = 3  # looks that find nothing before the reader sleeps
 _CARE_INTERVAL = 10.0  # seconds between two looks at clocks and losses
-_DEFAULT_BUFFER = 4 << 20
+_BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 2 << 20, 16 << 20  # bytes
 _SIGNALS: Dict[int, str] = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}
 
 Log = Callable[..., None]
@@ -132,7 +132,8 @@ class Agent:
         )
         use_ring = not settings.use_perf_ring_buffer and features.has_ring_buffer()
         cpus = os.cpu_count() or 1
-        total = settings.rb_size_total or settings.rb_size * cpus or _DEFAULT_BUFFER
+        chosen = min(max(cpus * _BUFFER_PER_CPU, _LEAST_BUFFER), _LARGEST_BUFFER)
+        total = settings.rb_size_total or settings.rb_size * cpus or chosen
         with unpack.custom_path(source, RUN_DIRECTORY) as path:
             sensor = BaseSensor(use_ring, BufferSize.of(total, cpus), path)
         kind = "BPF ring buffer size (bytes)" if use_ring else "Perf buffer size (bytes)"

@@ -1,9 +1,11 @@
 """Reading a BPF ring buffer through its memory, without a callback per record.
 
 Layout: Linux, kernel/bpf/ringbuf.c. One page with the consumer's position, one with the
-producer's, then the data, mapped twice in a row so that a record never wraps. Positions count
-bytes and only grow. A record is a 32-bit length with two flag bits, 32 bits of padding, and its
-data, rounded up to 8 bytes.
+producer's, then the data. Positions count bytes and only grow. A record is a 32-bit length with two
+flag bits, 32 bits of padding, and its data, rounded up to 8 bytes.
+
+The kernel would map the data twice in a row, so that no record wraps; but the second copy counts
+as resident memory too, and putting the two ends of a rare record together is cheap.
 """
 
 from __future__ import annotations
@@ -26,19 +28,18 @@ class RingBuffer:
 
     def __init__(self, map_fd: int, size: int) -> None:
         page = mmap.PAGESIZE
-        self._mask = size - 1
+        self._size = size
         self._page = page
         self._consumer = mmap.mmap(map_fd, page, mmap.MAP_SHARED, offset=0)
-        self._data = mmap.mmap(
-            map_fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page
-        )
+        self._data = mmap.mmap(map_fd, page + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
         self._position = _POSITION.unpack_from(self._consumer)[0]
         self.fd = map_fd
         self.epoll_flags = select.EPOLLIN | select.EPOLLET
 
     def drain(self, limit: int) -> List[bytes]:
         """At most `limit` records, oldest first, taken out of the buffer."""
-        data, mask, page = self._data, self._mask, self._page
+        data, page, mask = self._data, self._page, self._size - 1
+        end_of_data = page + self._size
         length_of = _LENGTH.unpack_from
         position = self._position
         end = _POSITION.unpack_from(data)[0]
@@ -51,7 +52,10 @@ class RingBuffer:
             size = length & _LENGTH_MASK
             at += _HEADER_SIZE
             if not length & _DISCARDED:
-                records.append(data[at : at + size])
+                record = data[at : at + size]
+                if at + size > end_of_data:
+                    record += data[page : at + size - self._size]
+                records.append(record)
                 limit -= 1
             position += (size + _HEADER_SIZE + 7) & ~7
         if position != self._position:

@@ -1,0 +1,51 @@
+"""How the bench counts events, map memory and what is over budget."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench import budget
+from bench.figures import FIGURES, map_bytes, missing_lines
+
+LANDED = dict.fromkeys(FIGURES, 1000.0)
+
+
+def line(kind: str, arguments: str) -> bytes:
+    body = {kind: {"process": {"pid": 1, "arguments": arguments}, "parent": {"arguments": "x 0"}}}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def test_each_process_of_a_load_needs_one_line_of_each_kind() -> None:
+    """Lines that are absent or double are named; those of other loads do not count."""
+    export = [
+        line("process_exec", "x 0"),
+        line("process_exit", "x 0"),
+        line("process_exec", "x 1"),
+        line("process_exec", "x 1"),
+        line("process_exit", "y 1"),
+    ]
+    assert missing_lines(export, "x", 2) == [
+        "process_exec of 'x 1': 2 lines",
+        "process_exit of 'x 1': 0 lines",
+    ]
+
+
+def test_a_map_counts_once_and_a_ring_buffer_with_its_size() -> None:
+    """Several descriptors of one map are one map; a ring buffer's memlock may be 0."""
+    ring = {"map_id": "1", "map_type": "27", "memlock": "0", "max_entries": "8192"}
+    array = {"map_id": "2", "map_type": "2", "memlock": "4096", "max_entries": "1"}
+    assert map_bytes([ring, array, ring, {"prog_id": "3", "memlock": "4096"}]) == 12288
+
+
+@pytest.mark.parametrize(("value", "over"), [(1050.0, []), (1051.0, ["added"])])
+def test_five_percent_over_the_landed_figure_is_over_budget(value: float, over: list[str]) -> None:
+    """A figure may rise by 5 %, and not by more."""
+    lines = budget.Budget(1, LANDED).exceeded({**LANDED, "added": value})
+    assert [text.split(" ")[0] for text in lines] == over
+
+
+def test_the_budget_has_every_figure() -> None:
+    """No figure is measured without a budget, none budgeted that is not measured."""
+    assert set(budget.read().figures) == set(FIGURES)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
 import statistics
 import subprocess
@@ -194,7 +195,7 @@ def main() -> int:
     return 1 if result["events_missing"] or result["events_lost"] else 0
 
 
-def _measure(scratch: Path, count: int, pairs: int) -> dict[str, float | int]:
+def _measure(scratch: Path, count: int, pairs: int) -> dict[str, float | int | str]:
     load = Load(*programs.build(scratch))
     load.run(count // 4, 1, "warm-up")
     alone, loaded = [], []
@@ -207,6 +208,8 @@ def _measure(scratch: Path, count: int, pairs: int) -> dict[str, float | int]:
     for line in [line for run in every for line in run.missing][:10]:
         print(f"missing: {line}", file=sys.stderr)
     return {
+        "kernel": platform.release(),
+        "python": platform.python_version(),
         "processes_of_each_load": count,
         "microseconds_a_process_without_the_agent": statistics.median(alone),
         "microseconds_a_process_with_the_agent": statistics.median(r.microseconds for r in loaded),

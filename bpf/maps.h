@@ -36,6 +36,11 @@ SHARED struct {
 	__type(value, __u64);
 } losses SEC(".maps");
 
+#if EVENTS_RINGBUF
+/* How many bytes may wait before the reader is woken early. */
+SHARED const volatile __u64 hurry_bytes;
+#endif
+
 /* Set by the reader before it sleeps; the next record wakes it and clears this. */
 SHARED volatile __u32 reader_sleeps;
 

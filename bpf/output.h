@@ -8,7 +8,6 @@
 /* The reader sleeps a little between two looks at a busy buffer. It is woken
  * when it went to sleep for good, or when so much waits that it should hurry.
  */
-#define HURRY_BYTES (256 * 1024)
 
 static __always_inline __u64 event_clock(void)
 {
@@ -37,18 +36,14 @@ static __always_inline void fill_header(struct event_header *header, __u8 kind, 
 }
 
 #if EVENTS_RINGBUF
-static __always_inline __u64 wakeup_flag(void)
+static __always_inline __u64 wakeup_flag(__u32 sleeps)
 {
 	__u64 waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-	__u32 sleeps = reader_sleeps;
 
-	/* Only who saw the request clears it: the reader may repeat it meanwhile. */
-	if (sleeps)
-		reader_sleeps = 0;
 	/* BPF_RB_NO_WAKEUP is 1 and BPF_RB_FORCE_WAKEUP 2. The sign of the
 	 * difference instead of a comparison gives the verifier one path, not two.
 	 */
-	return BPF_RB_NO_WAKEUP + ((sleeps | ((HURRY_BYTES - waiting) >> 63)) & 1);
+	return BPF_RB_NO_WAKEUP + ((sleeps | ((hurry_bytes - waiting) >> 63)) & 1);
 }
 #endif
 
@@ -59,7 +54,12 @@ static __always_inline void submit(__attribute__((unused)) void *ctx, struct eve
 
 	header->size = size;
 #if EVENTS_RINGBUF
-	err = bpf_ringbuf_output(&events, header, size, wakeup_flag());
+	__u32 sleeps = reader_sleeps;
+
+	err = bpf_ringbuf_output(&events, header, size, wakeup_flag(sleeps));
+	/* Only who saw the request clears it: the reader may repeat it meanwhile. */
+	if (sleeps && !err)
+		reader_sleeps = 0;
 #else
 	err = bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, header, size);
 #endif

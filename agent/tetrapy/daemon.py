@@ -12,8 +12,9 @@ from typing import Callable, Dict, List, Optional
 
 from tetrapy.btf import discovery, host, unpack
 from tetrapy.config.settings import Settings
-from tetrapy.errors import KernelError, ReadOnlyError
+from tetrapy.errors import KernelError, NotPermittedError, ReadOnlyError
 from tetrapy.events.json import Dump, JsonEncoder, dump_with_json
+from tetrapy.events.text import to_text
 from tetrapy.kernel import bundle, features, privilege
 from tetrapy.kernel.clock import WallClock
 from tetrapy.kernel.native import load_orjson
@@ -135,7 +136,13 @@ class Agent:
         chosen = min(max(cpus * _BUFFER_PER_CPU, _LEAST_BUFFER), _LARGEST_BUFFER)
         total = settings.rb_size_total or settings.rb_size * cpus or chosen
         with unpack.custom_path(source, RUN_DIRECTORY) as path:
-            sensor = BaseSensor(use_ring, BufferSize.of(total, cpus), path)
+            try:
+                sensor = BaseSensor(use_ring, BufferSize.of(total, cpus), path)
+            except KernelError as err:
+                if path is None or isinstance(err, NotPermittedError):
+                    raise
+                text = f"{err}; the kernel's types came from {source.origin}: do they fit it?"
+                raise KernelError(text, err.errno, err.log) from err
         kind = "BPF ring buffer size (bytes)" if use_ring else "Perf buffer size (bytes)"
         log("info", kind, total=sensor.buffer_bytes)
         return sensor
@@ -250,10 +257,9 @@ class Agent:
 
 def node_name() -> str:
     """The machine's name in events."""
-    environment = os.environ
-    return (
-        environment.get("HUBBLE_NODE_NAME") or environment.get("NODE_NAME") or os.uname().nodename
-    )
+    environment = os.environb
+    name = environment.get(b"HUBBLE_NODE_NAME") or environment.get(b"NODE_NAME")
+    return to_text(name or os.uname().nodename.encode("utf-8", "surrogateescape"))
 
 
 def _json_dump() -> Dump:

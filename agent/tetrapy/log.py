@@ -43,7 +43,11 @@ class Log:
         else:
             line = " ".join(f"{key}={_quote(value)}" for key, value in fields.items())
         try:
-            self._stream.write(line + "\n")
+            try:
+                self._stream.write(line + "\n")
+            except UnicodeEncodeError:  # a name that is no text, a terminal that is ASCII
+                plain = line.encode("ascii", "backslashreplace").decode("ascii")
+                self._stream.write(plain + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # nobody reads the log; the events matter more

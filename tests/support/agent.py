@@ -64,16 +64,21 @@ class Agent:
         python: str = sys.executable,
         prepare: str = "",
         environment: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
+        export: Path | None = None,
     ) -> None:
+        """Start it: `prepare` is shell run in its mount namespace before, `under` a command that
+        runs a command.
+        """
         directory.mkdir(parents=True, exist_ok=True)
-        self.export = directory / "events.json"
+        self.export = export or directory / "events.json"
         self.log_path = directory / "log"
         self.error_path = directory / "stderr"
         self._lines: list[bytes] = []
         self._rest = b""
         self._read = 0
         self._fences = 0
-        command = [python, str(code), "--export-filename", str(self.export), *flags]
+        command = [*under, python, str(code), "--export-filename", str(self.export), *flags]
         # A test of a stranger's environment says so.
         variables = {n: v for n, v in os.environ.items() if not n.startswith("TETRAPY_")}
         variables["TETRAPY_DEBUG"] = "true"
@@ -171,16 +176,20 @@ class Agent:
     def fence(self) -> int:
         """Return when all that happened before this call is in the file; the number of lines.
 
-        A process that does nothing is run: what the agent tells of it comes last.
+        A process that does nothing is run: what the agent tells of it comes last. It is run again
+        now and then, because it may itself be lost in a buffer that is still full.
         """
         self._fences += 1
         name = f"fence-{self.pid}-{self._fences}"
-        subprocess.run(["/bin/true", name], check=True)
         wanted = f'"arguments":"{name}"'.encode()
         at = len(self._lines)
+        next_run = 0.0
 
         def ended() -> bool:
-            nonlocal at
+            nonlocal at, next_run
+            if time.monotonic() > next_run:
+                subprocess.run(["/bin/true", name], check=True)
+                next_run = time.monotonic() + 2
             lines = self.lines()
             for index in range(at, len(lines)):
                 if wanted in lines[index] and lines[index].startswith(b'{"process_exit"'):

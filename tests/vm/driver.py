@@ -28,8 +28,11 @@ THREAD = (
     "time.sleep(1000)"
 )
 
+# Close to the longest path that one system call takes, with many components.
+DEEP = "/test/" + "/".join(["directory-of-a-deep-tree"] * 160)
+
 # name -> (argv, working directory, uid)
-VICTIMS = {
+VICTIMS: dict[str, tuple[list[str | bytes], str, int]] = {
     "status": ([VICTIM, "exit", "7", "two words", "", "plain"], "/test/directory", 1234),
     "root_cwd": ([VICTIM, "exit", "0"], "/", 0),
     "killed": ([VICTIM, "signal", "9"], "/test/directory", 0),
@@ -38,7 +41,9 @@ VICTIMS = {
     "fork_only": ([VICTIM, "fork", "9"], "/test/directory", 0),
     "thread": (["/usr/bin/python3", "-c", THREAD], "/test/directory", 0),
     "script": (["/test/script", "argument"], "/test/directory", 0),
-    "long": ([VICTIM, "exit", "5", *("x" * 1000 for _ in range(100))], "/test/directory", 0),
+    "long": ([VICTIM, "exit", "5", *("x" * 1000 for _ in range(250))], "/test/directory", 0),
+    "deep": ([VICTIM, "exit", "4"], DEEP, 0),
+    "bytes": ([VICTIM, "exit", "2", b"caf\xe9", "caf\u00e9"], "/test/directory", 0),
 }
 
 
@@ -70,6 +75,15 @@ def run_victims() -> dict[str, dict[str, int]]:
     return fates
 
 
+def run_burst() -> dict[str, int]:
+    """Many processes at once, again and again: pid -> exit status."""
+    fates = {}
+    for _ in range(25):
+        batch = [subprocess.Popen([VICTIM, "exit", str(number)]) for number in range(1, 9)]
+        fates.update({str(process.pid): process.wait() for process in batch})
+    return fates
+
+
 def session(name: str, *options: str) -> dict[str, object]:
     """One life of the agent: start, victims, SIGTERM."""
     directory = RESULT / name
@@ -92,11 +106,22 @@ def session(name: str, *options: str) -> dict[str, object]:
         time.sleep(0.02)
     record["start_seconds"] = time.monotonic() - started
     if agent.poll() is None:
+        record["during"] = leftovers()
         record["victims"] = run_victims()
+        record["burst"] = run_burst()
         agent.terminate()
     record["code"] = agent.wait()
-    record["before"], record["after"] = before, leftovers()
+    record["before"], record["after"] = before, settled(before)
     return record
+
+
+def settled(expected: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What is left when the kernel, too, is done: it frees programs a moment after their owner."""
+    for _ in range(200):
+        if leftovers() == expected:
+            break
+        time.sleep(0.1)
+    return leftovers()
 
 
 def refusal() -> dict[str, object]:
@@ -114,6 +139,7 @@ def refusal() -> dict[str, object]:
 
 def main() -> None:
     os.mkdir("/test/directory")
+    os.makedirs(DEEP)
     record: dict[str, object] = {"btf": os.path.exists("/sys/kernel/btf")}
     record["ring"] = session("ring")
     record["perf"] = session("perf", "--use-perf-ring-buffer")

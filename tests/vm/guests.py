@@ -58,7 +58,7 @@ def boot(kernel: Kernel, scratch: Path) -> Guest:
     }
     if not kernel.btf:
         files["/test/tetrapy-without-archive.pyz"] = without_archive(PYZ, scratch)
-    result = qemu.run(kernel, "exec python3 /test/driver.py", files)
+    result = qemu.run(kernel, "exec python3 /test/driver.py", files, smp=2)
     if "record.json" not in result.files:
         raise qemu.GuestError(f"{kernel.name}: the driver ended early", result.console)
     record = json.loads(result.files["record.json"])

@@ -149,10 +149,39 @@ def test_script(guest: Guest, flavour: str) -> None:
 
 @both_buffers
 def test_long_arguments(guest: Guest, flavour: str) -> None:
-    """100 KB of arguments arrive whole."""
+    """250 KB of arguments arrive whole."""
     process = one(guest.sessions[flavour], "process_exec", "long")["process"]
-    assert process["arguments"] == "exit 5 " + " ".join(["x" * 1000] * 100)
+    assert process["arguments"] == "exit 5 " + " ".join(["x" * 1000] * 250)
     assert "truncArgs" not in process["flags"].split()
+
+
+@both_buffers
+def test_deep_directory(guest: Guest, flavour: str) -> None:
+    """A working directory of 4000 bytes in 160 components arrives whole."""
+    process = one(guest.sessions[flavour], "process_exec", "deep")["process"]
+    assert process["cwd"] == "/test/" + "/".join(["directory-of-a-deep-tree"] * 160)
+    assert process["flags"] == "execve clone"
+
+
+@both_buffers
+def test_bytes_that_are_no_text(guest: Guest, flavour: str) -> None:
+    """Bytes that are not UTF-8 become U+FFFD; what is UTF-8 stays."""
+    process = one(guest.sessions[flavour], "process_exec", "bytes")["process"]
+    assert process["arguments"] == "exit 2 caf\ufffd caf\u00e9"
+
+
+@both_buffers
+def test_burst(guest: Guest, flavour: str) -> None:
+    """Of processes that start and end side by side, none is missed, doubled or confused."""
+    session = guest.sessions[flavour]
+    assert len(session.record["burst"]) == 200
+    for pid, status in session.record["burst"].items():
+        (started,), (ended,) = (
+            session.of(kind, int(pid)) for kind in ("process_exec", "process_exit")
+        )
+        assert started["process"]["exec_id"] == ended["process"]["exec_id"]
+        assert started["process"]["arguments"] == f"exit {status}"
+        assert ended["status"] == status
 
 
 @both_buffers
@@ -191,6 +220,15 @@ def test_stop(guest: Guest, flavour: str) -> None:
     assert re.search(r"BPF events statistics: \d+ received, 0(\.0*)?% events loss", session.log)
     assert "Observer events statistics" in session.log
     assert session.record["after"] == session.record["before"]
+    assert len(session.record["during"]["programs"]) > len(session.record["before"]["programs"])
+
+
+@pytest.mark.parametrize(
+    ("flavour", "line"), [("ring", "BPF ring buffer size"), ("perf", "Perf buffer size")]
+)
+def test_buffer(guest: Guest, flavour: str, line: str) -> None:
+    """Events come through the ring buffer, which all these kernels have, or the buffer forced."""
+    assert line in guest.sessions[flavour].log
 
 
 @both_buffers

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ _APPEND_DETERMINISTIC = "console=ttyS0 quiet panic=-1 oops=panic nokaslr norandm
 # cmpxchg16b, which the slab allocator uses, and then one boot of Linux 6.12 in six crashes. Without
 # it a fork, exec and exit costs 0.4 % more instructions than on plain "max".
 _CPU = "max,la57=off,cx16=off"
+
+# What two threads want at once is made once. Reentrant: making a kernel without BTF boots another.
+_PREPARING = threading.RLock()
 
 Content = Union[bytes, str, Path]
 
@@ -93,10 +97,12 @@ def run(
     """
     with tempfile.TemporaryDirectory(prefix="tetrapy-guest-") as scratch:
         initrd, disk, console = (Path(scratch, name) for name in ("initrd", "disk", "console"))
-        _write_initrd(initrd, kernel, script, files or {})
+        with _PREPARING:
+            command = _command(kernel, smp, memory, append, deterministic)
+            base = root.build(kernel.arch)
+        _write_initrd(initrd, base, script, files or {})
         disk.touch()
         os.truncate(disk, RESULT_DISK_BYTES)
-        command = _command(kernel, smp, memory, append, deterministic)
         command += ["-initrd", str(initrd), "-serial", f"file:{console}"]
         command += ["-drive", f"file={disk},if=none,id=result,format=raw,cache=unsafe"]
         command += ["-device", "nvme,drive=result,serial=result"]
@@ -144,10 +150,10 @@ def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: 
     ]
 
 
-def _write_initrd(path: Path, kernel: Kernel, script: str, files: Mapping[str, Content]) -> None:
+def _write_initrd(path: Path, base: Path, script: str, files: Mapping[str, Content]) -> None:
     with path.open("wb") as out:
-        with root.build(kernel.arch).open("rb") as base:
-            shutil.copyfileobj(base, out, 1 << 20)
+        with base.open("rb") as file:
+            shutil.copyfileobj(file, out, 1 << 20)
         cpio = CpioWriter(out)
         cpio.file("/test/run.sh", script.encode(), 0o755)
         for target, content in files.items():

@@ -69,6 +69,9 @@ _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
+_DIGITS = 18  # more are no size of anything
+_LARGEST = 2 << 30  # bytes: the largest power of two that a map's 32-bit size can hold
+
 
 def parse(setting: Setting, text: str, source: str) -> Any:
     """The value that `text` means; `source` names where it stands.
@@ -78,7 +81,7 @@ def parse(setting: Setting, text: str, source: str) -> Any:
     if setting.kind == STRING:
         if setting.choices and text.lower() not in setting.choices:
             raise _wrong(setting, text, source, "one of " + ", ".join(setting.choices))
-        return text
+        return text.lower() if setting.choices else text
     if setting.kind == BOOL:
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
@@ -88,6 +91,8 @@ def parse(setting: Setting, text: str, source: str) -> Any:
     if not number.isascii() or not number.isdigit():
         expected = "a number, with K, M or G" if setting.kind == SIZE else "a number"
         raise _wrong(setting, text, source, expected)
+    if len(number) > _DIGITS or int(number) * unit > _LARGEST:
+        raise _wrong(setting, text, source, "at most 2G")
     return int(number) * unit
 
 

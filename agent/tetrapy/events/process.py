@@ -67,6 +67,13 @@ class Process:
             self._exec_id = make_exec_id(self.node, self.ktime, self.pid)
         return self._exec_id
 
+    def leave(self) -> None:
+        """Let go of the parent, but not of its id: the process is gone, or runs another image."""
+        if self.parent is not None:
+            if not self.parent_exec_id:
+                self.parent_exec_id = self.parent.exec_id
+            self.parent = None
+
     def fields(self) -> Dict[str, Any]:
         """The fields of the message in the order of their numbers; unset ones are left out."""
         out: Dict[str, Any] = {"exec_id": self.exec_id, "pid": self.pid, "uid": self.uid}
@@ -76,7 +83,9 @@ class Process:
             out["binary"] = self.binary
         if self.arguments:
             out["arguments"] = self.arguments
-        out["flags"] = flag_words(self.flags)
+        words = flag_words(self.flags)
+        if words:
+            out["flags"] = words
         out["start_time"] = self.start_time
         out["auid"] = self.auid
         if self.docker:

@@ -54,5 +54,7 @@ def absolute_path(path: str, cwd: str) -> str:
     """`path` seen from `cwd`, joined as text: symbolic links are not followed."""
     if path.startswith("/"):
         return path
-    joined = normpath(cwd + "/" + path) if cwd else normpath(path)
+    if not path and not cwd:
+        return ""
+    joined = normpath(f"{cwd}/{path}" if cwd else path)
     return joined[1:] if joined.startswith("//") else joined

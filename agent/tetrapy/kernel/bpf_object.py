@@ -9,6 +9,9 @@ from typing import Any, Dict, List, Optional
 from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf, set_print
 
+# What the verifier's log says, after libbpf's editing, of a structure that the BTF does not have.
+_UNRESOLVED = "failed to resolve CO-RE relocation"
+
 
 class BpfObject:
     """The owner of a bpf_object and its links; `close` gives everything back to the kernel."""
@@ -35,7 +38,9 @@ class BpfObject:
 
     def _error(self, what: str, errno: int) -> KernelError:
         log = "\n".join(self.messages)
-        return KernelError(f"{what}: {error_text(errno)}", abs(errno), log)
+        reason = next((line for line in log.splitlines() if _UNRESOLVED in line), "")
+        text = f"{what}: {error_text(errno)}"
+        return KernelError(f"{text}: {reason.strip()}" if reason else text, abs(errno), log)
 
     # --- before loading -----------------------------------------------------------------
 

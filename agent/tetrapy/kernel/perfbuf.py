@@ -95,12 +95,16 @@ class PerfBuffer:
         self.fd = epoll.fileno()
         self.epoll_flags = select.EPOLLIN
         self.cpus = 0
-        for cpu in _online_cpus():
-            buffer = _CpuBuffer(cpu, size)
-            self._buffers.append(buffer)
-            write_u32(map_fd, cpu, buffer.fd)
-            epoll.register(buffer.fd, select.EPOLLIN | select.EPOLLET)
-            self.cpus += 1
+        try:
+            for cpu in _online_cpus():
+                buffer = _CpuBuffer(cpu, size)
+                self._buffers.append(buffer)
+                write_u32(map_fd, cpu, buffer.fd)
+                epoll.register(buffer.fd, select.EPOLLIN | select.EPOLLET)
+                self.cpus += 1
+        except BaseException:
+            self.close()
+            raise
 
     def drain(self, limit: int, everything: bool = False) -> List[bytes]:
         """At most `limit` records in order of time; with `everything` also those just written."""

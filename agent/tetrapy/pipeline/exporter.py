@@ -30,7 +30,12 @@ class Exporter:
             self._failing = True
         else:
             if self._failing:
-                self._log("info", "Writing events works again", file=self._sink.name)
+                self._log(
+                    "info",
+                    "Writing events works again",
+                    file=self._sink.name,
+                    lostLines=self._sink.lost,
+                )
             self._failing = False
 
     @property

@@ -10,7 +10,7 @@ from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import boot_time_ns
-from tetrapy.process.procfs import ProcfsProcess, list_pids, read_process
+from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_process
 from tetrapy.process.table import ProcessTable
 
 # A process of procfs, and when its reading began (ns since boot).
@@ -20,7 +20,7 @@ Seen = Tuple[int, ProcfsProcess]
 class Touched(NamedTuple):
     """What records that came while procfs was read say about its processes."""
 
-    forked: Set[int]  # pids
+    forked: Set[Tuple[int, int]]  # (pid, start in ticks of procfs)
     executed: Dict[int, int]  # pid -> time of its first exec, ns since boot
 
 
@@ -43,16 +43,20 @@ def read_all(root: str) -> Tuple[List[Seen], int]:
 def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Process]:
     """Put the processes into the table; returns those whose exec is to be told, in its order.
 
-    A process that forked meanwhile is told by records alone. One that executed meanwhile is taken
-    from procfs only when it was read before; else procfs shows what the record will tell.
+    A process that was forked meanwhile is told by records alone. One that executed meanwhile is
+    told only when it was read before; else procfs shows what the record will tell.
     """
     told = [(0, table.kernel)]
     for when, process in _parents_first(seen):
         pid = process.pid
-        if pid in touched.forked or touched.executed.get(pid, when) < when:
+        if (pid, process.start // TICK_NS) in touched.forked:
             continue
         entry = table.from_procfs(process)
-        if not process.is_kernel_thread:
+        if touched.executed.get(pid, when) < when:
+            # Its exec record will tell; most likely it was forked before and executed after the
+            # programs were attached.
+            entry.refcnt = 1
+        elif not process.is_kernel_thread:
             told.append((process.parent_pid, entry))
     told.sort(key=lambda pair: pair[0])
     return [entry for _, entry in told]

@@ -11,6 +11,8 @@ from tetrapy.process.procfs import TICK_NS, ProcfsProcess, read_process
 
 _KERNEL_KTIME = 1  # ns; the time that Tetragon gives to the process it calls <kernel>
 
+_LINE_LIMIT = 64  # parents that are read in a row
+
 
 class ProcessTable:
     """Live processes by pid. A pid alone does not tell a process: its start time does.
@@ -20,7 +22,7 @@ class ProcessTable:
     """
 
     def __init__(self, node: str, procfs: str) -> None:
-        self._node = node.encode("utf-8", "surrogateescape")
+        self._node = node.encode()
         self._procfs = procfs
         self._live: Dict[int, Process] = {}
         self._suspects: Dict[int, Process] = {}
@@ -42,7 +44,10 @@ class ProcessTable:
         return make_exec_id(self._node, ktime, pid)
 
     def put(self, process: Process) -> None:
-        """Make `process` the image of its pid."""
+        """Make `process` the image of its pid, in place of the one there."""
+        former = self._live.get(process.pid)
+        if former is not None:
+            former.leave()
         self._live[process.pid] = process
 
     def find(self, pid: int, start: int) -> Optional[Process]:
@@ -55,14 +60,21 @@ class ProcessTable:
         return None
 
     def find_or_read(self, pid: int, start: int) -> Optional[Process]:
-        """The same; a process that the table misses is looked up in procfs."""
+        """The same; a process that the table misses is read from procfs, and so are its parents."""
         process = self.find(pid, start)
         if process is not None:
             return process
         seen = read_process(self._procfs, pid)
         if seen is None or seen.start != start - start % TICK_NS:
             return None
-        return self.from_procfs(seen)
+        line = [seen]
+        while seen is not None and seen.parent_pid not in self._live and len(line) < _LINE_LIMIT:
+            seen = read_process(self._procfs, seen.parent_pid)
+            if seen is not None:
+                line.append(seen)
+        for ancestor in reversed(line):
+            process = self.from_procfs(ancestor)
+        return process
 
     def pop(self, pid: int, start: int) -> Optional[Process]:
         """Take out the process that was forked at `start`; None when it is not there."""
@@ -84,7 +96,7 @@ class ProcessTable:
                 continue
             if suspects.get(pid) is process:
                 del self._live[pid]
-                process.parent = None
+                process.leave()
                 dropped += 1
             else:
                 self._suspects[pid] = process

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Callable, Dict, Optional
 
 from tetrapy.containers.cgroup import container_of_name
+from tetrapy.errors import FormatError
 from tetrapy.events import flags
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
@@ -49,12 +50,16 @@ class ProcessTracker:
         pid, start = record.pid, record.start
         if table.find(pid, start) is not None:
             return  # procfs showed it first
-        cloner = table.find_or_read(record.cloner_pid, record.cloner_start) or table.unknown(
-            record.cloner_pid, record.cloner_start
-        )
-        if record.parent_pid == record.cloner_pid:
-            parent: Optional[Process] = cloner
+        cloner = table.find_or_read(record.cloner_pid, record.cloner_start)
+        if cloner is None:
+            # Its records were lost and it is gone; the child may still be there.
+            if table.find_or_read(pid, start) is not None:
+                return
+            cloner = table.unknown(record.cloner_pid, record.cloner_start)
+            parent = None
         else:
+            parent = cloner
+        if record.parent_pid != record.cloner_pid:
             parent = table.find_or_read(record.parent_pid, record.parent_start)
         process = table.new(pid, start, record.ktime)
         process.uid = cloner.uid
@@ -68,14 +73,16 @@ class ProcessTracker:
         if record.inner_pid == 1 or (parent is not None and parent.in_init_tree):
             process.in_init_tree = True
             process.flags |= flags.IN_INIT_TREE
-        process.start_time = ""  # formatted when an event shows the process
         process.parent = parent
+        if parent is None:
+            process.parent_exec_id = table.exec_id(record.parent_pid, record.parent_start)
         table.put(process)
 
     def on_exec(self, record: ExecRecord, data: bytes, at: int, arguments: bytes) -> ProcessExec:
         """A new image. The record's variable parts begin at `at` in `data`.
 
         `arguments` are those that came in records of their own, empty when they are in `data`.
+        Raises FormatError when the parts do not fit into `data`.
         """
         table = self._table
         end = at + record.path_size
@@ -85,7 +92,10 @@ class ProcessTracker:
             arguments = data[at:end]
         at, end = end, end + record.cwd_size
         cwd = data[at:end]
-        cgroup = data[end : end + record.cgroup_size]
+        at, end = end, end + record.cgroup_size
+        cgroup = data[at:end]
+        if end > len(data):
+            raise FormatError(f"exec record of {len(data)} bytes, {end} by its own sizes")
 
         process = table.new(record.pid, record.start, record.ktime)
         bits = flags.EXECVE
@@ -110,11 +120,11 @@ class ProcessTracker:
             bits |= _data_arguments(arguments, record.path_size)
 
         former = table.find(record.pid, record.start)
-        table.put(process)
         parent = self._parent_of_exec(record, former)
         if former is not None and former.refcnt:
             bits |= flags.CLONE
-        if record.inner_pid == 1 or (former is not None and former.in_init_tree):
+        heir_of = parent if former is None else former
+        if record.inner_pid == 1 or (heir_of is not None and heir_of.in_init_tree):
             bits |= flags.IN_INIT_TREE
             process.in_init_tree = True
         process.flags = bits
@@ -124,8 +134,7 @@ class ProcessTracker:
             process.parent_exec_id = self._shown(parent).exec_id
         else:
             process.parent_exec_id = table.exec_id(record.parent_pid, record.parent_start)
-        if former is not None:
-            former.parent = None
+        table.put(process)
         return ProcessExec(process, parent)
 
     def _parent_of_exec(self, record: ExecRecord, former: Optional[Process]) -> Optional[Process]:
@@ -152,7 +161,7 @@ class ProcessTracker:
             record.code,
             self._format_time(record.ktime),
         )
-        process.parent = None
+        process.leave()
         return event
 
     def _shown(self, process: Process) -> Process:

@@ -29,6 +29,8 @@ OBJECTS = (RING_OBJECT, PERF_OBJECT)
 
 _PAGE = 4096
 _EPERM = 1
+_LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number
+_HURRY = 256 << 10  # bytes that wait before the reader is woken early
 
 
 class BufferSize(NamedTuple):
@@ -40,6 +42,7 @@ class BufferSize(NamedTuple):
     @classmethod
     def of(cls, total: int, cpus: int) -> BufferSize:
         """Room for `total` bytes over all CPUs, rounded up to what the kernel accepts."""
+        total = min(total, _LARGEST)
         return cls(_power_of_two(total), _power_of_two(max(total // cpus, 16 * _PAGE)))
 
 
@@ -76,6 +79,8 @@ class BaseSensor:
         )
         if self.uses_ring:
             self._object.set_max_entries("events", self._size.total)
+            hurry = struct.pack("<Q", min(_HURRY, self._size.total // 4))
+            self._object.set_constant(".rodata", self._variables["hurry_bytes"][0], hurry)
         try:
             self._object.load()
         except KernelError as err:

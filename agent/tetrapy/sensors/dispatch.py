@@ -5,10 +5,14 @@ from __future__ import annotations
 import struct
 from typing import Callable, Dict, List, Optional, Set, Tuple
 
+from tetrapy.errors import FormatError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.json import Event
+from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.seed import Touched
 from tetrapy.process.tracker import ProcessTracker
+
+_UNCLAIMED = 64  # long arguments that are kept for their exec; more means that execs were lost
 
 Handler = Callable[[bytes], Optional[Event]]
 
@@ -24,7 +28,7 @@ class Dispatcher:
         self._exec = abi.decoders["exec"]
         self._apart = abi.exec_flags["EXEC_ARGS_APART"]
         self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
-        self._pieces: Dict[Tuple[int, int], List[bytes]] = {}  # (pid, ktime) -> long arguments
+        self._pieces: Dict[Tuple[int, int], bytes] = {}  # (pid, ktime) -> long arguments
         self.clock_gap = clock_gap  # ns that record times lack: time spent suspended
         self.errors = 0  # records that made no sense
         handlers: List[Optional[Handler]] = [None] * 256
@@ -41,7 +45,7 @@ class Dispatcher:
         for data in records:
             try:
                 event = handlers[data[kind_offset]](data)  # type: ignore[misc]
-            except (TypeError, IndexError, ValueError, ArithmeticError, struct.error):
+            except (TypeError, IndexError, ValueError, ArithmeticError, FormatError, struct.error):
                 self.errors += 1
                 continue
             if event is not None:
@@ -50,14 +54,15 @@ class Dispatcher:
 
     def touched(self, records: List[bytes]) -> Touched:
         """Which processes forked or executed, according to `records`."""
-        forked: Set[int] = set()
+        forked: Set[Tuple[int, int]] = set()
         executed: Dict[int, int] = {}
         fork, execute = self._abi.decoders["fork"], self._exec
         for data in records:
-            kind = data[self._kind_offset]
-            if kind == fork.kind:
-                forked.add(fork.make(fork.unpack(data)).pid)
-            elif kind == execute.kind:
+            kind = data[self._kind_offset : self._kind_offset + 1]
+            if kind == b"%c" % fork.kind and len(data) >= fork.size:
+                record = fork.make(fork.unpack(data))
+                forked.add((record.pid, record.start // TICK_NS))
+            elif kind == b"%c" % execute.kind and len(data) >= execute.size:
                 record = execute.make(execute.unpack(data))
                 executed.setdefault(record.pid, record.ktime + self.clock_gap)
         return Touched(forked, executed)
@@ -66,7 +71,7 @@ class Dispatcher:
         record = self._exec.make(self._exec.unpack(data))
         arguments = b""
         if record.flags & self._apart:
-            arguments = b"".join(self._pieces.pop((record.pid, record.ktime), ()))
+            arguments = self._pieces.pop((record.pid, record.ktime), b"")
             if len(arguments) != record.args_size:  # a piece was lost, and counted as lost
                 record = record._replace(flags=record.flags | self._args_error)
             if not arguments:
@@ -80,12 +85,13 @@ class Dispatcher:
         record = decoder.make(decoder.unpack(data))
         piece = data[decoder.size : decoder.size + record.args_size]
         pieces = self._pieces
+        key = (record.pid, record.ktime)
         if not record.offset:
-            pieces[record.pid, record.ktime] = [piece]
-            if len(pieces) > 64:  # their exec was lost
+            pieces[key] = piece
+            if len(pieces) > _UNCLAIMED:
                 del pieces[next(iter(pieces))]
-        elif (record.pid, record.ktime) in pieces:
-            pieces[record.pid, record.ktime].append(piece)
+        elif len(pieces.get(key, b"")) == record.offset:
+            pieces[key] += piece  # behind a lost piece nothing is taken: what is shown is a start
         return None
 
     def _on_fork(self, data: bytes) -> Optional[Event]:

@@ -74,7 +74,9 @@ class LineSink:
         except ExportError as err:
             self.lost += self._pending.count(b"\n")
             self._pending = b""
-            log("error", "Events are lost", error=str(err), lines=self.lost)
+            log("error", "Writing events", error=str(err))
+        if self.lost:
+            log("error", "Events are lost", file=self.name, lines=self.lost)
         if self._owned:
             os.close(self._fd)
 
@@ -89,13 +91,17 @@ def open_file(path: str, mode: int = 0o600) -> LineSink:
 
     Raises ExportError when it cannot be written.
     """
+    directory = os.path.dirname(path)
     try:
-        directory = os.path.dirname(path)
         if directory:
             os.makedirs(directory, mode=0o755, exist_ok=True)
         # O_NONBLOCK: a FIFO without a reader is refused, not waited for.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         fd = os.open(path, flags, mode)
+    except (FileExistsError, NotADirectoryError) as err:
+        raise ExportError(
+            f"export target {path} cannot be made: {directory} is not a directory"
+        ) from err
     except IsADirectoryError as err:
         raise ExportError(
             f"export target {path} is a directory; name a file in it, for example "

@@ -1,0 +1,84 @@
+"""The built file, run as users run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.agent import PATIENCE, PYZ, isolated
+from tests.support.compile import installed
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture(scope="session")
+def open_place(tmp_path_factory) -> Path:
+    """A directory that every user may enter."""
+    path = tmp_path_factory.mktemp("open")
+    for directory in (path, *path.parents):
+        if directory == Path("/tmp"):
+            break
+        directory.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def actor(open_place: Path) -> Path:
+    """The program that does what its words say (tests/support/actor.c)."""
+    return installed("actor", open_place)
+
+
+@pytest.fixture(scope="session")
+def deny(open_place: Path) -> Path:
+    """The program that runs another with system calls refused (tests/support/deny.c)."""
+    return installed("deny", open_place)
+
+
+@pytest.fixture(scope="session")
+def everyones(open_place: Path) -> Path:
+    """A copy of the built file that every user may read."""
+    copy = open_place / "tetrapy.pyz"
+    copy.write_bytes(PYZ.read_bytes())
+    copy.chmod(0o755)
+    return copy
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a command in an own /run to its end; `prepare` is shell run there before."""
+
+    def run_it(*command, prepare="", timeout=PATIENCE, **options) -> subprocess.CompletedProcess:
+        variables = {n: v for n, v in os.environ.items() if not n.startswith("TETRAPY_")}
+        variables.update(options.pop("environment", {}))
+        options.setdefault("cwd", tmp_path)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        whole = isolated([str(word) for word in command], prepare)
+        return subprocess.run(
+            whole,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=variables,
+            **options,
+        )
+
+    return run_it
+
+
+def assert_one_line(done: subprocess.CompletedProcess, code: int = 255) -> str:
+    """The run failed with that code and one clear line; that line."""
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, said
+    assert done.returncode == code, f"{done.returncode}: {said}"
+    errors = [line for line in said.splitlines() if "level=error" in line]
+    assert len(errors) == 1, said
+    assert said.splitlines()[-1] == errors[0]
+    assert errors[0].startswith('level=error msg="Failed to execute tetrapy" error=')
+    return errors[0]

@@ -1,0 +1,168 @@
+"""Log lines: forms, levels, quoting, and streams that take nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tetrapy.log import LEVELS, Log, standard_log
+
+STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+
+
+def logged(form: str = "text", level: str = "info", at: str = "info", **keys: object) -> str:
+    stream = io.StringIO()
+    Log(stream, level, form)(at, "Something happened", **keys)
+    return stream.getvalue()
+
+
+def test_text() -> None:
+    """Level, message, keys in the order given; no time."""
+    assert logged(addr=":2112", n=3) == 'level=info msg="Something happened" addr=:2112 n=3\n'
+
+
+def test_text_with_time() -> None:
+    """The time comes first and is not quoted."""
+    line = logged("text-ts", n=3)
+    assert re.fullmatch(rf'time={STAMP} level=info msg="Something happened" n=3\n', line)
+
+
+def test_json() -> None:
+    """The same keys in one flat object; numbers and booleans stay what they are."""
+    line = logged("json", enabled=True, n=3, name='a "b"')
+    assert line.endswith("}\n")
+    assert list(json.loads(line).items()) == [
+        ("level", "info"),
+        ("msg", "Something happened"),
+        ("enabled", True),
+        ("n", 3),
+        ("name", 'a "b"'),
+    ]
+
+
+def test_json_with_time() -> None:
+    """The time is the first key."""
+    read = json.loads(logged("json-ts"))
+    assert list(read) == ["time", "level", "msg"]
+    assert re.fullmatch(STAMP, read["time"])
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("trace", "debug-4"),
+        ("debug", "debug"),
+        ("info", "info"),
+        ("warn", "warn"),
+        ("warning", "warn"),
+        ("error", "error"),
+        ("fatal", "error"),
+        ("panic", "error"),
+    ],
+)
+def test_names_of_levels(level: str, shown: str) -> None:
+    """Tetragon's: trace prints as debug-4, fatal and panic as error."""
+    assert logged(level="trace", at=level).startswith(f"level={shown} ")
+
+
+@pytest.mark.parametrize("threshold", sorted(LEVELS))
+def test_thresholds(threshold: str) -> None:
+    """What is below the level is not logged, what is at or above it is."""
+    for level, number in LEVELS.items():
+        assert bool(logged(level=threshold, at=level)) == (number >= LEVELS[threshold])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("plain", "plain"),
+        ("/a/b:c,d-e", "/a/b:c,d-e"),
+        ("caf\u00e9", "caf\u00e9"),
+        ("", '""'),
+        ("a b", '"a b"'),
+        ("a=b", '"a=b"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("a\nb", '"a\\nb"'),
+        ("a\tb", '"a\\tb"'),
+        ("a\\b c", '"a\\\\b c"'),
+        (None, "None"),
+        (True, "True"),
+        (1.5, "1.5"),
+        ({"a": 1}, '"{\'a\': 1}"'),
+    ],
+)
+def test_values_are_quoted_when_they_need_it(value: object, shown: str) -> None:
+    """Blanks, quotes, equals signs and unprintable characters make quotes necessary."""
+    assert logged(key=value) == f'level=info msg="Something happened" key={shown}\n'
+
+
+@given(st.text() | st.binary().map(os.fsdecode), st.sampled_from(["text", "json", "json-ts"]))
+def test_any_value_stays_on_its_line(value: str, form: str) -> None:
+    """One call writes one line, whatever the value; JSON reads back."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
+    Log(stream, "info", form)("info", "x", value=value)
+    stream.flush()
+    written = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert written.count(b"\n") == 1
+    assert written.endswith(b"\n")
+    encodable = not any("\ud800" <= character <= "\udfff" for character in value)
+    if form != "text" and encodable:
+        assert json.loads(written)["value"] == value
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize("value", ["a\udcff", "caf\u00e9 \u20ac", "\U0001f600"])
+def test_what_a_stream_cannot_encode_is_still_logged(encoding: str, value: str) -> None:
+    """A file name that is no text, or a terminal that is ASCII, swallows no message."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    Log(stream)("fatal", "Failed to execute", error=value)
+    stream.flush()
+    written = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b'msg="Failed to execute"' in written
+    assert written.endswith(b"\n")
+
+
+def test_a_stream_that_is_full_or_closed_harms_nothing() -> None:
+    """Events matter more than the log."""
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
+    Log(full)("info", "x")
+    Log(full)("info", "y")
+    try:
+        full.close()
+    except OSError:
+        pass
+    closed = io.StringIO()
+    closed.close()
+    Log(closed)("info", "x")
+
+
+def test_each_line_is_flushed() -> None:
+    """A line is in the file when the call returns."""
+    read, write = os.pipe()
+    with os.fdopen(write, "w", encoding="utf-8") as stream, os.fdopen(read, "rb", 0) as end:
+        Log(stream)("info", "now")
+        assert end.read(100) == b"level=info msg=now\n"
+
+
+@pytest.mark.parametrize("to_stderr", [False, True])
+def test_the_agents_log(capsys: pytest.CaptureFixture[str], to_stderr: bool) -> None:
+    """On standard output, or on standard error when events go to standard output."""
+    standard_log("info", "text", to_stderr)("info", "x")
+    captured = capsys.readouterr()
+    assert (captured.err if to_stderr else captured.out) == "level=info msg=x\n"
+    assert (captured.out if to_stderr else captured.err) == ""
+
+
+def test_without_a_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that was closed before the start takes nothing and harms nothing."""
+    monkeypatch.setattr(sys, "stdout", None)
+    log = standard_log("info", "text", to_stderr=False)
+    log("info", "x")
+    log._stream.close()

@@ -1,0 +1,353 @@
+"""Filling the table with what was there before, while records already arrive."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.procfs import PF_KTHREAD, FakeProcfs
+from tests.unit.records import SECOND, UNSET, Task, World, execute, exit_of, fork
+from tetrapy.events.flags import flag_words
+from tetrapy.events.process import UnknownProcess, make_exec_id
+from tetrapy.process import seed
+from tetrapy.process.procfs import ProcfsProcess
+
+if TYPE_CHECKING:
+    from tetrapy.events.process import Process
+
+ATTACHED = 1000 * SECOND  # when the programs were attached
+READ = ATTACHED + SECOND  # when a directory of procfs was read
+ID = "5ca1ab1e" * 8
+
+
+def seen(
+    pid: int, parent: int, start: int, when: int = READ, **fields: object
+) -> tuple[int, ProcfsProcess]:
+    """What procfs showed of a process, and when; `start` is cut to ticks as procfs does."""
+    values = {
+        "pid": pid,
+        "parent_pid": parent,
+        "start": start - start % 10_000_000,
+        "uid": 0,
+        "auid": UNSET,
+        "binary": f"/bin/{pid}",
+        "arguments": "",
+        "cwd": "/",
+        "flags": 0x4 | 0x1000,
+        "docker": "",
+        "inner_pid": 0,
+        "is_kernel_thread": False,
+    }
+    return when, ProcfsProcess(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def start_up(world: World, found: list[tuple[int, ProcfsProcess]], *records: bytes) -> list[Process]:
+    """What the agent does at its start: fill the table, tell it, then handle the records."""
+    told = seed.fill(world.table, found, world.dispatcher.touched(list(records)))
+    for process in told:
+        world.line(world.tracker.on_seed(process))
+    return told
+
+
+MACHINE = [
+    seen(1, 0, SECOND, binary="/sbin/init"),
+    seen(2, 0, SECOND, binary="[kthreadd]", is_kernel_thread=True),
+    seen(3, 2, SECOND, binary="[kworker/0:0]", is_kernel_thread=True),
+    seen(50, 1, 2 * SECOND + 7_654_321),
+    seen(60, 50, 3 * SECOND + 1),
+    seen(61, 60, 3 * SECOND + 2),
+]
+
+
+def test_the_kernels_entry_comes_first() -> None:
+    """Pid 0 is told even when procfs shows nothing."""
+    world = World()
+    (kernel,) = start_up(world, [])
+    line = world.line(world.tracker.on_seed(kernel)).decode()
+    body = (
+        '{"exec_id":"aG9zdDE6MTow","pid":0,"uid":0,"binary":"<kernel>","flags":"procFS",'
+        '"start_time":"2026-01-01T00:00:00.000000001Z","auid":4294967295,'
+        '"parent_exec_id":"aG9zdDE6MTow","tid":0,"in_init_tree":false}'
+    )
+    assert line == (
+        f'{{"process_exec":{{"process":{body},"parent":{body}}},"node_name":"host1",'
+        '"time":"2026-01-01T00:00:00.000000001Z"}\n'
+    )
+
+
+def test_what_is_told_of_a_machine() -> None:
+    """User processes by their parents' pids; kernel threads are known but not told."""
+    world = World()
+    told = start_up(world, MACHINE)
+    assert [process.pid for process in told] == [0, 1, 50, 60, 61]
+    assert sorted(world.live) == [1, 2, 3, 50, 60, 61]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(6)))[::37])
+def test_the_order_of_procfs_does_not_matter(order: tuple[int, ...]) -> None:
+    """Whatever order the directories come in, each process has its parent."""
+    world = World()
+    told = start_up(world, [MACHINE[index] for index in order])
+    assert [process.pid for process in told][:2] == [0, 1]
+    parents = {pid: process.parent.pid for pid, process in world.live.items() if process.parent}
+    assert parents == {1: 0, 2: 0, 3: 2, 50: 1, 60: 50, 61: 60}
+    for process in told[1:]:
+        assert process.parent
+        assert process.parent_exec_id == process.parent.exec_id
+
+
+@given(st.permutations(range(2, 12)), st.permutations(range(1, 11)), st.data())
+def test_any_tree_in_any_order(pids: list[int], order: list[int], data: st.DataObject) -> None:
+    """Parents are found though pids wrapped and many processes began in the same tick."""
+    parents = {1: 0}
+    for pid in pids:
+        parents[pid] = data.draw(st.sampled_from(sorted(parents.keys())))
+    found = [seen(pid, parent, SECOND) for pid, parent in parents.items()]
+    world = World()
+    start_up(world, [found[0], *(found[index] for index in order)][::-1])
+    shown = {pid: process.parent.pid for pid, process in world.live.items() if process.parent}
+    assert shown == parents
+
+
+def test_ids_are_made_of_ticks() -> None:
+    """exec_id and start_time of a process of procfs are its start, to 10 ms."""
+    world = World()
+    start_up(world, MACHINE)
+    process = world.live[50]
+    assert process.exec_id == make_exec_id(b"host1", 2 * SECOND, 50)
+    assert process.start_time == "2026-01-01T00:00:02Z"
+    assert flag_words(process.flags) == "procFS rootcwd"
+
+
+def test_a_process_without_a_known_parent_is_the_kernels_child() -> None:
+    """As Tetragon: parent pid 0 or unknown means <kernel>."""
+    world = World()
+    start_up(world, [seen(70, 69, 5 * SECOND)])
+    assert world.live[70].parent is world.table.kernel
+    assert world.live[70].parent_exec_id == world.table.kernel.exec_id
+
+
+def test_a_record_finds_its_process_of_procfs() -> None:
+    """Records have the start in ns, procfs in ticks: they are one process."""
+    world = World()
+    start_up(world, MACHINE)
+    shell = Task(50, 2 * SECOND + 7_654_321)
+    former = world.live[50]
+    event = world.one(execute(shell, Task(1, SECOND), path=b"/bin/new", at=READ + 1))
+    assert event.parent is former
+    assert flag_words(event.process.flags) == "execve"
+    assert world.one(exit_of(shell)).process is event.process
+
+
+def test_the_exit_of_a_process_of_procfs() -> None:
+    """It shows the image and the parent that procfs told."""
+    world = World()
+    start_up(world, MACHINE)
+    event = world.one(exit_of(Task(61, 3 * SECOND + 2), 9))
+    assert event.process.binary == "/bin/61"
+    assert event.parent is world.live[60]
+    assert 61 not in world.live
+
+
+def test_another_process_with_the_pid_of_one_of_procfs() -> None:
+    """A start of another tick is another process."""
+    world = World()
+    start_up(world, MACHINE)
+    event = world.one(exit_of(Task(61, 3 * SECOND + 10_000_000)))
+    assert isinstance(event.process, UnknownProcess)
+    assert 61 in world.live
+
+
+def test_a_fork_of_a_process_of_procfs() -> None:
+    """The child runs the image that procfs shows, under that parent."""
+    world = World()
+    start_up(world, MACHINE)
+    child = Task(80, READ)
+    world.feed(fork(child, Task(60, 3 * SECOND + 1)))
+    assert world.live[80].binary == "/bin/60"
+    assert world.live[80].parent is world.live[60]
+    assert flag_words(world.live[80].flags) == "execve"
+
+
+# What happens to a process while procfs is read, and whether its reading was before or after.
+
+
+def test_a_process_that_forked_meanwhile_is_told_by_its_records() -> None:
+    """Procfs saw it too, but the fork knows its time to the nanosecond."""
+    world = World()
+    child = Task(80, ATTACHED + 5)
+    record = fork(child, Task(50, 2 * SECOND + 7_654_321))
+    told = start_up(world, [*MACHINE, seen(80, 50, child.start)], record)
+    assert 80 not in [process.pid for process in told]
+    world.feed(record)
+    assert world.live[80].refcnt == 1
+    event = world.one(execute(child, Task(50, 2 * SECOND + 7_654_321), at=READ + 5))
+    assert flag_words(event.process.flags) == "execve clone"
+
+
+def test_a_process_that_executed_after_it_was_read() -> None:
+    """The image before is told from procfs, the one after by the record."""
+    world = World()
+    record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=READ + 5)
+    told = start_up(world, MACHINE, record)
+    assert 61 in [process.pid for process in told]
+    assert world.one(record).parent.binary == "/bin/61"
+
+
+def test_a_process_that_executed_before_it_was_read() -> None:
+    """Procfs showed what the record tells, so it is told once, by the record."""
+    world = World()
+    record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=ATTACHED + 5)
+    told = start_up(world, MACHINE, record)
+    assert 61 not in [process.pid for process in told]
+    event = world.one(record)
+    assert event.process.pid == 61
+    assert world.live[61] is event.process
+
+
+def test_children_of_a_process_that_executed_before_it_was_read() -> None:
+    """They are still its children."""
+    world = World()
+    record = execute(Task(60, 3 * SECOND + 1), Task(50, 2 * SECOND + 7_654_321), at=ATTACHED + 5)
+    start_up(world, MACHINE, record)
+    world.feed(record)
+    event = world.one(exit_of(Task(61, 3 * SECOND + 2)))
+    assert event.parent is None or event.parent.pid == 60
+    assert event.process.parent_exec_id != world.table.kernel.exec_id
+
+
+def test_a_process_that_ended_after_it_was_read() -> None:
+    """It is told, then it ends."""
+    world = World()
+    record = exit_of(Task(61, 3 * SECOND + 2), at=READ + 5)
+    told = start_up(world, MACHINE, record)
+    assert 61 in [process.pid for process in told]
+    assert world.one(record).process.binary == "/bin/61"
+    assert 61 not in world.live
+
+
+def test_a_process_that_ended_before_it_was_read() -> None:
+    """Procfs did not see it; its end is that of an unknown process."""
+    world = World()
+    record = exit_of(Task(99, 9 * SECOND), at=ATTACHED + 5)
+    start_up(world, MACHINE, record)
+    assert isinstance(world.one(record).process, UnknownProcess)
+
+
+def test_a_pid_that_was_reused_meanwhile() -> None:
+    """The old owner was read, ended, and a new process got its pid: both are told rightly."""
+    world = World()
+    new = Task(61, READ + 100)
+    records = [
+        exit_of(Task(61, 3 * SECOND + 2), at=READ + 5),
+        fork(new, Task(50, 2 * SECOND + 7_654_321)),
+        exit_of(new),
+    ]
+    told = start_up(world, MACHINE, *records)
+    assert 61 in [process.pid for process in told]
+    first, second = world.feed(*records)
+    assert first.process.binary == "/bin/61"
+    assert second.process.binary == "/bin/50"
+    assert 61 not in world.live
+
+
+@given(st.sets(st.sampled_from([50, 60, 61, 70])), st.sets(st.sampled_from([50, 60, 61])), st.data())
+def test_any_mix_of_forks_and_execs_meanwhile(
+    forked: set[int], executed: set[int], data: st.DataObject
+) -> None:
+    """Whatever happened meanwhile: no exception, each process in the table once, tables agree."""
+    tasks = {
+        50: Task(50, 2 * SECOND + 7_654_321), 60: Task(60, 3 * SECOND + 1),
+        61: Task(61, 3 * SECOND + 2), 70: Task(70, ATTACHED + 9),
+    }  # fmt: skip
+    records = [fork(tasks[pid], Task(1, SECOND)) for pid in sorted(forked)]
+    for pid in sorted(executed):
+        at = data.draw(st.sampled_from([ATTACHED + 10, READ + 10]))
+        records.append(execute(tasks[pid], Task(1, SECOND), path=b"/bin/late", at=at))
+    found = data.draw(st.permutations([*MACHINE, seen(70, 1, ATTACHED + 9)]))
+    world = World()
+    start_up(world, list(found), *records)
+    events = world.feed(*records)
+    assert world.dispatcher.errors == 0
+    assert len(events) == len(executed)
+    assert sorted(world.live) == [1, 2, 3, 50, 60, 61, 70]
+    assert all(world.live[pid].binary == "/bin/late" for pid in executed)
+
+
+# The container's init tree.
+
+
+def test_the_init_tree_of_a_container_of_procfs() -> None:
+    """The container's pid 1 and its descendants are in it; who entered it is not."""
+    world = World()
+    start_up(
+        world,
+        [
+            seen(1, 0, SECOND),
+            seen(70, 1, 5 * SECOND, docker=ID[:31], inner_pid=1),
+            seen(71, 70, 6 * SECOND, docker=ID[:31], inner_pid=9),
+            seen(72, 1, 7 * SECOND, docker=ID[:31], inner_pid=20),
+        ],
+    )
+    assert {pid: process.in_init_tree for pid, process in world.live.items()} == {
+        1: False, 70: True, 71: True, 72: False,
+    }  # fmt: skip
+    assert flag_words(world.live[71].flags) == "procFS rootcwd inInitTree"
+    assert world.live[71].docker == ID[:31]
+
+
+# The whole way, from a procfs on disk.
+
+
+def test_reading_a_whole_procfs(tmp_path: Path) -> None:
+    """Every process with a time, and how many directories were listed; a gone one is missed."""
+    procfs = FakeProcfs(tmp_path / "proc")
+    procfs.add(1, parent=0, exe="/sbin/init")
+    procfs.add(2, parent=0, comm=b"kthreadd", argv=(), exe=None, cwd=None, stat_flags=PF_KTHREAD)
+    procfs.add(50, ticks=500)
+    (procfs.root / "51").mkdir()  # gone by the time that it is read
+    found, listed = seed.read_all(str(procfs.root))
+    assert listed == 4
+    assert sorted(process.pid for _, process in found) == [1, 2, 50]
+    assert all(when > 0 for when, _ in found)
+    world = World()
+    assert [process.pid for process in seed.fill(
+        world.table, found, world.dispatcher.touched([])
+    )] == [0, 1, 50]  # fmt: skip
+
+
+def test_a_parent_that_the_table_misses_is_read(tmp_path: Path) -> None:
+    """When its fork was lost, procfs still tells who the parent is."""
+    procfs = FakeProcfs(tmp_path / "proc")
+    procfs.add(50, ticks=200, exe="/bin/missed")
+    world = World(str(procfs.root))
+    event = world.one(execute(Task(51, 3 * SECOND), Task(50, 2 * SECOND + 3_000_000)))
+    assert event.parent.binary == "/bin/missed"
+    assert event.process.parent_exec_id == make_exec_id(b"host1", 2 * SECOND, 50)
+    assert world.live[50] is event.parent
+
+
+def test_another_process_is_not_read_for_a_parent(tmp_path: Path) -> None:
+    """A process of procfs with the pid and another start is not the parent."""
+    procfs = FakeProcfs(tmp_path / "proc")
+    procfs.add(50, ticks=9_999)
+    world = World(str(procfs.root))
+    event = world.one(execute(Task(51, 3 * SECOND), Task(50, 2 * SECOND)))
+    assert event.parent is None
+    assert list(world.live) == [51]
+
+
+def test_a_whole_line_of_missed_parents_is_read(tmp_path: Path) -> None:
+    """A parent that is read has its own parent, not the kernel, when procfs shows that one too."""
+    procfs = FakeProcfs(tmp_path / "proc")
+    procfs.add(1, parent=0, ticks=100)
+    procfs.add(49, parent=1, ticks=150)
+    procfs.add(50, parent=49, ticks=200)
+    world = World(str(procfs.root))
+    event = world.one(execute(Task(51, 3 * SECOND), Task(50, 2 * SECOND)))
+    assert event.parent.parent_exec_id == make_exec_id(b"host1", 1_500_000_000, 49)

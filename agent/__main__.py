@@ -1,4 +1,4 @@
-"""Entry of the .pyz."""
+"""Entry of the .pyz; in syntax that any Python reads, so that an old one says what is wrong."""
 
 import sys
 
@@ -17,14 +17,10 @@ class Importer(zipimport.zipimporter):
     what its file is called.
     """
 
-    def get_filename(self, fullname: str) -> str:
+    def get_filename(self, fullname):  # type: (str) -> str
         """Where the module lies, known without compiling it."""
-        name = self.prefix + fullname.rpartition(".")[2]
-        return (
-            f"{self.archive}/{name}/__init__.py"
-            if self.is_package(fullname)
-            else (f"{self.archive}/{name}.py")
-        )
+        path = self.archive + "/" + self.prefix + fullname.rpartition(".")[2]
+        return path + ("/__init__.py" if self.is_package(fullname) else ".py")
 
 
 sys.path_hooks.insert(0, Importer)  # type: ignore[arg-type] # typeshed wants a function

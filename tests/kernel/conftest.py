@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,14 +24,12 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def place(tmp_path_factory) -> Path:
-    """A directory that every user may enter."""
-    path = tmp_path_factory.mktemp("place")
-    for directory in (path, *path.parents):
-        if directory == Path("/tmp"):
-            break
-        directory.chmod(0o755)
-    return path
+def place() -> Iterator[Path]:
+    """A directory that every user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="tetrapy-test-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture(scope="session")

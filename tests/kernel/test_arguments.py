@@ -91,9 +91,7 @@ def test_not_utf8(stage: Stage) -> None:
     """A run of bytes that are no UTF-8 is shown as one U+FFFD."""
     stage.run("exit", 0, b"a\xff\xfeb", b"\xc3", b"\xed\xa0\x80", "é".encode("latin-1") + b"x y")
     started, _ = stage.one()
-    assert started.arguments == (
-        f"{stage.tag} exit 0 a\ufffdb \ufffd \ufffd " + '"\ufffdx y"'
-    )
+    assert started.arguments == (f"{stage.tag} exit 0 a\ufffdb \ufffd \ufffd " + '"\ufffdx y"')
 
 
 @pytest.mark.parametrize("size", [300, 900, 1000, 1100, 4000, 5000, 8191, 8192, 100_000])

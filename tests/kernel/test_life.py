@@ -214,7 +214,9 @@ def test_outlived(stage: Stage) -> None:
     started = events[0]
     exits = {event.status: event for event in events if event.kind == "exit" and event.status}
     orphan = exits[8]
-    middle = next(e for e in events[1:] if e.kind == "exit" and not e.status and e is not events[-1])
+    middle = next(
+        e for e in events[1:] if e.kind == "exit" and not e.status and e is not events[-1]
+    )
     assert middle.process["parent_exec_id"] == started.id
     assert orphan.process["parent_exec_id"] == middle.id
     assert orphan.parent is not None

@@ -72,7 +72,10 @@ class Elders:
     def _told(self) -> int:
         self.agent.fence()
         for at, line in enumerate(self.agent.lines()):
-            if b'"flags":"execve' in line.partition(b'"parent":')[0] or b"process_exit" in line[:16]:
+            if (
+                b'"flags":"execve' in line.partition(b'"parent":')[0]
+                or b"process_exit" in line[:16]
+            ):
                 return at
         raise AssertionError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,12 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture(scope="session")
-def open_place(tmp_path_factory) -> Path:
-    """A directory that every user may enter."""
-    path = tmp_path_factory.mktemp("open")
-    for directory in (path, *path.parents):
-        if directory == Path("/tmp"):
-            break
-        directory.chmod(0o755)
-    return path
+def open_place() -> Iterator[Path]:
+    """A directory that every user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="tetrapy-test-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture(scope="session")

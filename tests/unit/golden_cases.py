@@ -1,7 +1,7 @@
 """The records behind tests/unit/data/events/*.bin, said in words.
 
-`PYTHONPATH=agent python -m tests.unit.records` writes the .bin files from this; the .jsonl files beside them are
-written by hand and say what the records must become.
+`PYTHONPATH=agent python -m tests.unit.records` writes the .bin files from this; the .jsonl files
+beside them were read by a person and say what the records must become.
 """
 
 from __future__ import annotations

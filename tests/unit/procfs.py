@@ -42,7 +42,12 @@ class FakeProcfs:
         (base / "stat").write_bytes(text)
         assert text[text.rindex(b")") + 2 :].split()[19] == str(ticks).encode()
         (base / "cmdline").write_bytes(b"".join(argument + b"\0" for argument in argv))
-        lines = ["Name:\tsh", f"Tgid:\t{pid}", "Uid:\t" + "\t".join(map(str, uid)), "Gid:\t0\t0\t0\t0"]
+        lines = [
+            "Name:\tsh",
+            f"Tgid:\t{pid}",
+            "Uid:\t" + "\t".join(map(str, uid)),
+            "Gid:\t0\t0\t0\t0",
+        ]
         if nspid is not None:
             lines.append(f"NSpid:\t{nspid or pid}")
         (base / "status").write_text("\n".join(lines) + "\n")

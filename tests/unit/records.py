@@ -1,8 +1,9 @@
 """Records as the kernel writes them, and what turns them into events, for the tests.
 
 The layouts come from a copy of the .BTF section of the built object, so that the tests need no
-build; test_events_golden.py holds copy and build together. `PYTHONPATH=agent python -m tests.unit.records` brings
-the copy, and the golden records made by it, up to date.
+build; test_events_golden.py holds copy and build together.
+`PYTHONPATH=agent python -m tests.unit.records` brings the copy, and the golden records that are
+made by it, up to date.
 """
 
 from __future__ import annotations
@@ -134,9 +135,7 @@ def long_exec(task: Task, parent: Task, argv: Sequence[bytes], at: int) -> list[
         )
         for offset in range(0, len(area), step)
     ]
-    last = execute(
-        task, parent, argv=(), at=at, flags=["EXEC_ARGS_APART"], args_size=len(area)
-    )
+    last = execute(task, parent, argv=(), at=at, flags=["EXEC_ARGS_APART"], args_size=len(area))
     return [*pieces, last]
 
 

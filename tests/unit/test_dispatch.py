@@ -134,13 +134,15 @@ def test_what_happened_while_procfs_was_read() -> None:
     world = World()
     other = Task(60, 3 * SECOND)
     world.dispatcher.clock_gap = 1_000_000
-    touched = world.dispatcher.touched([
-        fork(CHILD, INIT),
-        execute(other, INIT, at=5 * SECOND),
-        execute(other, INIT, at=6 * SECOND),
-        exit_of(Task(70, 1)),
-        *long_exec(Task(80, 1), INIT, [b"p", b"x" * 9000], at=7 * SECOND),
-    ])
+    touched = world.dispatcher.touched(
+        [
+            fork(CHILD, INIT),
+            execute(other, INIT, at=5 * SECOND),
+            execute(other, INIT, at=6 * SECOND),
+            exit_of(Task(70, 1)),
+            *long_exec(Task(80, 1), INIT, [b"p", b"x" * 9000], at=7 * SECOND),
+        ]
+    )
     assert {entry if isinstance(entry, int) else entry[0] for entry in touched.forked} == {50}
     assert touched.executed == {60: 5_001_000_000, 80: 7_001_000_000}
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CASES = sorted(golden_cases.cases())
+REFRESH = "run: PYTHONPATH=agent python -m tests.unit.records"
 ENUMS = ("event_kind", "event_limit", "exec_flag")
 
 
@@ -42,7 +43,7 @@ def test_golden_records_make_golden_lines(name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden_records_are_what_they_are_said_to_be(name: str) -> None:
-    """The files hold the records of golden_cases.py (else: PYTHONPATH=agent python -m tests.unit.records)."""
+    """The files hold the records of golden_cases.py; else see records.py."""
     assert (DATA / f"{name}.bin").read_bytes() == b"".join(golden_cases.cases()[name])
 
 
@@ -68,9 +69,7 @@ def test_the_copy_of_the_types_is_the_builds() -> None:
         pytest.skip(f"needs {OBJECT.name}: make build")
     copy = abi_of(Btf(BTF_COPY.read_bytes()))
     for path in (OBJECT, OBJECT.with_name("base-perf.bpf.o")):
-        assert abi_of(Btf(section_data(path.read_bytes(), ".BTF"))) == copy, "run: " + (
-            "PYTHONPATH=agent python -m tests.unit.records"
-        )
+        assert abi_of(Btf(section_data(path.read_bytes(), ".BTF"))) == copy, REFRESH
 
 
 def test_every_kind_has_a_decoder() -> None:

@@ -20,7 +20,9 @@ from tetrapy.events.process import Process, UnknownProcess
 # All of Unicode that is text, with what encoders treat in their own way drawn often.
 texts = st.text(
     st.characters(exclude_categories=["Cs"])
-    | st.sampled_from('"\\/\0\x01\x08\t\n\x0b\x0c\r\x1f\x7f\x80\x9f\u2028\u2029\ufeff\ufffd\U0001f600'),
+    | st.sampled_from(
+        '"\\/\0\x01\x08\t\n\x0b\x0c\r\x1f\x7f\x80\x9f\u2028\u2029\ufeff\ufffd\U0001f600'
+    ),
     max_size=20,
 )
 numbers = st.integers(0, 2**64 - 1)
@@ -73,7 +75,15 @@ def test_both_encoders_give_the_same_bytes(value: dict[str, Any]) -> None:
 @pytest.mark.parametrize("dump", both())
 def test_each_character_is_escaped_as_protojson_escapes_it(dump: Dump) -> None:
     """Only quote, backslash and control characters; all else is UTF-8 as it is."""
-    short = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    short = {
+        '"': '\\"',
+        "\\": "\\\\",
+        "\b": "\\b",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+    }
     for code in [*range(0x3000), 0xFFFD, 0xFFFF, 0x1F600, 0x10FFFF]:
         character = chr(code)
         expected = short.get(character, f"\\u{code:04x}" if code < 32 else character)
@@ -176,7 +186,9 @@ def test_a_process_is_encoded_once() -> None:
 
 
 @pytest.mark.parametrize("dump", both())
-@pytest.mark.parametrize("node", ["100%", "%b%d%%", 'a"b\\', "\u00e9\u2028\U0001f600", "(none)", ""])
+@pytest.mark.parametrize(
+    "node", ["100%", "%b%d%%", 'a"b\\', "\u00e9\u2028\U0001f600", "(none)", ""]
+)
 def test_any_node_name(dump: Dump, node: str) -> None:
     """The name comes back from the line as it was, whatever characters it has."""
     for event in (ProcessExec(process(), None), ProcessExit(process(), None, 1, "t")):

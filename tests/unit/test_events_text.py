@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tetrapy.events.text import absolute_path, arguments_text, join_arguments, to_text
 
 # Every class of byte that matters: ASCII, parts of 2, 3 and 4 byte sequences, never valid ones.
-AWKWARD = b"a \"\\\n\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xff\xfe\xc0\xaf"
+AWKWARD = b'a "\\\n\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xff\xfe\xc0\xaf'
 awkward_bytes = st.binary(max_size=40) | st.lists(st.sampled_from(list(AWKWARD))).map(bytes)
 arguments = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 spaced = st.text('ab "', max_size=4)  # often empty, often with a space

@@ -95,7 +95,7 @@ def test_thresholds(threshold: str) -> None:
         (None, "None"),
         (True, "True"),
         (1.5, "1.5"),
-        ({"a": 1}, '"{\'a\': 1}"'),
+        ({"a": 1}, "\"{'a': 1}\""),
     ],
 )
 def test_values_are_quoted_when_they_need_it(value: object, shown: str) -> None:

@@ -233,7 +233,7 @@ def test_a_refused_buffer_gives_the_others_back(
             raise OSError(errno.ENOMEM, "no memory")
 
     monkeypatch.setattr(perfbuf.fcntl, "ioctl", ioctl)
-    with pytest.raises(KernelError, match="CPU 2.*no memory") as caught:
+    with pytest.raises(KernelError, match=r"CPU 2.*no memory") as caught:
         PerfBuffer(7, SIZE, time_of)
     assert caught.value.errno == errno.ENOMEM
     del caught
@@ -284,7 +284,12 @@ def test_any_course_of_the_buffers(
 
 @pytest.mark.parametrize(
     ("text", "cpus"),
-    [("0", [0]), ("0-3\n", [0, 1, 2, 3]), ("0-2,5", [0, 1, 2, 5]), ("1,3-4,8-9\n", [1, 3, 4, 8, 9])],
+    [
+        ("0", [0]),
+        ("0-3\n", [0, 1, 2, 3]),
+        ("0-2,5", [0, 1, 2, 5]),
+        ("1,3-4,8-9\n", [1, 3, 4, 8, 9]),
+    ],
 )
 def test_cpu_lists(text: str, cpus: list[int]) -> None:
     """The kernel's form of a set of CPUs."""

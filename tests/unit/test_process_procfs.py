@@ -29,8 +29,14 @@ def read(procfs: FakeProcfs, pid: int) -> ProcfsProcess:
 def test_an_ordinary_process(procfs: FakeProcfs) -> None:
     """Each field from its file: stat, status, cmdline, exe, cwd, loginuid."""
     procfs.add(
-        42, parent=7, ticks=123_456, uid=(1000, 1001, 1002, 1003), auid=1004,
-        exe="/usr/bin/python3", cwd="/home/me", argv=(b"python3", b"-c", b"a b"),
+        42,
+        parent=7,
+        ticks=123_456,
+        uid=(1000, 1001, 1002, 1003),
+        auid=1004,
+        exe="/usr/bin/python3",
+        cwd="/home/me",
+        argv=(b"python3", b"-c", b"a b"),
     )
     assert read(procfs, 42) == ProcfsProcess(
         pid=42,
@@ -60,8 +66,12 @@ def test_a_name_with_blanks_and_parentheses(procfs: FakeProcfs, comm: bytes) -> 
 
 @pytest.mark.parametrize(
     ("comm", "binary"),
-    [(b"kthreadd", "[kthreadd]"), (b"kworker/0:1H-kblockd", "[kworker/0:1H-kblockd]"),
-     (b"a) (b", "[a) (b]"), (b"x\xff\xfe", "[x\ufffd]")],
+    [
+        (b"kthreadd", "[kthreadd]"),
+        (b"kworker/0:1H-kblockd", "[kworker/0:1H-kblockd]"),
+        (b"a) (b", "[a) (b]"),
+        (b"x\xff\xfe", "[x\ufffd]"),
+    ],
 )
 def test_a_kernel_thread(procfs: FakeProcfs, comm: bytes, binary: str) -> None:
     """It has no arguments, no executable and no working directory; its name is in brackets."""
@@ -73,7 +83,7 @@ def test_a_kernel_thread(procfs: FakeProcfs, comm: bytes, binary: str) -> None:
 
 
 def test_a_process_without_arguments_is_no_kernel_thread(procfs: FakeProcfs) -> None:
-    """A process can clear its argument area; the kernel's flag tells it from a thread of its own."""
+    """A process can clear its argument area; the kernel marks its own threads otherwise."""
     procfs.add(42, argv=(), exe="/usr/bin/quiet", cwd="/")
     process = read(procfs, 42)
     assert not process.is_kernel_thread
@@ -90,9 +100,7 @@ def test_a_process_without_arguments_is_no_kernel_thread(procfs: FakeProcfs) -> 
         ("/gone (deleted)", "/gone (deleted)", "procFS"),
     ],
 )
-def test_working_directories(
-    procfs: FakeProcfs, cwd: str | None, shown: str, words: str
-) -> None:
+def test_working_directories(procfs: FakeProcfs, cwd: str | None, shown: str, words: str) -> None:
     """The root and one that cannot be read have Tetragon's flags."""
     procfs.add(42, cwd=cwd)
     process = read(procfs, 42)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.procfs import PF_KTHREAD, FakeProcfs
 from tests.unit.records import SECOND, UNSET, Task, World, execute, exit_of, fork
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import UnknownProcess, make_exec_id
@@ -46,7 +44,9 @@ def seen(
     return when, ProcfsProcess(**{**values, **fields})  # type: ignore[arg-type]
 
 
-def start_up(world: World, found: list[tuple[int, ProcfsProcess]], *records: bytes) -> list[Process]:
+def start_up(
+    world: World, found: list[tuple[int, ProcfsProcess]], *records: bytes
+) -> list[Process]:
     """What the agent does at its start: fill the table, tell it, then handle the records."""
     told = seed.fill(world.table, found, world.dispatcher.touched(list(records)))
     for process in told:
@@ -256,7 +256,9 @@ def test_a_pid_that_was_reused_meanwhile() -> None:
     assert 61 not in world.live
 
 
-@given(st.sets(st.sampled_from([50, 60, 61, 70])), st.sets(st.sampled_from([50, 60, 61])), st.data())
+@given(
+    st.sets(st.sampled_from([50, 60, 61, 70])), st.sets(st.sampled_from([50, 60, 61])), st.data()
+)
 def test_any_mix_of_forks_and_execs_meanwhile(
     forked: set[int], executed: set[int], data: st.DataObject
 ) -> None:
@@ -299,55 +301,3 @@ def test_the_init_tree_of_a_container_of_procfs() -> None:
     }  # fmt: skip
     assert flag_words(world.live[71].flags) == "procFS rootcwd inInitTree"
     assert world.live[71].docker == ID[:31]
-
-
-# The whole way, from a procfs on disk.
-
-
-def test_reading_a_whole_procfs(tmp_path: Path) -> None:
-    """Every process with a time, and how many directories were listed; a gone one is missed."""
-    procfs = FakeProcfs(tmp_path / "proc")
-    procfs.add(1, parent=0, exe="/sbin/init")
-    procfs.add(2, parent=0, comm=b"kthreadd", argv=(), exe=None, cwd=None, stat_flags=PF_KTHREAD)
-    procfs.add(50, ticks=500)
-    (procfs.root / "51").mkdir()  # gone by the time that it is read
-    found, listed = seed.read_all(str(procfs.root))
-    assert listed == 4
-    assert sorted(process.pid for _, process in found) == [1, 2, 50]
-    assert all(when > 0 for when, _ in found)
-    world = World()
-    assert [process.pid for process in seed.fill(
-        world.table, found, world.dispatcher.touched([])
-    )] == [0, 1, 50]  # fmt: skip
-
-
-def test_a_parent_that_the_table_misses_is_read(tmp_path: Path) -> None:
-    """When its fork was lost, procfs still tells who the parent is."""
-    procfs = FakeProcfs(tmp_path / "proc")
-    procfs.add(50, ticks=200, exe="/bin/missed")
-    world = World(str(procfs.root))
-    event = world.one(execute(Task(51, 3 * SECOND), Task(50, 2 * SECOND + 3_000_000)))
-    assert event.parent.binary == "/bin/missed"
-    assert event.process.parent_exec_id == make_exec_id(b"host1", 2 * SECOND, 50)
-    assert world.live[50] is event.parent
-
-
-def test_another_process_is_not_read_for_a_parent(tmp_path: Path) -> None:
-    """A process of procfs with the pid and another start is not the parent."""
-    procfs = FakeProcfs(tmp_path / "proc")
-    procfs.add(50, ticks=9_999)
-    world = World(str(procfs.root))
-    event = world.one(execute(Task(51, 3 * SECOND), Task(50, 2 * SECOND)))
-    assert event.parent is None
-    assert list(world.live) == [51]
-
-
-def test_a_whole_line_of_missed_parents_is_read(tmp_path: Path) -> None:
-    """A parent that is read has its own parent, not the kernel, when procfs shows that one too."""
-    procfs = FakeProcfs(tmp_path / "proc")
-    procfs.add(1, parent=0, ticks=100)
-    procfs.add(49, parent=1, ticks=150)
-    procfs.add(50, parent=49, ticks=200)
-    world = World(str(procfs.root))
-    event = world.one(execute(Task(51, 3 * SECOND), Task(50, 2 * SECOND)))
-    assert event.parent.parent_exec_id == make_exec_id(b"host1", 1_500_000_000, 49)

@@ -96,9 +96,7 @@ def test_an_empty_ring(producer: Producer, ring: RingBuffer) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 15, 16, 17, 1000, SIZE - 8])
-def test_a_record_comes_out_as_it_went_in(
-    producer: Producer, ring: RingBuffer, size: int
-) -> None:
+def test_a_record_comes_out_as_it_went_in(producer: Producer, ring: RingBuffer, size: int) -> None:
     """A record of any length is its bytes without header and padding."""
     data = bytes(range(256)) * 16
     producer.send(data[:size])

@@ -17,8 +17,8 @@ from struct import Struct, pack
 from typing import Callable, List, Tuple
 
 from tetrapy.errors import KernelError
-from tetrapy.kernel.libbpf import error_text
 from tetrapy.kernel.maps import write_u32
+from tetrapy.kernel.privilege import denied
 
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}  # system call numbers
 _TYPE_SOFTWARE = 1
@@ -164,7 +164,7 @@ def _open_event(cpu: int, watermark: int) -> int:
     )
     if fd < 0:
         errno = ctypes.get_errno()
-        raise KernelError(f"perf event on CPU {cpu}: {error_text(errno)}", errno)
+        raise denied(errno, f"a perf buffer for CPU {cpu} was refused")
     return fd
 
 

@@ -11,7 +11,7 @@ from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
 
 _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _MAP_ARRAY = 2
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _LOCKDOWN = "/sys/kernel/security/lockdown"
 
 
@@ -26,51 +26,40 @@ def lift_memory_lock_limit() -> None:
 
 
 def check_bpf() -> None:
-    """Ask the kernel for the smallest map there is.
+    """Look at the capabilities, then ask the kernel for the smallest map there is.
 
+    A map alone proves nothing: where kernel.unprivileged_bpf_disabled is 0, anyone may make one.
     Raises NotPermittedError, which names the obstacle, or KernelError without bpf(2).
     """
+    _check_capabilities(0, "")
     fd = libbpf().bpf_map_create(_MAP_ARRAY, b"tetrapy_check", 4, 4, 1, None)
     if fd >= 0:
         os.close(fd)
         return
     errno = abs(fd) if fd < -1 else last_errno()
-    if errno == _ENOSYS:
-        raise KernelError(
-            "this kernel has no bpf system call (ENOSYS): it was built without "
-            "CONFIG_BPF_SYSCALL; boot a kernel that has it",
-            errno,
-        )
     raise denied(errno, "the bpf system call was refused")
 
 
 def denied(errno: int, what: str) -> KernelError:
-    """The error for a refused BPF request, with the obstacle that was found."""
-    status = _status()
-    capabilities = int(status.get("CapEff", "0"), 16)
-    held = {name for name, bit in _CAPABILITIES.items() if capabilities & (1 << bit)}
+    """The error for a refused request, with the obstacle that was found."""
     text = f"{what}: {error_text(errno)}"
-    if errno != _EPERM:
+    if errno not in (_EPERM, _EACCES, _ENOSYS):
         return KernelError(text, errno)
-    if "CAP_SYS_ADMIN" not in held and not {"CAP_BPF", "CAP_PERFMON"} <= held:
-        uid = os.geteuid()
-        if uid:
-            return NotPermittedError(
-                f"tetrapy needs root: it runs as user {uid}; start it with sudo, or give it "
-                f"CAP_BPF and CAP_PERFMON (held: {', '.join(sorted(held)) or 'neither'})",
-                errno,
-            )
+    try:
+        _check_capabilities(errno, text)
+    except NotPermittedError as err:
+        return err
+    filtered = _status().get("Seccomp", "0")
+    if filtered != "0":
         return NotPermittedError(
-            f"{text}: root lacks the capability CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON), held: "
-            f"{', '.join(sorted(held)) or 'none of them'}; a container needs --privileged or "
-            "--cap-add for them",
+            f"{text}: a seccomp filter is in force (Seccomp: {filtered} in /proc/self/status); "
+            "allow bpf and perf_event_open in the container's profile, or run it with "
+            "--security-opt seccomp=unconfined",
             errno,
         )
-    if status.get("Seccomp", "0") != "0":
-        return NotPermittedError(
-            f"{text}: a seccomp filter is in force (Seccomp: {status['Seccomp']} in "
-            "/proc/self/status); allow bpf and perf_event_open in the container's profile, or "
-            "run it with --security-opt seccomp=unconfined",
+    if errno == _ENOSYS:
+        return KernelError(
+            f"{text}: this kernel was built without it (CONFIG_BPF_SYSCALL); boot one that has it",
             errno,
         )
     if _locked_down():
@@ -80,8 +69,29 @@ def denied(errno: int, what: str) -> KernelError:
             errno,
         )
     return NotPermittedError(
-        f"{text}: root holds every capability that is needed and no seccomp filter is in force; "
-        "a security module may forbid it, see the kernel log (dmesg)",
+        f"{text}: every capability that is needed is held and no seccomp filter is in force; a "
+        "security module may forbid it, see the kernel log (dmesg)",
+        errno,
+    )
+
+
+def _check_capabilities(errno: int, text: str) -> None:
+    capabilities = int(_status().get("CapEff", "0"), 16)
+    held = {name for name, bit in _CAPABILITIES.items() if capabilities & (1 << bit)}
+    if "CAP_SYS_ADMIN" in held or {"CAP_BPF", "CAP_PERFMON"} <= held:
+        return
+    uid = os.geteuid()
+    if uid:
+        raise NotPermittedError(
+            f"tetrapy needs root: it runs as user {uid}; start it with sudo, or give it CAP_BPF "
+            f"and CAP_PERFMON (held: {', '.join(sorted(held)) or 'neither'})",
+            errno,
+        )
+    raise NotPermittedError(
+        (f"{text}: " if text else "")
+        + "root lacks the capability CAP_SYS_ADMIN (or CAP_BPF and CAP_PERFMON), held: "
+        f"{', '.join(sorted(held)) or 'none of them'}; a container needs --privileged or "
+        "--cap-add for them",
         errno,
     )
 

@@ -1,0 +1,339 @@
+"""A whole run of the agent, its sensor and its system calls for BPF replaced by the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.procfs import FakeProcfs
+from tests.unit.records import SECOND, Task, abi, execute, exit_of, fork, pack
+from tetrapy import daemon
+from tetrapy.config.sources import read
+from tetrapy.daemon import Agent
+from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
+
+INIT = Task(1, SECOND)
+CHILD = Task(50, 2 * SECOND)
+COMMAND = [fork(CHILD, INIT), execute(CHILD, INIT, path=b"/bin/ls"), exit_of(CHILD)]
+
+
+class FakeSensor:
+    """Hands out batches of records; when there are none left, a signal stops the agent."""
+
+    def __init__(self, *batches: list[bytes], stop: int = signal.SIGTERM) -> None:
+        self.abi = abi()
+        self.clock_gap = 0
+        self.buffer_bytes = 4096
+        self.batches = list(batches)
+        self.after_detach: list[bytes] = []
+        self.losses = [0] * len(self.abi.kind_names)
+        self.stop = stop
+        self.course: list[str] = []
+
+    def register(self, epoll: Any) -> None:
+        self.course.append("register")
+
+    def attach(self) -> list[str]:
+        self.course.append("attach")
+        return ["on_exec"]
+
+    def detach(self) -> None:
+        self.course.append("detach")
+
+    def drain(self, limit: int, everything: bool = False) -> list[bytes]:
+        if "detach" in self.course:
+            records, self.after_detach = self.after_detach, []
+            return records
+        if self.batches:
+            return self.batches.pop(0)
+        os.kill(os.getpid(), self.stop)
+        return []
+
+    def ask_for_wakeup(self) -> bool:
+        return True
+
+    def refresh_clock(self) -> None:
+        self.course.append("clock")
+
+    def loss_counters(self) -> list[int]:
+        return self.losses
+
+    def close(self) -> None:
+        self.course.append("close")
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __call__(self, level: str, message: str, **keys: Any) -> None:
+        self.lines.append((level, message, keys))
+
+    @property
+    def messages(self) -> list[str]:
+        return [message for level, message, _ in self.lines if level != "debug"]
+
+    def keys_of(self, message: str) -> dict[str, Any]:
+        (keys,) = [keys for _, said, keys in self.lines if said == message]
+        return keys
+
+
+class Run:
+    """An agent in a directory of its own."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = tmp_path
+        self.procfs = FakeProcfs(tmp_path / "proc")
+        self.log = Recorder()
+        self.monkeypatch = monkeypatch
+        self.frozen = 0
+        monkeypatch.setenv("NODE_NAME", "host1")
+        monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
+        monkeypatch.setattr(daemon.privilege, "lift_memory_lock_limit", lambda: None)
+        monkeypatch.setattr(daemon.privilege, "check_bpf", lambda: None)
+        monkeypatch.setattr(daemon.gc, "freeze", self.freeze)
+        monkeypatch.setattr(daemon, "_json_dump", lambda: daemon.dump_with_json)
+        run_directory = str(tmp_path / "run")
+        monkeypatch.setattr(daemon, "RUN_DIRECTORY", run_directory)
+
+    def freeze(self) -> None:
+        self.frozen += 1
+
+    def __call__(self, sensor: FakeSensor, *arguments: str) -> list[Any]:
+        """The exported lines of the run."""
+        target = self.path / "out.json"
+        flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}", *arguments]
+        self.monkeypatch.setattr(Agent, "_load_sensor", lambda _: sensor)
+        Agent(read(flags, {}), self.log).run()
+        return [json.loads(line) for line in target.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return Run(tmp_path, monkeypatch)
+
+
+def told(lines: list[Any]) -> list[tuple[str, int]]:
+    """Kind and pid of each line."""
+    return [
+        (name, message["process"]["pid"])
+        for line in lines
+        for name, message in line.items()
+        if "process" in message
+    ]
+
+
+def test_from_procfs_to_the_last_record(run: Run) -> None:
+    """What was there first, what happens then, and what still waits when the agent stops."""
+    run.procfs.add(1, parent=0, ticks=100, exe="/sbin/init")
+    sensor = FakeSensor([], COMMAND)
+    sensor.after_detach = [execute(Task(60, 3 * SECOND), INIT)]
+    lines = run(sensor)
+    assert told(lines) == [
+        ("process_exec", 0),
+        ("process_exec", 1),
+        ("process_exec", 50),
+        ("process_exit", 50),
+        ("process_exec", 60),
+    ]
+    assert lines[2]["process_exec"]["parent"]["binary"] == "/sbin/init"
+    assert {line["node_name"] for line in lines} == {"host1"}
+
+
+def test_the_log_of_a_run(run: Run) -> None:
+    """Tetragon's messages in Tetragon's order, from the start to the two statistics lines."""
+    run.procfs.add(1, parent=0)
+    (run.procfs.root / "77").mkdir()
+    run(FakeSensor([], COMMAND))
+    assert run.log.messages == [
+        "Starting tetrapy",
+        "tetrapy pid file creation succeeded",
+        "Exporter configuration",
+        f"Read ProcFS {run.procfs.root}/ appended 1/2 entries",
+        "Listening for events...",
+        "Received signal terminated, shutting down...",
+        "BPF events statistics: 3 received, 0% events loss",
+        "Observer events statistics",
+    ]
+    assert run.log.keys_of("Observer events statistics") == {
+        "received": 3,
+        "lost": 0,
+        "errors": 0,
+        "filterPass": 0,
+        "filterDrop": 0,
+    }
+    target = str(run.path / "out.json")
+    assert run.log.keys_of("Exporter configuration") == {"enabled": True, "fileName": target}
+
+
+def test_an_interrupt(run: Run) -> None:
+    """Ctrl-C stops as SIGTERM does."""
+    run(FakeSensor([], stop=signal.SIGINT))
+    assert "Received signal interrupt, shutting down..." in run.log.messages
+
+
+def test_a_signal_during_the_start(run: Run) -> None:
+    """It leads to the same orderly stop."""
+
+    class Sensor(FakeSensor):
+        def attach(self) -> list[str]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return super().attach()
+
+    sensor = Sensor([])
+    run(sensor)
+    assert "Received signal terminated, shutting down..." in run.log.messages
+    assert sensor.course[-2:] == ["detach", "close"]
+
+
+def test_order_of_start_and_stop(run: Run) -> None:
+    """Attached before procfs is read; detached before the last records are taken; then closed."""
+    sensor = FakeSensor([])
+    run(sensor)
+    assert [step for step in sensor.course if step != "clock"] == [
+        "register",
+        "attach",
+        "detach",
+        "close",
+    ]
+
+
+def test_everything_is_given_back(run: Run) -> None:
+    """No pid file, no descriptor and no signal handler is left behind."""
+    before = (len(os.listdir("/proc/self/fd")), signal.getsignal(signal.SIGTERM))
+    run(FakeSensor([], COMMAND))
+    assert (len(os.listdir("/proc/self/fd")), signal.getsignal(signal.SIGTERM)) == before
+    assert os.listdir(run.path / "run") == []
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.parametrize("method", ["attach", "drain", "loss_counters"])
+def test_everything_is_given_back_after_an_error(run: Run, method: str) -> None:
+    """The same when the kernel refuses something on the way."""
+    before = len(os.listdir("/proc/self/fd"))
+    sensor = FakeSensor([])
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise KernelError("refused")
+
+    setattr(sensor, method, refuse)
+    with pytest.raises(KernelError, match="refused"):
+        run(sensor)
+    assert sensor.course[-1] == "close"
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert os.listdir(run.path / "run") == []
+
+
+def test_without_privilege(run: Run) -> None:
+    """Nothing is made when BPF is refused: neither pid file nor export file."""
+
+    def refuse() -> None:
+        raise NotPermittedError("tetrapy needs root")
+
+    run.monkeypatch.setattr(daemon.privilege, "check_bpf", refuse)
+    with pytest.raises(NotPermittedError):
+        run(FakeSensor())
+    assert sorted(os.listdir(run.path)) == ["proc"]
+
+
+def test_a_second_instance(run: Run) -> None:
+    """It is told that the first one runs, and touches nothing of it."""
+
+    class Sensor(FakeSensor):
+        def attach(self) -> list[str]:
+            with pytest.raises(AlreadyRunningError, match=f"already running .pid {os.getpid()}"):
+                Agent(read([], {}), Recorder()).run()
+            return []
+
+    lines = run(Sensor([], COMMAND))
+    assert told(lines)[-1] == ("process_exit", 50)
+
+
+def test_without_an_export_file(run: Run) -> None:
+    """The agent runs and writes nowhere."""
+    run.monkeypatch.setattr(Agent, "_load_sensor", lambda _: FakeSensor([], COMMAND))
+    Agent(read([f"--procfs={run.procfs.root}"], {}), run.log).run()
+    assert run.log.keys_of("Exporter configuration") == {"enabled": False, "fileName": ""}
+    assert sorted(os.listdir(run.path)) == ["proc", "run"]
+
+
+def test_a_procfs_that_is_not_there(run: Run) -> None:
+    """The error names the path and the flag."""
+    with pytest.raises(KernelError, match=r"procfs /no/proc/?: No such file.*--procfs"):
+        run(FakeSensor([]), "--procfs=/no/proc")
+
+
+def test_records_that_came_while_procfs_was_read(run: Run) -> None:
+    """They are told after what procfs showed, and a process of both is told once."""
+    run.procfs.add(1, parent=0, ticks=100)
+    run.procfs.add(50, parent=1, ticks=200)
+    lines = run(FakeSensor([COMMAND[0], COMMAND[1]], [COMMAND[2]]))
+    assert told(lines) == [
+        ("process_exec", 0),
+        ("process_exec", 1),
+        ("process_exec", 50),
+        ("process_exit", 50),
+    ]
+    assert lines[2]["process_exec"]["process"]["flags"] == "execve clone"
+
+
+def test_many_records_at_the_start(run: Run) -> None:
+    """All that waits is taken, however many batches it is."""
+    batch = [fork(Task(100 + number, 5 * SECOND), INIT) for number in range(512)]
+    more = [exit_of(Task(100 + number, 5 * SECOND)) for number in range(512)]
+    lines = run(FakeSensor(batch, more, []))
+    assert len(lines) == 513
+
+
+def test_losses_are_reported_by_kind(run: Run) -> None:
+    """In the log when they are found, and in the statistics at the end."""
+
+    class Sensor(FakeSensor):
+        def drain(self, limit: int, everything: bool = False) -> list[bytes]:
+            if not self.batches:
+                self.losses = [0, 3, 0, 1, 0]
+            return super().drain(limit, everything)
+
+    run(Sensor([], COMMAND))
+    (lost,) = [line for line in run.log.lines if line[1] == "Kernel events lost"]
+    assert lost[0] == "warn"
+    assert {key: value for key, value in lost[2].items() if key != "hint"} == {"exec": 3, "exit": 1}
+    assert run.log.keys_of("Observer events statistics")["lost"] == 4
+    assert "BPF events statistics: 3 received, 57% events loss" in run.log.messages
+
+
+def test_records_without_sense_are_counted(run: Run) -> None:
+    """They stop nothing and are in the statistics."""
+    lines = run(FakeSensor([b"", b"junk"], [pack("exit", kind=99), *COMMAND]))
+    assert told(lines)[-1] == ("process_exit", 50)
+    assert run.log.keys_of("Observer events statistics")["errors"] == 3
+    assert run.log.keys_of("Observer events statistics")["received"] == 6
+
+
+def test_a_reader_that_leaves_stops_the_agent(run: Run) -> None:
+    """When the pipe of events is closed there is nothing left to do; the stop is orderly."""
+    os.mkfifo(run.path / "fifo")
+    reader = os.open(run.path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+
+    class Sensor(FakeSensor):
+        def drain(self, limit: int, everything: bool = False) -> list[bytes]:
+            if len(self.batches) == 1:
+                os.close(reader)
+            return super().drain(limit, everything)
+
+    run.monkeypatch.setattr(Agent, "_load_sensor", lambda _: Sensor([], COMMAND, COMMAND))
+    settings = read([f"--procfs={run.procfs.root}", f"--export-filename={run.path}/fifo"], {})
+    Agent(settings, run.log).run()
+    assert "Nobody reads the events any more, stopping" in run.log.messages
+    assert "Observer events statistics" in run.log.messages
+
+
+def test_what_is_there_at_the_start_is_not_looked_at_again(run: Run) -> None:
+    """The garbage collector is told once that it stays."""
+    run(FakeSensor([]))
+    assert run.frozen == 1

@@ -59,6 +59,7 @@ TEST = [
     Need("lz4", _command("lz4")),  # unpacks kernels; so does zstd
     Need("qemu-system-arm", _command("qemu-system-aarch64")),
     Need("qemu-system-x86", _command("qemu-system-x86_64")),
+    Need("strace", _command("strace")),  # tests what the agent opens
     Need("zstd", _command("zstd")),
 ]
 

@@ -79,7 +79,7 @@ class Stage:
         path = bytes(self.directory) + b"/" + name
         with Path(self.actor).open("rb") as source:
             data = source.read()
-        with open(path, "wb") as target:  # noqa: PTH123 - a name that may not be text
+        with open(path, "wb") as target:
             target.write(data)
         Path(path.decode("utf-8", "surrogateescape")).chmod(0o755)
         return path

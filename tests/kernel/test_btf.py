@@ -95,6 +95,13 @@ def test_minimized(tmp_path: Path, actor: Path, minimized: Path, flavour: tuple[
     assert "BTF discovery" not in agent.log
 
 
+def test_odd_path(tmp_path: Path, actor: Path, whole: Path) -> None:
+    """The name of the file may be any bytes."""
+    path = bytes(tmp_path) + b"/b\xe9 \n"
+    shutil.copyfile(whole, path)
+    works(Agent(tmp_path / "agent", "--btf", os.fsdecode(path), prepare=HIDE), actor)
+
+
 def test_variable(tmp_path: Path, actor: Path, whole: Path) -> None:
     """The file can be named by the environment."""
     agent = Agent(tmp_path, prepare=HIDE, environment={"TETRAPY_BTF": str(whole)})

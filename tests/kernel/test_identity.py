@@ -58,3 +58,13 @@ def test_login_uid(stage: Stage, auid: int) -> None:
     for image in stage.execs()[1:]:
         assert image.process["auid"] == auid
         assert image.process["uid"] == 77
+
+
+def test_user_namespace(stage: Stage) -> None:
+    """A user who is root in a user namespace of its own is shown as the host sees it."""
+    user = ["setpriv", "--reuid=1234", "--clear-groups", "unshare", "--user", "--map-root-user"]
+    done = stage.command(*user, stage.actor, stage.tag, "exit", 3)
+    if done.returncode != 3:
+        pytest.skip(f"needs user namespaces for everyone: {done.stderr.decode()}")
+    for event in stage.events()[-2:]:
+        assert event.process["uid"] == 1234

@@ -100,3 +100,33 @@ def test_many_processes_with_threads(stage: Stage) -> None:
     events = stage.events()
     assert [event.kind for event in events] == ["exec", "exit"] * 20
     assert len({event.id for event in events}) == 20
+
+
+def test_threads_race_to_execute(stage: Stage) -> None:
+    """Of several threads that execute at the same moment one wins, and makes one event."""
+    for _ in range(20):
+        done = stage.run("race", 6, "exec", stage.actor, stage.tag, "exit", 3)
+        assert done.returncode == 3
+    events = stage.events()
+    assert [event.kind for event in events] == ["exec", "exec", "exit"] * 20
+    for first, second, ended in zip(*[iter(events)] * 3, strict=True):
+        assert first.pid == second.pid
+        assert second.process["parent_exec_id"] == first.id
+        assert ended.id == second.id
+
+
+def test_threads_race_to_exit(stage: Stage) -> None:
+    """Threads that all end at the same moment, each for itself, make one event."""
+    statuses = [stage.run("race", 6, "threadexit", 3).returncode for _ in range(40)]
+    events = stage.events()
+    assert [event.kind for event in events] == ["exec", "exit"] * 40
+    assert [event.status for event in events[1::2]] == statuses
+
+
+def test_threads_race_to_end_the_process(stage: Stage) -> None:
+    """So do threads that all end the process."""
+    for _ in range(20):
+        stage.run("race", 6, "exit", 4)
+    events = stage.events()
+    assert [event.kind for event in events] == ["exec", "exit"] * 20
+    assert {event.status for event in events[1::2]} == {4}

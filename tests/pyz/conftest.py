@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,10 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.agent import PATIENCE, PYZ, isolated
+from tests.support.agent import PATIENCE, PYZ, Agent, isolated
 from tests.support.compile import installed
+from tests.support.events import check_stream
 
 SYSTEM_PYTHON = "/usr/bin/python3"
+
+# Numbers of system calls.
+SYSTEM_CALLS = {
+    "x86_64": {"bpf": 321, "perf_event_open": 298, "memfd_create": 319},
+    "aarch64": {"bpf": 280, "perf_event_open": 241, "memfd_create": 279},
+}[platform.machine()]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -81,3 +89,35 @@ def assert_one_line(done: subprocess.CompletedProcess, code: int = 255) -> str:
     assert said.splitlines()[-1] == errors[0]
     assert errors[0].startswith('level=error msg="Failed to execute tetrapy" error=')
     return errors[0]
+
+
+def tells(agent: Agent, actor: Path) -> None:
+    """It starts, tells of a process with all that belongs to it, and stops."""
+    with agent:
+        agent.started()
+        tag = f"host-{agent.pid}x"
+        subprocess.run([actor, tag, "exit", "3", "größe \x01"], check=False)
+        started, ended = agent.tagged(tag)
+        assert agent.stop() == 0
+        check_stream(agent.events())
+    assert started.arguments == f'{tag} exit 3 "größe \x01"'
+    assert ended.status == 3
+    assert not agent.errors
+
+
+def start(*flags: str, prepare: str = "", **options) -> subprocess.Popen:
+    """The built file in an own /run, as a process."""
+    command = isolated([str(PYZ), *flags], prepare)
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+
+
+def listening(process: subprocess.Popen) -> list[bytes]:
+    """Read the log on standard error until it listens for events; the lines."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if b"Listening for events" in line:
+            break
+    assert lines, "no log on standard error"
+    assert b"Listening for events" in lines[-1], lines
+    return lines

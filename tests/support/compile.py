@@ -19,7 +19,9 @@ def program(name: str) -> Path:
     """The executable of `tests/support/<name>.c`, which any user may run."""
     target = f"{platform.machine()}-linux-gnu.2.17"
     source = SUPPORT / f"{name}.c"
-    digest = hashlib.sha256(source.read_bytes() + target.encode()).hexdigest()
+    parts = [source, *sorted(SUPPORT.glob("*.h"))]
+    content = b"".join(part.read_bytes() for part in parts)
+    digest = hashlib.sha256(content + target.encode()).hexdigest()
     made = cache_dir() / "tests" / f"{name}-{digest[:16]}"
     if not made.exists():
         made.parent.mkdir(parents=True, exist_ok=True)

@@ -29,7 +29,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
         print(f"Error: {err}\nRun tetrapy --help for the flags.", file=sys.stderr)
         return EXIT_USAGE
     # Imported late: --help and a mistyped flag need none of it.
-    from tetrapy.daemon import STANDARD_OUTPUT, Agent
+    from tetrapy.daemon.agent import Agent
+    from tetrapy.daemon.start import STANDARD_OUTPUT
 
     log = standard_log(
         "debug" if settings.debug else settings.log_level.lower(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from ctypes import byref, c_size_t
 from typing import Any, Dict, List, Optional
 
@@ -30,7 +31,7 @@ class BpfObject:
         self._options = ObjectOpenOptions(
             size=ctypes.sizeof(ObjectOpenOptions),
             object_name=name.encode(),
-            btf_custom_path=btf_path.encode() if btf_path else None,
+            btf_custom_path=os.fsencode(btf_path) if btf_path else None,
         )
         self._object = self._lib.bpf_object__open_mem(data, len(data), byref(self._options))
         if not self._object:

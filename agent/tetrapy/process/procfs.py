@@ -10,6 +10,8 @@ from tetrapy.events import flags
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import arguments_text, to_text
 
+INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+
 _DEAD = (b"Z", b"X")
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 
@@ -31,6 +33,19 @@ class ProcfsProcess(NamedTuple):
     docker: str
     inner_pid: int  # pid in its own pid namespace; 0 outside of containers
     is_kernel_thread: bool
+
+
+def foreign_namespace(root: str) -> int:
+    """The inode of the pid namespace that `root` belongs to, 0 when that is the initial one.
+
+    The kernel's records name pids of the initial namespace; those of another are other processes.
+    A namespace that may not be looked at counts as the initial one.
+    """
+    try:
+        inode = os.stat(f"{root}/1/ns/pid").st_ino
+    except OSError:
+        return 0
+    return 0 if inode == INITIAL_PID_NAMESPACE else inode
 
 
 def list_pids(root: str) -> Iterator[int]:

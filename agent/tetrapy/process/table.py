@@ -64,7 +64,7 @@ class ProcessTable:
         process = self.find(pid, start)
         if process is not None:
             return process
-        seen = read_process(self._procfs, pid)
+        seen = read_process(self._procfs, pid) if self._procfs else None
         if seen is None or seen.start != start - start % TICK_NS:
             return None
         line = [seen]

@@ -1,0 +1,1 @@
+"""The agent: wires settings, sensor, process table and sink together."""

@@ -16,8 +16,8 @@ from tests.kernel.conftest import FLAVOURS
 from tests.support.agent import Agent, until
 
 BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]  # number of the system call
-# enum bpf_cmd: from an id to a descriptor.
-FD_BY_ID = {"prog_id": 13, "map_id": 14, "link_id": 30}
+
+NEXT_ID = {"prog_id": 11, "map_id": 12, "link_id": 31}  # enum bpf_cmd: BPF_*_GET_NEXT_ID
 
 both_flavours = pytest.mark.parametrize("flavour", FLAVOURS)
 
@@ -30,7 +30,7 @@ def bpf_ids(pid: int) -> set[tuple[str, int]]:
             text = Path(f"/proc/{pid}/fdinfo/{fd}").read_text(encoding="utf-8")
         except FileNotFoundError:
             continue
-        for kind in FD_BY_ID:
+        for kind in NEXT_ID:
             match = re.search(rf"^{kind}:\t(\d+)$", text, re.MULTILINE)
             # A link's description names its program too.
             if match:
@@ -39,13 +39,15 @@ def bpf_ids(pid: int) -> set[tuple[str, int]]:
 
 
 def exists(kind: str, number: int) -> bool:
-    """Whether the kernel still has a program, map or link of that id."""
-    attribute = (ctypes.c_uint32 * 32)(number)
-    fd = ctypes.CDLL(None, use_errno=True).syscall(BPF, FD_BY_ID[kind], attribute, 128)
-    if fd >= 0:
-        os.close(fd)
-        return True
-    return False
+    """Whether the kernel still has a program, map or link of that id.
+
+    Asked by the *_GET_NEXT_ID commands: opening a map by its id while it is being given back makes
+    the kernel leak it (prog_array_map_clear() takes a reference each time the last descriptor is
+    closed, and gives back one when its work was queued already).
+    """
+    attribute = (ctypes.c_uint32 * 32)(number - 1)  # start_id, next_id
+    refused = ctypes.CDLL(None, use_errno=True).syscall(BPF, NEXT_ID[kind], attribute, 128)
+    return not refused and attribute[1] == number
 
 
 def assert_all_gone(ids: set[tuple[str, int]]) -> None:

@@ -42,8 +42,19 @@ def test_every_setting_has_an_example() -> None:
 
 
 def test_defaults() -> None:
-    """Without flags and variables every setting has its default."""
-    assert read([], {}).items() == {setting.name: setting.default for setting in SETTINGS}
+    """Without flags and variables: Tetragon's defaults, with tetrapy's paths."""
+    assert read([], {}).items() == {
+        "export-filename": "",
+        "btf": "",
+        "bpf-lib": "/usr/local/lib/tetrapy/bpf/",
+        "procfs": "/proc/",
+        "rb-size": 0,
+        "rb-size-total": 0,
+        "use-perf-ring-buffer": False,
+        "log-level": "info",
+        "log-format": "text",
+        "debug": False,
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -125,6 +136,9 @@ def test_a_boolean_flag_alone_is_true(arguments: list[str]) -> None:
         ("64K", 65_536),
         ("8M", 8 << 20),
         ("1G", 1 << 30),
+        ("2G", 2 << 30),
+        ("2147483648", 2 << 30),
+        ("000000000000000001", 1),
         ("007", 7),
         ("0K", 0),
     ],
@@ -159,7 +173,9 @@ def test_bad_sizes(text: str) -> None:
     assert message == f'--rb-size: rb-size is "{text}", not a number, with K, M or G'
 
 
-@pytest.mark.parametrize("text", ["9" * 5000, "4G", "999999999999K"])
+@pytest.mark.parametrize(
+    "text", ["9" * 5000, "4G", "3G", "2147483649", "2097153K", "999999999999K"]
+)
 @pytest.mark.parametrize("name", ["rb-size", "rb-size-total"])
 def test_a_size_that_no_buffer_can_have(name: str, text: str) -> None:
     """A size beyond what the kernel's 32-bit map size can say is refused with the flag's name."""

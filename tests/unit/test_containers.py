@@ -73,6 +73,7 @@ def test_any_name(name: bytes) -> None:
         # neither pods, docker nor libpod: a last component of hex digits
         f"0::/lxc/{ID}",
         f"0::/default/{ID}",
+        f"0::/x/docker:y-{ID}.scope",  # a colon in the path is no separator of the line
         f"0::/some/{SHOWN}",
         f"3:cpuset:/\n2:memory:/garden/{ID[:40]}",
     ],
@@ -89,6 +90,12 @@ def test_a_sysbox_container() -> None:
     text = f"0::/system.slice/docker/{ID}/{inner}/syscont-cgroup-root\n"
     assert text.split(":")[2].split("/")[4] == inner
     assert container_of_procfs(text) == inner[:31]
+    assert container_of_procfs(f"0::/docker/{ID}/x/{inner}/syscont-cgroup-root") == inner[:31]
+    for shorter in (
+        f"0::/docker/{ID}/{inner}/syscont-cgroup-root",
+        "0::/docker/syscont-cgroup-root",
+    ):
+        assert container_of_procfs(shorter) == ""
 
 
 @pytest.mark.parametrize(

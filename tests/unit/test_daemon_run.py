@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.procfs import FakeProcfs
-from tests.unit.records import SECOND, Task, abi, execute, exit_of, fork, pack
-from tetrapy import daemon
+from tests.unit.agent_run import FakeSensor, Recorder, Run, told
+from tests.unit.records import SECOND, Task, execute, exit_of, fork, pack
 from tetrapy.config.sources import read
-from tetrapy.daemon import Agent
+from tetrapy.daemon import agent as module
+from tetrapy.daemon.agent import Agent
 from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
 
 INIT = Task(1, SECOND)
@@ -22,110 +21,9 @@ CHILD = Task(50, 2 * SECOND)
 COMMAND = [fork(CHILD, INIT), execute(CHILD, INIT, path=b"/bin/ls"), exit_of(CHILD)]
 
 
-class FakeSensor:
-    """Hands out batches of records; when there are none left, a signal stops the agent."""
-
-    def __init__(self, *batches: list[bytes], stop: int = signal.SIGTERM) -> None:
-        self.abi = abi()
-        self.clock_gap = 0
-        self.buffer_bytes = 4096
-        self.batches = list(batches)
-        self.after_detach: list[bytes] = []
-        self.losses = [0] * len(self.abi.kind_names)
-        self.stop = stop
-        self.course: list[str] = []
-
-    def register(self, epoll: Any) -> None:
-        self.course.append("register")
-
-    def attach(self) -> list[str]:
-        self.course.append("attach")
-        return ["on_exec"]
-
-    def detach(self) -> None:
-        self.course.append("detach")
-
-    def drain(self, limit: int, everything: bool = False) -> list[bytes]:
-        if "detach" in self.course:
-            records, self.after_detach = self.after_detach, []
-            return records
-        if self.batches:
-            return self.batches.pop(0)
-        os.kill(os.getpid(), self.stop)
-        return []
-
-    def ask_for_wakeup(self) -> bool:
-        return True
-
-    def refresh_clock(self) -> None:
-        self.course.append("clock")
-
-    def loss_counters(self) -> list[int]:
-        return self.losses
-
-    def close(self) -> None:
-        self.course.append("close")
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def __call__(self, level: str, message: str, **keys: Any) -> None:
-        self.lines.append((level, message, keys))
-
-    @property
-    def messages(self) -> list[str]:
-        return [message for level, message, _ in self.lines if level != "debug"]
-
-    def keys_of(self, message: str) -> dict[str, Any]:
-        (keys,) = [keys for _, said, keys in self.lines if said == message]
-        return keys
-
-
-class Run:
-    """An agent in a directory of its own."""
-
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.path = tmp_path
-        self.procfs = FakeProcfs(tmp_path / "proc")
-        self.log = Recorder()
-        self.monkeypatch = monkeypatch
-        self.frozen = 0
-        monkeypatch.setenv("NODE_NAME", "host1")
-        monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
-        monkeypatch.setattr(daemon.privilege, "lift_memory_lock_limit", lambda: None)
-        monkeypatch.setattr(daemon.privilege, "check_bpf", lambda: None)
-        monkeypatch.setattr(daemon.gc, "freeze", self.freeze)
-        monkeypatch.setattr(daemon, "_json_dump", lambda: daemon.dump_with_json)
-        run_directory = str(tmp_path / "run")
-        monkeypatch.setattr(daemon, "RUN_DIRECTORY", run_directory)
-
-    def freeze(self) -> None:
-        self.frozen += 1
-
-    def __call__(self, sensor: FakeSensor, *arguments: str) -> list[Any]:
-        """The exported lines of the run."""
-        target = self.path / "out.json"
-        flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}", *arguments]
-        self.monkeypatch.setattr(Agent, "_load_sensor", lambda _: sensor)
-        Agent(read(flags, {}), self.log).run()
-        return [json.loads(line) for line in target.read_bytes().splitlines()]
-
-
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return Run(tmp_path, monkeypatch)
-
-
-def told(lines: list[Any]) -> list[tuple[str, int]]:
-    """Kind and pid of each line."""
-    return [
-        (name, message["process"]["pid"])
-        for line in lines
-        for name, message in line.items()
-        if "process" in message
-    ]
 
 
 def test_from_procfs_to_the_last_record(run: Run) -> None:
@@ -235,7 +133,7 @@ def test_without_privilege(run: Run) -> None:
     def refuse() -> None:
         raise NotPermittedError("tetrapy needs root")
 
-    run.monkeypatch.setattr(daemon.privilege, "check_bpf", refuse)
+    run.monkeypatch.setattr(module.privilege, "check_bpf", refuse)
     with pytest.raises(NotPermittedError):
         run(FakeSensor())
     assert sorted(os.listdir(run.path)) == ["proc"]
@@ -256,7 +154,7 @@ def test_a_second_instance(run: Run) -> None:
 
 def test_without_an_export_file(run: Run) -> None:
     """The agent runs and writes nowhere."""
-    run.monkeypatch.setattr(Agent, "_load_sensor", lambda _: FakeSensor([], COMMAND))
+    run.use(FakeSensor([], COMMAND))
     Agent(read([f"--procfs={run.procfs.root}"], {}), run.log).run()
     assert run.log.keys_of("Exporter configuration") == {"enabled": False, "fileName": ""}
     assert sorted(os.listdir(run.path)) == ["proc", "run"]
@@ -326,7 +224,7 @@ def test_a_reader_that_leaves_stops_the_agent(run: Run) -> None:
                 os.close(reader)
             return super().drain(limit, everything)
 
-    run.monkeypatch.setattr(Agent, "_load_sensor", lambda _: Sensor([], COMMAND, COMMAND))
+    run.use(Sensor([], COMMAND, COMMAND))
     settings = read([f"--procfs={run.procfs.root}", f"--export-filename={run.path}/fifo"], {})
     Agent(settings, run.log).run()
     assert "Nobody reads the events any more, stopping" in run.log.messages
@@ -337,3 +235,22 @@ def test_what_is_there_at_the_start_is_not_looked_at_again(run: Run) -> None:
     """The garbage collector is told once that it stays."""
     run(FakeSensor([]))
     assert run.frozen == 1
+
+
+def test_a_procfs_of_other_processes(run: Run) -> None:
+    """One of another pid namespace is not believed: Tetragon's warning, and no process of it."""
+    run.procfs.add(1, parent=0)
+    (run.procfs.root / "1/ns").mkdir()
+    (run.procfs.root / "1/ns/pid").touch()
+    inode = (run.procfs.root / "1/ns/pid").stat().st_ino
+    sensor = FakeSensor([], [fork(CHILD, INIT), execute(CHILD, INIT)])
+    sensor.losses = [0, 1, 0, 0, 0]
+    lines = run(sensor)
+    assert told(lines) == [("process_exec", 0), ("process_exec", 50)]
+    assert "parent" not in lines[1]["process_exec"]
+    keys = run.log.keys_of("inode mismatch: procfs does not appear to be host procfs")
+    assert keys == {
+        "path": f"{run.procfs.root}/1/ns/pid",
+        "inode": inode,
+        "expected inode": 4026531836,
+    }

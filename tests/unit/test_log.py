@@ -47,6 +47,12 @@ def test_json() -> None:
     ]
 
 
+def test_text_of_other_languages_is_not_escaped() -> None:
+    """In either form, quoted or not."""
+    assert "caf\u00e9 \u20ac" in logged("json", name="caf\u00e9 \u20ac")
+    assert "caf\u00e9 \u20ac" in logged("text", name="caf\u00e9 \u20ac")
+
+
 def test_json_with_time() -> None:
     """The time is the first key."""
     read = json.loads(logged("json-ts"))

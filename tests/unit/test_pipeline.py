@@ -6,10 +6,10 @@ import errno
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.unit.agent_run import Recorder
 from tests.unit.records import NODE, SECOND, Task, World, execute, exit_of, fork
 from tetrapy.events.json import Event, JsonEncoder, dump_with_json
 from tetrapy.pipeline.exporter import Exporter
@@ -18,14 +18,6 @@ from tetrapy.sinks.stream import LineSink, open_file
 
 INIT = Task(1, SECOND)
 CHILD = Task(50, 2 * SECOND)
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def __call__(self, level: str, message: str, **keys: Any) -> None:
-        self.lines.append((level, message, keys))
 
 
 def events() -> list[Event]:

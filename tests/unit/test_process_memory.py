@@ -38,11 +38,11 @@ def test_a_chain_of_execs_keeps_two_images(world: World) -> None:
 
 
 def test_a_chain_of_forks_keeps_the_last(world: World) -> None:
-    """Of 10,000 processes, each of which forks the next and ends, the last one stays."""
+    """Of 5,000 processes, each of which forks the next and ends, the last one stays."""
     before = images()
     task = Task(50, 2 * SECOND)
     world.feed(fork(task, INIT))
-    for number in range(10_000):
+    for number in range(5_000):
         child = Task(100 + number, 3 * SECOND + number)
         world.feed(fork(child, task), exit_of(task))
         task = child
@@ -52,9 +52,9 @@ def test_a_chain_of_forks_keeps_the_last(world: World) -> None:
 
 
 def test_many_short_commands_leave_nothing(world: World) -> None:
-    """10,000 commands of a shell leave the table as it was."""
+    """2,000 commands of a shell leave the table as it was."""
     before = images()
-    for number in range(10_000):
+    for number in range(2_000):
         task = Task(2 + number % 7, 3 * SECOND + number)
         world.feed(fork(task, INIT), execute(task, INIT), exit_of(task))
     assert images() == before
@@ -64,7 +64,7 @@ def test_many_short_commands_leave_nothing(world: World) -> None:
 def test_lost_exits_are_made_up_for_by_reused_pids(world: World) -> None:
     """When no exit ever arrives, the table holds one image a pid, not one a process."""
     before = images()
-    for number in range(5_000):
+    for number in range(1_000):
         task = Task(100 + number % 50, 3 * SECOND + number)
         world.feed(fork(task, INIT), execute(task, INIT))
     assert len(world.live) == 51

@@ -14,19 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.agent_run import Recorder
 from tetrapy.errors import ExportError
 from tetrapy.sinks import stream
 from tetrapy.sinks.stream import LineSink, open_file, standard_output
-
-
-class Recorder:
-    """A log that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def __call__(self, level: str, message: str, **keys: Any) -> None:
-        self.lines.append((level, message, keys))
 
 
 def silent(*_: object, **__: object) -> None:

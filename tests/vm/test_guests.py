@@ -23,6 +23,13 @@ def one(session: Session, kind: str, victim: str) -> dict[str, Any]:
     return bodies[0]
 
 
+def lost(session: Session) -> int:
+    """The number of events that the agent reported as lost when it ended."""
+    match = re.search(r"Observer events statistics.* lost=(\d+)", session.log)
+    assert match, session.log
+    return int(match[1])
+
+
 def without_refcnt(process: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in process.items() if name != "refcnt"}
 
@@ -172,16 +179,24 @@ def test_bytes_that_are_no_text(guest: Guest, flavour: str) -> None:
 
 @both_buffers
 def test_burst(guest: Guest, flavour: str) -> None:
-    """Of processes that start and end side by side, none is missed, doubled or confused."""
+    """Of processes that live side by side none is confused, doubled, or missed in silence.
+
+    Linux 7 runs tracepoint programs with preemption on, and skips a program that was preempted on
+    the same CPU: such an event cannot be had, but it has to be among the lost ones.
+    """
     session = guest.sessions[flavour]
     assert len(session.record["burst"]) == 200
+    missed = []
     for pid, status in session.record["burst"].items():
-        (started,), (ended,) = (
-            session.of(kind, int(pid)) for kind in ("process_exec", "process_exit")
-        )
-        assert started["process"]["exec_id"] == ended["process"]["exec_id"]
-        assert started["process"]["arguments"] == f"exit {status}"
-        assert ended["status"] == status
+        started, ended = (session.of(kind, int(pid)) for kind in ("process_exec", "process_exit"))
+        if len(started) != 1 or len(ended) != 1:
+            assert len(started) + len(ended) == 1, f"{pid}: {started} {ended}"
+            missed.append((pid, "exit" if started else "exec"))
+            continue
+        assert started[0]["process"]["exec_id"] == ended[0]["process"]["exec_id"]
+        assert started[0]["process"]["arguments"] == f"exit {status}"
+        assert ended[0]["status"] == status
+    assert len(missed) <= lost(session), f"missed in silence: {missed}"
 
 
 @both_buffers
@@ -214,11 +229,12 @@ def test_processes_before_the_agent(guest: Guest, flavour: str) -> None:
 
 @both_buffers
 def test_stop(guest: Guest, flavour: str) -> None:
-    """SIGTERM: exit code 0, both statistics lines, nothing lost, nothing left behind."""
+    """SIGTERM: exit code 0, both statistics lines, nothing lost and nothing left behind."""
     session = guest.sessions[flavour]
     assert session.record["code"] == 0, session.log
-    assert re.search(r"BPF events statistics: \d+ received, 0(\.0*)?% events loss", session.log)
-    assert "Observer events statistics" in session.log
+    assert re.search(r"BPF events statistics: \d+ received, [\d.e-]+% events loss", session.log)
+    # What can be lost from Linux 7 on is told in test_burst.
+    assert lost(session) == 0 or int(guest.kernel.release.partition(".")[0]) >= 7
     assert session.record["after"] == session.record["before"]
     assert len(session.record["during"]["programs"]) > len(session.record["before"]["programs"])
 

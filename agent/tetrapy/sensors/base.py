@@ -21,6 +21,7 @@ from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import read_counters
 from tetrapy.kernel.perfbuf import PerfBuffer
 from tetrapy.kernel.privilege import denied
+from tetrapy.kernel.programs import program_info
 from tetrapy.kernel.ringbuf import RingBuffer
 
 RING_OBJECT = "bpf/base.bpf.o"
@@ -29,6 +30,7 @@ OBJECTS = (RING_OBJECT, PERF_OBJECT)
 
 _PAGE = 4096
 _EPERM = 1
+_PROGRAM_PREFIX = "on_"  # and the kind of its records
 _LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number
 _HURRY = 256 << 10  # bytes that wait before the reader is woken early
 
@@ -137,8 +139,18 @@ class BaseSensor:
             self.clock_gap = monotonic_gap_ns()
 
     def loss_counters(self) -> List[int]:
-        """Records lost, one number for each value of enum event_kind."""
-        return read_counters(self._losses_fd, len(self.abi.kind_names))
+        """Records lost, one number for each value of enum event_kind.
+
+        Since Linux 7.0 a program may be preempted, and until it goes on the kernel skips it for
+        every other task on that CPU. It counts that; for exits the number includes threads that
+        would have made no record.
+        """
+        counters = read_counters(self._losses_fd, len(self.abi.kind_names))
+        for name, fd in self._object.program_fds().items():
+            kind = self.abi.decoders.get(name[len(_PROGRAM_PREFIX) :])
+            if kind is not None:
+                counters[kind.kind] += program_info(fd).misses
+        return counters
 
     def program_fds(self) -> Dict[str, int]:
         """Program name -> file descriptor."""

@@ -1,0 +1,125 @@
+"""An agent that runs in the test's own process: its sensor and what needs root are replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from tests.unit.procfs import FakeProcfs
+from tests.unit.records import abi
+from tetrapy.config.sources import read
+from tetrapy.daemon import agent as module
+from tetrapy.daemon import start
+from tetrapy.daemon.agent import Agent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+class FakeSensor:
+    """Hands out batches of records; when there are none left, a signal stops the agent."""
+
+    def __init__(self, *batches: list[bytes], stop: int = signal.SIGTERM) -> None:
+        self.abi = abi()
+        self.clock_gap = 0
+        self.buffer_bytes = 4096
+        self.batches = list(batches)
+        self.after_detach: list[bytes] = []
+        self.losses = [0] * len(self.abi.kind_names)
+        self.stop = stop
+        self.course: list[str] = []
+
+    def register(self, epoll: Any) -> None:
+        self.course.append("register")
+
+    def attach(self) -> list[str]:
+        self.course.append("attach")
+        return ["on_exec"]
+
+    def detach(self) -> None:
+        self.course.append("detach")
+
+    def drain(self, limit: int, everything: bool = False) -> list[bytes]:
+        if "detach" in self.course:
+            records, self.after_detach = self.after_detach, []
+            return records
+        if self.batches:
+            return self.batches.pop(0)
+        os.kill(os.getpid(), self.stop)
+        return []
+
+    def ask_for_wakeup(self) -> bool:
+        return True
+
+    def refresh_clock(self) -> None:
+        self.course.append("clock")
+
+    def loss_counters(self) -> list[int]:
+        return self.losses
+
+    def close(self) -> None:
+        self.course.append("close")
+
+
+class Recorder:
+    """A log that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __call__(self, level: str, message: str, **keys: Any) -> None:
+        self.lines.append((level, message, keys))
+
+    @property
+    def messages(self) -> list[str]:
+        return [message for level, message, _ in self.lines if level != "debug"]
+
+    def keys_of(self, message: str) -> dict[str, Any]:
+        (keys,) = [keys for _, said, keys in self.lines if said == message]
+        return keys
+
+
+class Run:
+    """An agent in a directory of its own."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = tmp_path
+        self.procfs = FakeProcfs(tmp_path / "proc")
+        self.log = Recorder()
+        self.monkeypatch = monkeypatch
+        self.frozen = 0
+        monkeypatch.setenv("NODE_NAME", "host1")
+        monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
+        monkeypatch.setattr(module.privilege, "lift_memory_lock_limit", lambda: None)
+        monkeypatch.setattr(module.privilege, "check_bpf", lambda: None)
+        monkeypatch.setattr(module.gc, "freeze", self.freeze)
+        monkeypatch.setattr(module, "RUN_DIRECTORY", str(tmp_path / "run"))
+        monkeypatch.setattr(start, "json_dump", lambda: start.dump_with_json)
+
+    def freeze(self) -> None:
+        self.frozen += 1
+
+    def use(self, sensor: FakeSensor) -> None:
+        self.monkeypatch.setattr(module, "load_sensor", lambda *_: sensor)
+
+    def __call__(self, sensor: FakeSensor, *arguments: str) -> list[Any]:
+        """The exported lines of the run."""
+        target = self.path / "out.json"
+        flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}", *arguments]
+        self.use(sensor)
+        Agent(read(flags, {}), self.log).run()
+        return [json.loads(line) for line in target.read_bytes().splitlines()]
+
+
+def told(lines: list[Any]) -> list[tuple[str, int]]:
+    """Kind and pid of each line."""
+    return [
+        (name, message["process"]["pid"])
+        for line in lines
+        for name, message in line.items()
+        if "process" in message
+    ]

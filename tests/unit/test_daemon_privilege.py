@@ -1,0 +1,130 @@
+"""What is told to a user whom the kernel refuses BPF: the obstacle, and the way out."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from tetrapy.errors import KernelError, NotPermittedError
+from tetrapy.kernel import privilege
+
+ADMIN, PERFMON, BPF = 1 << 21, 1 << 38, 1 << 39  # include/uapi/linux/capability.h
+
+
+REAL_STATUS = privilege._status
+
+
+class FakeLibrary:
+    def __init__(self, result: int) -> None:
+        self.result = result
+        self.asked = 0
+
+    def bpf_map_create(self, *_: object) -> int:
+        self.asked += 1
+        return self.result
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An ordinary one: root with all capabilities, no filter, no lockdown."""
+    state(monkeypatch)
+    monkeypatch.setattr(privilege, "_LOCKDOWN", str(tmp_path / "lockdown"))
+    return tmp_path
+
+
+def state(
+    monkeypatch: pytest.MonkeyPatch, capabilities: int = ADMIN, seccomp: str = "0", uid: int = 0
+) -> None:
+    status = {"CapEff": f"{capabilities:016x}", "Seccomp": seccomp}
+    monkeypatch.setattr(privilege, "_status", lambda: status)
+    monkeypatch.setattr(privilege.os, "geteuid", lambda: uid)
+
+
+def refusal(code: int = errno.EPERM) -> KernelError:
+    error = privilege.denied(code, "the bpf system call was refused")
+    assert error.errno == code
+    return error
+
+
+@pytest.mark.parametrize("capabilities", [ADMIN, BPF | PERFMON, ADMIN | BPF])
+def test_enough_capabilities(monkeypatch: pytest.MonkeyPatch, capabilities: int) -> None:
+    """CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON: then the kernel is asked for a map."""
+    state(monkeypatch, capabilities, uid=1000)
+    library = FakeLibrary(privilege.os.open("/dev/null", 0))
+    monkeypatch.setattr(privilege, "libbpf", lambda: library)
+    privilege.check_bpf()
+    assert library.asked == 1
+    with pytest.raises(OSError, match="Bad file"):
+        privilege.os.fstat(library.result)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "held"), [(0, "neither"), (BPF, "CAP_BPF"), (PERFMON, "CAP_PERFMON")]
+)
+def test_an_ordinary_user(monkeypatch: pytest.MonkeyPatch, capabilities: int, held: str) -> None:
+    """Told before anything is asked of the kernel, with what is held already."""
+    state(monkeypatch, capabilities, uid=1000)
+    monkeypatch.setattr(privilege, "libbpf", lambda: pytest.fail("was asked"))
+    with pytest.raises(NotPermittedError, match=rf"needs root: it runs as user 1000.*{held}\)"):
+        privilege.check_bpf()
+
+
+def test_root_without_capabilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container: the missing capability is named."""
+    state(monkeypatch, BPF)
+    with pytest.raises(NotPermittedError, match=r"root lacks.*CAP_SYS_ADMIN.*held: CAP_BPF;"):
+        privilege.check_bpf()
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES, errno.ENOSYS])
+def test_a_seccomp_filter(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Whatever error number the filter gives."""
+    state(monkeypatch, seccomp="2")
+    error = refusal(code)
+    assert isinstance(error, NotPermittedError)
+    assert "seccomp filter is in force (Seccomp: 2" in str(error)
+
+
+def test_a_kernel_without_bpf() -> None:
+    """ENOSYS without a filter is the kernel's own word."""
+    error = refusal(errno.ENOSYS)
+    assert not isinstance(error, NotPermittedError)
+    assert "CONFIG_BPF_SYSCALL" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "locked"),
+    [
+        ("none integrity [confidentiality]\n", True),
+        ("none [integrity] confidentiality\n", False),
+        ("[none] integrity confidentiality\n", False),
+    ],
+)
+def test_lockdown(machine: Path, content: str, locked: bool) -> None:
+    """Only confidentiality forbids what tetrapy does."""
+    (machine / "lockdown").write_text(content)
+    assert ("locked down" in str(refusal())) == locked
+
+
+def test_nothing_that_explains_it() -> None:
+    """Then the kernel log may tell."""
+    error = refusal()
+    assert isinstance(error, NotPermittedError)
+    assert str(error).startswith("the bpf system call was refused: Operation not permitted (EPERM)")
+    assert "dmesg" in str(error)
+
+
+def test_other_errors_are_passed_on() -> None:
+    """What is no refusal is not explained as one."""
+    error = refusal(errno.ENOMEM)
+    assert type(error) is KernelError
+    assert str(error).endswith("Cannot allocate memory (ENOMEM)")
+
+
+def test_the_real_status() -> None:
+    """The kernel's own page about this process has what is read from it."""
+    status = REAL_STATUS()
+    assert int(status["CapEff"], 16) >= 0
+    assert status["Seccomp"] in {"0", "1", "2"}

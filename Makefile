@@ -92,7 +92,7 @@ refresh-btfs: setup ## btfs/archive.xz and its index from a corpus of kernel BTF
 
 clean: ## remove what was built here; downloads stay in the cache
 	$(Q)rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	$(Q)find agent tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	$(Q)find agent bench btfs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: setup-build ## resolve the development tools again, with the digests of today
 	$(Q)rm -rf build/lock && $(PYTHON) -m venv build/lock

@@ -93,6 +93,7 @@ def install_packages(needs: List[Need]) -> None:
         for command in (update, install):
             if not _apt(command):
                 raise SetupError(f"{' '.join(command)}: refused; its own words are above")
+    importlib.invalidate_caches()
     still = sorted(need.package for need in needs if not need.present())
     if still:
         raise SetupError(f"installed, yet what they bring is not there: {' '.join(still)}")
@@ -100,7 +101,8 @@ def install_packages(needs: List[Need]) -> None:
 
 def _apt(command: List[str]) -> bool:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-    quiet = [command[0], "-q", "-o", "Dpkg::Use-Pty=0", *command[1:]]
+    options = ["-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=300"]
+    quiet = [command[0], *options, *command[1:]]
     # What apt prints is kept away from standard output: `make run` prints events there.
     return not subprocess.run(
         quiet, check=False, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,11 @@ both_flavours = pytest.mark.parametrize("flavour", FLAVOURS)
 def test_lost(tmp_path: Path, actor: Path, flavour: str) -> None:
     """What a stopped agent cannot take is counted by kind; received and lost are all there was."""
     tag = f"lost-{flavour}"
-    with (
-        Agent(tmp_path / "witness") as witness,
-        Agent(tmp_path / "tiny", "--rb-size-total", "4K", *FLAVOURS[flavour]) as agent,
-    ):
+    with Agent(tmp_path / "witness") as witness, ExitStack() as stack:
         witness.started()
-        agent.started()
         mark = witness.fence()
+        tiny = Agent(tmp_path / "tiny", "--rb-size-total", "4K", *FLAVOURS[flavour])
+        agent = stack.enter_context(tiny).started()
         agent.send(signal.SIGSTOP)
         subprocess.run([actor, tag, "storm", str(COUNT), actor], check=True)
         agent.send(signal.SIGCONT)
@@ -71,7 +70,7 @@ def test_arguments_lost(tmp_path: Path, actor: Path) -> None:
         assert agent.stop() == 0
     lost = agent.losses()
     assert lost.get("args", 0) > 0
-    images = [event for event in agent.events() if event.kind == "exec" and event.is_of("actor")]
+    images = [e for e in agent.events() if e.kind == "exec" and e.binary == str(actor)]
     whole = f"{tag} exit 0 " + "x" * 30_000
     for image in images:
         assert (image.arguments == whole) != ("errorArgs" in image.flags)

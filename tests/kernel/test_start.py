@@ -47,11 +47,9 @@ def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) 
             chains.append(chain)
         with Agent(tmp_path, *FLAVOURS[flavour]) as agent:
             agent.started()
-            enough = [100]
 
             def told() -> bool:
-                lines = agent.lines()
-                return sum(tag.encode() in line for line in lines[-10000:]) > enough[0]
+                return sum(tag.encode() in line for line in agent.lines()) > 500
 
             until(told, "events of the storm")
             for chain in chains:
@@ -63,6 +61,8 @@ def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) 
         assert agent.statistics()["lost"] == 0
         assert agent.statistics()["errors"] == 0
     check_stream(everything)
+    nameless = [event for event in everything if not event.id]
+    assert nameless == [], "what began before it listened is no business of its"
     for chain in chains:
         images = [e for e in everything if e.pid == chain.pid and e.kind == "exec"]
         numbers = [_image(event) for event in images]
@@ -81,7 +81,10 @@ def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) 
                 parent = event.process["parent_exec_id"]
                 children[parent] = children.get(parent, 0) + 1
         counts = [children.get(image.id, 0) for image in images]
-        assert set(counts[1:-1]) <= {1}, counts
+        # Hooks are attached one after the other: at first an exec may be seen, but no fork.
+        settled = list(itertools.dropwhile(lambda count: not count, counts[1:-1]))
+        assert set(settled) <= {1}, counts
+        assert len(settled) > len(images) // 2, counts
 
 
 def test_other_procfs(tmp_path: Path) -> None:

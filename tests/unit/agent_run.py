@@ -26,6 +26,7 @@ class FakeSensor:
     def __init__(self, *batches: list[bytes], stop: int = signal.SIGTERM) -> None:
         self.abi = abi()
         self.clock_gap = 0
+        self.settle_seconds = 0.0
         self.buffer_bytes = 4096
         self.batches = list(batches)
         self.after_detach: list[bytes] = []
@@ -36,9 +37,8 @@ class FakeSensor:
     def register(self, epoll: Any) -> None:
         self.course.append("register")
 
-    def attach(self) -> list[str]:
+    def attach(self) -> None:
         self.course.append("attach")
-        return ["on_exec"]
 
     def detach(self) -> None:
         self.course.append("detach")

@@ -74,7 +74,7 @@ def test_any_name(name: bytes) -> None:
         f"0::/lxc/{ID}",
         f"0::/default/{ID}",
         f"0::/x/docker:y-{ID}.scope",  # a colon in the path is no separator of the line
-        f"0::/some/{SHOWN}",
+        f"0::/some/{ID[:32]}",
         f"3:cpuset:/\n2:memory:/garden/{ID[:40]}",
     ],
 )
@@ -121,10 +121,16 @@ def test_no_container_in_procfs(text: str) -> None:
     assert container_of_procfs(text) == ""
 
 
-def test_lines_that_name_a_runtime_come_first() -> None:
-    """A hex name in a line before does not win over a line that says docker."""
+def test_lines_are_looked_at_in_their_order() -> None:
+    """A bare hex name wins over a line that says docker and comes later, as with Tetragon."""
     other = "0" * 64
-    assert container_of_procfs(f"5:freezer:/x/{other}\n4:memory:/docker/{ID}\n") == SHOWN
+    text = f"5:freezer:/x/{other}\n4:memory:/docker/{ID}\n"
+    assert container_of_procfs(text) == other[: len(SHOWN)]
+
+
+def test_half_a_byte_is_no_id() -> None:
+    """A bare name counts only as whole bytes in hexadecimal."""
+    assert container_of_procfs(f"0::/some/{ID[:33]}") == ""
 
 
 @given(st.text(max_size=200) | st.text("0123456789abcdef:/-\n", max_size=200))

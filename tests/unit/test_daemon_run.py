@@ -79,9 +79,9 @@ def test_a_signal_during_the_start(run: Run) -> None:
     """It leads to the same orderly stop."""
 
     class Sensor(FakeSensor):
-        def attach(self) -> list[str]:
+        def attach(self) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
-            return super().attach()
+            super().attach()
 
     sensor = Sensor([])
     run(sensor)

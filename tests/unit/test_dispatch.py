@@ -144,7 +144,8 @@ def test_what_happened_while_procfs_was_read() -> None:
         ]
     )
     assert {entry if isinstance(entry, int) else entry[0] for entry in touched.forked} == {50}
-    assert touched.executed == {60: 5_001_000_000, 80: 7_001_000_000}
+    times = {pid: executed.ktime for pid, executed in touched.executed.items()}
+    assert times == {60: 5_001_000_000, 80: 7_001_000_000}
 
 
 def test_time_spent_suspended_is_added() -> None:

@@ -57,8 +57,12 @@ def test_the_clock_follows_a_stepped_wall_clock(monkeypatch: pytest.MonkeyPatch)
     """After `refresh` times are told by the wall clock as it now is."""
     clock = WallClock()
     before = clock.offset
-    real = time.time_ns
-    monkeypatch.setattr(clock_module.time, "time_ns", lambda: real() + 3600 * SECOND)
+    real = time.clock_gettime_ns
+
+    def stepped(number: int) -> int:
+        return real(number) + (3600 * SECOND if number == time.CLOCK_REALTIME else 0)
+
+    monkeypatch.setattr(clock_module.time, "clock_gettime_ns", stepped)
     clock.refresh()
     assert abs(clock.offset - before - 3600 * SECOND) < 60 * SECOND
     assert clock.format(0) != wall_clock().format(0)

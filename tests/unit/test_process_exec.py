@@ -148,24 +148,32 @@ def test_the_container_of_an_image(world: World, cgroup: bytes, docker: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("length", "shown"), [(60, "execve clone"), (2000, "execve clone dataArgs")]
+    ("path_size", "size", "shown"),
+    [
+        (9, 60, "execve clone"),
+        (9, 950, "execve clone"),
+        (9, 951, "execve clone dataArgs"),
+        (253, 706, "execve clone"),
+        (253, 707, "execve clone dataArgs"),
+        (254, 927, "execve clone dataFilename"),
+        (254, 928, "execve clone dataFilename dataArgs"),
+        (4000, 927, "execve clone dataFilename"),
+        (4000, 928, "execve clone dataFilename dataArgs"),
+        (9, 4000, "execve clone dataArgs"),
+    ],
 )
-def test_long_arguments_are_flagged(world: World, length: int, shown: str) -> None:
-    """Arguments that Tetragon sends apart have its flag, whichever way they came here."""
-    argument = b"x" * length
-    process = run(world, argv=(b"prog", argument))
-    assert process.arguments == argument.decode()
-    assert words(process) == shown
+def test_long_paths_and_arguments_are_flagged(
+    world: World, path_size: int, size: int, shown: str
+) -> None:
+    """What Tetragon would send apart has its flag, and is whole.
 
-
-@pytest.mark.parametrize(
-    ("length", "shown"), [(60, "execve clone"), (1000, "execve clone dataFilename")]
-)
-def test_long_paths_are_flagged(world: World, length: int, shown: str) -> None:
-    """A path of more than 256 bytes has Tetragon's flag, and is whole."""
-    path = b"/" + b"p" * length
-    process = run(world, path=path)
+    Its event has 1,024 bytes: 64 of them fixed, then the path (32 bytes stand for one of 254 and
+    more), and behind it the arguments but the first, with their zero bytes.
+    """
+    path, argument = b"/" + b"p" * (path_size - 1), b"x" * (size - 1)
+    process = run(world, path=path, argv=(b"prog", argument))
     assert process.binary == path.decode()
+    assert process.arguments == argument.decode()
     assert words(process) == shown
 
 

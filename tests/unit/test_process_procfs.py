@@ -50,6 +50,7 @@ def test_an_ordinary_process(procfs: FakeProcfs) -> None:
         flags=0x4,
         docker="",
         inner_pid=0,
+        has_command_line=True,
         is_kernel_thread=False,
     )
 

@@ -23,9 +23,7 @@ READ = ATTACHED + SECOND  # when a directory of procfs was read
 ID = "5ca1ab1e" * 8
 
 
-def seen(
-    pid: int, parent: int, start: int, when: int = READ, **fields: object
-) -> tuple[int, ProcfsProcess]:
+def seen(pid: int, parent: int, start: int, when: int = READ, **fields: object) -> seed.Seen:
     """What procfs showed of a process, and when; `start` is cut to ticks as procfs does."""
     values = {
         "pid": pid,
@@ -39,14 +37,13 @@ def seen(
         "flags": 0x4 | 0x1000,
         "docker": "",
         "inner_pid": 0,
+        "has_command_line": True,
         "is_kernel_thread": False,
     }
-    return when, ProcfsProcess(**{**values, **fields})  # type: ignore[arg-type]
+    return seed.Seen(when, ProcfsProcess(**{**values, **fields}))  # type: ignore[arg-type]
 
 
-def start_up(
-    world: World, found: list[tuple[int, ProcfsProcess]], *records: bytes
-) -> list[Process]:
+def start_up(world: World, found: list[seed.Seen], *records: bytes) -> list[Process]:
     """What the agent does at its start: fill the table, tell it, then handle the records."""
     told = seed.fill(world.table, found, world.dispatcher.touched(list(records)))
     for process in told:

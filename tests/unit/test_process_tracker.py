@@ -74,7 +74,19 @@ def test_exec_without_fork(world: World) -> None:
 
 def test_fork_without_exec(world: World) -> None:
     """A forked process makes no event until it ends; then it shows its cloner's image."""
-    shell = world.live[50]
+    cgroup = b"docker-" + b"0123456789abcdef" * 4
+    shell = world.one(
+        execute(
+            SHELL,
+            INIT,
+            argv=(b"sh", b"-c"),
+            cwd=b"/srv",
+            cgroup=cgroup,
+            uid=5,
+            auid=6,
+            at=3 * SECOND,
+        )
+    ).process
     assert world.feed(fork(CHILD, SHELL, at=3 * SECOND + 7)) == []
     event = world.one(exit_of(CHILD))
     assert event.process.pid == 51

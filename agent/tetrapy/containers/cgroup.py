@@ -32,16 +32,15 @@ def container_of_name(name: bytes) -> str:
 
 def container_of_procfs(text: str) -> str:
     """The same out of `/proc/PID/cgroup`; an empty string when no line names a container."""
-    lines = [line.split(":", 2)[-1] for line in text.splitlines()]
-    for path in lines:
+    for line in text.splitlines():
+        path = line.split(":", 2)[-1]
         if any(word in path for word in ("pods", "docker", "libpod")):
             found = _container_of_path(path)
             if found:
                 return found
-    for path in lines:
-        candidate = _last_part(path.rsplit("/", 1)[-1])
-        if len(candidate) >= SHOWN_LENGTH and _is_hex(candidate):
-            return candidate[:SHOWN_LENGTH]
+        name = path.rsplit("/", 1)[-1]
+        if len(name) >= SHOWN_LENGTH and _is_hex(name):
+            return name[:SHOWN_LENGTH]
     return ""
 
 
@@ -56,4 +55,5 @@ def _container_of_path(path: str) -> str:
 
 
 def _is_hex(text: str) -> bool:
-    return all(character in "0123456789abcdef" for character in text)
+    """Whole bytes in hexadecimal, as Go's hex.DecodeString takes them."""
+    return len(text) % 2 == 0 and all(digit in "0123456789abcdefABCDEF" for digit in text)

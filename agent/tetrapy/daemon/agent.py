@@ -37,11 +37,11 @@ class Agent:
         Raises TetrapyError when it cannot start. Whatever it acquired is given back.
         """
         log, settings = self._log, self._settings
-        log("info", "Starting tetrapy", version=__version__)
-        log("debug", "config settings", config=settings.items())
         with contextlib.ExitStack() as acquired:
             # First, so that a signal during the start leads to an orderly stop as well.
             signal_fd = acquired.enter_context(SignalPipe(_SIGNALS, self._on_signal))
+            log("info", "Starting tetrapy", version=__version__)
+            log("debug", "config settings", config=settings.items())
             privilege.lift_memory_lock_limit()
             privilege.check_bpf()
             self._take_pid_file(acquired)
@@ -52,8 +52,7 @@ class Agent:
             epoll = acquired.enter_context(select.epoll())
             epoll.register(signal_fd, select.EPOLLIN)
             sensor.register(epoll)
-            hooks = sensor.attach()
-            log("debug", "Attached", hooks=" ".join(hooks))
+            sensor.attach()
             procfs = trusted_procfs(settings.procfs, log)
             self._watch(Loop(sensor, exporter, node_name(), procfs, log), epoll)
 

@@ -52,15 +52,19 @@ class Loop:
         """
         seen, listed = self._read_procfs()
         records: List[bytes] = []
+        time.sleep(self._sensor.settle_seconds)
         while True:
-            batch = self._sensor.drain(_BATCH, everything=True)
+            batch = self._sensor.drain(_BATCH)
             records.extend(batch)
             if len(batch) < _BATCH:
                 break
         processes = fill(self._table, seen, self._dispatcher.touched(records))
         self._exporter.export([self._tracker.on_seed(process) for process in processes])
         self._log("info", f"Read ProcFS {self._procfs} appended {len(seen)}/{listed} entries")
+        self._tracker.starting = True
         self._handle(records)
+        self._tracker.starting = False
+        self._sweeps = _SWEEPS  # an exit between two attached programs was not seen
 
     def _read_procfs(self) -> Tuple[List[Seen], int]:
         if not self._procfs:
@@ -106,6 +110,7 @@ class Loop:
     def stop(self) -> None:
         """Detach, take what is still in the buffer, and say what was seen."""
         self._sensor.detach()
+        time.sleep(self._sensor.settle_seconds)
         while True:
             records = self._sensor.drain(_BATCH, everything=True)
             if not records:

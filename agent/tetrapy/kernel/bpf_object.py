@@ -69,23 +69,18 @@ class BpfObject:
 
     # --- after loading ------------------------------------------------------------------
 
-    def attach(self) -> List[str]:
-        """Attach every program that names its hook; returns the hooks' names.
+    def attach(self, program_name: str) -> None:
+        """Attach one program to the hook that its section names.
 
-        A section without a hook (`raw_tp`) holds a program that others call.
+        Raises KernelError when there is no such program, or the kernel refuses it.
         """
-        hooks = []
-        program = self._lib.bpf_object__next_program(self._object, None)
-        while program:
-            section = self._lib.bpf_program__section_name(program).decode()
-            if "/" in section:
-                link = self._lib.bpf_program__attach(program)
-                if not link:
-                    raise self._error(f"hook {section}: not attached", last_errno())
-                self._links.append(link)
-                hooks.append(section)
-            program = self._lib.bpf_object__next_program(self._object, program)
-        return hooks
+        program = self._lib.bpf_object__find_program_by_name(self._object, program_name.encode())
+        if not program:
+            raise KernelError(f"BPF object {self.name} has no program {program_name}")
+        link = self._lib.bpf_program__attach(program)
+        if not link:
+            raise self._error(f"BPF program {program_name}: not attached", last_errno())
+        self._links.append(link)
 
     def map_fd(self, map_name: str) -> int:
         """The file descriptor of a loaded map; it belongs to this object."""

@@ -37,7 +37,7 @@ _HEADER = Struct("=IHH")  # type, misc, size
 _RAW_SIZE = Struct("=I")
 
 # A program takes its time stamp some microseconds before its record is complete.
-_SETTLE_NS = 20_000_000
+SETTLE_SECONDS = 0.02
 
 
 class _CpuBuffer:
@@ -108,7 +108,7 @@ class PerfBuffer:
 
     def drain(self, limit: int, everything: bool = False) -> List[bytes]:
         """At most `limit` records in order of time; with `everything` also those just written."""
-        horizon = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - _SETTLE_NS
+        horizon = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - int(SETTLE_SECONDS * 1_000_000_000)
         waiting = self._waiting
         if len(waiting) < limit:
             taken: List[bytes] = []

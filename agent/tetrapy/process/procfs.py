@@ -32,6 +32,7 @@ class ProcfsProcess(NamedTuple):
     flags: int
     docker: str
     inner_pid: int  # pid in its own pid namespace; 0 outside of containers
+    has_command_line: bool
     is_kernel_thread: bool
 
 
@@ -95,6 +96,7 @@ def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
         flags=bits,
         docker=docker,
         inner_pid=inner_pid if docker else 0,
+        has_command_line=bool(cmdline),
         is_kernel_thread=is_kernel_thread,
     )
 

@@ -6,6 +6,7 @@ both is told apart here.
 
 from __future__ import annotations
 
+from posixpath import basename
 from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
 
 from tetrapy.events.process import Process
@@ -13,19 +14,31 @@ from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_process
 from tetrapy.process.table import ProcessTable
 
-# A process of procfs, and when its reading began (ns since boot).
-Seen = Tuple[int, ProcfsProcess]
+
+class Seen(NamedTuple):
+    """A process of procfs."""
+
+    end: int  # when its reading was over, ns since boot
+    process: ProcfsProcess
+
+
+class Executed(NamedTuple):
+    """The first exec that records tell of a process."""
+
+    ktime: int  # ns since boot
+    path: str
+    arguments: str
 
 
 class Touched(NamedTuple):
     """What records that came while procfs was read say about its processes."""
 
     forked: Set[Tuple[int, int]]  # (pid, start in ticks of procfs)
-    executed: Dict[int, int]  # pid -> time of its first exec, ns since boot
+    executed: Dict[int, Executed]  # by pid
 
 
 def read_all(root: str) -> Tuple[List[Seen], int]:
-    """Every process of procfs with the time at which its reading began, and how many were listed.
+    """Every process of procfs, and how many were listed.
 
     Raises OSError when `root` cannot be listed.
     """
@@ -33,10 +46,9 @@ def read_all(root: str) -> Tuple[List[Seen], int]:
     listed = 0
     for pid in list_pids(root):
         listed += 1
-        when = boot_time_ns()
         process = read_process(root, pid)
         if process is not None:
-            seen.append((when, process))
+            seen.append(Seen(boot_time_ns(), process))
     return seen, listed
 
 
@@ -44,15 +56,15 @@ def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Pr
     """Put the processes into the table; returns those whose exec is to be told, in its order.
 
     A process that was forked meanwhile is told by records alone. One that executed meanwhile is
-    told only when it was read before; else procfs shows what the record will tell.
+    told only when procfs shows the image before.
     """
     told = [(0, table.kernel)]
-    for when, process in _parents_first(seen):
-        pid = process.pid
-        if (pid, process.start // TICK_NS) in touched.forked:
+    for end, process in _parents_first(seen):
+        if (process.pid, process.start // TICK_NS) in touched.forked:
             continue
         entry = table.from_procfs(process)
-        if touched.executed.get(pid, when) < when:
+        executed = touched.executed.get(process.pid)
+        if executed is not None and _shows_new_image(process, end, executed):
             # Its exec record will tell; most likely it was forked before and executed after the
             # programs were attached.
             entry.refcnt = 1
@@ -62,15 +74,31 @@ def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Pr
     return [entry for _, entry in told]
 
 
+def _shows_new_image(process: ProcfsProcess, end: int, executed: Executed) -> bool:
+    """Whether procfs was read after the exec, or in its midst.
+
+    Between the moment at which the kernel switches to the new memory and the one at which it tells
+    of the exec, procfs shows no arguments, or the new ones already.
+    """
+    return (
+        executed.ktime < end
+        or not process.has_command_line
+        or (
+            process.arguments == executed.arguments
+            and (bool(process.arguments) or basename(process.binary) == basename(executed.path))
+        )
+    )
+
+
 def _parents_first(seen: Iterable[Seen]) -> List[Seen]:
     """Neither pids nor start times (in ticks) tell who was first, so the links are followed."""
-    waiting = {pair[1].pid: pair for pair in seen}
+    waiting = {one.process.pid: one for one in seen}
     ordered: List[Seen] = []
     while waiting:
         line = []
-        pair = waiting.pop(next(iter(waiting)), None)
-        while pair is not None:
-            line.append(pair)
-            pair = waiting.pop(pair[1].parent_pid, None)
+        one = waiting.pop(next(iter(waiting)), None)
+        while one is not None:
+            line.append(one)
+            one = waiting.pop(one.process.parent_pid, None)
         ordered.extend(reversed(line))
     return ordered

@@ -19,6 +19,7 @@ from tetrapy.process.table import ProcessTable
 # sizes at which it does so: bpf/process/bpf_execve_event.h, read_args() and read_path().
 _LONG_PATH = 254
 _LONG_DATA = 960
+_DESCRIPTOR = 32  # bytes that stand for a path sent apart: struct data_event_desc
 
 _RECENT_EXITS = 256
 
@@ -31,6 +32,7 @@ class ProcessTracker:
     ) -> None:
         self._table = table
         self._format_time = format_time
+        self.starting = False  # while records are handled that came before procfs was read
         self._recent_exits: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._cwd_root = exec_flags["EXEC_CWD_ROOT"]
         # Most execs raise none of these, so one look tells.
@@ -152,6 +154,8 @@ class ProcessTracker:
         if len(self._recent_exits) > _RECENT_EXITS:
             self._recent_exits.popitem(last=False)
         process = self._table.pop(record.pid, record.start)
+        if process is None and self.starting:
+            return None  # it was forked before forks were watched, and gone before procfs was read
         if process is None:
             process = self._table.unknown(record.pid, record.start)
         parent = process.parent
@@ -182,5 +186,5 @@ class ProcessTracker:
 def _data_arguments(arguments: bytes, path_size: int) -> int:
     """Whether Tetragon would have sent the arguments (without argv[0]) apart."""
     _, _, rest = arguments.partition(b"\0")
-    room = _LONG_DATA - (24 if path_size >= _LONG_PATH else path_size)
+    room = _LONG_DATA - (_DESCRIPTOR if path_size >= _LONG_PATH else path_size)
     return flags.DATA_ARGS if len(rest) >= room else 0

@@ -19,7 +19,7 @@ from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.cgroups import is_unified
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import read_counters
-from tetrapy.kernel.perfbuf import PerfBuffer
+from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
 from tetrapy.kernel.privilege import denied
 from tetrapy.kernel.programs import program_info
 from tetrapy.kernel.ringbuf import RingBuffer
@@ -104,10 +104,20 @@ class BaseSensor:
             return self._size.per_cpu * self._buffer.cpus
         return self._size.total
 
-    def attach(self) -> List[str]:
-        """Start the flow of records; returns the hooks' names."""
+    @property
+    def settle_seconds(self) -> float:
+        """How long after an event its record is certain to be drained in order."""
+        return 0.0 if self.uses_ring else SETTLE_SECONDS
+
+    def attach(self) -> None:
+        """Start the flow of records.
+
+        Attaching takes milliseconds. Execs come first: one that is missed leaves a wrong image.
+        Exits come last, else those of processes that nobody knows would be told.
+        """
         self.refresh_clock()
-        return self._object.attach()
+        for program in ("on_exec", "on_fork", "on_exit"):
+            self._object.attach(program)
 
     def detach(self) -> None:
         """Stop the flow of records; those on their way can still be drained."""

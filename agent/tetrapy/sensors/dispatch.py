@@ -8,8 +8,9 @@ from typing import Callable, Dict, List, Optional, Set, Tuple
 from tetrapy.errors import FormatError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.json import Event
+from tetrapy.events.text import arguments_text, to_text
 from tetrapy.process.procfs import TICK_NS
-from tetrapy.process.seed import Touched
+from tetrapy.process.seed import Executed, Touched
 from tetrapy.process.tracker import ProcessTracker
 
 _UNCLAIMED = 64  # long arguments that are kept for their exec; more means that execs were lost
@@ -27,6 +28,7 @@ class Dispatcher:
         self._kinds = {name: decoder.kind for name, decoder in abi.decoders.items()}
         self._exec = abi.decoders["exec"]
         self._apart = abi.exec_flags["EXEC_ARGS_APART"]
+        self._cwd_root = abi.exec_flags["EXEC_CWD_ROOT"]
         self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
         self._pieces: Dict[Tuple[int, int], bytes] = {}  # (pid, ktime) -> long arguments
         self.clock_gap = clock_gap  # ns that record times lack: time spent suspended
@@ -55,7 +57,7 @@ class Dispatcher:
     def touched(self, records: List[bytes]) -> Touched:
         """Which processes forked or executed, according to `records`."""
         forked: Set[Tuple[int, int]] = set()
-        executed: Dict[int, int] = {}
+        executed: Dict[int, Executed] = {}
         fork, execute = self._abi.decoders["fork"], self._exec
         for data in records:
             kind = data[self._kind_offset : self._kind_offset + 1]
@@ -64,7 +66,11 @@ class Dispatcher:
                 forked.add((record.pid, record.start // TICK_NS))
             elif kind == b"%c" % execute.kind and len(data) >= execute.size:
                 record = execute.make(execute.unpack(data))
-                executed.setdefault(record.pid, record.ktime + self.clock_gap)
+                at = execute.size + record.path_size
+                arguments = data[at : at + (0 if record.flags & self._apart else record.args_size)]
+                text = arguments_text(arguments, cwd_follows=not record.flags & self._cwd_root)
+                path = to_text(data[execute.size : at])
+                executed.setdefault(record.pid, Executed(record.ktime + self.clock_gap, path, text))
         return Touched(forked, executed)
 
     def _on_exec(self, data: bytes) -> Optional[Event]:

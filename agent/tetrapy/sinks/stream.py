@@ -62,7 +62,7 @@ class LineSink:
 
     def _keep(self, data: bytes) -> None:
         if len(data) > _PENDING_LIMIT:
-            end = data.rindex(b"\n", 0, _PENDING_LIMIT) + 1
+            end = data.rfind(b"\n", 0, _PENDING_LIMIT) + 1
             self.lost += data.count(b"\n", end)
             data = data[:end]
         self._pending = data

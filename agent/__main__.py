@@ -5,8 +5,12 @@ import sys
 if sys.version_info < (3, 8):  # noqa: UP036 - older ones start this file too
     sys.exit("tetrapy needs Python 3.8 or newer; this is Python " + sys.version.split()[0])
 
+import gc
 import signal
 import zipimport
+
+# A start makes little garbage; the agent turns the search on when it listens.
+gc.disable()
 
 # Until the agent handles it, an interrupt just ends it: no traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -21,15 +21,15 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     now = [5_000_000_000]
     pause = [0]
 
-    def read(*_: object) -> int:
+    def read(which: int) -> int:
         now[0] += 100
         seen = now[0]
         now[0] += pause[0]
         pause[0] = 0
-        return seen
+        return seen + START if which == time.CLOCK_REALTIME else seen
 
     monkeypatch.setattr(time, "clock_gettime_ns", read)
-    monkeypatch.setattr(time, "time_ns", lambda: START + read())
+    monkeypatch.setattr(time, "time_ns", lambda: read(time.CLOCK_REALTIME))
 
     def set_pause(length: int) -> None:
         pause[0] = length

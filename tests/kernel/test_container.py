@@ -49,7 +49,7 @@ NAMES = [
     (ID, SHOWN),
     (f"docker-{ID}.scope", SHOWN),
     (f"kubepods.slice/cri-containerd-{ID}.scope", SHOWN),
-    (f"crio-{ID}", SHOWN),
+    (f"kubepods.slice/crio-{ID}.scope", SHOWN),
     (f"kubepods-burstable-pod12:cri-containerd:{ID}", SHOWN),
     (f"libpod-{ID}.scope/container", SHOWN),
     ("some.service", ""),

@@ -16,12 +16,6 @@ from tests.kernel.conftest import FLAVOURS
 from tests.support.agent import Agent, until
 from tests.support.elder import Elder
 from tests.support.events import Event, check_stream
-from tetrapy.process import seed
-from tetrapy.process.procfs import ProcfsProcess
-from tetrapy.process.table import ProcessTable
-
-TICK_NS = 10_000_000
-UNSET = 4294967295
 
 
 def _image(event: Event) -> int | None:
@@ -45,7 +39,8 @@ def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) 
             stack.callback(chain.wait)
             stack.callback(chain.kill)
             chains.append(chain)
-        with Agent(tmp_path, *FLAVOURS[flavour]) as agent:
+        # Room also for what others run meanwhile.
+        with Agent(tmp_path, "--rb-size-total", "16M", *FLAVOURS[flavour]) as agent:
             agent.started()
 
             def told() -> bool:
@@ -129,30 +124,18 @@ def test_zombies_are_no_processes(actor: Path, tmp_path: Path) -> None:
     assert mine == []
 
 
-def _seen(pid: int, parent: int, start: int) -> tuple[int, ProcfsProcess]:
-    process = ProcfsProcess(
-        pid=pid,
-        parent_pid=parent,
-        start=start,
-        uid=0,
-        auid=UNSET,
-        binary=f"/bin/{pid}",
-        arguments="",
-        cwd="/",
-        flags=4,
-        docker="",
-        inner_pid=0,
-        is_kernel_thread=False,
-    )
-    return start, process
-
-
-def test_child_before_parent() -> None:
-    """A child whose pid is smaller than its parent's (pids start again at 300) finds its parent,
-    also when both started within one tick of procfs.
+def test_child_before_parent(actor: Path, tmp_path: Path) -> None:
+    """A child whose pid is smaller than its parent's finds its parent, also when both started
+    within one tick of procfs.
     """
-    table = ProcessTable("node", "/proc/")
-    seen = [_seen(1, 0, 0), _seen(301, 32767, 10 * TICK_NS), _seen(32767, 1, 10 * TICK_NS)]
-    by_pid = {process.pid: process for process in seed.fill(table, seen, seed.Touched(set(), {}))}
-    assert by_pid[301].parent is by_pid[32767]
-    assert by_pid[32767].parent is by_pid[1]
+    low, *_, high = [pid for pid in range(3000, 32000) if not Path(f"/proc/{pid}").exists()]
+    words = ["clonepid", str(high), "clonepid", str(low), "say", "here", "wait", "exit", "3"]
+    elder = Elder([str(actor), "wrapped", *words])
+    with closing(elder), Agent(tmp_path) as agent:
+        agent.started()
+        elder.go_on()
+        agent.fence()
+        mine = {event.pid: event for event in agent.events() if event.kind == "exec"}
+    for child, parent in ((low, high), (high, elder.pid)):
+        assert mine[child].parent == mine[parent].process
+        assert mine[child].process["parent_exec_id"] == mine[parent].id

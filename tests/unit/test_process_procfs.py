@@ -10,7 +10,7 @@ import pytest
 from tests.unit.procfs import PF_KTHREAD, FakeProcfs
 from tests.unit.records import UNSET
 from tetrapy.events.flags import flag_words
-from tetrapy.process.procfs import ProcfsProcess, list_pids, read_process
+from tetrapy.process.procfs import ProcfsProcess, foreign_namespace, list_pids, read_process
 
 ID = "5ca1ab1e" * 8
 
@@ -230,3 +230,26 @@ def test_a_process_whose_first_thread_ended(procfs: FakeProcfs) -> None:
     assert (process.pid, process.parent_pid, process.start) == (42, 7, 500_000_000)
     assert (process.binary, process.arguments, process.cwd) == ("/bin/prog", "x", "/srv")
     assert not process.is_kernel_thread
+
+
+def test_a_procfs_of_another_pid_namespace(procfs: FakeProcfs) -> None:
+    """It is known by the namespace of its pid 1; one that tells nothing counts as the host's."""
+    assert foreign_namespace(str(procfs.root)) == 0
+    procfs.add(1)
+    (procfs.root / "1/ns").mkdir()
+    (procfs.root / "1/ns/pid").touch()
+    inode = (procfs.root / "1/ns/pid").stat().st_ino
+    assert foreign_namespace(str(procfs.root)) == inode
+
+
+def test_the_hosts_procfs(procfs: FakeProcfs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The initial pid namespace has the number 0xEFFFFFFC on every kernel."""
+    real = os.stat
+
+    def stat(path: str) -> os.stat_result:
+        found = list(real(procfs.root))
+        found[1] = 0xEFFFFFFC
+        return os.stat_result(found) if str(path).endswith("/1/ns/pid") else real(path)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert foreign_namespace("/proc") == 0

@@ -9,56 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.records import SECOND, UNSET, Task, World, execute, exit_of, fork
+from tests.unit.records import SECOND, Task, World, execute, exit_of, fork
+from tests.unit.seeds import ID, MACHINE, READ, seen, start_up
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import UnknownProcess, make_exec_id
-from tetrapy.process import seed
-from tetrapy.process.procfs import ProcfsProcess
 
 if TYPE_CHECKING:
-    from tetrapy.events.process import Process
-
-ATTACHED = 1000 * SECOND  # when the programs were attached
-READ = ATTACHED + SECOND  # when a directory of procfs was read
-ID = "5ca1ab1e" * 8
-
-
-def seen(pid: int, parent: int, start: int, when: int = READ, **fields: object) -> seed.Seen:
-    """What procfs showed of a process, and when; `start` is cut to ticks as procfs does."""
-    values = {
-        "pid": pid,
-        "parent_pid": parent,
-        "start": start - start % 10_000_000,
-        "uid": 0,
-        "auid": UNSET,
-        "binary": f"/bin/{pid}",
-        "arguments": "",
-        "cwd": "/",
-        "flags": 0x4 | 0x1000,
-        "docker": "",
-        "inner_pid": 0,
-        "has_command_line": True,
-        "is_kernel_thread": False,
-    }
-    return seed.Seen(when, ProcfsProcess(**{**values, **fields}))  # type: ignore[arg-type]
-
-
-def start_up(world: World, found: list[seed.Seen], *records: bytes) -> list[Process]:
-    """What the agent does at its start: fill the table, tell it, then handle the records."""
-    told = seed.fill(world.table, found, world.dispatcher.touched(list(records)))
-    for process in told:
-        world.line(world.tracker.on_seed(process))
-    return told
-
-
-MACHINE = [
-    seen(1, 0, SECOND, binary="/sbin/init"),
-    seen(2, 0, SECOND, binary="[kthreadd]", is_kernel_thread=True),
-    seen(3, 2, SECOND, binary="[kworker/0:0]", is_kernel_thread=True),
-    seen(50, 1, 2 * SECOND + 7_654_321),
-    seen(60, 50, 3 * SECOND + 1),
-    seen(61, 60, 3 * SECOND + 2),
-]
+    pass
 
 
 def test_the_kernels_entry_comes_first() -> None:
@@ -129,6 +86,25 @@ def test_a_process_without_a_known_parent_is_the_kernels_child() -> None:
     assert world.live[70].parent_exec_id == world.table.kernel.exec_id
 
 
+def test_a_line_shows_all_that_procfs_tells() -> None:
+    """Each field of the process is in its exec event."""
+    world = World()
+    shown = seen(
+        70, 1, 5 * SECOND, uid=10, auid=11, cwd="/srv", binary="/bin/x", arguments="a b",
+        flags=0x4, docker=ID[:31], inner_pid=7,
+    )  # fmt: skip
+    told = start_up(world, [seen(1, 0, SECOND), shown])
+    line = world.line(world.tracker.on_seed(told[-1])).decode()
+    assert line.startswith(
+        '{"process_exec":{"process":{"exec_id":"aG9zdDE6NTAwMDAwMDAwMDo3MA==","pid":70,"uid":10,'
+        '"cwd":"/srv","binary":"/bin/x","arguments":"a b","flags":"procFS",'
+        '"start_time":"2026-01-01T00:00:05Z","auid":11,'
+        '"docker":"5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1","parent_exec_id":"aG9zdDE6MTAwMDAwMDAwMDox",'
+        '"tid":70,"in_init_tree":false},"parent":{'
+    )
+    assert line.endswith('"node_name":"host1","time":"2026-01-01T00:00:05Z"}\n')
+
+
 def test_a_record_finds_its_process_of_procfs() -> None:
     """Records have the start in ns, procfs in ticks: they are one process."""
     world = World()
@@ -169,113 +145,6 @@ def test_a_fork_of_a_process_of_procfs() -> None:
     assert world.live[80].binary == "/bin/60"
     assert world.live[80].parent is world.live[60]
     assert flag_words(world.live[80].flags) == "execve"
-
-
-# What happens to a process while procfs is read, and whether its reading was before or after.
-
-
-def test_a_process_that_forked_meanwhile_is_told_by_its_records() -> None:
-    """Procfs saw it too, but the fork knows its time to the nanosecond."""
-    world = World()
-    child = Task(80, ATTACHED + 5)
-    record = fork(child, Task(50, 2 * SECOND + 7_654_321))
-    told = start_up(world, [*MACHINE, seen(80, 50, child.start)], record)
-    assert 80 not in [process.pid for process in told]
-    world.feed(record)
-    assert world.live[80].refcnt == 1
-    event = world.one(execute(child, Task(50, 2 * SECOND + 7_654_321), at=READ + 5))
-    assert flag_words(event.process.flags) == "execve clone"
-
-
-def test_a_process_that_executed_after_it_was_read() -> None:
-    """The image before is told from procfs, the one after by the record."""
-    world = World()
-    record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=READ + 5)
-    told = start_up(world, MACHINE, record)
-    assert 61 in [process.pid for process in told]
-    assert world.one(record).parent.binary == "/bin/61"
-
-
-def test_a_process_that_executed_before_it_was_read() -> None:
-    """Procfs showed what the record tells, so it is told once, by the record."""
-    world = World()
-    record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=ATTACHED + 5)
-    told = start_up(world, MACHINE, record)
-    assert 61 not in [process.pid for process in told]
-    event = world.one(record)
-    assert event.process.pid == 61
-    assert world.live[61] is event.process
-
-
-def test_children_of_a_process_that_executed_before_it_was_read() -> None:
-    """They are still its children."""
-    world = World()
-    record = execute(Task(60, 3 * SECOND + 1), Task(50, 2 * SECOND + 7_654_321), at=ATTACHED + 5)
-    start_up(world, MACHINE, record)
-    world.feed(record)
-    event = world.one(exit_of(Task(61, 3 * SECOND + 2)))
-    assert event.parent is None or event.parent.pid == 60
-    assert event.process.parent_exec_id != world.table.kernel.exec_id
-
-
-def test_a_process_that_ended_after_it_was_read() -> None:
-    """It is told, then it ends."""
-    world = World()
-    record = exit_of(Task(61, 3 * SECOND + 2), at=READ + 5)
-    told = start_up(world, MACHINE, record)
-    assert 61 in [process.pid for process in told]
-    assert world.one(record).process.binary == "/bin/61"
-    assert 61 not in world.live
-
-
-def test_a_process_that_ended_before_it_was_read() -> None:
-    """Procfs did not see it; its end is that of an unknown process."""
-    world = World()
-    record = exit_of(Task(99, 9 * SECOND), at=ATTACHED + 5)
-    start_up(world, MACHINE, record)
-    assert isinstance(world.one(record).process, UnknownProcess)
-
-
-def test_a_pid_that_was_reused_meanwhile() -> None:
-    """The old owner was read, ended, and a new process got its pid: both are told rightly."""
-    world = World()
-    new = Task(61, READ + 100)
-    records = [
-        exit_of(Task(61, 3 * SECOND + 2), at=READ + 5),
-        fork(new, Task(50, 2 * SECOND + 7_654_321)),
-        exit_of(new),
-    ]
-    told = start_up(world, MACHINE, *records)
-    assert 61 in [process.pid for process in told]
-    first, second = world.feed(*records)
-    assert first.process.binary == "/bin/61"
-    assert second.process.binary == "/bin/50"
-    assert 61 not in world.live
-
-
-@given(
-    st.sets(st.sampled_from([50, 60, 61, 70])), st.sets(st.sampled_from([50, 60, 61])), st.data()
-)
-def test_any_mix_of_forks_and_execs_meanwhile(
-    forked: set[int], executed: set[int], data: st.DataObject
-) -> None:
-    """Whatever happened meanwhile: no exception, each process in the table once, tables agree."""
-    tasks = {
-        50: Task(50, 2 * SECOND + 7_654_321), 60: Task(60, 3 * SECOND + 1),
-        61: Task(61, 3 * SECOND + 2), 70: Task(70, ATTACHED + 9),
-    }  # fmt: skip
-    records = [fork(tasks[pid], Task(1, SECOND)) for pid in sorted(forked)]
-    for pid in sorted(executed):
-        at = data.draw(st.sampled_from([ATTACHED + 10, READ + 10]))
-        records.append(execute(tasks[pid], Task(1, SECOND), path=b"/bin/late", at=at))
-    found = data.draw(st.permutations([*MACHINE, seen(70, 1, ATTACHED + 9)]))
-    world = World()
-    start_up(world, list(found), *records)
-    events = world.feed(*records)
-    assert world.dispatcher.errors == 0
-    assert len(events) == len(executed)
-    assert sorted(world.live) == [1, 2, 3, 50, 60, 61, 70]
-    assert all(world.live[pid].binary == "/bin/late" for pid in executed)
 
 
 # The container's init tree.

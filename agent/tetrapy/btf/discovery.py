@@ -64,7 +64,7 @@ class BtfSource(NamedTuple):
 class Places(NamedTuple):
     """Where to look; `root` stands before the kernel's and the system's own places."""
 
-    bpf_lib: str = "/var/lib/tetragon/"
+    bpf_lib: str = "/usr/local/lib/tetrapy/bpf/"
     root: str = "/"
 
 

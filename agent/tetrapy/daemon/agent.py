@@ -76,6 +76,7 @@ class Agent:
         # What exists now lives as long as the agent; looking at it again is wasted work.
         gc.collect()
         gc.freeze()
+        gc.enable()
         loop.run(epoll, lambda: self._stopped_by)
         if self._stopped_by is not None:
             name = _SIGNALS[self._stopped_by]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import select
 import struct
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import List, NamedTuple, Optional, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
@@ -91,6 +91,12 @@ class BaseSensor:
             raise
         fd = self._object.map_fd("events")
         self._losses_fd = self._object.map_fd("losses")
+        fds = self._object.program_fds()
+        self._programs = [
+            (decoder.kind, fds[_PROGRAM_PREFIX + name])
+            for name, decoder in self.abi.decoders.items()
+            if _PROGRAM_PREFIX + name in fds
+        ]
         if self.uses_ring:
             self._buffer = RingBuffer(fd, self._size.total)
             self._sleeps = self._object.variable(".bss", self._variables["reader_sleeps"][0])
@@ -156,15 +162,9 @@ class BaseSensor:
         would have made no record.
         """
         counters = read_counters(self._losses_fd, len(self.abi.kind_names))
-        for name, fd in self._object.program_fds().items():
-            kind = self.abi.decoders.get(name[len(_PROGRAM_PREFIX) :])
-            if kind is not None:
-                counters[kind.kind] += program_info(fd).misses
+        for kind, fd in self._programs:
+            counters[kind] += program_info(fd).misses
         return counters
-
-    def program_fds(self) -> Dict[str, int]:
-        """Program name -> file descriptor."""
-        return self._object.program_fds()
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""

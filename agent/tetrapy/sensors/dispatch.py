@@ -33,7 +33,7 @@ class Dispatcher:
         self._pieces: Dict[Tuple[int, int], bytes] = {}  # (pid, ktime) -> long arguments
         self.clock_gap = clock_gap  # ns that record times lack: time spent suspended
         self.errors = 0  # records that made no sense
-        handlers: List[Optional[Handler]] = [None] * 256
+        handlers: List[Handler] = [self._on_unknown] * 256
         handlers[self._kinds["exec"]] = self._on_exec
         handlers[self._kinds["args"]] = self._on_args
         handlers[self._kinds["fork"]] = self._on_fork
@@ -46,8 +46,8 @@ class Dispatcher:
         handlers, kind_offset = self._handlers, self._kind_offset
         for data in records:
             try:
-                event = handlers[data[kind_offset]](data)  # type: ignore[misc]
-            except (TypeError, IndexError, ValueError, ArithmeticError, FormatError, struct.error):
+                event = handlers[data[kind_offset]](data)
+            except (IndexError, ValueError, ArithmeticError, FormatError, struct.error):
                 self.errors += 1
                 continue
             if event is not None:
@@ -72,6 +72,9 @@ class Dispatcher:
                 path = to_text(data[execute.size : at])
                 executed.setdefault(record.pid, Executed(record.ktime + self.clock_gap, path, text))
         return Touched(forked, executed)
+
+    def _on_unknown(self, data: bytes) -> Optional[Event]:
+        raise FormatError(f"record of kind {data[self._kind_offset]}")
 
     def _on_exec(self, data: bytes) -> Optional[Event]:
         record = self._exec.make(self._exec.unpack(data))

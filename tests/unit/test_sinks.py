@@ -148,7 +148,7 @@ def test_a_reader_that_keeps_up_gets_all(fifo: tuple[int, LineSink]) -> None:
         while piece := os.read(reader, 65536):
             got.extend(piece)
 
-    thread = threading.Thread(target=read)
+    thread = threading.Thread(target=read, daemon=True)
     thread.start()
     sink.write(lines)
     sink.close(silent)

@@ -41,33 +41,35 @@ def check_bpf() -> None:
 
 
 def denied(errno: int, what: str) -> KernelError:
-    """The error for a refused request, with the obstacle that was found."""
+    """The error for a refused request; a NotPermittedError when an obstacle was found."""
     text = f"{what}: {error_text(errno)}"
-    if errno not in (_EPERM, _EACCES, _ENOSYS):
-        return KernelError(text, errno)
-    try:
-        _check_capabilities(errno, text)
-    except NotPermittedError as err:
-        return err
-    filtered = _status().get("Seccomp", "0")
-    if filtered != "0":
-        return NotPermittedError(
-            f"{text}: a seccomp filter is in force (Seccomp: {filtered} in /proc/self/status); "
-            "allow bpf and perf_event_open in the container's profile, or run it with "
-            "--security-opt seccomp=unconfined",
-            errno,
-        )
+    if errno in (_EPERM, _EACCES, _ENOSYS):
+        try:
+            _check_capabilities(errno, text)
+        except NotPermittedError as err:
+            return err
+        filtered = _status().get("Seccomp", "0")
+        if filtered != "0":
+            return NotPermittedError(
+                f"{text}: a seccomp filter is in force (Seccomp: {filtered} in /proc/self/status); "
+                "allow bpf and perf_event_open in the container's profile, or run it with "
+                "--security-opt seccomp=unconfined",
+                errno,
+            )
     if errno == _ENOSYS:
         return KernelError(
             f"{text}: this kernel was built without it (CONFIG_BPF_SYSCALL); boot one that has it",
             errno,
         )
+    # The verifier says EINVAL: to it, a helper that lockdown forbids does not exist.
     if _locked_down():
         return NotPermittedError(
             f"{text}: the kernel is locked down ([confidentiality] in {_LOCKDOWN}), which forbids "
             "BPF programs to read kernel memory; boot with lockdown=integrity or less",
             errno,
         )
+    if errno not in (_EPERM, _EACCES):
+        return KernelError(text, errno)
     return NotPermittedError(
         f"{text}: every capability that is needed is held and no seccomp filter is in force; a "
         "security module may forbid it, see the kernel log (dmesg)",

@@ -12,7 +12,7 @@ from typing import List, NamedTuple, Optional, Union
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets
-from tetrapy.errors import KernelError
+from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject
@@ -29,7 +29,6 @@ PERF_OBJECT = "bpf/base-perf.bpf.o"
 OBJECTS = (RING_OBJECT, PERF_OBJECT)
 
 _PAGE = 4096
-_EPERM = 1
 _PROGRAM_PREFIX = "on_"  # and the kind of its records
 _LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number
 _HURRY = 256 << 10  # bytes that wait before the reader is woken early
@@ -86,8 +85,10 @@ class BaseSensor:
         try:
             self._object.load()
         except KernelError as err:
-            if err.errno == _EPERM:
-                raise denied(err.errno, "the kernel refused the BPF programs") from err
+            refused = denied(err.errno, "the kernel refused the BPF programs")
+            if isinstance(refused, NotPermittedError):
+                refused.log = err.log
+                raise refused from err
             raise
         fd = self._object.map_fd("events")
         self._losses_fd = self._object.map_fd("losses")

@@ -8,7 +8,7 @@ Q := $(if $(V),,@)
 # Left empty where there is no sudo: tetrapy itself then says that it needs root.
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 PYTEST := $(VENV)/python -m pytest
-C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c bench/*.h tests/*/*.c tests/*/*.h)
+C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h)
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py)
 UV_VERSION := 0.13.9
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.agent import PATIENCE, Agent
-from tests.support.compile import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,21 +19,6 @@ if TYPE_CHECKING:
 FLAVOURS = {"ring": (), "perf": ("--use-perf-ring-buffer",)}
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def place() -> Iterator[Path]:
-    """A directory that every user may enter, which pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="tetrapy-test-") as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
-
-
-@pytest.fixture(scope="session")
-def actor(place: Path) -> Path:
-    """The program that does what its words say (tests/support/actor.c)."""
-    return installed("actor", place)
 
 
 @pytest.fixture(scope="session", params=FLAVOURS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,30 +26,15 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture(scope="session")
-def open_place() -> Iterator[Path]:
-    """A directory that every user may enter, which pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="tetrapy-test-") as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
-
-
-@pytest.fixture(scope="session")
-def actor(open_place: Path) -> Path:
-    """The program that does what its words say (tests/support/actor.c)."""
-    return installed("actor", open_place)
-
-
-@pytest.fixture(scope="session")
-def deny(open_place: Path) -> Path:
+def deny(place: Path) -> Path:
     """The program that runs another with system calls refused (tests/support/deny.c)."""
-    return installed("deny", open_place)
+    return installed("deny", place)
 
 
 @pytest.fixture(scope="session")
-def everyones(open_place: Path) -> Path:
+def everyones(place: Path) -> Path:
     """A copy of the built file that every user may read."""
-    copy = open_place / "tetrapy.pyz"
+    copy = place / "tetrapy.pyz"
     copy.write_bytes(PYZ.read_bytes())
     copy.chmod(0o755)
     return copy

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-TREE = ROOT / "agent"
-PYZ = ROOT / "dist/tetrapy.pyz"
+PYZ = ROOT / "dist" / "tetrapy.pyz"
 
 # A bound on waiting, for a machine that is busy; nothing is decided by it.
 PATIENCE = 60.0
@@ -60,7 +59,7 @@ class Agent:
         self,
         directory: Path,
         *flags: str,
-        code: Path = TREE,
+        code: Path = PYZ,
         python: str = sys.executable,
         prepare: str = "",
         environment: Mapping[str, str] | None = None,

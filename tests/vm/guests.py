@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools import zig
-from tools.fetch import cache_dir
 from tools.guest import qemu
+from tools.guest.freestanding import compile_program
 from tools.guest.kernels import Kernel
 
 HERE = Path(__file__).resolve().parent
@@ -81,9 +80,7 @@ def compile_victim(arch: str, scratch: Path) -> Path:
     """The static program victim.c for a guest's architecture (Debian's name)."""
     machine = {"amd64": "x86_64", "arm64": "aarch64"}[arch]
     path = scratch / f"victim-{machine}"
-    options = ["-target", f"{machine}-linux-none", "-O2", "-static", "-nostdlib", "-ffreestanding"]
-    options += ["-fno-sanitize=all", "-fno-stack-protector", "-Wall", "-Wextra", "-Werror", "-s"]
-    zig.cc([*options, "-o", str(path), str(HERE / "victim.c")], scratch, cache_dir() / "zig-cache")
+    compile_program(HERE / "victim.c", path, machine)
     return path
 
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The few system calls that the load makes, without libc: the pinned compiler makes static programs
- * for both architectures so, and what is measured is the kernel's work, not a libc's start.
+ * The few system calls of the small static programs that run in guests, without libc: the pinned
+ * compiler makes them for both architectures, and what is measured is the kernel's work, not a
+ * libc's start.
  */
 #pragma once
 
@@ -15,9 +16,11 @@ enum { SIGCHLD = 17, CLOCK_MONOTONIC = 1, ENOSYS = 38 };
 #if defined(__x86_64__)
 enum {
 	NR_write = 1,
+	NR_getpid = 39,
 	NR_clone = 56,
 	NR_execve = 59,
 	NR_wait4 = 61,
+	NR_kill = 62,
 	NR_clock_gettime = 228,
 	NR_exit_group = 231,
 };
@@ -40,6 +43,8 @@ __asm__(".globl _start\n_start:\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall run\
 #elif defined(__aarch64__)
 enum {
 	NR_write = 64,
+	NR_kill = 129,
+	NR_getpid = 172,
 	NR_clone = 220,
 	NR_execve = 221,
 	NR_wait4 = 260,

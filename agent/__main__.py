@@ -30,6 +30,6 @@ class Importer(zipimport.zipimporter):
 sys.path_hooks.insert(0, Importer)  # type: ignore[arg-type] # typeshed wants a function
 sys.path_importer_cache.pop(sys.path[0], None)
 
-from tetrapy.cli.main import main  # noqa: E402
+from tetrapy.cli.main import main  # noqa: E402 - through the importer
 
 sys.exit(main())

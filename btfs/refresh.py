@@ -23,13 +23,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "agent")]
 
 from tetrapy.abi import core_relocs, core_resolve  # noqa: E402 - after the path is set
-from tetrapy.abi.btf import Btf  # noqa: E402
-from tetrapy.btf.archive import DIGEST_DIGITS  # noqa: E402
-from tetrapy.btf.pack import pack  # noqa: E402
-from tetrapy.errors import TetrapyError  # noqa: E402
-from tools import bpf_objects  # noqa: E402
-from tools.errors import BuildError  # noqa: E402
-from tools.fetch import cache_dir  # noqa: E402
+from tetrapy.abi.btf import Btf  # noqa: E402 - needs the path above
+from tetrapy.btf.archive import DIGEST_DIGITS  # noqa: E402 - needs the path above
+from tetrapy.btf.pack import pack  # noqa: E402 - needs the path above
+from tetrapy.errors import TetrapyError  # noqa: E402 - needs the path above
+from tools import bpf_objects  # noqa: E402 - needs the path above
+from tools.errors import BuildError  # noqa: E402 - needs the path above
+from tools.fetch import cache_dir  # noqa: E402 - needs the path above
 
 SHARED = ROOT.parent / "shared" / "btf"
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}

@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 import subprocess
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -112,9 +111,11 @@ def test_leader_is_gone(actor: Path, tmp_path: Path) -> None:
 def test_zombies_are_no_processes(actor: Path, tmp_path: Path) -> None:
     """What ended before the agent started and only waits for its parent is not told of."""
     elder = subprocess.Popen([actor, "zombie", "exit", "0"])
-    state: Callable[[], str] = lambda: (  # noqa: E731
-        Path(f"/proc/{elder.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    )
+
+    def state() -> str:
+        stat = Path(f"/proc/{elder.pid}/stat").read_text(encoding="utf-8")
+        return stat.rpartition(")")[2].split()[0]
+
     until(lambda: state() == "Z", "the zombie")
     with Agent(tmp_path) as agent:
         agent.started()

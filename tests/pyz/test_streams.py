@@ -103,8 +103,10 @@ def test_closed_standard_output(tmp_path: Path) -> None:
     export = tmp_path / "events.json"
     process = start("--export-filename", str(export), stderr=subprocess.PIPE, prepare="exec >&-")
     with process:
-        written = lambda: export.exists() and export.stat().st_size  # noqa: E731
-        until(lambda: process.poll() is not None or written(), "events")
+        until(
+            lambda: process.poll() is not None or (export.exists() and export.stat().st_size),
+            "events",
+        )
         process.terminate()
         log = process.stderr.read().decode()
         process.wait(timeout=PATIENCE)

@@ -33,7 +33,7 @@ def seen(pid: int, parent: int, start: int, when: int = READ, **fields: object) 
         "has_command_line": True,
         "is_kernel_thread": False,
     }
-    return seed.Seen(when, ProcfsProcess(**{**values, **fields}))  # type: ignore[arg-type]
+    return seed.Seen(when, ProcfsProcess(**{**values, **fields}))
 
 
 def start_up(world: World, found: list[seed.Seen], *records: bytes) -> list[Process]:

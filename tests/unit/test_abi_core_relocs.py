@@ -87,7 +87,7 @@ def test_the_digest_does_not_depend_on_numbering() -> None:
         (lambda ext: ext[:28] + struct.pack("<I", 8) + ext[32:40], "cut short"),
     ],
 )
-def test_damage_is_a_btf_error(change, text: str) -> None:  # type: ignore[no-untyped-def]
+def test_damage_is_a_btf_error(change, text: str) -> None:
     """Damaged relocation records raise BtfError that says what is wrong."""
     b = BtfBuilder()
     s = b.composite("s", 4, [("a", b.integer("int", 4), 0)])

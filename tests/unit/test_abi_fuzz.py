@@ -77,7 +77,7 @@ def readers(btf: Btf, name: str) -> None:
     quietly(layout.unpacker, found, list(found.members))
 
 
-def quietly(function, *arguments) -> None:  # type: ignore[no-untyped-def]
+def quietly(function, *arguments) -> None:
     """Call, and let the documented errors pass."""
     try:
         function(*arguments)

@@ -201,7 +201,7 @@ def test_choices_in_any_case(name: str) -> None:
     """As Tetragon: INFO is info, and means the same afterwards."""
     (setting,) = [setting for setting in SETTINGS if setting.name == name]
     for choice in setting.choices:
-        assert value_of(name, [f"--{name}={choice.upper()}"], {}).lower() == choice  # type: ignore[attr-defined]
+        assert value_of(name, [f"--{name}={choice.upper()}"], {}).lower() == choice
 
 
 def test_a_bad_variable_names_itself() -> None:

@@ -33,11 +33,11 @@ class Course:
         self.reader_is_gone = False
         self.abi, self.clock_gap = abi(), 0
         self.stopped: int | None = None
-        loop = Loop(self, self, "host1", "", lambda *_, **__: None)  # type: ignore[arg-type]
+        loop = Loop(self, self, "host1", "", lambda *_, **__: None)
         monkeypatch.setattr(loop, "_handle", lambda records: self.course.append("handle"))
         monkeypatch.setattr(loop, "_take_care", self.take_care)
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
-        loop.run(self, lambda: self.stopped)  # type: ignore[arg-type]
+        loop.run(self, lambda: self.stopped)
 
     def poll(self, timeout: float) -> list[Any]:
         self.timeouts.append(timeout)
@@ -190,7 +190,7 @@ def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
     """Two looks at procfs follow a loss, and none when procfs is not to be trusted."""
     quiet = Quiet()
     root = str(FakeProcfs(tmp_path / "proc").root) if procfs else ""
-    loop = Loop(quiet, quiet, "host1", root, lambda *_, **__: None)  # type: ignore[arg-type]
+    loop = Loop(quiet, quiet, "host1", root, lambda *_, **__: None)
     gone = Task(50, 2 * SECOND)
     loop._handle([fork(gone, Task(1, SECOND))])
     for _ in range(3):
@@ -205,7 +205,7 @@ def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
 def test_care_measures_the_clocks_again() -> None:
     """A suspended machine's gap is told to the dispatcher."""
     quiet = Quiet()
-    loop = Loop(quiet, quiet, "host1", "", lambda *_, **__: None)  # type: ignore[arg-type]
+    loop = Loop(quiet, quiet, "host1", "", lambda *_, **__: None)
     assert loop._dispatcher.clock_gap == 0
     loop._clock.offset = 0
     loop._take_care()

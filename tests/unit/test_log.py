@@ -115,7 +115,7 @@ def test_any_value_stays_on_its_line(value: str, form: str) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
     Log(stream, "info", form)("info", "x", value=value)
     stream.flush()
-    written = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    written = stream.buffer.getvalue()
     assert written.count(b"\n") == 1
     assert written.endswith(b"\n")
     encodable = not any("\ud800" <= character <= "\udfff" for character in value)
@@ -130,14 +130,14 @@ def test_what_a_stream_cannot_encode_is_still_logged(encoding: str, value: str) 
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     Log(stream)("fatal", "Failed to execute", error=value)
     stream.flush()
-    written = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    written = stream.buffer.getvalue()
     assert b'msg="Failed to execute"' in written
     assert written.endswith(b"\n")
 
 
 def test_a_stream_that_is_full_or_closed_harms_nothing() -> None:
     """Events matter more than the log."""
-    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115 - the log keeps it open
     Log(full)("info", "x")
     Log(full)("info", "y")
     try:

@@ -21,7 +21,7 @@ def world() -> World:
 
 
 def run(world: World, **given: object) -> Process:
-    process = world.one(execute(TASK, INIT, **given)).process  # type: ignore[arg-type]
+    process = world.one(execute(TASK, INIT, **given)).process
     assert isinstance(process, Process)
     return process
 

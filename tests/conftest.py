@@ -10,14 +10,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-from tests.support.compile import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,18 +111,3 @@ def pytest_make_collect_report() -> Iterator[None]:
     report = yield
     _judge(report)
     return report
-
-
-@pytest.fixture(scope="session")
-def place() -> Iterator[Path]:
-    """A directory that every user may enter, which pytest's own are not."""
-    with tempfile.TemporaryDirectory(prefix="tetrapy-test-") as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
-
-
-@pytest.fixture(scope="session")
-def actor(place: Path) -> Path:
-    """The program that does what its words say (tests/support/actor.c)."""
-    return installed("actor", place)

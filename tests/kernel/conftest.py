@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import fixtures
 from tests.support.agent import PATIENCE, Agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.events import Event
+
+# The shared fixtures, under the names by which pytest finds them.
+place, actor = fixtures.place, fixtures.actor
 
 FLAVOURS = {"ring": (), "perf": ("--use-perf-ring-buffer",)}
 

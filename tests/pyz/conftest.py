@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import fixtures
 from tests.support.agent import PATIENCE, PYZ, Agent, isolated
 from tests.support.compile import installed
 from tests.support.events import check_stream
+
+# The shared fixtures, under the names by which pytest finds them.
+place, actor = fixtures.place, fixtures.actor
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 

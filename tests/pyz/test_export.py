@@ -118,7 +118,7 @@ def test_full_disk_to_the_end(tmp_path: Path) -> None:
     (line,) = [line for line in agent.log.splitlines() if "Events are lost" in line]
     assert f"file={disk}/events.json" in line
     count = int(line.rpartition("lines=")[2].split()[0])
-    assert count > 10
+    assert count >= 3  # <kernel>, this test and the agent are always there
 
 
 def test_file_size_limit(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tools import elf_check, libbpf_so, wheels
+from tools import elf_check, shared_library, wheels
 from tools.zip_writer import replace_file, zip_bytes
 
 PYZ = Path(__file__).resolve().parents[2] / "dist" / "tetrapy.pyz"
 
-LOADS = """
+LOADS = r"""
 import ctypes, importlib, os, sys
 from tetrapy.kernel import bundle, native
 
@@ -25,9 +25,15 @@ print("libbpf", libbpf.libbpf_major_version(), libbpf.libbpf_minor_version())
 # A second memfd must not be taken for the first: each keeps its own path.
 orjson = native.load_orjson()
 print("orjson", orjson.dumps({"a": [1, None]}).decode() if orjson else None)
+from tetrapy.kernel import decompress
+frame = b"\x02\x21\x4c\x18\x06\x00\x00\x00\x50Linux"
+print("unpack", decompress.decompressors()["lz4"](frame, 5).decode())
 print("bundle", len(bundle.read("bpf/base.bpf.o")) > 1000)
-print("run directory", os.path.exists(native.RUN_DIRECTORY))
+left = os.listdir(native.RUN_DIRECTORY) if os.path.exists(native.RUN_DIRECTORY) else []
+print("left", left)
 """
+
+LOADED = ["libbpf 1 7", 'orjson {"a":[1,null]}', "unpack Linux", "bundle True"]
 
 HOST = f"""
 set -e
@@ -73,13 +79,13 @@ def pythons() -> list[str]:
 
 def check(output: str) -> None:
     """The output of LOADS on a Python that has an orjson in the bundle."""
-    expected = ["libbpf 1 7", 'orjson {"a":[1,null]}', "bundle True", "run directory False"]
-    assert output.splitlines()[-4:] == expected
+    expected = [*LOADED, "left []"]
+    assert output.splitlines()[-5:] == expected
 
 
 @pytest.mark.parametrize("python", pythons())
 def test_native_code_loads(loads: Path, python: str):
-    """libbpf and orjson load from the packed file on each Python that is here, leaving no file."""
+    """All load from the packed file on each Python that is here, leaving no file."""
     command = [python, "-I", str(loads / "loads.pyz")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -89,7 +95,7 @@ def test_native_code_loads(loads: Path, python: str):
 
 @pytest.mark.root
 def test_read_only_root_and_noexec_tmp(loads: Path):
-    """Both load with a read-only root, the file on a read-only mount, and /tmp mounted noexec."""
+    """All load with a read-only root, the file on a read-only mount, and /tmp mounted noexec."""
     script = HOST.replace("{python}", sys.executable)
     command = ["unshare", "--mount", "sh", "-c", script, "sh", str(loads)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -104,13 +110,13 @@ def test_read_only_root_and_noexec_tmp(loads: Path):
 )
 @pytest.mark.parametrize("level", [1, 2])
 def test_memfds_without_permission_to_execute(loads: Path, level: int):
-    """Where vm.memfd_noexec takes the right to execute from memfds, both still load."""
+    """Where vm.memfd_noexec takes the right to execute from memfds, all still load."""
     script = 'echo "$2" > /proc/sys/vm/memfd_noexec; exec "$3" -I "$1/loads.pyz"'
     command = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", script, "sh"]
     command += [str(loads), str(level), sys.executable]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[:3] == ["libbpf 1 7", 'orjson {"a":[1,null]}', "bundle True"]
+    assert done.stdout.splitlines()[:4] == LOADED
 
 
 @pytest.mark.root
@@ -137,12 +143,13 @@ print(os.listdir({str(run)!r}))
 
 
 def test_bundle_holds_native_code_for_both_machines():
-    """Both libbpf.so need libc alone, as of glibc 2.17; there is orjson for each locked Python."""
+    """Our libraries need libc alone, as of glibc 2.17; there is orjson for each locked Python."""
     with zipfile.ZipFile(PYZ) as archive:
         names = set(archive.namelist())
-        for machine in libbpf_so.ARCHITECTURES:
-            image = archive.read(f"tetrapy/kernel/data/lib/libbpf-{machine}.so")
-            libbpf_so.check(image, machine)
+        for machine in shared_library.ARCHITECTURES:
+            for name in (f"libbpf-{machine}.so", f"libunpack-{machine}.so"):
+                image = archive.read(f"tetrapy/kernel/data/lib/{name}")
+                shared_library.check(name, image, machine)
         modules = {n for n in names if n.startswith("tetrapy/kernel/data/lib/orjson.cpython-")}
         assert len(modules) == len(wheels.locked("orjson"))
         for name in modules:

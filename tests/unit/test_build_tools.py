@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import artifacts, elf_check, fetch, libbpf_so, wheels, zipapp
+from tools import artifacts, elf_check, fetch, shared_library, wheels, zipapp
 from tools.errors import BuildError
 
 GOOD = b"the right bytes"
@@ -87,7 +87,7 @@ def test_orjson_for_every_python_on_both_machines():
     locked = wheels.locked("orjson")
     pythons = [f"cp3{minor}" for minor in range(8, 15)]
     assert sorted((w.abi, w.machine) for w in locked) == sorted(
-        (python, machine) for python in pythons for machine in libbpf_so.ARCHITECTURES
+        (python, machine) for python in pythons for machine in shared_library.ARCHITECTURES
     )
     assert all("manylinux2014_" in w.filename for w in locked)
 
@@ -132,7 +132,7 @@ def elf(machine: int, libraries: list[str], versions: list[str]) -> bytes:
 def test_library_within_its_limits_passes():
     """Needing libc alone at glibc 2.17 or older is what the check wants."""
     image = elf(62, ["libc.so.6"], ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.3"])
-    libbpf_so.check(image, "x86_64")
+    shared_library.check("x.so", image, "x86_64")
     assert elf_check.needs(image).newest_glibc() == (2, 17)
 
 
@@ -150,7 +150,7 @@ def test_library_within_its_limits_passes():
 def test_library_beyond_its_limits_is_refused(image: bytes, complaint: str):
     """A newer symbol, another library or another machine fails the build by name."""
     with pytest.raises(BuildError, match=complaint):
-        libbpf_so.check(image, "x86_64")
+        shared_library.check("x.so", image, "x86_64")
 
 
 def test_missing_pip_tells_the_command(monkeypatch):

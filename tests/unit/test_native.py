@@ -195,13 +195,16 @@ def test_orjson_that_does_not_load_is_none(monkeypatch, tmp_path):
     assert native.load_orjson(str(tmp_path / "run")) is None
 
 
-def test_no_libbpf_for_other_machines(monkeypatch):
-    """A machine without a bundled libbpf is named in the error."""
-    native.load_libbpf.cache_clear()
+@pytest.mark.parametrize(
+    ("load_library", "name"), [(native.load_libbpf, "libbpf"), (native.load_unpack, "libunpack")]
+)
+def test_no_libraries_for_other_machines(monkeypatch, load_library, name):
+    """A machine without a bundled library is named in the error."""
+    load_library.cache_clear()
     machine = os.uname_result(("Linux", "host", "6.1", "#1", "riscv64"))
     monkeypatch.setattr(os, "uname", lambda: machine)
-    with pytest.raises(NativeCodeError, match="no libbpf for riscv64"):
-        native.load_libbpf()
+    with pytest.raises(NativeCodeError, match=f"no {name} for riscv64"):
+        load_library()
 
 
 def test_other_libbpf_by_environment(monkeypatch):

@@ -33,22 +33,35 @@ def load_libbpf(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
     $TETRAPY_LIBBPF names another libbpf.so to use instead, which is everyone's right by the licence
     of the libelf inside. Raises NativeCodeError telling each way that was tried.
     """
-
-    def load(path: str) -> ctypes.CDLL:
-        return ctypes.CDLL(path, use_errno=True)
-
     other = os.environ.get("TETRAPY_LIBBPF")
     if other:
         try:
-            return load(other)
+            return _load_library(other)
         except OSError as err:
             raise NativeCodeError(f"$TETRAPY_LIBBPF: {err}") from err
+    return _bundled_library("libbpf", run_directory)
+
+
+@functools.lru_cache(maxsize=None)
+def load_unpack(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
+    """The bundled libunpack.so: decompressors of zstd, LZ4 and LZO.
+
+    Raises NativeCodeError telling each way that was tried.
+    """
+    return _bundled_library("libunpack", run_directory)
+
+
+def _bundled_library(name: str, run_directory: str) -> ctypes.CDLL:
     machine = os.uname().machine
     try:
-        image = bundle.read(f"lib/libbpf-{machine}.so")
+        image = bundle.read(f"lib/{name}-{machine}.so")
     except BundleError as err:
-        raise NativeCodeError(f"no libbpf for {machine}: {err}") from err
-    return load_image(image, "libbpf.so", load, run_directory)
+        raise NativeCodeError(f"no {name} for {machine}: {err}") from err
+    return load_image(image, f"{name}.so", _load_library, run_directory)
+
+
+def _load_library(path: str) -> ctypes.CDLL:
+    return ctypes.CDLL(path, use_errno=True)
 
 
 @functools.lru_cache(maxsize=None)
@@ -91,7 +104,7 @@ def load_image(image: bytes, name: str, load: Callable[[str], _T], run_directory
 
 
 def _load_from_memfd(image: bytes, name: str, load: Callable[[str], _T], _: str) -> _T:
-    fd = _memfd(name)
+    fd = memfd(name)
     try:
         _write_all(fd, image)
         # The descriptor stays open: the dynamic linker knows a library by its path, and would take
@@ -102,7 +115,8 @@ def _load_from_memfd(image: bytes, name: str, load: Callable[[str], _T], _: str)
         raise
 
 
-def _memfd(name: str) -> int:
+def memfd(name: str) -> int:
+    """A new memfd whose contents may be executed, if the host allows that. Raises OSError."""
     try:
         return os.memfd_create(name, os.MFD_CLOEXEC | _MFD_EXEC)
     except OSError:

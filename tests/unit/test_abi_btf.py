@@ -162,3 +162,65 @@ def test_a_name_without_end_is_an_error() -> None:
     assert len(btf.type(1).name) == 511
     with pytest.raises(BtfError, match="512 or more"):
         btf.type(2)
+
+
+def test_flavours_of_a_name_are_found() -> None:
+    """Types whose names go on with three underscores and a flavour, and no others."""
+    b = BtfBuilder()
+    for name in ("s", "s___old", "s___", "s____old", "xs___old", "s___a___b", "t"):
+        b.composite(name, 0, [])
+    btf = Btf(b.build())
+    assert [found.name for found in btf.find_flavours("s")] == ["s", "s___old", "s___a___b"]
+    assert [found.name for found in btf.find_flavours("s", k.KIND_UNION)] == []
+
+
+def test_a_name_may_be_the_end_of_another() -> None:
+    """Writers save space so: the offset of a name need not follow a zero byte."""
+    b = BtfBuilder()
+    b.composite("my_struct", 0, [])
+    b.name = lambda text: 1 + len("my_")  # type: ignore[method-assign]
+    b.composite("struct", 4, [])
+    btf = Btf(b.build())
+    assert [found.name for found in btf] == ["my_struct", "struct"]
+    assert [found.id for found in btf.find_all("struct")] == [2]
+
+
+class SplitBuilder(BtfBuilder):
+    """Writes BTF that goes on where that of another builder ends."""
+
+    def __init__(self, base: BtfBuilder) -> None:
+        super().__init__()
+        self._count = base._count
+        self._before = len(base._strings)
+
+    def name(self, text: str) -> int:
+        """Behind the names of the base."""
+        return super().name(text) + self._before if text else 0
+
+
+def test_split_btf_goes_on_where_its_base_ends() -> None:
+    """Ids and names below are the base's, and its types are read through the split one."""
+    b = BtfBuilder()
+    integer = b.integer("int", 4)
+    inner = b.composite("inner", 8, [("a", integer, 0), ("b", integer, 32)])
+    b.enum("choice", {"ONE": 1})
+    split = SplitBuilder(b)
+    pair = split.array(inner, 2)
+    outer = split.composite("outer", 24, [("pair", pair, 0), ("b", integer, 128)])
+    base = Btf(b.build())
+    btf = Btf(split.build(), base)
+    assert (pair, outer, len(btf)) == (4, 5, 6)
+    assert [str(found) for found in btf] == [
+        "int int", "struct inner", "enum choice", "array (anonymous)", "struct outer",
+    ]  # fmt: skip
+    assert btf.size_of(pair) == 16
+    assert [member.name for member in btf.members(btf.type(inner))] == ["a", "b"]
+    assert [member.name for member in btf.members(btf.type(outer))] == ["pair", "b"]
+    assert btf.find("inner") == base.find("inner")
+    assert btf.enumerators(btf.type(3)) == (("ONE", 1),)
+    assert btf.integer(btf.type(1)).bits == 32
+    assert base.find("outer") is None
+    with pytest.raises(BtfError, match="type 6 does not exist, there are 5"):
+        btf.type(6)
+    with pytest.raises(BtfError, match="zero byte"):
+        Btf(split.build()[:-1] + b"x", base)

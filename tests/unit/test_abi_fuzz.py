@@ -11,16 +11,25 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapy.abi import core_relocs, core_resolve, layout
+from tetrapy.abi import core_compat, core_relocs, core_resolve, layout
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Needs
 from tetrapy.abi.elf import Elf, section_data
 from tetrapy.errors import FormatError, LayoutError
 
 SAMPLE = (Path(__file__).parent / "data/sample.bpf.o").read_bytes()
 BTF = section_data(SAMPLE, ".BTF")
 EXT = section_data(SAMPLE, ".BTF.ext")
+NEEDS = Needs([SAMPLE])
+
+# Facts: places as kernels have them, and numbers that no BTF can hold.
+NUMBERS = st.one_of(
+    st.integers(0, 4096),
+    st.sampled_from([-8, 1, 1 << 24, (1 << 32) - 8, 1 << 32, 1 << 35, (1 << 64) - 1, 1 << 64]),
+)
 
 # Values that have undone parsers: ends of ranges, and small ids that are likely to exist.
 WORDS = st.sampled_from([0, 1, 2, 3, 4, 5, 8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 4 << 24 | 0xFFFF])
@@ -48,7 +57,11 @@ def flipped(data: bytes) -> st.SearchStrategy[bytes]:
 
 def walk(data: bytes) -> None:
     """Read everything that a BTF holds."""
-    btf = Btf(data)
+    read_all(Btf(data))
+
+
+def read_all(btf: Btf) -> None:
+    """Read every type in every way, and those of known names."""
     for found in attempts(btf):
         for step in (btf.size_of, btf.resolve):
             quietly(step, found.id)
@@ -110,19 +123,61 @@ def test_damaged_relocations_are_read_or_refused(btf: bytes, ext: bytes) -> None
 
 
 def relocations(types: bytes, extension: bytes) -> None:
-    """Name every relocation, and look for it among the same types."""
-    local = Btf(types)
+    """Name every relocation, and look for it among the same types, damaged ones and real ones."""
+    local, intact = Btf(types), Btf(BTF)
     for found in core_relocs.read(local, extension):
-        quietly(core_relocs.describe, local, found)
-        quietly(core_resolve.find, local, found, local)
-        quietly(core_resolve.find, Btf(BTF), found, local)
+        quietly(core_relocs.subject, local, found)
+        for mine, target in ((local, local), (intact, local), (local, intact)):
+            quietly(look_for, mine, found, target)
+
+
+def look_for(local: Btf, found: core_relocs.CoreRelocation, target: Btf) -> None:
+    """Ask every type that could be meant."""
+    for root in core_compat.candidates(local, found.type_id, target):
+        quietly(core_resolve.field, local, found, target, root)
+        quietly(core_resolve.enumerator_value, local, found, target, root)
+        quietly(core_compat.types_match, local, found.type_id, target, root.id)
+
+
+@given(flipped(BTF))
+def test_facts_of_damaged_btf_are_facts_or_refused(data: bytes) -> None:
+    """What passes for the BTF of a kernel gives facts, and BTF can be made of them or not."""
+    quietly(lambda: minimal_btf(NEEDS, NEEDS.facts(Btf(data))))
+
+
+@given(st.dictionaries(st.integers(0, len(NEEDS.names) - 1), st.one_of(st.none(), NUMBERS)))
+def test_any_numbers_are_facts_or_refused(changes: dict[int, int | None]) -> None:
+    """BTF made of numbers that nobody measured answers exactly these, or is not made."""
+    numbers = list(NEEDS.facts(Btf(BTF)))
+    for at, number in changes.items():
+        numbers[at] = number
+
+    def check() -> None:
+        made = minimal_btf(NEEDS, tuple(numbers))
+        assert NEEDS.facts(Btf(made)) == tuple(numbers)
+
+    quietly(check)
+
+
+@given(flipped(BTF), flipped(BTF))
+def test_damaged_split_btf_is_read_or_refused(base: bytes, data: bytes) -> None:
+    """A module's BTF, of which it or its base is damaged."""
+    for below, above in ((BTF, data), (base, BTF)):
+        quietly(split, below, above)
+
+
+def split(base: bytes, data: bytes) -> None:
+    """Read a module's types, and ask for fields among both."""
+    btf = Btf(data, Btf(base))
+    read_all(btf)
+    quietly(NEEDS.facts, btf)
 
 
 @given(flipped(SAMPLE))
 def test_a_damaged_object_is_read_or_refused(data: bytes) -> None:
     """A real ELF object with bytes, words and bits changed, cut short or lengthened."""
     quietly(whole, data)
-    quietly(core_relocs.digest, [data])
+    quietly(Needs, [data])
 
 
 def whole(data: bytes) -> None:

@@ -5,15 +5,14 @@ Documentation/bpf/btf.rst and llvm_reloc.rst, and at struct bpf_core_relo of the
 include/uapi/linux/bpf.h.
 
 A relocation names its type by an id and its fields by indices into the object's own types.  Both
-change whenever the source does, so what identifies a relocation here is its text, made of names:
-`field_byte_offset struct task_struct.real_parent.tgid int`.
+change whenever the source does, so what a relocation is about is told here by a text of names:
+`struct task_struct.real_parent.tgid int`.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
 from struct import Struct
-from typing import FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
@@ -29,7 +28,6 @@ KINDS = (
 FIELD_KINDS = range(6)
 TYPE_ID_LOCAL = 6
 ENUM_KINDS = (10, 11)
-TYPE_MATCHES = 12
 
 _HEADER = Struct("<HBBIIIIIII")
 _BLOCK = Struct("<II")
@@ -39,13 +37,17 @@ _MAX_ACCESS = 64
 
 
 class CoreRelocation(NamedTuple):
-    """One relocation; `kind` indexes KINDS, `instruction` counts from the section's start."""
+    """One relocation; `kind` indexes KINDS, `instruction` counts from the section's start.
+
+    `is_access` says that the instruction loads or stores: libbpf adjusts its size to the field's.
+    """
 
     section: str
     instruction: int
     type_id: int
     access: Tuple[int, ...]
     kind: int
+    is_access: bool = False
 
 
 class Step(NamedTuple):
@@ -58,7 +60,7 @@ class Step(NamedTuple):
 class FieldAccess(NamedTuple):
     """A field access by names: the outermost type, the steps from it, and the field's type."""
 
-    root: Type
+    root: Type  # as it is declared, which may be a typedef
     steps: Tuple[Step, ...]
     field: Type
 
@@ -93,12 +95,16 @@ def of_object(data: bytes) -> Tuple[Btf, List[CoreRelocation]]:
     if section is None:
         raise BtfError("the object has no .BTF section")
     btf = Btf(elf.data(section))
-    return btf, read(btf, elf.data(ext)) if ext else []
+    relocations = read(btf, elf.data(ext)) if ext else []
+    code = {name: _code(elf, name) for name in {found.section for found in relocations}}
+    return btf, [
+        found._replace(is_access=_is_access(code[found.section], found)) for found in relocations
+    ]
 
 
 def field_access(btf: Btf, relocation: CoreRelocation) -> FieldAccess:
     """The names behind a field relocation's indices."""
-    root = current = btf.resolve(relocation.type_id)
+    root, current = btf.type(relocation.type_id), btf.resolve(relocation.type_id)
     indices = relocation.access
     steps = [Step(None, indices[0])]
     for index in indices[1:]:
@@ -116,41 +122,24 @@ def field_access(btf: Btf, relocation: CoreRelocation) -> FieldAccess:
     return FieldAccess(root, tuple(steps), current)
 
 
-def describe(btf: Btf, relocation: CoreRelocation) -> str:
-    """The text that identifies a relocation, independent of numbering."""
-    words = [KINDS[relocation.kind]]
+def subject(btf: Btf, relocation: CoreRelocation) -> str:
+    """What a relocation is about: a field with the kind of its type, a type, or an enumerator."""
     if relocation.kind in FIELD_KINDS:
         access = field_access(btf, relocation)
-        first = access.steps[0].number
-        path = "".join(_step_text(step) for step in access.steps[1:])
-        words += [f"{access.root}{f'[{first}]' if first else ''}{path}", _type_text(access.field)]
-    elif relocation.kind in ENUM_KINDS:
+        return f"{access_text(access.root, access.steps)} {_type_text(access.field)}"
+    if relocation.kind in ENUM_KINDS:
         enum = btf.resolve(relocation.type_id)
         values, index = btf.enumerators(enum), relocation.access[0]
         if index >= len(values):
             raise BtfError(f"{enum} has {len(values)} values, no {index}")
-        words.append(f"enum {enum.name}::{values[index][0]}")
-    else:
-        target = btf.type(relocation.type_id)
-        words.append(str(target))
-        if relocation.kind == TYPE_MATCHES and target.kind in (k.KIND_STRUCT, k.KIND_UNION):
-            words += [member.name for member in btf.members(target)]
-    return " ".join(words)
+        return f"enum {enum.name}::{values[index][0]}"
+    return str(btf.type(relocation.type_id))
 
 
-def describe_all(objects: Iterable[bytes]) -> FrozenSet[str]:
-    """The texts of all relocations of ELF objects that the kernel's types decide."""
-    texts: Set[str] = set()
-    for data in objects:
-        btf, relocations = of_object(data)
-        wanted = (found for found in relocations if found.kind != TYPE_ID_LOCAL)
-        texts.update(describe(btf, found) for found in wanted)
-    return frozenset(texts)
-
-
-def digest(objects: Iterable[bytes]) -> str:
-    """The SHA-256, in hex, of what ELF objects ask of a kernel's types."""
-    return sha256("\n".join(sorted(describe_all(objects))).encode()).hexdigest()
+def access_text(root: Type, steps: Sequence[Step]) -> str:
+    """`struct pid.numbers[1].nr`; the first step counts elements of the root type itself."""
+    first = steps[0].number
+    return f"{root}{f'[{first}]' if first else ''}" + "".join(map(_step_text, steps[1:]))
 
 
 def _records(btf: Btf, data: bytes, record_size: int) -> Iterable[CoreRelocation]:
@@ -190,3 +179,14 @@ def _type_text(found: Type) -> str:
     """What decides whether a kernel's field fits: the kind, and for enums the name."""
     named = found.kind in (k.KIND_ENUM, k.KIND_ENUM64, k.KIND_FWD)
     return str(found) if named else k.KIND_NAMES[found.kind]
+
+
+def _code(elf: Elf, section: str) -> bytes:
+    found = elf.section(section)
+    return elf.data(found) if found else b""
+
+
+def _is_access(code: bytes, relocation: CoreRelocation) -> bool:
+    """Whether the class of the instruction is BPF_LDX, BPF_ST or BPF_STX (linux/bpf_common.h)."""
+    opcode = code[relocation.instruction * 8 : relocation.instruction * 8 + 1]
+    return bool(opcode) and opcode[0] & 7 in (1, 2, 3)

@@ -1,0 +1,239 @@
+"""Makes BTF out of facts: the least that relocates BPF objects as the kernel's own BTF does.
+
+Its types are those that the objects declare, with the kernel's offsets and sizes in place of
+theirs.  Nothing else of the kernel is in it, so kernels with equal facts have equal bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from tetrapy.abi import core_places as places
+from tetrapy.abi import kinds as k
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.btf_types import Type
+from tetrapy.abi.btf_writer import BtfWriter, MemberSpec
+from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name
+from tetrapy.abi.core_needs import Facts, Needs, Question
+from tetrapy.abi.core_places import Leaf
+from tetrapy.errors import LayoutError
+
+# A root type: its kind and its name without flavour.
+_Root = Tuple[int, str]
+
+# Prototypes of functions may nest; libbpf's limit for types inside each other.
+_MAX_DEPTH = 32
+
+
+def minimal_btf(needs: Needs, facts: Facts) -> bytes:
+    """The canonical BTF of these facts.
+
+    It answers exactly so: LayoutError is raised for facts that no BTF can have.
+    """
+    if len(facts) != len(needs.names):
+        raise LayoutError(f"{len(facts)} facts for {len(needs.names)} needs")
+    try:
+        made = _Maker(needs, facts).make()
+        answers = needs.facts(Btf(made))
+    except (struct.error, OverflowError) as err:
+        raise LayoutError(f"the facts do not fit into BTF: {err}") from err
+    if answers != facts:
+        different = zip(needs.names, facts, answers)
+        name, wanted, found = next(row for row in different if row[1] != row[2])
+        raise LayoutError(
+            f"the facts contradict each other: BTF made of them has {found} for {name}, not"
+            f" {wanted}"
+        )
+    return made
+
+
+class _Maker:
+    def __init__(self, needs: Needs, facts: Facts) -> None:
+        self._needs = needs
+        self._known: Dict[str, int] = {
+            name: value for name, value in zip(needs.names, facts) if value is not None
+        }
+        self._writer = BtfWriter()
+
+    def make(self) -> bytes:
+        roots: Dict[_Root, List[Question]] = {}
+        for question in self._needs.questions():
+            roots.setdefault(_root(question), []).append(question)
+        for root in sorted(roots):
+            if any(map(self._is_answered, roots[root])):
+                self._root_type(root, roots[root])
+        return self._writer.build()
+
+    def _is_answered(self, question: Question) -> bool:
+        kinds = ("offset", "type_exists", "type_size", "enumval")
+        return any(f"{kind} {question.subject}" in self._known for kind in kinds)
+
+    def _root_type(self, root: _Root, questions: Sequence[Question]) -> None:
+        """A named type with what is asked of it, whichever flavours ask."""
+        kind, name = root
+        answered = [question for question in questions if self._is_answered(question)]
+        fields = [question for question in answered if question.subject in self._needs.fields]
+        leaves = [places.leaf(question, self._known) for question in fields]
+        values = self._values(answered)
+        # Everybody who asks for the size of this type got the same answer.
+        declared = {str(q.local.type(q.relocation.type_id)) for q in questions}
+        sizes = (
+            self._known.get(f"{what} {t}") for what in ("type_size", "stride") for t in declared
+        )
+        size = next((size for size in sizes if size is not None), None)
+        own_name = "" if kind == k.KIND_TYPEDEF else name
+        model = next((q for q in answered if q.subject in self._needs.types), answered[0])
+        local, type_id = model.local, model.relocation.type_id
+        behind = local.resolve(type_id)
+        if leaves and leaves[0].hops[0].name is None:
+            made = self._array(leaves, size)
+        elif leaves:
+            made = self._composite(self._kind(behind.kind, questions), own_name, leaves, size)
+        elif values or behind.kind in ENUMS:
+            made = self._writer.enum(own_name, size or 0, signed=False, values=values)
+        elif behind.kind in (*COMPOSITE, k.KIND_INT, k.KIND_FWD):
+            made = self._plain(behind, own_name, size)
+        else:
+            made = self._copy(local, type_id, size)
+        if kind == k.KIND_TYPEDEF:
+            self._writer.add(k.KIND_TYPEDEF, name, made)
+
+    def _kind(self, declared: int, questions: Sequence[Question]) -> int:
+        """Struct or union: a program that asks for the type tells, found or not."""
+        for question in questions:
+            behind = question.local.resolve(question.relocation.type_id)
+            if question.subject in self._needs.types and behind.kind in COMPOSITE:
+                if self._is_answered(question):
+                    return behind.kind
+                declared = k.KIND_STRUCT + k.KIND_UNION - behind.kind
+        return declared
+
+    def _values(self, questions: Sequence[Question]) -> List[Tuple[str, int]]:
+        """The enumerators of an enum that are asked for."""
+        values: Dict[str, int] = {}
+        for question in questions:
+            value = self._known.get(f"enumval {question.subject}")
+            if value is not None:
+                enum = question.local.resolve(question.relocation.type_id)
+                name = question.local.enumerators(enum)[question.relocation.access[0]][0]
+                values[essential_name(name)] = value
+        return sorted(values.items())
+
+    def _composite(self, kind: int, name: str, leaves: Sequence[Leaf], size: Optional[int]) -> int:
+        """A struct or union with the fields that the leaves lead to."""
+        groups = places.by_member(leaves)
+        members = [self._member(name, groups[name]) for name in sorted(groups)]
+        end = max((offset // 8 + 8 for _, _, offset, _ in members), default=0)
+        return self._writer.composite(kind, name, end if size is None else size, members)
+
+    def _member(self, name: str, leaves: Sequence[Leaf]) -> MemberSpec:
+        """A member of a struct: name, type, bit offset, width."""
+        offset = places.start(leaves)
+        inside = places.moved(leaves, offset)
+        own = places.own(leaves)
+        made = self._type(inside, None)
+        if self._count(inside) != 0:
+            return name, made, offset, (own.bits or 0) if own else 0
+        # libbpf takes any index into an array without elements if it ends its struct, and none
+        # otherwise: a struct of its own makes sure of that.
+        members: List[MemberSpec] = [(name, made, 0, 0)]
+        if not any(leaf.hops for leaf in inside):
+            members.append(("?", self._writer.integer(1, signed=False), 0, 0))
+        return "", self._writer.composite(k.KIND_STRUCT, "", 1, members), offset, 0
+
+    def _type(self, leaves: Sequence[Leaf], size: Optional[int]) -> int:
+        """The type of a place; `size` in bytes if it is known from elsewhere."""
+        own = places.own(leaves)
+        if own and own.size is not None:
+            size = own.size
+        inner = [leaf for leaf in leaves if leaf.hops]
+        if not inner:
+            assert own is not None
+            return self._plain(own.declared, places.enum_name(leaves), size, own)
+        if inner[0].hops[0].name is None:
+            return self._array(leaves, size)
+        return self._composite(k.KIND_STRUCT, "", inner, size)
+
+    def _array(self, leaves: Sequence[Leaf], size: Optional[int]) -> int:
+        inner = [leaf for leaf in leaves if leaf.hops]
+        count, stride = self._count(leaves, size), places.stride(inner)
+        if stride is None and size:
+            stride = size
+        return self._writer.array(self._type(places.elements(inner), stride), count or 0)
+
+    @staticmethod
+    def _count(leaves: Sequence[Leaf], size: Optional[int] = None) -> Optional[int]:
+        """The number of elements of a place that is an array, None if it is none."""
+        own = places.own(leaves)
+        inner = [leaf for leaf in leaves if leaf.hops]
+        if own and own.size is not None:
+            size = own.size
+        if not inner:
+            is_array = own is not None and own.declared.kind == k.KIND_ARRAY
+            return (1 if size is None else size) if is_array else None
+        if inner[0].hops[0].name is not None:
+            return None
+        most = max(leaf.hops[0].number for leaf in inner) + 1
+        stride = places.stride(inner)
+        if size is None or stride == 0:
+            return most
+        return size // stride if stride else int(size > 0)
+
+    def _plain(
+        self, declared: Type, name: str, size: Optional[int], leaf: Optional[Leaf] = None
+    ) -> int:
+        """A type of the kind that the object declares, nothing inside."""
+        kind, writer = declared.kind, self._writer
+        signed = bool(leaf and leaf.signed)
+        if kind == k.KIND_INT:
+            return writer.integer(4 if size is None else size, signed, name if not leaf else "")
+        if kind in ENUMS:
+            return writer.enum(name, 4 if size is None else size, signed, ())
+        if kind in COMPOSITE:
+            return writer.composite(kind, "" if leaf else name, size or 0, [])
+        if kind == k.KIND_FLOAT:
+            return writer.add(kind, "float", 4 if size is None else size)
+        if kind == k.KIND_FWD:
+            return writer.add(kind, name, flag=declared.kind_flag)
+        if kind == k.KIND_ARRAY and leaf:
+            # Only the size of the whole can matter: it is that of one element, but for pointers.
+            # With more of them an index would be found that the kernel's array does not have.
+            inner = leaf.local.resolve(leaf.local.array(declared).element_id)
+            element = self._plain(inner, name, size or None, leaf)
+            count = 1 if size is None or size else 0
+            if inner.kind == k.KIND_PTR and size:
+                count = size // 8
+            return writer.array(element, count)
+        return writer.add(k.KIND_PTR)
+
+    def _copy(self, local: Btf, type_id: int, size: Optional[int], depth: int = 0) -> int:
+        """A type as the object declares it, with everything that decides whether types match."""
+        found, writer = local.resolve(type_id), self._writer
+        if depth > _MAX_DEPTH:
+            raise LayoutError(f"{found} has more than {_MAX_DEPTH} types inside each other")
+        if found.kind == k.KIND_PTR:
+            return writer.add(k.KIND_PTR, ref=self._copy(local, found.ref, None, depth + 1))
+        if found.kind == k.KIND_ARRAY:
+            element_id = local.array(found).element_id
+            inner = local.resolve(element_id)
+            unit = 8 if inner.kind == k.KIND_PTR else size or 1
+            element = self._copy(local, element_id, unit, depth + 1)
+            return writer.array(element, 1 if size is None else size // unit)
+        if found.kind == k.KIND_FUNC_PROTO:
+            words: List[int] = []
+            for _name, parameter_id in local.parameters(found):
+                words += [0, self._copy(local, parameter_id, None, depth + 1)]
+            result = self._copy(local, found.ref, None, depth + 1)
+            return writer.add(k.KIND_FUNC_PROTO, "", result, words, vlen=found.vlen)
+        if found.kind == k.KIND_VOID:
+            return 0
+        name = essential_name(found.name) if found.kind in (k.KIND_FWD, *ENUMS) else ""
+        return self._plain(found, name, size)
+
+
+def _root(question: Question) -> _Root:
+    declared = question.local.type(question.relocation.type_id)
+    # Enums of 32 and of 64 bits stand for each other.
+    kind = k.KIND_ENUM if declared.kind in ENUMS else declared.kind
+    return kind, essential_name(declared.name)

@@ -1,0 +1,80 @@
+"""The facts of a kernel are as good as its whole BTF: libbpf makes the same instructions of both.
+
+libbpf itself relocates the shipped objects for every kernel of the corpus, once with the kernel's
+own BTF and once with the BTF that is made of its facts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support import exactness
+from tests.support.exactness import Comparison
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Needs
+from tetrapy.btf.archive import Archive
+
+ROOT = Path(__file__).resolve().parents[2]
+OBJECTS = [ROOT / "build/bundle/bpf" / name for name in ("base.bpf.o", "base-perf.bpf.o")]
+
+
+@pytest.fixture(scope="module")
+def objects() -> list[bytes]:
+    """What is shipped."""
+    return [path.read_bytes() for path in OBJECTS]
+
+
+@pytest.fixture(scope="module")
+def comparisons(objects: list[bytes]) -> list[Comparison]:
+    """All kernels of the corpus."""
+    return exactness.compare_all(exactness.kernels(), objects)
+
+
+@pytest.fixture(scope="module")
+def archive() -> Archive:
+    """The archive that is shipped."""
+    return Archive((ROOT / "btfs/archive.xz").read_bytes())
+
+
+def test_every_kernel_gets_the_instructions_of_its_own_btf(comparisons: list[Comparison]) -> None:
+    """Each instruction of both objects is the same, for every kernel that is known."""
+    assert len(comparisons) > 200
+    assert [text for found in comparisons for text in found.unequal] == []
+
+
+def test_facts_tell_no_more_and_no_less_than_the_instructions(
+    comparisons: list[Comparison],
+) -> None:
+    """Kernels with the same facts have the same instructions, others have others."""
+    pairs = {(found.facts, found.code) for found in comparisons}
+    assert len(pairs) == len({facts for facts, _code in pairs})
+    assert len(pairs) == len({code for _facts, code in pairs})
+    assert len(pairs) > 20
+
+
+def test_the_archive_holds_the_facts_of_its_kernels(
+    comparisons: list[Comparison], archive: Archive, objects: list[bytes]
+) -> None:
+    """The shipped layout of each kernel is what its BTF says to the shipped objects."""
+    assert archive.needs == Needs(objects).names
+    debian = {
+        str(found.path.relative_to(exactness.corpus()))[: -len(".btf")]: found.facts
+        for found in comparisons
+        if found.path.is_relative_to(exactness.corpus() / "debian")
+    }
+    assert {key: archive.layouts[number] for key, number in archive.kernels.items()} == debian
+
+
+def test_each_layout_of_the_archive_makes_btf_of_a_few_bytes(
+    archive: Archive, objects: list[bytes]
+) -> None:
+    """The BTF of a layout answers it, is canonical, and is far below a page or two."""
+    needs = Needs(objects)
+    for facts in archive.layouts:
+        made = minimal_btf(needs, facts)
+        assert needs.facts(Btf(made)) == facts
+        assert made == minimal_btf(Needs(reversed(objects)), facts)
+        assert len(made) < 4096

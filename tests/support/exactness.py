@@ -1,0 +1,84 @@
+"""Compares what libbpf makes of BPF objects with a kernel's BTF and with one made of its facts."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import re
+from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from btfs import refresh
+from tests.support.relocated import relocate
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Facts, Needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Kernels of which each has something of its own: the series, the variant, the machine.
+_SERIES = re.compile(r"(\d+\.\d+)\..*?(-cloud|-rt)?-?(amd64|arm64)?\.btf$")
+
+
+class Comparison(NamedTuple):
+    """One kernel: its facts, a digest of the code for it, and the programs that differ."""
+
+    path: Path
+    facts: Facts
+    code: str
+    unequal: tuple[str, ...]
+
+
+@functools.cache
+def corpus() -> Path:
+    """The directory of full BTFs; the test is skipped where there is none."""
+    if not (refresh.SHARED / "corpus.btfhash.zst").is_file():
+        pytest.skip("the corpus of kernels, ../shared/btf, is not here")
+    return refresh.shared_corpus()
+
+
+def kernels() -> list[Path]:
+    """All BTFs of the corpus."""
+    return sorted(corpus().rglob("*.btf"))
+
+
+def spread() -> list[Path]:
+    """The last kernel of each series, variant and machine, and all that are not Debian's."""
+    chosen = {}
+    for path in kernels():
+        found = _SERIES.match(path.name)
+        is_series = found is not None and path.is_relative_to(corpus() / "debian")
+        chosen[(path.parent, found[1], found[2]) if is_series else path] = path
+    return list(chosen.values())
+
+
+def compare_all(paths: Iterable[Path], objects: Iterable[bytes]) -> list[Comparison]:
+    """`compare` for each kernel, by two processes."""
+    work = functools.partial(compare, objects=tuple(objects))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(work, paths))
+
+
+def compare(path: Path, objects: tuple[bytes, ...]) -> Comparison:
+    """What libbpf makes of the objects with the kernel's BTF, and with that of its facts."""
+    needs = _needs(objects)
+    facts = needs.facts(Btf(path.read_bytes()))
+    made = minimal_btf(needs, facts)
+    code, unequal = sha256(), []
+    for number, data in enumerate(objects):
+        mine, theirs = relocate(data, made), relocate(data, path)
+        for name, instructions in theirs.items():
+            if mine[name] != instructions or isinstance(instructions, str):
+                unequal.append(f"{path.name}: {name} of object {number}")
+            code.update(repr((number, name, instructions)).encode())
+    return Comparison(path, facts, code.hexdigest(), tuple(unequal))
+
+
+@functools.lru_cache(maxsize=4)
+def _needs(objects: tuple[bytes, ...]) -> Needs:
+    return Needs(objects)

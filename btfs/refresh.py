@@ -3,7 +3,7 @@
 
     python3 btfs/refresh.py [--corpus DIR] [--objects DIR] [--output DIR]
 
-Needs bpftool.  The same corpus, objects and bpftool give the same bytes.
+The same corpus and objects give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,55 +14,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "agent")]
 
-from tetrapy.abi import core_relocs, core_resolve  # noqa: E402 - after the path is set
-from tetrapy.abi.btf import Btf  # noqa: E402 - needs the path above
-from tetrapy.btf.archive import DIGEST_DIGITS  # noqa: E402 - needs the path above
-from tetrapy.btf.pack import pack  # noqa: E402 - needs the path above
+from tetrapy.abi.core_needs import Facts, Needs  # noqa: E402 - after the path is set
+from tetrapy.btf.pack import order  # noqa: E402 - needs the path above
+from tetrapy.btf.packing import (  # noqa: E402 - likewise
+    Packed,
+    facts_of_all,
+    find_sources,
+    is_witness,
+)
 from tetrapy.errors import TetrapyError  # noqa: E402 - needs the path above
 from tools import bpf_objects  # noqa: E402 - needs the path above
 from tools.errors import BuildError  # noqa: E402 - needs the path above
 from tools.fetch import cache_dir  # noqa: E402 - needs the path above
 
 SHARED = ROOT.parent / "shared" / "btf"
-ARCHITECTURES = {"x86_64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
-
-
-class Kernel(NamedTuple):
-    """A kernel of the corpus; `name` is its key in the archive, empty for kernels without one."""
-
-    name: str
-    arch: str
-    path: Path
-
-
-class Minimized(NamedTuple):
-    """What is left of a kernel's BTF, and the SHA-256 of the whole."""
-
-    kernel: Kernel
-    data: bytes
-    full_sha256: str
-
-
-def bpftool() -> str:
-    """The path of bpftool; BuildError if there is none."""
-    found = shutil.which("bpftool", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if not found:
-        raise BuildError("bpftool is not installed; on Debian: apt-get install bpftool")
-    return found
-
-
-def bpftool_version() -> str:
-    """The version of bpftool, such as "v7.1.0"."""
-    answer = subprocess.run([bpftool(), "version"], check=True, capture_output=True, text=True)
-    return answer.stdout.splitlines()[0].split()[-1]
 
 
 def shared_corpus() -> Path:
@@ -96,62 +67,13 @@ def shared_digests() -> dict[str, str]:
     return {f"debian/{row[0]}/{row[1]}/{row[2]}": row[7] for row in fields}
 
 
-def kernels(corpus: Path) -> list[Kernel]:
-    """All kernels below a directory: ID/VERSION_ID/arch/<uname -r>.btf, others without a key."""
-    found = []
-    for path in sorted(corpus.rglob("*.btf")):
-        parts = path.relative_to(corpus).with_suffix("").parts
-        if len(parts) == 4 and parts[2] in ARCHITECTURES and parts[0] != "other":
-            arch = ARCHITECTURES[parts[2]]
-            name = "/".join((*parts[:2], arch, path.name.removesuffix(".btf")))
-        else:
-            name = ""
-            arch = "arm64" if "arm64" in str(path) or "aarch64" in str(path) else "x86_64"
-        found.append(Kernel(name, arch, path))
-    if not found:
-        raise BuildError(f"{corpus} holds no ID/VERSION_ID/arch/*.btf")
-    return found
-
-
-def minimize(kernel: Kernel, objects: list[Path]) -> Minimized:
-    """The part of a kernel's BTF that the objects' relocations read, made by bpftool."""
-    with tempfile.TemporaryDirectory() as scratch:
-        small = Path(scratch) / "small.btf"
-        command = [bpftool(), "gen", "min_core_btf", str(kernel.path), str(small)]
-        done = subprocess.run(
-            [*command, *map(str, objects)], check=False, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise BuildError(f"{kernel.path}: bpftool: {(done.stderr or done.stdout).strip()}")
-        with kernel.path.open("rb") as file:
-            return Minimized(kernel, small.read_bytes(), sha256(file.read()).hexdigest())
-
-
-def unresolved(minimized: list[Minimized], objects: list[bytes]) -> list[str]:
-    """The relocations that resolve in no kernel of an architecture, as "arch: relocation"."""
-    missing = {}
-    parsed = [core_relocs.of_object(data) for data in objects]
-    for arch in sorted({entry.kernel.arch for entry in minimized}):
-        for local, found in parsed:
-            for relocation in found:
-                text = f"{arch}: {core_relocs.describe(local, relocation)}"
-                if relocation.kind != core_relocs.TYPE_ID_LOCAL:
-                    missing[text] = (arch, local, relocation)
-    # Equal bytes resolve equally.
-    for arch, data in sorted({(entry.kernel.arch, entry.data) for entry in minimized}):
-        target = Btf(data)
-        for text, (wanted, local, relocation) in list(missing.items()):
-            if wanted == arch and core_resolve.find(local, relocation, target):
-                del missing[text]
-    return sorted(missing)
-
-
-def index(minimized: list[Minimized]) -> str:
-    """The readable index: kernel, size and digest of its blob, SHA-256 of its full BTF."""
-    lines = [f"# bpftool {bpftool_version()}", "kernel\tbytes\tdigest\tfull_sha256"]
-    for entry in minimized:
-        digest = sha256(entry.data).hexdigest()[:DIGEST_DIGITS]
-        lines.append(f"{entry.kernel.name}\t{len(entry.data)}\t{digest}\t{entry.full_sha256}")
+def index(packed: Packed, digests: dict[str, str]) -> str:
+    """The readable index of an archive: one line a kernel, in the archive's order."""
+    numbers: dict[Facts, int] = {}
+    lines = ["kernel\tlayout\tfull_sha256"]
+    for name in sorted(packed.kernels, key=order):
+        number = numbers.setdefault(packed.kernels[name], len(numbers))
+        lines.append(f"{name}\t{number}\t{digests[name]}")
     return "\n".join(lines) + "\n"
 
 
@@ -160,23 +82,29 @@ def make(
 ) -> tuple[bytes, str]:
     """The archive and its readable index.
 
-    Raises BuildError when a relocation resolves nowhere, or a kernel of `digests` has another one.
+    Raises BuildError when a need has no answer in any kernel of an architecture, when a kernel
+    cannot be read, or one of `digests` has another digest.
     """
-    images = [path.read_bytes() for path in objects]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        small = list(pool.map(lambda kernel: minimize(kernel, objects), kernels(corpus)))
-    for entry in small:
-        if (digests or {}).get(entry.kernel.name, entry.full_sha256) != entry.full_sha256:
-            raise BuildError(f"{entry.kernel.path} is damaged: remove {corpus}, and try again")
-    missing = unresolved(small, images)
+    sources = find_sources([str(corpus)])
+    found = {}
+    for source in sources:
+        if not is_witness(source.key):
+            found[source.key] = sha256(Path(source.path).read_bytes()).hexdigest()
+            if (digests or {}).get(source.key, found[source.key]) != found[source.key]:
+                raise BuildError(f"{source.path} is damaged: remove {corpus}, and try again")
+    if not found:
+        raise BuildError(f"{corpus} holds no ID/VERSION_ID/arch/*.btf")
+    needs = Needs([path.read_bytes() for path in objects])
+    packed = facts_of_all(sources, needs, os.cpu_count() or 1)
+    if packed.failed:
+        raise BuildError("; ".join(f"{source.path}: {error}" for source, error in packed.failed))
+    missing = packed.unanswered()
     if missing:
         raise BuildError(
-            "these relocations resolve in no kernel of the corpus (misspelt, or declared with a"
+            "these have no answer in any kernel of an architecture (misspelt, or declared with a"
             f" type of another kind than the kernel's): {'; '.join(missing)}"
         )
-    small = [entry for entry in small if entry.kernel.name]
-    archive = pack({entry.kernel.name: entry.data for entry in small}, core_relocs.digest(images))
-    return archive, index(small)
+    return packed.archive(), index(packed, found)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -204,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "archive.xz").write_bytes(archive)
     (options.output / "INDEX.tsv").write_text(listing)
-    count = listing.count("\n") - 2
+    count = listing.count("\n") - 1
     print(f"{len(archive):,} bytes for {count} kernels, {len(archive) / count:.1f} bytes each")
     return 0
 

@@ -1,4 +1,4 @@
-"""The archive of minimized BTFs: format, look-up, damage."""
+"""The archive of known kernels: format, look-up, damage."""
 
 from __future__ import annotations
 
@@ -9,57 +9,94 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapy.abi import core_relocs
 from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.btf import archive, pack
 from tetrapy.errors import ArchiveError
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "btfs/archive.xz").read_bytes()
-SAMPLE = (Path(__file__).parent / "data/sample.bpf.o").read_bytes()
-KERNELS = {
-    "debian/12/x86_64/6.1.0-9-amd64": b"one" * 100,
-    "debian/12/x86_64/6.1.0-10-amd64": b"two" * 100,
-    "debian/12/arm64/6.1.0-10-arm64": b"one" * 100,
-    "debian//x86_64/7.0-amd64": b"",
+OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
+NEEDS = ("offset struct a.b int", "type_size struct a")
+KERNELS: dict[str, Facts] = {
+    "debian/12/x86_64/6.1.0-9-amd64": (0, 8),
+    "debian/12/x86_64/6.1.0-10-amd64": (32, 8),
+    "debian/12/arm64/6.1.0-10-arm64": (0, 8),
+    "debian//x86_64/7.0-amd64": (None, (1 << 64) - 1),
 }
-PACKED = pack.pack(KERNELS, "digest")
+PACKED = pack.pack(KERNELS, NEEDS)
+
+
+def known(found: archive.Archive) -> dict[str, Facts]:
+    """Kernel -> facts."""
+    return {name: found.layouts[number] for name, number in found.kernels.items()}
 
 
 def test_what_is_packed_is_found() -> None:
-    """Each kernel has its bytes; kernels with equal bytes share them."""
+    """Each kernel has its facts; kernels with equal facts share a layout."""
     found = archive.Archive(PACKED)
-    assert found.objects == "digest"
-    assert {name: found.find(name) for name in found.kernels} == KERNELS
-    assert len(found.blobs) == 3
+    assert found.needs == NEEDS
+    assert known(found) == KERNELS
+    assert len(found.layouts) == 3
+    assert found.find("debian/12/x86_64/6.1.0-9-amd64") == found.find(
+        "debian/12/arm64/6.1.0-10-arm64"
+    )
     assert found.find("debian/12/x86_64/6.1.0-11-amd64") is None
 
 
 def test_equal_input_gives_equal_bytes() -> None:
     """The order in which kernels are given does not matter."""
-    assert pack.pack(dict(reversed(KERNELS.items())), "digest") == PACKED
+    assert pack.pack(dict(reversed(KERNELS.items())), NEEDS) == PACKED
 
 
 def test_a_release_is_found_in_any_distribution() -> None:
-    """Names and blobs of all kernels of an architecture and release, and of no other."""
+    """Names and layouts of all kernels of an architecture and release, and of no other."""
     found = archive.Archive(PACKED)
-    assert found.find_release("x86_64", "6.1.0-9-amd64") == [("debian/12/x86_64/6.1.0-9-amd64", 0)]
+    name = "debian/12/x86_64/6.1.0-9-amd64"
+    assert found.find_release("x86_64", "6.1.0-9-amd64") == [(name, found.kernels[name])]
     assert found.find_release("x86_64", "9-amd64") == []
+
+
+def test_layouts_by_architecture() -> None:
+    """A layout belongs to each architecture that has a kernel of it."""
+    found = archive.Archive(PACKED)
+    assert {arch: set(facts) for arch, facts in found.by_arch().items()} == {
+        "arm64": {(0, 8)},
+        "x86_64": {(0, 8), (32, 8), (None, (1 << 64) - 1)},
+    }
+    shared = found.kernels["debian/12/arm64/6.1.0-10-arm64"]
+    assert found.of_arch("arm64") == {shared: ["debian/12/arm64/6.1.0-10-arm64"]}
+
+
+def test_a_need_without_an_answer_is_named_for_its_architecture() -> None:
+    """A field that no kernel of an architecture has is misspelt, or of another kind."""
+    kernels = {"x86_64": [(0, None), (None, None)], "arm64": [(None, 8)]}
+    assert archive.unanswered(NEEDS, kernels) == [
+        f"arm64: {NEEDS[0]}",
+        f"x86_64: {NEEDS[1]}",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "a/b/c/d/e", "a/b/c/d e", "a/b/c/d\n"])
 def test_a_name_that_is_no_kernels_is_refused(name: str) -> None:
     """Names are ID/VERSION_ID/arch/release, without white space."""
     with pytest.raises(ArchiveError, match="is no kernel's name"):
-        pack.pack({name: b""}, "digest")
+        pack.pack({name: (0, 0)}, NEEDS)
 
 
-def repacked(text: str, blobs: bytes = b"") -> bytes:
-    """An archive with this index."""
-    return lzma.compress(text.encode("latin-1") + b"\n\n" + blobs)
+def test_facts_of_other_needs_are_refused() -> None:
+    """There are as many facts as needs."""
+    with pytest.raises(ArchiveError, match=r"a/b/c/d: 1 facts for 2 needs"):
+        pack.pack({"a/b/c/d": (0,)}, NEEDS)
 
 
-GOOD = "tetrapy-btf 1\nobjects x"
+def repacked(text: str) -> bytes:
+    """An archive with this text."""
+    return lzma.compress(text.encode("latin-1"))
+
+
+GOOD = "tetrapy-btf 2\nneed x\n"
 
 
 @pytest.mark.parametrize(
@@ -69,16 +106,18 @@ GOOD = "tetrapy-btf 1\nobjects x"
         (b"rubbish", "damaged"),
         (PACKED[:-1], "damaged"),
         (PACKED + b"x", "damaged"),
-        (lzma.compress(b"no end"), "no end of its index"),
-        (repacked("tetrapy-btf 2\nobjects x"), "starts with 'tetrapy-btf 2'"),
-        (repacked("tetrapy-btf 1"), "no digest of the objects"),
-        (repacked(GOOD + "\nblob 1 0"), "blobs of 1 bytes, 0 are there"),
-        (repacked(GOOD + "\nblob -1 0"), "index"),
-        (repacked(GOOD + "\nblob x 0"), "index"),
-        (repacked(GOOD + "\nkernel 0 a/b/c/d"), "line 'kernel 0 a/b/c/d'"),
-        (repacked(GOOD + "\nother 0 x"), "line 'other 0 x'"),
-        (repacked(GOOD + "\nblob 1"), "index"),
-        (repacked(GOOD + "\n\xff"), "index"),
+        (repacked("tetrapy-btf 1\n"), "starts with 'tetrapy-btf 1'"),
+        (repacked(GOOD + "layout 1"), "does not end with a whole line"),
+        (repacked(GOOD + "layout 1 2\n"), "a layout of 2 facts for 1 needs"),
+        (repacked(GOOD + "layout x\n"), "damaged"),
+        (repacked(GOOD + "kernel 0 a/b/c/d\n"), "line 'kernel 0 a/b/c/d'"),
+        (repacked(GOOD + "layout 1\nkernel 1 a/b/c/d\n"), "line 'kernel 1 a/b/c/d'"),
+        (repacked(GOOD + "layout 1\nkernel -1 a/b/c/d\n"), "line 'kernel -1 a/b/c/d'"),
+        (repacked(GOOD + "layout 1\nkernel 0 a/b/c\n"), "line 'kernel 0 a/b/c'"),
+        (repacked(GOOD + "layout 1\nneed y\n"), "line 'need y'"),
+        (repacked(GOOD + "layout 1\nkernel 0 a/b/c/d\nlayout 2\n"), "line 'layout 2'"),
+        (repacked(GOOD + "other 0 x\n"), "line 'other 0 x'"),
+        (repacked(GOOD + "\xff\n"), "damaged"),
     ],
 )
 def test_damage_is_an_archive_error(data: bytes, text: str) -> None:
@@ -87,21 +126,22 @@ def test_damage_is_an_archive_error(data: bytes, text: str) -> None:
         archive.Archive(data)
 
 
-def test_a_blob_with_another_digest_is_refused() -> None:
-    """A blob is verified when it is taken, whatever the xz stream says."""
-    found = archive.Archive(repacked(f"{GOOD}\nblob 4 {'0' * 16}\nkernel 0 a/b/c/d", b"blob"))
-    with pytest.raises(ArchiveError, match="blob 0 is fa2c8cc4f28176bb, not 0000000000000000"):
-        found.find("a/b/c/d")
-
-
 @given(st.integers(0, len(PACKED) - 1), st.integers(0, 7))
 def test_no_flipped_bit_is_believed(place: int, bit: int) -> None:
-    """An archive with any bit changed is refused, or still gives every kernel's right bytes."""
+    """An archive with any bit changed is refused, or still gives every kernel's right facts."""
     data = bytearray(PACKED)
     data[place] ^= 1 << bit
     try:
-        found = archive.Archive(bytes(data))
-        assert {name: found.find(name) for name in KERNELS} == KERNELS
+        assert known(archive.Archive(bytes(data))) == KERNELS
+    except ArchiveError:
+        pass
+
+
+@given(st.text())
+def test_any_text_is_an_archive_or_an_error(text: str) -> None:
+    """Whatever the stream holds, the reader raises nothing but ArchiveError."""
+    try:
+        archive.Archive(lzma.compress(f"tetrapy-btf 2\n{text}\n".encode("utf-8", "replace")))
     except ArchiveError:
         pass
 
@@ -125,28 +165,29 @@ def test_a_decoder_that_wants_too_much_memory_is_refused() -> None:
 
 
 def test_the_archive_is_for_the_objects_or_refused() -> None:
-    """The digest of the relocations ties archive and objects together."""
-    archive.check_objects(pack.pack({}, core_relocs.digest([SAMPLE])), [SAMPLE])
-    with pytest.raises(ArchiveError, match="made for other BPF objects"):
-        archive.check_objects(PACKED, [SAMPLE])
+    """What the relocations ask for ties archive and objects together."""
+    needs = Needs([path.read_bytes() for path in OBJECTS])
+    archive.check_needs(archive.Archive(SHIPPED), needs)
+    for other in (needs.names[1:], (*needs.names, "offset struct a.b int")):
+        facts = (0,) * len(other)
+        with pytest.raises(ArchiveError, match="made for other BPF objects"):
+            archive.check_needs(archive.Archive(pack.pack({"a/b/c/d": facts}, other)), needs)
 
 
-def test_every_kernel_of_the_shipped_archive_has_btf() -> None:
-    """Both architectures are there, and each entry is BTF with a task_struct in it."""
+def test_every_layout_of_the_shipped_archive_makes_btf() -> None:
+    """Both architectures are there, and the BTF of each layout has just its facts."""
     found = archive.Archive(SHIPPED)
-    assert {name.split("/")[2] for name in found.kernels} == {"x86_64", "arm64"}
-    for number in range(len(found.blobs)):
-        assert Btf(found.blob(number)).find("task_struct") is not None
+    assert set(found.by_arch()) == {"x86_64", "arm64"}
+    needs = Needs([path.read_bytes() for path in OBJECTS])
+    for facts in found.layouts:
+        assert needs.facts(Btf(minimal_btf(needs, facts))) == facts
 
 
 def test_the_shipped_index_lists_the_shipped_archive() -> None:
     """btfs/INDEX.tsv says what is in btfs/archive.xz."""
     found = archive.Archive(SHIPPED)
-    rows = [line.split("\t") for line in (ROOT / "btfs/INDEX.tsv").read_text().splitlines()[2:]]
-    assert {row[0]: (int(row[1]), row[2]) for row in rows} == {
-        name: (found.blobs[number].size, found.blobs[number].digest)
-        for name, number in found.kernels.items()
-    }
+    rows = [line.split("\t") for line in (ROOT / "btfs/INDEX.tsv").read_text().splitlines()[1:]]
+    assert {row[0]: int(row[1]) for row in rows} == found.kernels
 
 
 def test_the_shipped_archive_is_small() -> None:

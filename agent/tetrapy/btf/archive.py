@@ -1,41 +1,33 @@
-"""The archive of minimized BTFs that every bundle carries: `btfs/archive.xz`.
+"""The archive of known kernels that every bundle carries: `btfs/archive.xz`.
 
-The file is one xz stream.  What it holds is a text, an empty line, and the blobs behind each other:
+The file is one xz stream. What it holds is text, in this order:
 
-    tetrapy-btf 1
-    objects <digest of the relocations of the BPF objects, see abi.core_relocs>
-    blob <size in bytes> <first 16 hex digits of its SHA-256>
+    tetrapy-btf 2
+    need <a text of abi.core_needs>
     ...
-    kernel <number of its blob, from 0> <ID>/<VERSION_ID>/<arch>/<uname -r>
+    layout <an answer to each need in its order: a number, or - for none, separated by spaces>
+    ...
+    kernel <number of its layout, from 0> <ID>/<VERSION_ID>/<arch>/<uname -r>
     ...
 
-Kernels with equal blobs share one.  Everything is unpacked at once: it is small, and one solid
-stream compresses far better than single entries.  Nothing is believed before it is checked: the xz
-stream carries a SHA-256 of its own, each blob its digest, and `ArchiveError` is raised for damage.
+So an entry is not the kernel's BTF but its facts, out of which BTF is made (`abi.core_minimal`).
+Kernels with equal facts share a layout.  Everything is unpacked at once: it is small, and one solid
+stream compresses far better than single entries.  The xz stream carries a SHA-256 of its own;
+`ArchiveError` is raised for damage, and nothing of a damaged archive is used.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
-from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from tetrapy.abi import core_relocs
+from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.errors import ArchiveError
 
-FORMAT = "tetrapy-btf 1"
-DIGEST_DIGITS = 16
+FORMAT = "tetrapy-btf 2"
 
 # More than a hundred times of what the archive needs; a file that wants more is no archive.
 MAX_UNPACKED = 64 << 20
 _MAX_DECODER_MEMORY = 128 << 20
-
-
-class Blob(NamedTuple):
-    """Where a minimized BTF is in the unpacked archive, and the start of its SHA-256."""
-
-    offset: int
-    size: int
-    digest: str
 
 
 class Archive:
@@ -45,68 +37,93 @@ class Archive:
         """Open the bytes of `btfs/archive.xz`."""
         if not data:
             raise ArchiveError("the BTF archive is empty")
-        unpacked = _decompress(data)
-        head, separator, self._blob_bytes = unpacked.partition(b"\n\n")
-        if not separator:
-            raise ArchiveError("the BTF archive is damaged: no end of its index")
+        self.needs: Tuple[str, ...] = ()
+        self.layouts: List[Facts] = []
+        self.kernels: Dict[str, int] = {}
         try:
-            self._read_head(head.decode().split("\n"))
+            self._read(_decompress(data).decode().split("\n"))
         except ValueError as err:
-            raise ArchiveError(f"the BTF archive is damaged: index, {err}") from err
+            raise ArchiveError(f"the BTF archive is damaged: {err}") from err
 
-    def _read_head(self, lines: List[str]) -> None:
+    def _read(self, lines: List[str]) -> None:
         """Lines of the format above; a ValueError is raised for everything that does not fit."""
         if lines[0] != FORMAT:
             raise ArchiveError(f"the BTF archive starts with {lines[0][:40]!r}, not {FORMAT!r}")
-        keyword, _, self.objects = lines[1].partition(" ") if len(lines) > 1 else ("", "", "")
-        if keyword != "objects":
-            raise ValueError("no digest of the objects")
-        self.blobs: List[Blob] = []
-        self.kernels: Dict[str, int] = {}
-        offset = 0
-        for line in lines[2:]:
-            keyword, first, second = line.split(" ", 2)
-            number = int(first)
-            if keyword == "blob" and number >= 0:
-                self.blobs.append(Blob(offset, number, second))
-                offset += number
-            elif keyword == "kernel" and 0 <= number < len(self.blobs):
-                self.kernels[second] = number
+        if lines.pop():
+            raise ValueError("it does not end with a whole line")
+        needs: List[str] = []
+        for line in lines[1:]:
+            keyword, _, rest = line.partition(" ")
+            if keyword == "kernel":
+                number, _, name = rest.partition(" ")
+                if not 0 <= int(number) < len(self.layouts) or name.count("/") != 3:
+                    raise ValueError(f"line {line[:80]!r}")
+                self.kernels[name] = int(number)
+            elif keyword == "layout" and not self.kernels:
+                facts = tuple(None if word == "-" else int(word) for word in rest.split(" "))
+                if len(facts) != len(needs):
+                    raise ValueError(f"a layout of {len(facts)} facts for {len(needs)} needs")
+                self.layouts.append(facts)
+            elif keyword == "need" and not self.layouts:
+                needs.append(rest)
             else:
                 raise ValueError(f"line {line[:80]!r}")
-        if offset != len(self._blob_bytes):
-            raise ValueError(f"blobs of {offset} bytes, {len(self._blob_bytes)} are there")
+        self.needs = tuple(needs)
 
-    def blob(self, number: int) -> bytes:
-        """The bytes of a blob, verified."""
-        offset, size, digest = self.blobs[number]
-        data = self._blob_bytes[offset : offset + size]
-        found = sha256(data).hexdigest()[:DIGEST_DIGITS]
-        if found != digest:
-            raise ArchiveError(
-                f"the BTF archive is damaged: blob {number} is {found}, not {digest}"
-            )
-        return data
-
-    def find(self, kernel: str) -> Optional[bytes]:
-        """The minimized BTF of exactly this kernel, or None."""
-        number = self.kernels.get(kernel)
-        return None if number is None else self.blob(number)
+    def find(self, kernel: str) -> Optional[int]:
+        """The number of the layout of exactly this kernel, or None."""
+        return self.kernels.get(kernel)
 
     def find_release(self, arch: str, release: str) -> List[Tuple[str, int]]:
-        """Names and blob numbers of the kernels of any distribution with this `uname -r`."""
+        """Names and layouts of the kernels of any distribution with this `uname -r`."""
         suffix = f"/{arch}/{release}"
-        return [(name, blob) for name, blob in self.kernels.items() if name.endswith(suffix)]
+        return [(name, number) for name, number in self.kernels.items() if name.endswith(suffix)]
+
+    def by_arch(self) -> Dict[str, List[Facts]]:
+        """Architecture -> the layouts of its kernels."""
+        pairs = sorted({(name.split("/")[2], number) for name, number in self.kernels.items()})
+        found: Dict[str, List[Facts]] = {}
+        for arch, number in pairs:
+            found.setdefault(arch, []).append(self.layouts[number])
+        return found
+
+    def of_arch(self, arch: str) -> Dict[int, List[str]]:
+        """Layout number -> names of its kernels of one architecture."""
+        found: Dict[int, List[str]] = {}
+        for name, number in self.kernels.items():
+            if name.split("/")[2] == arch:
+                found.setdefault(number, []).append(name)
+        return found
 
 
-def check_objects(archive: bytes, objects: Iterable[bytes]) -> None:
-    """Raise ArchiveError unless the archive was made for the relocations of these ELF objects."""
-    made_for, wanted = Archive(archive).objects, core_relocs.digest(objects)
-    if made_for != wanted:
+def check_needs(archive: Archive, needs: Needs) -> None:
+    """Raise ArchiveError unless the archive was made for objects with exactly these needs."""
+    if archive.needs != needs.names:
+        differ = sorted(set(archive.needs) ^ set(needs.names))
         raise ArchiveError(
-            f"the BTF archive was made for other BPF objects: their relocations have the digest"
-            f" {made_for[:16]}, these have {wanted[:16]}; `python3 btfs/refresh.py` makes it anew"
+            "the BTF archive was made for other BPF objects, whose relocations ask for other"
+            f" things: {'; '.join(differ[:3])}{' ...' if len(differ) > 3 else ''}"
         )
+
+
+def unanswered(needs: Sequence[str], facts: Mapping[str, Iterable[Facts]]) -> List[str]:
+    """`<arch>: <need>` of each need to which no kernel of an architecture has an answer.
+
+    `facts` has those of the kernels by architecture.  Such a need is misspelt, or declares a type
+    of another kind than the kernel's (an `int` for an enum), and the program that asks would be
+    without effect on every host, in silence.
+    """
+    missing = []
+    for arch in sorted(facts):
+        answered = [any(answer is not None for answer in column) for column in zip(*facts[arch])]
+        missing += [f"{arch}: {need}" for need, known in zip(needs, answered) if not known]
+    return missing
+
+
+def aligned(needs: Sequence[str], facts: Facts, wanted: Sequence[str]) -> Facts:
+    """Facts in the order of other needs; None for those that are not among them."""
+    known = dict(zip(needs, facts))
+    return tuple(map(known.get, wanted))
 
 
 def _decompress(data: bytes) -> bytes:

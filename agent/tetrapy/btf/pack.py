@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
-from tetrapy.btf.archive import DIGEST_DIGITS, FORMAT
+from tetrapy.abi.core_needs import Facts
+from tetrapy.btf.archive import FORMAT
 from tetrapy.errors import ArchiveError
 
 
-def pack(kernels: Mapping[str, bytes], objects: str) -> bytes:
-    """The archive of minimized BTFs by kernel name, for objects with this relocation digest."""
-    blobs: List[bytes] = []
-    numbers: Dict[bytes, int] = {}
-    lines = []
-    for name in sorted(kernels, key=_order):
+def pack(kernels: Mapping[str, Facts], needs: Sequence[str]) -> bytes:
+    """The archive of facts by kernel name, for objects with these needs."""
+    numbers: Dict[Facts, int] = {}
+    lines: List[str] = []
+    for name in sorted(kernels, key=order):
         if name.count("/") != 3 or name.split() != [name]:
             raise ArchiveError(f"{name!r} is no kernel's name, ID/VERSION_ID/arch/<uname -r>")
-        data = kernels[name]
-        if data not in numbers:
-            numbers[data] = len(blobs)
-            blobs.append(data)
-        lines.append(f"kernel {numbers[data]} {name}")
-    heads = [FORMAT, f"objects {objects}"]
-    heads += [f"blob {len(blob)} {sha256(blob).hexdigest()[:DIGEST_DIGITS]}" for blob in blobs]
-    return _compress("\n".join(heads + lines).encode() + b"\n\n" + b"".join(blobs))
+        if len(kernels[name]) != len(needs):
+            raise ArchiveError(f"{name}: {len(kernels[name])} facts for {len(needs)} needs")
+        number = numbers.setdefault(kernels[name], len(numbers))
+        lines.append(f"kernel {number} {name}")
+    head = [FORMAT, *(f"need {text}" for text in needs)]
+    rows = [f"layout {' '.join(map(_word, facts))}" for facts in numbers]
+    return _compress("\n".join([*head, *rows, *lines, ""]).encode())
 
 
-def _order(name: str) -> Tuple[object, ...]:
+def order(name: str) -> Tuple[object, ...]:
     """By architecture, flavour and version: neighbours are alike, which is what compresses."""
     place, _, release = name.rpartition("/")
     flavour = release.lstrip("0123456789.+-")
@@ -36,10 +34,14 @@ def _order(name: str) -> Tuple[object, ...]:
     return place.rpartition("/")[2], flavour, numbers, name
 
 
+def _word(answer: object) -> str:
+    return "-" if answer is None else str(answer)
+
+
 def _compress(data: bytes) -> bytes:
     import lzma
 
-    # What repeats are whole types and names; where they stand in a word says nothing (pb).
+    # It is text: where in a machine word a letter stands says nothing (pb).
     words = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "pb": 0}
     words["dict_size"] = 4 << 20
     return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_SHA256, filters=[words])

@@ -1,4 +1,4 @@
-"""The BPF objects of the bundle: every bpf/*.bpf.c compiled, then linked into one object a flavour.
+"""The BPF objects of the bundle: sources of bpf/ compiled, then linked into one object each.
 
 Linking is done by libbpf's own linker, out of the libbpf.so that is shipped. It strips DWARF, keeps
 BTF, and fills in the offsets of the variables in .rodata, which are all zero before.
@@ -15,17 +15,34 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import List
+from typing import List, NamedTuple
 
 from tools import artifacts, libbpf_so, zig
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.zip_writer import replace_file
 
+
+class Recipe(NamedTuple):
+    """What an object is made of: sources of bpf/, in the order of linking, and compiler flags."""
+
+    sources: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+
+# Definitions first: a map that is declared extern before it is defined gets a wrong offset.
+_BASE = ("maps.bpf.c", "exec.bpf.c", "exit.bpf.c", "fork.bpf.c")
+
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.
 FLAVOURS = {
-    "base.bpf.o": ("-DEVENTS_RINGBUF=1",),
-    "base-perf.bpf.o": ("-DEVENTS_RINGBUF=0",),
+    "base.bpf.o": Recipe(_BASE, ("-DEVENTS_RINGBUF=1",)),
+    "base-perf.bpf.o": Recipe(_BASE, ("-DEVENTS_RINGBUF=0",)),
+}
+
+# Every object of the bundle. Only those of FLAVOURS have relocations that the kernel's BTF answers.
+OBJECTS = {
+    **FLAVOURS,
+    "peek.bpf.o": Recipe(("peek.bpf.c",)),
 }
 
 _FLAGS = (
@@ -41,48 +58,47 @@ _FLAGS = (
 
 
 def build(out_dir: Path) -> List[Path]:
-    """Write base.bpf.o and base-perf.bpf.o to a directory; the same sources give the same bytes.
+    """Write the objects of OBJECTS to a directory; the same sources give the same bytes.
 
-    Raises BuildError with the compiler's or the linker's complaint.
+    Raises BuildError with the compiler's or the linker's complaint, or for a source of no object.
     """
-    sources = sorted((ROOT / "bpf").glob("*.bpf.c"), key=_link_order)
-    if not sources:
-        raise BuildError("bpf/ holds no *.bpf.c to compile")
+    present = {path.name for path in (ROOT / "bpf").glob("*.bpf.c")}
+    wanted = {source for recipe in OBJECTS.values() for source in recipe.sources}
+    if present != wanted:
+        raise BuildError(f"bpf/ and OBJECTS disagree about {', '.join(sorted(present ^ wanted))}")
     headers = libbpf_so.headers()
     ingredients: list[str | bytes] = [zig.wheel().version, headers.name, linker_path().parent.name]
     for path in [Path(__file__), *sorted((ROOT / "bpf").glob("*.[ch]"))]:
         ingredients += [path.name, path.read_bytes()]
     key = artifacts.digest(ingredients)
-    home = artifacts.built("bpf-objects", key, partial(_build, sources, headers))
+    home = artifacts.built("bpf-objects", key, partial(_build, headers))
     written = []
-    for name in FLAVOURS:
+    for name in OBJECTS:
         path = out_dir / name
         replace_file(path, (home / name).read_bytes(), 0o644)
         written.append(path)
     return written
 
 
-def _link_order(source: Path) -> tuple[bool, str]:
-    """Definitions first: a map that is declared extern before it is defined gets a wrong offset."""
-    return (source.name != "maps.bpf.c", source.name)
-
-
-def _build(sources: Sequence[Path], headers: Path, out: Path) -> None:
+def _build(headers: Path, out: Path) -> None:
     zig.executable()
     with tempfile.TemporaryDirectory() as scratch:
         compile_one = partial(_compile, headers=headers, scratch=Path(scratch))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = {name: pool.map(partial(compile_one, name), sources) for name in FLAVOURS}
+            objects = {
+                name: pool.map(partial(compile_one, name), recipe.sources)
+                for name, recipe in OBJECTS.items()
+            }
             for name, parts in objects.items():
                 link(out / name, list(parts))
 
 
-def _compile(flavour: str, source: Path, headers: Path, scratch: Path) -> Path:
-    path = scratch / f"{flavour}-{source.name}.o"
-    arguments = [*_FLAGS, *FLAVOURS[flavour], "-isystem", str(headers), "-I", "bpf"]
+def _compile(name: str, source: str, headers: Path, scratch: Path) -> Path:
+    path = scratch / f"{name}-{source}.o"
+    arguments = [*_FLAGS, *OBJECTS[name].flags, "-isystem", str(headers), "-I", "bpf"]
     # No path of the machine that builds may reach the line information in .BTF.ext.
     arguments += [f"-ffile-prefix-map={headers}=libbpf", f"-ffile-prefix-map={ROOT}=."]
-    arguments += ["-c", str(source.relative_to(ROOT)), "-o", str(path)]
+    arguments += ["-c", f"bpf/{source}", "-o", str(path)]
     zig.cc(arguments, ROOT, scratch / "zig")
     return path
 
@@ -117,7 +133,7 @@ def link(output: Path, objects: Sequence[Path]) -> None:
 
 
 def main() -> None:
-    """Build both objects into a directory and print their paths."""
+    """Build all objects into a directory and print their paths."""
     parser = argparse.ArgumentParser(description="compile and link the BPF objects")
     parser.add_argument("out_dir", type=Path, nargs="?", default=ROOT / "build" / "bundle" / "bpf")
     for path in build(parser.parse_args().out_dir):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An ordinary one: root with all capabilities, no filter, no lockdown."""
     state(monkeypatch)
     monkeypatch.setattr(privilege, "_LOCKDOWN", str(tmp_path / "lockdown"))
+    monkeypatch.setattr(privilege, "_in_user_namespace", lambda: False)
     return tmp_path
 
 
@@ -106,6 +109,23 @@ def test_lockdown(machine: Path, content: str, locked: bool) -> None:
     """Only confidentiality forbids what tetrapy does."""
     (machine / "lockdown").write_text(content)
     assert ("locked down" in str(refusal())) == locked
+
+
+def test_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root of a user namespace holds all capabilities, and none of them counts."""
+    monkeypatch.setattr(privilege, "_in_user_namespace", lambda: True)
+    assert "this is a user namespace" in str(refusal())
+
+
+def test_the_real_user_namespace() -> None:
+    """The initial one is told from another by its inode."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(privilege.__file__).parents[2])!r})\n"
+        "from tetrapy.kernel import privilege; print(privilege._in_user_namespace())"
+    )
+    command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", program]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "True\n"
 
 
 def test_nothing_that_explains_it() -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import byref, c_size_t
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf, set_print
 
 # What the verifier's log says, after libbpf's editing, of a structure that the BTF does not have.
 _UNRESOLVED = "failed to resolve CO-RE relocation"
+
+_MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (include/uapi/linux/bpf.h)
 
 
 class BpfObject:
@@ -24,7 +26,7 @@ class BpfObject:
         """
         self.name = name
         self.messages: List[str] = []
-        self._links: List[Any] = []
+        self._links: Dict[str, Any] = {}
         self._lib = libbpf()
         self._data = data  # libbpf reads from it until the object is loaded
         self._print = set_print(self.messages.append)
@@ -80,7 +82,7 @@ class BpfObject:
         link = self._lib.bpf_program__attach(program)
         if not link:
             raise self._error(f"BPF program {program_name}: not attached", last_errno())
-        self._links.append(link)
+        self._links[program_name] = link
 
     def map_fd(self, map_name: str) -> int:
         """The file descriptor of a loaded map; it belongs to this object."""
@@ -103,10 +105,21 @@ class BpfObject:
             raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
         return ctypes.c_uint32.from_address(address + offset)
 
-    def detach(self) -> None:
-        """Take the programs off their hooks; maps stay readable."""
-        while self._links:
-            self._lib.bpf_link__destroy(self._links.pop())
+    def contents(self, section: str) -> Tuple[memoryview, bool]:
+        """The contents of a writable section, and whether the running programs share that memory.
+
+        They do not where the kernel cannot map an array (before Linux 5.5); then it is a buffer of
+        the right size for the map that `map_fd(section)` stands for.
+        """
+        address, size = self._section(section)
+        flags = self._lib.bpf_map__map_flags(self._map(section))
+        memory = (ctypes.c_ubyte * size).from_address(address)
+        return memoryview(memory).cast("B"), bool(flags & _MMAPABLE)
+
+    def detach(self, program_name: Optional[str] = None) -> None:
+        """Take one program off its hook, or all; maps stay readable."""
+        for name in list(self._links) if program_name is None else [program_name]:
+            self._lib.bpf_link__destroy(self._links.pop(name))
 
     def close(self) -> None:
         """Detach and give maps and programs back; safe to call twice."""

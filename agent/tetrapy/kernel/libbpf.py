@@ -64,6 +64,28 @@ class ObjectOpenOptions(Structure):
     ]
 
 
+class TestRunOptions(Structure):
+    """struct bpf_test_run_opts; `size` first, so that libbpf knows how much of it is given."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("data_in", c_void_p),
+        ("data_out", c_void_p),
+        ("data_size_in", c_uint32),
+        ("data_size_out", c_uint32),
+        ("ctx_in", c_void_p),
+        ("ctx_out", c_void_p),
+        ("ctx_size_in", c_uint32),
+        ("ctx_size_out", c_uint32),
+        ("retval", c_uint32),
+        ("repeat", c_int),
+        ("duration", c_uint32),
+        ("flags", c_uint32),
+        ("cpu", c_uint32),
+        ("batch_size", c_uint32),
+    ]
+
+
 PrintCallback = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 
 _PROTOTYPES = {
@@ -81,6 +103,7 @@ _PROTOTYPES = {
     "bpf_link__destroy": (c_int, [LinkPointer]),
     "bpf_map__name": (c_char_p, [MapPointer]),
     "bpf_map__fd": (c_int, [MapPointer]),
+    "bpf_map__map_flags": (c_uint32, [MapPointer]),
     "bpf_map__set_max_entries": (c_int, [MapPointer, c_uint32]),
     "bpf_map__initial_value": (c_void_p, [MapPointer, POINTER(c_size_t)]),
     "bpf_map_lookup_elem": (c_int, [c_int, c_void_p, c_void_p]),
@@ -89,6 +112,7 @@ _PROTOTYPES = {
         c_int,
         [c_int, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p],
     ),
+    "bpf_prog_test_run_opts": (c_int, [c_int, POINTER(TestRunOptions)]),
     "bpf_prog_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
     "libbpf_num_possible_cpus": (c_int, []),
     "libbpf_probe_bpf_map_type": (c_int, [c_int, c_void_p]),

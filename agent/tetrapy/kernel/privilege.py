@@ -13,6 +13,8 @@ _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _MAP_ARRAY = 2
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _LOCKDOWN = "/sys/kernel/security/lockdown"
+_USER_NAMESPACE = "/proc/self/ns/user"
+_INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, include/linux/proc_ns.h
 
 
 def lift_memory_lock_limit() -> None:
@@ -70,6 +72,12 @@ def denied(errno: int, what: str) -> KernelError:
         )
     if errno not in (_EPERM, _EACCES):
         return KernelError(text, errno)
+    if _in_user_namespace():
+        return NotPermittedError(
+            f"{text}: this is a user namespace, whose capabilities do not count for bpf; run "
+            "tetrapy outside of it (not rootless, without user namespaces of a container engine)",
+            errno,
+        )
     return NotPermittedError(
         f"{text}: every capability that is needed is held and no seccomp filter is in force; a "
         "security module may forbid it, see the kernel log (dmesg)",
@@ -101,6 +109,13 @@ def _check_capabilities(errno: int, text: str) -> None:
 def _status() -> Dict[str, str]:
     with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+
+
+def _in_user_namespace() -> bool:
+    try:
+        return os.stat(_USER_NAMESPACE).st_ino != _INITIAL_USER_NAMESPACE
+    except OSError:
+        return False
 
 
 def _locked_down() -> bool:

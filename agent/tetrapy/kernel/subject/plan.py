@@ -1,0 +1,50 @@
+"""How the processes are prepared by which offsets are proven: odd values, in two variants.
+
+Small and common numbers are found in many places of a structure by chance; these are not. Nothing
+of the second variant equals the first, so that what was proven by one is tried by the other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+
+class Plan(NamedTuple):
+    """What one process is to be."""
+
+    # uid, gid, suid, sgid, euid, egid, fsuid, fsgid: the order of struct cred
+    ids: Tuple[int, int, int, int, int, int, int, int]
+    login_uid: int
+    last_pid: int  # the highest number in the pid namespace before the threads are made
+    idle_threads: int  # beside the thread that is looked at, and the leader, which has ended
+    leader_code: int  # of exit(2), 0..255
+    group_code: int
+    arg_bytes: int  # between arg_start and arg_end
+    root: str
+    cwd: str
+
+
+PLANS = (
+    Plan(
+        ids=(1804289, 1681692, 1714636, 1957747, 1424238, 1719885, 1649760, 1596516),
+        login_uid=1189641,
+        last_pid=23457,
+        idle_threads=4,
+        leader_code=173,
+        group_code=89,
+        arg_bytes=13,
+        root="/proc/sys",
+        cwd="/proc/sys/kernel/random",
+    ),
+    Plan(
+        ids=(2025202, 2350490, 2783368, 2102520, 2044897, 2967513, 2365180, 2540383),
+        login_uid=2304089,
+        last_pid=17021,
+        idle_threads=6,
+        leader_code=211,
+        group_code=57,
+        arg_bytes=7,
+        root="/proc/sys/kernel",
+        cwd="/proc/sys/kernel/random",
+    ),
+)

@@ -1,0 +1,167 @@
+"""The prepared process itself: what runs between fork and exit, in a process of its own.
+
+It imports nothing and opens nothing by name after it has changed its root directory. Its leader
+ends at once; the last thread tells what it is and waits.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import ctypes
+import os
+import signal
+import struct
+import time
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from tetrapy.kernel import sys_calls
+from tetrapy.kernel.peek import KernelMemory, Task
+from tetrapy.kernel.subject import own_proc
+from tetrapy.kernel.subject.child import in_words
+from tetrapy.kernel.subject.directories import Directories, change_root
+from tetrapy.kernel.subject.plan import Plan
+
+_PATIENCE = 10_000  # looks, 0.5 ms apart
+
+# include/uapi/linux/prctl.h
+_PR_SET_MM, _PR_SET_MM_ARG_END, _PR_SET_MM_MAP = 35, 9, 14
+# struct prctl_mm_map: 11 addresses, auxv, auxv_size, exe_fd
+_MM_MAP = struct.Struct("=12QIi")
+
+
+class PreparedTask:
+    """One process; `run` is called in it right after the fork and does not return."""
+
+    def __init__(
+        self,
+        memory: KernelMemory,
+        plan: Plan,
+        cgroup: Optional[str],
+        own_namespace: bool,
+        report: Callable[[Dict[str, Any]], None],
+        orders: int,
+    ) -> None:
+        """`cgroup` is the directory of one to move to; `orders` the pipe that lets it end."""
+        self._memory = memory
+        self._plan = plan
+        self._cgroup = cgroup
+        self._own_namespace = own_namespace
+        self._report = report
+        self._orders = orders
+        self._limits: List[str] = []
+        self._leader: Optional[Task] = None
+
+    def run(self) -> None:
+        """Be the leader: prepare what needs its privileges, make the threads, end."""
+        try:
+            sys_calls.call("prctl", sys_calls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if self._cgroup is not None:
+                self._try("move to a cgroup of its own", self._move, self._cgroup)
+            if self._own_namespace:
+                # Small numbers will do where /proc/sys is read-only, as in containers.
+                with contextlib.suppress(OSError):
+                    self._skip_numbers()
+            self._try("move the end of its arguments", self._move_arg_end)
+            self._leader = self._memory.current()
+            lock = _thread.allocate_lock()
+            lock.acquire()
+            for _ in range(self._plan.idle_threads):
+                _thread.start_new_thread(lock.acquire, ())
+            _thread.start_new_thread(self._be_thread, ())
+        except BaseException as err:  # noqa: BLE001 - the agent reports it
+            self._fail(err)
+        sys_calls.call("exit", self._plan.leader_code)
+
+    def _be_thread(self) -> None:
+        order = b""
+        try:
+            self._report(self._truths())
+            order = os.read(self._orders, 1)
+        except BaseException as err:  # noqa: BLE001 - the agent reports it
+            self._fail(err)
+        # Without an order the other end is gone.
+        os._exit(self._plan.group_code if order else 0)
+
+    def _fail(self, err: BaseException) -> None:
+        try:
+            self._report({"error": in_words(err)})
+        finally:
+            os._exit(1)
+
+    def _try(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except (OSError, ValueError) as err:
+            self._limits.append(f"the prepared process could not {what}: {err}")
+            return None
+
+    def _truths(self) -> Dict[str, Any]:
+        for _ in range(_PATIENCE):
+            if own_proc.leader_has_ended():
+                break
+            time.sleep(0.0005)
+        else:
+            raise TimeoutError("the leader of the prepared process did not end")
+        if own_proc.is_traced():
+            # Its tracer is a second parent.
+            raise PermissionError("it is traced, as by strace -f")
+        thread = self._memory.current()
+        self._try("set its login uid", own_proc.set_login_uid, self._plan.login_uid)
+        stat = own_proc.thread_stat()
+        number = sys_calls.call("gettid")
+        truths: Dict[str, Any] = {
+            "leader": self._leader,
+            "thread": thread,
+            "threads_alive": self._plan.idle_threads + 1,
+            "ns_pid": number if self._own_namespace else None,
+            "start_ticks": stat.start_ticks,
+            "arg_start": stat.arg_start,
+            "arg_end": stat.arg_end,
+            "login_uid": self._try("read its login uid", own_proc.login_uid),
+            "cgroups": {
+                name: [part.hex() for part in path] for name, path in own_proc.cgroups().items()
+            },
+        }
+        places = self._try(
+            "change its root directory", change_root, self._plan.root, self._plan.cwd
+        ) or Directories(b"", (), ())
+        truths["mount_point"] = places.mount_point.hex()
+        truths["root"] = [name.hex() for name in places.root]
+        truths["cwd"] = [name.hex() for name in places.cwd]
+        truths["ids"] = self._try("change its ids", self._change_ids)
+        truths["limits"] = self._limits
+        return truths
+
+    # --- steps --------------------------------------------------------------------------
+
+    def _move(self, cgroup: str) -> None:
+        own_proc.write_file(f"{cgroup}/cgroup.procs", b"0")
+
+    def _skip_numbers(self) -> None:
+        own_proc.write_file("/proc/sys/kernel/ns_last_pid", b"%d" % self._plan.last_pid)
+
+    def _move_arg_end(self) -> None:
+        stat = own_proc.thread_stat()
+        end = stat.arg_start + self._plan.arg_bytes
+        try:
+            sys_calls.call("prctl", _PR_SET_MM, _PR_SET_MM_ARG_END, end, 0, 0)
+        except OSError:
+            # That needs CAP_SYS_RESOURCE; to set everything at once does not.
+            brk = sys_calls.call("brk", 0)
+            values = _MM_MAP.pack(
+                *stat[2:4], *stat[5:7], stat.start_brk, brk, stat.start_stack,
+                stat.arg_start, end, stat.env_start, stat.env_end, 0, 0, -1,
+            )  # fmt: skip
+            buffer = ctypes.create_string_buffer(values, len(values))
+            address = ctypes.addressof(buffer)
+            sys_calls.call("prctl", _PR_SET_MM, _PR_SET_MM_MAP, address, len(values), 0)
+
+    def _change_ids(self) -> Tuple[int, ...]:
+        uid, gid, suid, sgid, euid, egid, fsuid, fsgid = self._plan.ids
+        sys_calls.set_group_ids(gid, egid, sgid, fsgid)
+        sys_calls.set_user_ids(uid, euid, suid, fsuid)
+        # Changed ids clear both.
+        sys_calls.call("prctl", sys_calls.PR_SET_DUMPABLE, 1, 0, 0, 0)
+        sys_calls.call("prctl", sys_calls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        return self._plan.ids

@@ -1,0 +1,200 @@
+"""A process prepared so that facts about it can be recognized in the kernel's structures.
+
+What is said here of it comes from BPF helpers, system calls and procfs, never from the layout of a
+structure: it is what a layout is judged by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import time
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from tetrapy.errors import KernelError
+from tetrapy.kernel.clock import monotonic_gap_ns
+from tetrapy.kernel.peek import KernelMemory, Task
+from tetrapy.kernel.subject import own_proc
+from tetrapy.kernel.subject.child import Child, killer
+from tetrapy.kernel.subject.exec_capture import ExecFacts, capture_exec
+from tetrapy.kernel.subject.keeper import CLOSE, END, Keeper
+from tetrapy.kernel.subject.plan import PLANS
+
+_PATIENCE = 30.0  # seconds; a bound against waiting for ever, an emulated machine is slow
+
+Names = Tuple[bytes, ...]
+UserIds = Tuple[int, int, int, int, int, int, int, int]
+
+
+class Subject:
+    """The prepared process; `close` ends it and removes everything that was made for it.
+
+    Until `end` it lives: `leader` has ended and is a zombie, `thread` and others wait. What this
+    host did not let be prepared is None, or empty, and told in `limits`.
+    """
+
+    thread: Task
+    leader: Task
+    parent: Task  # the real parent: a process of our own, its main thread
+    leader_exit_code: int  # task_struct.exit_code of the leader
+    group_exit_code: int  # signal_struct.group_exit_code after `end`
+    threads_alive: int  # signal_struct.live; nr_threads is one more, the leader
+    ns_pid: Optional[int]  # of `thread` in its innermost pid namespace
+    start_ticks: int  # when `thread` was made, in the initial time namespace
+    ticks_per_second: int
+    boot_gap_ns: int  # CLOCK_BOOTTIME - CLOCK_MONOTONIC
+    ids: Optional[UserIds]  # uid, gid, suid, sgid, euid, egid, fsuid, fsgid
+    login_uid: Optional[int]
+    arg_start: int
+    arg_end: int
+    cwd_names: Names  # from the root directory of the process to its working directory
+    root_names: Names  # from the root of that mount to the root directory of the process
+    mount_point: bytes  # the last component of where it is mounted
+    cgroup_names: Names  # the last components of the path in the unified hierarchy
+    cgroup_v1: Mapping[str, Names]  # controller -> components, on hierarchies of version 1
+    exec_path: bytes
+    exec_words: Tuple[int, ...]
+    exec_strings: Tuple[bytes, ...]
+    limits: Tuple[str, ...]
+
+    def __init__(self, memory: KernelMemory, variant: int) -> None:
+        """Nothing is made yet; see `prepared`."""
+        self._memory = memory
+        self._plan = PLANS[variant]
+        self._keeper = Child()
+        self._reports = self._orders = -1
+        self._pending = b""
+        self.read = memory.read
+
+    def end(self) -> None:
+        """Let the whole group exit; it stays an unreaped zombie. Raises KernelError."""
+        self._send(END)
+        self._receive()
+
+    def close(self) -> None:
+        """End and reap it and remove what was made for it; safe to call twice."""
+        if self._orders >= 0:
+            self._send(CLOSE)
+            self._keeper.wait()
+        for fd in (self._reports, self._orders):
+            if fd >= 0:
+                os.close(fd)
+        self._reports = self._orders = -1
+
+    # --- preparation --------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make everything and fill in the attributes. Raises KernelError."""
+        limits: List[str] = []
+        self._take_exec(capture_exec(self._memory, limits))
+        try:
+            self._start()
+        except OSError as err:
+            raise KernelError(
+                f"no process could be prepared to know this kernel: {err}", err.errno or 0
+            ) from err
+        kept = self._receive()
+        truths = self._receive()
+        self.parent = Task(*kept["parent"])
+        self.leader = Task(*truths["leader"])
+        self.thread = Task(*truths["thread"])
+        self.leader_exit_code = self._plan.leader_code << 8
+        self.group_exit_code = self._plan.group_code << 8
+        self.threads_alive = truths["threads_alive"]
+        self.ns_pid = truths["ns_pid"]
+        self._take_times(truths["start_ticks"])
+        self.ids = tuple(truths["ids"]) if truths["ids"] else None
+        self.login_uid = truths["login_uid"]
+        self.arg_start, self.arg_end = truths["arg_start"], truths["arg_end"]
+        self.cwd_names = _names(truths["cwd"])
+        self.root_names = _names(truths["root"])
+        self.mount_point = bytes.fromhex(truths["mount_point"])
+        cgroups = {name: _names(path) for name, path in truths["cgroups"].items()}
+        self.cgroup_names = cgroups.pop("", ())
+        self.cgroup_v1 = cgroups
+        self.limits = (*limits, *kept["limits"], *truths["limits"])
+
+    def _take_exec(self, facts: Optional[ExecFacts]) -> None:
+        self.exec_path, self.exec_words, self.exec_strings = facts or (b"", (), ())
+
+    def _take_times(self, start_ticks: int) -> None:
+        """Without what a time namespace adds to the clocks of its processes."""
+        monotonic, boottime = own_proc.clock_offsets()
+        self.ticks_per_second = os.sysconf("SC_CLK_TCK")
+        self.start_ticks = start_ticks - boottime * self.ticks_per_second // 1_000_000_000
+        gap = monotonic_gap_ns()
+        if boottime != monotonic:
+            now = time.clock_gettime_ns
+            gap = now(time.CLOCK_BOOTTIME) - boottime - (now(time.CLOCK_MONOTONIC) - monotonic)
+        self.boot_gap_ns = gap
+
+    def _start(self) -> None:
+        self._reports, report = os.pipe2(os.O_CLOEXEC)
+        orders, self._orders = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._keeper.start(lambda: self._keep(report, orders))
+        finally:
+            os.close(report)
+            os.close(orders)
+
+    def _keep(self, report: int, orders: int) -> None:
+        """In the child."""
+        os.close(self._reports)
+        os.close(self._orders)
+
+        def send(message: Dict[str, Any]) -> None:
+            os.write(report, json.dumps(message).encode() + b"\n")
+
+        Keeper(self._memory, self._plan, send, orders).run()
+
+    # --- messages: JSON, one a line -------------------------------------------------------
+
+    def _send(self, order: bytes) -> None:
+        # If the keeper is gone, the reports tell why.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._orders, order)
+
+    def _receive(self) -> Dict[str, Any]:
+        poll = select.poll()
+        poll.register(self._reports, select.POLLIN)
+        while b"\n" not in self._pending:
+            readable = poll.poll(_PATIENCE * 1000)
+            data = os.read(self._reports, 65536) if readable else b""
+            if not data:
+                why = self._how_ended() if readable else f"took over {_PATIENCE:.0f} s"
+                raise KernelError(f"the process that is prepared to know this kernel {why}")
+            self._pending += data
+        line, _, self._pending = self._pending.partition(b"\n")
+        message: Dict[str, Any] = json.loads(line)
+        if "error" in message:
+            raise KernelError(
+                f"no process could be prepared to know this kernel: {message['error']}"
+            )
+        return message
+
+    def _how_ended(self) -> str:
+        status = self._keeper.wait()
+        if status is None or not os.WIFSIGNALED(status):
+            return "was ended by somebody else"
+        return f"was ended by {killer(os.WTERMSIG(status))}"
+
+
+def _names(path: List[str]) -> Names:
+    return tuple(map(bytes.fromhex, path))
+
+
+@contextlib.contextmanager
+def prepared(memory: KernelMemory, variant: int = 0) -> Iterator[Subject]:
+    """A prepared process, for a `with`; variant 1 has nothing in common with variant 0.
+
+    The caller must have no other thread. Raises KernelError when no process can be prepared at
+    all, e.g. without a procfs.
+    """
+    subject = Subject(memory, variant)
+    try:
+        subject.prepare()
+        yield subject
+    finally:
+        subject.close()

@@ -1,0 +1,235 @@
+"""The prepared process: what is said of it is true, by this kernel's own BTF."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.kernel_layout import KERNEL, KernelLayout
+from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.subject import Subject, exec_capture, prepared
+
+pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
+
+SIGNAL_UNKILLABLE, SIGNAL_GROUP_EXIT = 0x40, 4  # include/linux/sched/signal.h
+
+
+class Prepared:
+    """A subject and the kernel's own layout to look at it."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.layout = KernelLayout(subject.read)
+
+    def of(self, address: int, path: str) -> int:
+        """A number of a task; " -> " follows pointers, told with the type that they point to."""
+        place, *steps = path.split(" -> ")
+        value = self.layout.number(address, "task_struct", place)
+        for step in steps:
+            structure, _, member = step.partition(".")
+            value = self.layout.number(value, structure, member)
+        return value
+
+
+@pytest.fixture(scope="module", params=["run", "attached"])
+def memory(request: pytest.FixtureRequest) -> Iterator[KernelMemory]:
+    attached = request.param == "attached"
+    with contextlib.closing(KernelMemory(attached=attached, mapped=not attached)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def living(memory: KernelMemory, request: pytest.FixtureRequest) -> Iterator[Prepared]:
+    with prepared(memory, request.param) as subject:
+        assert subject.limits == ()
+        yield Prepared(subject)
+
+
+def test_tasks(living: Prepared) -> None:
+    """Thread, leader and parent are where and who they are said to be."""
+    subject = living.subject
+    for task in (subject.thread, subject.leader, subject.parent):
+        assert living.of(task.address, "pid") == task.pid
+        assert living.of(task.address, "tgid") == task.tgid
+        assert living.of(task.address, "group_leader -> task_struct.pid") == task.tgid
+    assert subject.thread.pid != subject.thread.tgid == subject.leader.pid
+    assert living.of(subject.thread.address, "group_leader") == subject.leader.address
+    assert living.of(subject.thread.address, "real_parent") == subject.parent.address
+    assert living.of(subject.leader.address, "real_parent") == subject.parent.address
+
+
+def test_exit(memory: KernelMemory) -> None:
+    """Before and after `end`: exit codes, flags and the number of living threads."""
+    with prepared(memory) as subject:
+        found = Prepared(subject)
+        leader = subject.leader.address
+        signal = found.of(leader, "signal")
+        assert found.of(leader, "exit_code") == subject.leader_exit_code != 0
+        live = found.layout.number(signal, "signal_struct", "live.counter")
+        assert live == subject.threads_alive > 1
+        assert found.layout.number(signal, "signal_struct", "nr_threads") == live + 1
+        assert found.layout.number(signal, "signal_struct", "flags") == SIGNAL_UNKILLABLE
+        assert found.layout.number(signal, "signal_struct", "group_exit_code") == 0
+        subject.end()
+        assert found.of(leader, "pid") == subject.leader.pid
+        assert found.layout.number(signal, "signal_struct", "live.counter") == 0
+        assert found.layout.number(signal, "signal_struct", "flags") == SIGNAL_GROUP_EXIT
+        code = found.layout.number(signal, "signal_struct", "group_exit_code")
+        assert code == subject.group_exit_code != subject.leader_exit_code
+        # Since Linux 6.15 the last thread to end writes the group's code there.
+        assert found.of(leader, "exit_code") in {code, subject.leader_exit_code}
+
+
+def test_ids(living: Prepared) -> None:
+    """All ids are as said, and all differ."""
+    subject = living.subject
+    names = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid")
+    cred = living.of(subject.thread.address, "cred")
+    found = tuple(living.layout.number(cred, "cred", f"{name}.val") for name in names)
+    assert found == subject.ids
+    assert len(set(found)) == len(names)
+
+
+def test_login_uid(living: Prepared) -> None:
+    """The login uid is the thread's own."""
+    assert living.of(living.subject.thread.address, "loginuid.val") == living.subject.login_uid
+    assert living.subject.login_uid not in {0, 0xFFFFFFFF, None}
+
+
+def test_pid_namespace(living: Prepared) -> None:
+    """The number in the inner namespace is another than outside."""
+    thread = living.subject.thread
+    pid = living.of(thread.address, "thread_pid")
+    level = living.layout.number(pid, "pid", "level")
+    assert level == living.of(living.subject.parent.address, "thread_pid -> pid.level") + 1
+    place = pid + living.layout.offset("pid", "numbers") + level * living.layout.size("upid")
+    assert living.layout.number(place, "upid", "nr") == living.subject.ns_pid
+    assert living.subject.ns_pid not in {1, thread.pid}
+
+
+def test_start(living: Prepared) -> None:
+    """The start is that of the thread, to the tick; a second clock stands still while asleep."""
+    subject = living.subject
+    ticks = subject.ticks_per_second
+    start = living.of(subject.thread.address, "start_boottime")
+    assert start * ticks // 1_000_000_000 == subject.start_ticks
+    gap = start - living.of(subject.thread.address, "start_time")
+    assert abs(gap - subject.boot_gap_ns) < 1_000_000
+
+
+def test_arguments(living: Prepared) -> None:
+    """The end of the arguments is not the start of the environment."""
+    subject = living.subject
+    mm = living.of(subject.thread.address, "mm")
+    assert living.layout.number(mm, "mm_struct", "arg_start") == subject.arg_start
+    assert living.layout.number(mm, "mm_struct", "arg_end") == subject.arg_end
+    assert living.layout.number(mm, "mm_struct", "env_start") > subject.arg_end
+
+
+def test_directories(living: Prepared) -> None:
+    """Names lead from the mount to the root directory, and from there to the working directory."""
+    subject, layout = living.subject, living.layout
+    fs = living.of(subject.thread.address, "fs")
+    root = layout.number(fs, "fs_struct", "root.dentry")
+    cwd = layout.number(fs, "fs_struct", "pwd.dentry")
+    assert layout.names(cwd, root) == subject.cwd_names != ()
+    mount = layout.number(fs, "fs_struct", "root.mnt") - layout.offset("mount", "mnt")
+    assert layout.number(fs, "fs_struct", "pwd.mnt") == mount + layout.offset("mount", "mnt")
+    top = layout.number(mount, "mount", "mnt.mnt_root")
+    assert layout.names(root, top) == subject.root_names != ()
+    point = layout.number(mount, "mount", "mnt_mountpoint")
+    above = layout.number(point, "dentry", "d_parent")
+    assert layout.names(point, above) == (subject.mount_point,) != (b"",)
+
+
+def test_cgroups(living: Prepared) -> None:
+    """The last components of the paths in all hierarchies; in the unified one they are two."""
+    subject, layout = living.subject, living.layout
+    css_set = living.of(subject.thread.address, "cgroups")
+    names = layout.cgroup_names(layout.number(css_set, "css_set", "dfl_cgrp"))
+    assert len(subject.cgroup_names) >= 2
+    assert names[-len(subject.cgroup_names) :] == subject.cgroup_names
+    subsystems = css_set + layout.offset("css_set", "subsys")
+    for controller, expected in subject.cgroup_v1.items():
+        number = layout.enumerator("cgroup_subsys_id", f"{controller}_cgrp_id")
+        if number is None:
+            continue  # a hierarchy with a name and without a controller
+        state = int.from_bytes(layout.raw(subsystems + 8 * number, 8), "little")
+        cgroup = layout.number(state, "cgroup_subsys_state", "cgroup")
+        found = layout.cgroup_names(cgroup)
+        assert found[len(found) - len(expected) :] == expected, controller
+
+
+def test_exec(living: Prepared) -> None:
+    """Among the words of struct linux_binprm are the script's path and its interpreter's."""
+    subject, layout = living.subject, living.layout
+    filename = layout.offset("linux_binprm", "filename") // 8
+    interp = layout.offset("linux_binprm", "interp") // 8
+    assert subject.exec_strings[filename] == subject.exec_path
+    assert subject.exec_strings[interp] == b"/proc/self/exe" != subject.exec_path
+    assert subject.exec_strings.count(subject.exec_path) == 1
+    assert len(subject.exec_words) == len(subject.exec_strings) == 64
+
+
+def test_variants_differ(memory: KernelMemory) -> None:
+    """What the one has, the other has not, so that neither passes for the other."""
+    values = []
+    for variant in (0, 1):
+        with prepared(memory, variant) as subject:
+            values.append(dict(vars(subject)))
+    same = {name for name in values[0] if values[0][name] == values[1].get(name)}
+    of_this_host = {"read", "_memory", "_pending", "ticks_per_second", "boot_gap_ns", "limits"}
+    of_this_host |= {"mount_point", "cgroup_v1", "arg_start", "start_ticks"}
+    of_this_host |= {"exec_path", "exec_strings"}
+    assert same <= of_this_host | {"_keeper", "_orders", "_reports"}
+    assert not set(values[0]["ids"]) & set(values[1]["ids"])
+
+
+@pytest.mark.parametrize("gone", [("memfd",), ("memfd", "files")])
+def test_exec_without_memfd(
+    memory: KernelMemory, monkeypatch: pytest.MonkeyPatch, gone: tuple[str, ...]
+) -> None:
+    """Where memfds are forbidden a file is executed; without any file the interpreter itself."""
+
+    def refuse(name: str) -> int:
+        raise OSError("memfd_create: not today")
+
+    monkeypatch.setattr(exec_capture, "memfd", refuse)
+    if "files" in gone:
+        monkeypatch.setattr(exec_capture, "_DIRECTORIES", ("/proc/self/nothing",))
+    limits: list[str] = []
+    facts = exec_capture.capture_exec(memory, limits)
+    assert facts is not None
+    assert len(limits) == len(gone), limits
+    filename = KernelLayout(memory.read).offset("linux_binprm", "filename") // 8
+    assert facts.strings[filename] == facts.path
+    assert facts.path.startswith(b"/proc/self/exe" if "files" in gone else b"/run/tetrapy-")
+    assert not os.path.exists(facts.path) or "files" in gone
+
+
+def test_the_exec_of_others(memory: KernelMemory) -> None:
+    """Only the own child's exec is captured, be there ever so many others."""
+    other = os.fork()
+    if other == 0:
+        try:
+            while True:
+                child = os.fork()
+                if child == 0:
+                    os.execv("/bin/true", ["true"])
+                os.waitpid(child, 0)
+        finally:
+            os._exit(1)
+    try:
+        limits: list[str] = []
+        for _ in range(20):
+            facts = exec_capture.capture_exec(memory, limits)
+            assert facts is not None
+            assert facts.path in facts.strings
+            time.sleep(0.001)
+    finally:
+        os.kill(other, 9)
+        os.waitpid(other, 0)

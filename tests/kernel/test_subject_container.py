@@ -1,0 +1,81 @@
+"""What a container does to procfs keeps nothing from being known, and nothing wrong is believed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.kernel_layout import KERNEL, KernelLayout
+from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.subject import prepared
+
+pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'agent'}:{ROOT}"}
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys",
+        "mount --bind /proc/sys/kernel /proc/sys/kernel",
+        "mount -t tmpfs tmpfs /proc/sys",
+        "mount -t tmpfs tmpfs /proc/sys/kernel",
+        "mount -t proc -o subset=pid proc /proc",
+        "mount -t proc -o hidepid=2 proc /proc",
+        "mount -t proc proc /proc",
+    ],
+)
+@pytest.mark.parametrize("variant", ["0", "1"])
+def test_parts_of_procfs_are_mounted(prepare: str, variant: str) -> None:
+    """Directories are known, and the mount's root is not the directory it is mounted on."""
+    run = [sys.executable, "-m", "tests.kernel.test_subject_container", variant]
+    space = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", f'{prepare}; "$@"']
+    subprocess.run([*space, "sh", *run], check=True, env=ENVIRONMENT, timeout=60)
+
+
+def test_without_chroot(tmp_path: Path) -> None:
+    """The agent's working directory may be on another mount: then the process is in neither."""
+    script = 'mount -t tmpfs tmpfs "$0"; cd "$0"; exec setpriv --bounding-set=-sys_chroot "$@"'
+    space = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script]
+    probe = [sys.executable, "-m", "tests.kernel.test_subject_container", "same-mount"]
+    subprocess.run([*space, str(tmp_path), *probe], check=True, env=ENVIRONMENT, timeout=60)
+
+
+def same_mount() -> None:
+    """Without CAP_SYS_CHROOT: root and working directory are on one mount."""
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory) as subject:
+        assert not subject.cwd_names
+        layout = KernelLayout(subject.read)
+        fs = layout.number(subject.thread.address, "task_struct", "fs")
+        mounts = [layout.number(fs, "fs_struct", f"{name}.mnt") for name in ("root", "pwd")]
+        assert mounts[0] == mounts[1]
+
+
+def main(variant: int) -> None:
+    """In the container."""
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory, variant) as subject:
+        layout = KernelLayout(subject.read)
+        fs = layout.number(subject.thread.address, "task_struct", "fs")
+        root = layout.number(fs, "fs_struct", "root.dentry")
+        cwd = layout.number(fs, "fs_struct", "pwd.dentry")
+        mount = layout.number(fs, "fs_struct", "root.mnt") - layout.offset("mount", "mnt")
+        top = layout.number(mount, "mount", "mnt.mnt_root")
+        assert layout.names(cwd, root) == subject.cwd_names != (), subject.limits
+        assert layout.names(root, top) == subject.root_names != ()
+        assert layout.number(mount, "mount", "mnt_mountpoint") != top
+        assert subject.mount_point == b"proc"
+        assert subject.limits == ()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "same-mount":
+        same_mount()
+    else:
+        main(int(sys.argv[1]))

@@ -1,0 +1,102 @@
+"""Asks the running kernel: whether a layout is its own, which of many is, or what its own is."""
+
+from __future__ import annotations
+
+from typing import (
+    AbstractSet,
+    Callable,
+    ContextManager,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from tetrapy.abi.core_needs import Facts
+from tetrapy.btf.inference import candidates
+from tetrapy.btf.inference.candidates import Inference, Layouts
+from tetrapy.btf.inference.nearest import KernelName
+from tetrapy.btf.inference.scan import scan
+from tetrapy.btf.inference.subject import Subject
+
+# Prepares a subject, for a `with`; the variants differ in all values that are chosen freely.
+Prepare = Callable[[int], ContextManager[Subject]]
+
+
+class Check(NamedTuple):
+    """What the facts say about one layout: names of those that fail; needs that none confirms."""
+
+    failed: List[str]
+    unproven: List[str]
+
+
+class Finding(NamedTuple):
+    """The layout that was chosen or found; None, and the reason, if there is none.
+
+    `kernel` is a known kernel with this layout, "" after a scan.  `tested` counts layouts and
+    `refused` says for each that failed, by the name of its nearest kernel, at which fact.  `proven`
+    counts needs that facts confirm, `unproven` are those that this host gives no fact for, `off`
+    those that are left out of the layout, so that features are off.
+    """
+
+    facts: Optional[Facts]
+    reason: str
+    kernel: str = ""
+    tested: int = 0
+    refused: Tuple[Tuple[str, str], ...] = ()
+    proven: int = 0
+    unproven: Tuple[str, ...] = ()
+    off: Tuple[str, ...] = ()
+
+
+class Examiner:
+    """Each question is put to a process of ours that is prepared for it."""
+
+    def __init__(self, needs: Sequence[str], optional: AbstractSet[str], prepare: Prepare) -> None:
+        """`needs` are texts of core_needs, `optional` those that the programs can do without.
+
+        What `prepare` raises, KernelError foremost, comes out of all methods.
+        """
+        self._needs = tuple(needs)
+        self._optional = optional
+        self._prepare = prepare
+
+    def check(self, facts: Facts, variant: int = 0) -> Check:
+        """Whether a layout is the running kernel's."""
+        with self._prepare(variant) as subject:
+            return Check(*candidates.check(self._needs, facts, subject))
+
+    def infer(self, known: Layouts, kernel: KernelName) -> Finding:
+        """The only known layout that is the running kernel's."""
+        with self._prepare(0) as subject:
+            found = candidates.infer(known, kernel, subject, self._optional)
+        refused = tuple(found.refused.items())
+        if found.layout is None:
+            return Finding(None, _why(found), tested=found.tested, refused=refused)
+        return self._finding(found.layout, found.unproven, found.off)._replace(
+            kernel=found.kernel, tested=found.tested, refused=refused
+        )
+
+    def scan(self) -> Finding:
+        """The running kernel's layout, found with one subject and proven with another."""
+        with self._prepare(0) as subject:
+            found = scan(self._needs, subject, self._optional)
+        if found.layout is None:
+            return Finding(None, "; ".join(found.reasons))
+        failed, unproven = self.check(found.layout, variant=1)
+        if failed:
+            return Finding(None, f"what was found is not confirmed: {'; '.join(failed)}")
+        return self._finding(found.layout, unproven, found.off)
+
+    def _finding(self, facts: Facts, unproven: Sequence[str], off: Sequence[str]) -> Finding:
+        known = sum(value is not None for value in facts)
+        return Finding(
+            facts, "", proven=known - len(unproven), unproven=tuple(unproven), off=tuple(off)
+        )
+
+
+def _why(found: Inference) -> str:
+    refused = [f"{name}: {failed}" for name, failed in found.refused.items()]
+    nearest = f"; the nearest, {refused[0]}" if refused and not found.passed else ""
+    return found.reason + nearest

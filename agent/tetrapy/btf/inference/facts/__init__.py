@@ -1,0 +1,50 @@
+"""The table of facts that a layout has to pass, all of them.
+
+A new need of the BPF objects needs a fact in one of the modules beside this one, which is about the
+structure; a test fails until it has one, or stands in UNPROVEN.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Tuple
+
+from tetrapy.btf.inference.facts import cgroups, paths, processes, tasks
+from tetrapy.btf.inference.facts.fact import Fact
+from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.view import View, key
+
+# In the order in which they are checked: what tells most layouts apart comes first.
+TABLE: Tuple[Fact, ...] = (*tasks.FACTS, *processes.FACTS, *paths.FACTS, *cgroups.FACTS)
+
+# Short names of needs (view.key) for which there is no fact, and why.
+UNPROVEN: Dict[str, str] = {}
+
+
+def uncovered(needs: Iterable[str]) -> List[str]:
+    """The needs for which there is neither a fact nor a reason why there is none."""
+    covered = {name for found in TABLE for name in found.proves} | set(UNPROVEN)
+    return [need for need in needs if key(need) not in covered]
+
+
+class Verdict(NamedTuple):
+    """What the facts say about one layout: names of facts that fail, and short names of needs."""
+
+    failed: List[str]
+    proven: FrozenSet[str]
+
+
+def judge(view: View, subject: Subject, ended: bool, first_only: bool = False) -> Verdict:
+    """Check the facts of one phase; `first_only` stops at the first that fails."""
+    failed: List[str] = []
+    proven: List[str] = []
+    for found in TABLE:
+        if found.ended != ended:
+            continue
+        holds = found.holds(view, subject)
+        if holds:
+            proven += found.proves
+        elif holds is not None:
+            failed.append(found.name)
+            if first_only:
+                break
+    return Verdict(failed, frozenset(proven))

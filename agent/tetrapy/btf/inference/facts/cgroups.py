@@ -1,0 +1,137 @@
+"""Facts about cgroups: css_set, cgroup_subsys_state, cgroup, kernfs_node.
+
+struct cgroup starts with `self`, a cgroup_subsys_state whose `cgroup` is the cgroup itself and
+whose `ss`, the word behind it, is NULL; those of controllers have their cgroup_subsys there
+(include/linux/cgroup-defs.h).
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
+from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.view import RENAMED, View
+
+FACTS: List[Fact] = []
+
+# More cgroups above each other than a subject is in.
+MAX_STEPS = 1024
+# More controllers than any kernel has; words of struct cgroup_subsys in which its name is found.
+MAX_CONTROLLERS = 32
+SUBSYS_WORDS = 32
+
+# Controllers whose numbers the programs ask for.
+CONTROLLERS = ("memory", "pids")
+
+_NODE = ("cgroup.kn", "kernfs_node.name", *RENAMED[1])
+_CONTROLLER = ("css_set.subsys", "cgroup_subsys_state.cgroup")
+
+
+@fact(FACTS, "cgroup", "task_struct.cgroups", "css_set.dfl_cgrp", "cgroup_subsys_state.cgroup")
+def _cgroup(view: View, subject: Subject) -> bool:
+    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+    cgroup = view.follow(css_set, "css_set.dfl_cgrp")
+    state = cgroup + view["cgroup_subsys_state.cgroup"]
+    return view.memory.u64(state) == cgroup and not view.memory.u64(state + 8)
+
+
+@fact(FACTS, "names of the cgroup", "css_set.dfl_cgrp", *_NODE)
+def _names(view: View, subject: Subject) -> Optional[bool]:
+    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+    cgroup = view.follow(css_set, "css_set.dfl_cgrp")
+    return is_path(view, view.follow(cgroup, "cgroup.kn"), subject.cgroup_names)
+
+
+@fact(FACTS, "names of the cgroups of version 1", *_CONTROLLER, *_NODE)
+def _names_v1(view: View, subject: Subject) -> Optional[bool]:
+    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+    results: List[Optional[bool]] = [None]
+    for controller, names in paths_v1(subject).items():
+        place = css_set + view["css_set.subsys"] + 8 * view[enumerator(controller)]
+        cgroup = view.follow(view.memory.pointer(place), "cgroup_subsys_state.cgroup")
+        results.append(is_path(view, view.follow(cgroup, "cgroup.kn"), names))
+    return None if not any(results) and False not in results else False not in results
+
+
+@fact(FACTS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)
+def _memory(view: View, subject: Subject) -> bool:
+    return _is_controller(view, subject, "memory")
+
+
+@fact(FACTS, "pids controller", "cgroup_subsys_id::pids_cgrp_id", *_CONTROLLER)
+def _pids(view: View, subject: Subject) -> bool:
+    return _is_controller(view, subject, "pids")
+
+
+def paths_v1(subject: Subject) -> Dict[str, Tuple[bytes, ...]]:
+    """The paths in hierarchies of version 1 of the controllers that the programs ask for."""
+    known = subject.cgroup_v1
+    return {name: tuple(known[name]) for name in CONTROLLERS if name in known}
+
+
+def enumerator(controller: str) -> str:
+    """The short name of the need for a controller's number."""
+    return f"cgroup_subsys_id::{controller}_cgrp_id"
+
+
+def is_path(view: View, node: int, names: Sequence[bytes]) -> Optional[bool]:
+    """Whether a kernfs_node has this name, the one above it that before, and so on to the root.
+
+    The names may lack the front of the path; None if there are none.
+    """
+    for name in reversed(names):
+        if not view.memory.is_text(view.follow(node, "kernfs_node.name"), name):
+            return False
+        node = view.memory.pointer(node + view.either(RENAMED[1]))
+    # The root's name is empty, and nothing is above it (fs/kernfs/dir.c: kernfs_create_root).
+    for _ in range(MAX_STEPS):
+        above = view.memory.u64(node + view.either(RENAMED[1]))
+        text = view.follow(node, "kernfs_node.name")
+        if view.memory.is_text(text, b"") != (not above):
+            return False
+        if not above:
+            return True if names else None
+        node = above
+    return False
+
+
+def controllers(memory: Memory, subsys: int, field: int = 0) -> Iterator[Tuple[int, int]]:
+    """The cgroup_subsys_state and cgroup_subsys of css_set.subsys[] at `subsys`, in order.
+
+    `field` is the offset of cgroup_subsys_state.cgroup.  The array ends at what is no pointer to a
+    state of a controller; behind it a reference count follows.
+    """
+    for number in range(MAX_CONTROLLERS):
+        try:
+            state = memory.pointer(subsys + 8 * number)
+            cgroup = memory.pointer(state + field)
+            kind = memory.pointer(state + field + 8)
+            if memory.u64(cgroup + field) != cgroup:
+                return
+        except Unreadable:
+            return
+        yield state, kind
+
+
+def is_named(memory: Memory, kind: int, number: int, name: bytes) -> bool:
+    """Whether a struct cgroup_subsys has this name; its number stands before it ("id, name")."""
+    words = memory.some_words(kind, SUBSYS_WORDS)
+    return any(
+        before >> 32 == number and is_pointer(word) and memory.is_text(word, name)
+        for before, word in zip(words, words[1:])
+    )
+
+
+def _is_controller(view: View, subject: Subject, controller: str) -> bool:
+    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+    subsys, field = css_set + view["css_set.subsys"], view["cgroup_subsys_state.cgroup"]
+    kinds = [kind for _, kind in controllers(view.memory, subsys, field)]
+    wanted = view.get(enumerator(controller))
+    named = [
+        number
+        for number, kind in enumerate(kinds)
+        if is_named(view.memory, kind, number, controller.encode())
+    ]
+    return bool(kinds) and named == ([] if wanted is None else [wanted])

@@ -1,0 +1,89 @@
+"""Finds the layout of a kernel that nobody knows, by looking for what is known about a task.
+
+Everything has to be found in one place only, or be decided by Linux' own order of fields; else the
+scan gives up.  What is found has still to be proven by the full list of facts (`candidates.check`)
+with another subject, prepared with other values.
+"""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from tetrapy.abi.core_needs import Facts
+from tetrapy.btf.inference.memory import Unreadable
+from tetrapy.btf.inference.scan import cgroups, paths, processes, tasks
+from tetrapy.btf.inference.scan.finder import Finder, Undecided, Unreached
+from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.view import RENAMED, key
+
+# In this order: later ones go on from what earlier ones have found.
+STEPS: Sequence[Callable[[Finder], None]] = (
+    tasks.find_ids,
+    tasks.find_relatives,
+    tasks.find_pid,
+    processes.find_mm,
+    tasks.find_exit_code,
+    processes.find_cred,
+    tasks.find_start,
+    paths.find_paths,
+    paths.find_mount,
+    tasks.find_signal,
+    tasks.find_login_uid,
+    cgroups.find_cgroup,
+    cgroups.find_controllers,
+    cgroups.find_node,
+    processes.find_filename,
+)
+
+
+class Scan(NamedTuple):
+    """What a scan found: `layout` is None if it gave up, `reasons` say over what.
+
+    `off` are optional needs that were not found: what needs them does not work, or this kernel has
+    no such thing.  `reads` counts the reads of kernel memory.
+    """
+
+    layout: Optional[Facts]
+    off: List[str]
+    reasons: List[str]
+    reads: int
+
+
+def scan(needs: Sequence[str], subject: Subject, optional: AbstractSet[str] = frozenset()) -> Scan:
+    """Find all needs; the subject is ended by this.
+
+    `optional` are needs without which the programs do.
+    """
+    finder = Finder(subject)
+    reasons: List[str] = []
+    finder.read_tasks()
+    for step in STEPS:
+        _try(step, finder, reasons)
+    before: List[int] = []
+    _try(lambda finder: before.extend(processes.signal_numbers(finder)), finder, reasons)
+    subject.end()
+    finder.memory.forget()
+    _try(lambda finder: processes.find_exit(finder, before), finder, reasons)
+    values = [_value(need, finder.found) for need in needs]
+    renamed = {name for names in RENAMED for name in names[1:]}
+    missing = [n for n, value in zip(needs, values) if value is None and key(n) not in renamed]
+    essential = [need for need in missing if need not in optional]
+    if essential:
+        reasons += [f"nothing looks for {need}" for need in essential if not reasons]
+        return Scan(None, [], reasons, finder.memory.reads)
+    return Scan(tuple(values), missing, reasons, finder.memory.reads)
+
+
+def _try(step: Callable[[Finder], None], finder: Finder, reasons: List[str]) -> None:
+    try:
+        step(finder)
+    except Undecided as undecided:
+        if not reasons or not isinstance(undecided, Unreached):
+            reasons.append(str(undecided))
+    except Unreadable:
+        reasons.append("a structure that was found cannot be read")
+
+
+def _value(need: str, found: Dict[str, int]) -> Optional[int]:
+    value = found.get(key(need))
+    return value * 8 if value is not None and need.startswith("offset ") else value

@@ -1,0 +1,131 @@
+"""What has to be known about a task of ours; `tetrapy.kernel` prepares one.
+
+All of it comes from system calls, BPF helpers and procfs, never from a layout of structures.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping, Optional, Protocol, Tuple
+
+# What /proc/PID/loginuid says of a task whose login uid nobody set: (uid_t)-1.
+UNSET_LOGIN_UID = 0xFFFFFFFF
+
+
+class Task(Protocol):
+    """A task: where its task_struct is, and its ids in the initial pid namespace."""
+
+    @property
+    def address(self) -> int:
+        """What bpf_get_current_task() returns in it."""
+
+    @property
+    def pid(self) -> int:
+        """The thread's id."""
+
+    @property
+    def tgid(self) -> int:
+        """The process's id."""
+
+
+class Subject(Protocol):
+    """The prepared task, with the truths that the facts are compared with."""
+
+    @property
+    def thread(self) -> Task:
+        """A living thread that is not the leader."""
+
+    @property
+    def leader(self) -> Task:
+        """Its thread group's leader, which has ended and is a zombie while the others live."""
+
+    @property
+    def parent(self) -> Task:
+        """The main thread of the process that made it."""
+
+    @property
+    def leader_exit_code(self) -> int:
+        """task_struct.exit_code of the leader: what it gave to exit(2), times 256."""
+
+    @property
+    def group_exit_code(self) -> int:
+        """signal_struct.group_exit_code after `end`, likewise."""
+
+    @property
+    def threads_alive(self) -> int:
+        """The threads that have not ended."""
+
+    @property
+    def ns_pid(self) -> Optional[int]:
+        """The thread's pid in a pid namespace one below its parent's; None if it is in no such."""
+
+    @property
+    def start_ticks(self) -> int:
+        """Field 22 of /proc/PID/task/TID/stat: when the thread was started."""
+
+    @property
+    def ticks_per_second(self) -> int:
+        """The unit of `start_ticks`: sysconf(_SC_CLK_TCK)."""
+
+    @property
+    def boot_gap_ns(self) -> int:
+        """CLOCK_BOOTTIME less CLOCK_MONOTONIC: how long the machine was suspended, in ns."""
+
+    @property
+    def ids(self) -> Optional[Tuple[int, ...]]:
+        """uid, gid, suid, sgid, euid, egid, fsuid, fsgid, as struct cred has them; all differ.
+
+        None if they could not be changed.
+        """
+
+    @property
+    def login_uid(self) -> Optional[int]:
+        """/proc/PID/loginuid; None if there is no such file."""
+
+    @property
+    def arg_start(self) -> int:
+        """Where the arguments start in the task's memory."""
+
+    @property
+    def arg_end(self) -> int:
+        """Where the arguments end."""
+
+    @property
+    def cwd_names(self) -> Tuple[bytes, ...]:
+        """The components from the task's root directory to its working directory.
+
+        Empty where the root directory could not be changed; then `mount_point` is empty.
+        """
+
+    @property
+    def root_names(self) -> Tuple[bytes, ...]:
+        """The components from the root of that mount to the task's root directory."""
+
+    @property
+    def mount_point(self) -> bytes:
+        """The last component of the mount point of that mount."""
+
+    @property
+    def cgroup_names(self) -> Tuple[bytes, ...]:
+        """The last components of the path of its cgroup in the unified hierarchy."""
+
+    @property
+    def cgroup_v1(self) -> Mapping[str, Tuple[bytes, ...]]:
+        """The same by controller ("memory", "pids") of hierarchies of version 1."""
+
+    @property
+    def exec_path(self) -> bytes:
+        """The path of a script, or of a program if scripts could not be, that was executed."""
+
+    @property
+    def exec_words(self) -> Tuple[int, ...]:
+        """The first 64-bit words of struct linux_binprm then; empty if they were not seen."""
+
+    @property
+    def exec_strings(self) -> Tuple[bytes, ...]:
+        """The string to which each of these words points, b"" if it points to none."""
+
+    def read(self, address: int, size: int) -> Optional[bytes]:
+        """Up to 4096 bytes of kernel memory; None if they cannot be read."""
+
+    def end(self) -> None:
+        """Let the whole group exit, with `group_exit_code`; it stays as a zombie."""

@@ -1,0 +1,126 @@
+"""This kernel's layout, which its BTF states, against the facts, the archive and the scan."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.support.agent import ROOT
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.btf import host, serving
+from tetrapy.btf.archive import Archive
+from tetrapy.btf.inference.candidates import same_names
+from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.facts import judge
+from tetrapy.btf.inference.memory import Memory
+from tetrapy.btf.inference.view import View
+from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.subject import prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KERNEL = Path("/sys/kernel/btf/vmlinux")
+
+pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
+
+
+class Here(NamedTuple):
+    """This kernel: its memory, what the objects need, its own answers, who examines it."""
+
+    memory: KernelMemory
+    needs: Needs
+    facts: Facts
+    examiner: Examiner
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Here]:
+    """This kernel, with nothing but its own BTF known."""
+    objects = [path.read_bytes() for path in sorted((ROOT / "build/bundle/bpf").glob("base*.o"))]
+    assert objects, "the BPF objects are not built: make build"
+    needs = Needs(objects)
+    memory = KernelMemory()
+    optional = serving.optional(needs.names, serving.guards(objects))
+    examiner = Examiner(needs.names, optional, partial(prepared, memory))
+    with KERNEL.open("rb") as file:
+        facts = needs.facts(Btf(file.read()))
+    yield Here(memory, needs, facts, examiner)
+    memory.close()
+
+
+@pytest.mark.parametrize("variant", [0, 1])
+def test_the_own_layout_passes_all_facts(here: Here, variant: int) -> None:
+    """And no need stays without a fact that confirms it."""
+    assert here.examiner.check(here.facts, variant) == ([], [])
+
+
+def test_only_the_own_layout_is_inferred(here: Here) -> None:
+    """No layout of the archive passes unless it is equal to this kernel's."""
+    archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
+    names = here.needs.names
+    started = time.monotonic()
+    found = here.examiner.infer(archive, host.current())
+    print(f"{found.tested} layouts in {(time.monotonic() - started) * 1000:.1f} ms")
+    known = {same_names(names, layout) for layout in archive.layouts}
+    if same_names(names, here.facts) in known:
+        assert found.facts == here.facts
+    else:
+        assert found.facts is None, found.kernel
+        assert len(found.refused) == found.tested > 0
+
+
+def test_a_scan_finds_the_own_layout(here: Here) -> None:
+    """Exactly what the kernel's BTF says, all of it confirmed by facts about another process."""
+    started = time.monotonic()
+    found = here.examiner.scan()
+    print(f"found and proven in {(time.monotonic() - started) * 1000:.1f} ms")
+    assert found.facts == same_names(here.needs.names, here.facts), found.reason
+    assert not found.unproven
+    assert found.proven == sum(answer is not None for answer in here.facts)
+
+
+def test_every_wrong_answer_is_noticed(here: Here) -> None:
+    """Each need alone, off by up to 512 bytes in steps of 4, or without an answer, is refused."""
+    names = here.needs.names
+    wrong = [
+        (name, other, (*here.facts[:at], other, *here.facts[at + 1 :]))
+        for at, name in enumerate(names)
+        for other in around(name, here.facts[at])
+    ]
+    assert len(wrong) > 100 * len(names)
+    with prepared(here.memory, 0) as subject:
+        memory = Memory(subject.read)
+        views = [(need, other, View(names, layout, memory)) for need, other, layout in wrong]
+        living = [
+            view for view in views if not judge(view[2], subject, False, first_only=True).failed
+        ]
+        subject.end()
+        memory.forget()
+        passed = [view[:2] for view in living if not judge(view[2], subject, ended=True).failed]
+    assert not passed
+
+
+def around(need: str, value: int | None) -> list[int | None]:
+    """Other answers to a need than this one."""
+    step = 32 if need.startswith("offset") else 1
+    places = [(value or 0) + step * number for number in range(-128, 129)]
+    return [other for other in (*places, None) if other != value and (other or 0) >= 0]
+
+
+def test_nothing_is_left(here: Here) -> None:
+    """No file and no process of an examination outlives it."""
+    before = set(os.listdir("/proc/self/fd")), children()
+    here.examiner.scan()
+    assert (set(os.listdir("/proc/self/fd")), children()) == before
+
+
+def children() -> str:
+    """This process's; agents of other tests may be among them."""
+    return Path("/proc/thread-self/children").read_text()

@@ -1,0 +1,112 @@
+"""The kernels whose layouts tests of the inference use: one of each layout of the shared corpus."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from btfs import refresh
+from tests.unit.synthetic_memory import Types
+from tests.unit.synthetic_objects import PLAIN, Host
+from tests.unit.synthetic_subject import SyntheticSubject
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.btf import serving
+from tetrapy.btf.archive import Archive
+from tetrapy.btf.inference.view import key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
+OTHERS = 12  # kernels of other vendors
+
+
+@functools.cache
+def images() -> tuple[bytes, ...]:
+    """The objects of the release."""
+    assert OBJECTS, "the BPF objects are not built: make build"
+    return tuple(path.read_bytes() for path in OBJECTS)
+
+
+@functools.cache
+def needs() -> Needs:
+    """What they ask of a kernel."""
+    return Needs(images())
+
+
+@functools.cache
+def optional() -> frozenset[str]:
+    """What they can do without."""
+    return serving.optional(needs().names, serving.guards(images()))
+
+
+@functools.cache
+def archive() -> Archive:
+    """The archive that is shipped."""
+    return Archive((ROOT / "btfs/archive.xz").read_bytes())
+
+
+@functools.cache
+def corpus() -> Path:
+    """The unpacked corpus; skips where it is missing."""
+    if not (refresh.SHARED / "corpus.btfhash.zst").is_file():
+        pytest.skip("the corpus of kernels, ../shared/btf, is not here")
+    return refresh.shared_corpus()
+
+
+class Kernel(NamedTuple):
+    """A kernel of the corpus: its name in the archive, or its path, and what its BTF says."""
+
+    name: str
+    arch: str
+    types: Types
+    facts: Facts
+
+    def subject(self, variant: int = 0, host: Host = PLAIN) -> SyntheticSubject:
+        """A prepared task on this kernel."""
+        return SyntheticSubject(self.types, self.arch, variant, host)
+
+
+def names() -> list[str]:
+    """One kernel's name of each layout, and numbers for the others."""
+    first: dict[int, str] = {}
+    for name, number in archive().kernels.items():
+        first.setdefault(number, name)
+    return [*first.values(), *map(str, range(OTHERS))]
+
+
+def kernel(name: str) -> Kernel:
+    """The kernel of one of `names`."""
+    if name.isdigit():
+        path = sorted((corpus() / "other").rglob("*.btf"))[int(name)]
+    else:
+        path = corpus() / f"{name}.btf"
+    btf = Btf(path.read_bytes())
+    arch = "arm64" if "arm64" in str(path) or "aarch64" in str(path) else "x86_64"
+    return Kernel(name, arch, Types(btf), needs().facts(btf))
+
+
+def need(short: str) -> str:
+    """The text of the need with this short name."""
+    return next(name for name in needs().names if key(name) == short)
+
+
+def changed(facts: Facts, **answers: int | None) -> Facts:
+    """The facts with other answers; a name's dots and colons are written as underscores."""
+    names = [
+        key(name).replace(".", "_").replace("::", "_").replace(" ", "_") for name in needs().names
+    ]
+    assert set(answers) <= set(names)
+    return tuple(answers.get(name, fact) for name, fact in zip(names, facts, strict=True))
+
+
+@contextlib.contextmanager
+def given(subject: SyntheticSubject) -> Iterator[SyntheticSubject]:
+    """A subject that is there already."""
+    yield subject

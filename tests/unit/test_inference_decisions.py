@@ -1,0 +1,148 @@
+"""What is accepted, what refused and what left out, where a host or a kernel shows less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from tests.unit import inference_corpus as c
+from tetrapy.btf.host import Host as KernelName
+from tetrapy.btf.inference.candidates import check, infer
+from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
+from tetrapy.btf.inference.view import key
+
+if TYPE_CHECKING:
+    from tests.unit.synthetic_subject import SyntheticSubject
+    from tetrapy.abi.core_needs import Facts
+
+NAME = "debian/13/x86_64/6.12.107+deb13-cloud-amd64"
+HOST = KernelName(*NAME.split("/"))
+OLD, NEW = "debian/13/x86_64/6.12.1-amd64", "debian/13/x86_64/6.12.200-amd64"
+
+
+class Known(NamedTuple):
+    """Layouts that are known, as an archive has them."""
+
+    needs: tuple[str, ...]
+    layouts: list[Facts]
+    kernels: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> c.Kernel:
+    return c.kernel(NAME)
+
+
+def known(*layouts: Facts) -> Known:
+    """An archive of the kernels OLD and NEW."""
+    kernels = {OLD: 0, NEW: 1} if len(layouts) == 2 else {OLD: 0}
+    return Known(c.needs().names, list(layouts), kernels)
+
+
+def test_layouts_that_differ_in_what_is_optional_are_merged(kernel: c.Kernel) -> None:
+    """A login uid that is equal to the session id beside it: it is left out, loudly."""
+    names = ("task_struct.loginuid", "task_struct.loginuid.val")
+    right = kernel.facts[c.needs().names.index(c.need(names[0]))]
+    assert right is not None
+    wrong = c.changed(
+        kernel.facts, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
+    )
+    found = infer(known(kernel.facts, wrong), HOST, logged_in(kernel.subject(), 3), c.optional())
+    assert found.passed == [NEW, OLD]
+    assert found.off == [c.need(name) for name in names]
+    assert found.layout == c.changed(
+        kernel.facts, task_struct_loginuid=None, task_struct_loginuid_val=None
+    )
+    # Where both are unset, what follows the session id tells them apart.
+    unset = logged_in(kernel.subject(), UNSET_LOGIN_UID)
+    assert infer(known(kernel.facts, wrong), HOST, unset, c.optional()).layout == kernel.facts
+
+
+def test_a_login_uid_that_is_set_tells_them_apart(kernel: c.Kernel) -> None:
+    """The same two layouts, with a subject whose login uid could be set."""
+    at = c.needs().names.index(c.need("task_struct.loginuid"))
+    right = kernel.facts[at]
+    assert right is not None
+    wrong = c.changed(
+        kernel.facts, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
+    )
+    found = infer(known(wrong, kernel.facts), HOST, kernel.subject(), c.optional())
+    assert found.layout == kernel.facts
+    assert found.refused == {OLD: "login uid"}
+
+
+def test_layouts_that_differ_in_what_is_essential_are_refused(kernel: c.Kernel) -> None:
+    """Without a pid namespace nothing tells where the level is: no guess is made."""
+    wrong = c.changed(kernel.facts, pid_level=64)
+    subject = kernel.subject()
+    subject.ns_pid = None
+    found = infer(known(kernel.facts, wrong), HOST, subject, c.optional())
+    assert found.layout is None
+    assert f"differ in: {c.need('pid.level')}" in found.reason
+
+
+def test_names_of_a_renamed_field_are_no_difference(kernel: c.Kernel) -> None:
+    """The programs read the same, so the nearest of the two is taken."""
+    other = c.changed(kernel.facts, kernfs_node_parent=None, kernfs_node___rcu___parent=64)
+    found = infer(known(other, kernel.facts), HOST, kernel.subject(), c.optional())
+    assert found.layout == kernel.facts
+    assert found.passed == [NEW, OLD]
+    assert not found.off
+
+
+def test_a_living_subject_is_kept_when_none_passes(kernel: c.Kernel) -> None:
+    """The second phase is for those that passed the first."""
+    subject = kernel.subject()
+    found = infer(known(c.changed(kernel.facts, task_struct_pid=64)), HOST, subject, c.optional())
+    assert found.layout is None
+    assert not subject.ended
+    assert found.refused == {OLD: "pid of three tasks"}
+
+
+def test_other_architectures_are_no_candidates(kernel: c.Kernel) -> None:
+    """Not even where their layout is the right one."""
+    arm = Known(c.needs().names, [kernel.facts], {"debian/13/arm64/6.12.107+deb13-arm64": 0})
+    found = infer(arm, HOST, kernel.subject(), c.optional())
+    assert (found.layout, found.tested) == (None, 0)
+
+
+def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
+    """An exec that could not be watched, a root directory that could not be changed."""
+    subject = kernel.subject()
+    subject.exec_strings = ()
+    subject.cwd_names, subject.root_names, subject.mount_point = (), (), b""
+    failed, unproven = check(c.needs().names, kernel.facts, subject)
+    assert not failed
+    prefixes = ("linux_binprm.", "mount.", "dentry.", "fs_struct.", "task_struct.fs")
+    assert {key(name) for name in unproven} == {
+        short for short in map(key, c.needs().names) if short.startswith(prefixes)
+    }
+
+
+def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
+    """The known kernel, how many layouts were tested, why others failed, how much is proven."""
+    wrong = c.changed(kernel.facts, task_struct_pid=64)
+    examiner = Examiner(c.needs().names, c.optional(), lambda variant: c.given(kernel.subject()))
+    found = examiner.infer(known(wrong, kernel.facts), HOST)
+    answered = sum(answer is not None for answer in kernel.facts)
+    assert (found.facts, found.kernel, found.tested) == (kernel.facts, NEW, 2)
+    assert found.refused == ((OLD, "pid of three tasks"),)
+    assert (found.proven, found.unproven, found.off, found.reason) == (answered, (), (), "")
+    found = examiner.infer(known(wrong), HOST)
+    assert found.facts is None
+    assert found.reason == (
+        f"none of 1 known layouts passes all facts; the nearest, {OLD}: pid of three tasks"
+    )
+    assert examiner.check(kernel.facts) == ([], [])
+    assert "pid of three tasks" in examiner.check(wrong).failed
+
+
+def logged_in(subject: SyntheticSubject, number: int) -> SyntheticSubject:
+    """A subject whose login uid, which could not be changed, is its session id as well."""
+    subject.login_uid = number
+    thread = subject.task("thread")
+    thread.set("loginuid", number, size=4)
+    thread.set("sessionid", number, size=4)
+    return subject

@@ -1,0 +1,108 @@
+"""The table of facts: what it covers, and that each fact tells its fields from their neighbours."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from tests.unit import inference_corpus as c
+from tests.unit.synthetic_objects import PLAIN, Host
+from tetrapy.abi.core_needs import Facts
+from tetrapy.btf.inference.candidates import check, same_names
+from tetrapy.btf.inference.facts import TABLE, UNPROVEN, judge, uncovered
+from tetrapy.btf.inference.memory import Memory
+from tetrapy.btf.inference.view import Missing, View, key
+
+KERNEL = "debian/13/x86_64/7.3.4+deb13-amd64"
+
+
+@pytest.fixture(scope="module")
+def kernel() -> c.Kernel:
+    return c.kernel(KERNEL)
+
+
+def test_every_need_has_a_fact() -> None:
+    """A relocation that is added to the objects needs a fact, or a reason why there is none."""
+    assert not uncovered(c.needs().names)
+    assert uncovered(["offset struct task_struct.comm array"])
+
+
+def test_the_table_names_needs_only() -> None:
+    """Facts prove, and UNPROVEN excuses, what the objects ask for; nothing stands in both."""
+    known = set(map(key, c.needs().names))
+    proven = {name for found in TABLE for name in found.proves}
+    assert proven | set(UNPROVEN) == known
+    assert not proven & set(UNPROVEN)
+
+
+def test_short_names_are_unique() -> None:
+    """No two needs have the same short name."""
+    names = c.needs().names
+    assert len(set(map(key, names))) == len(names)
+    assert key("offset struct pid.numbers[1].nr int") == "pid.numbers[1].nr"
+    assert key("size struct task_struct.comm array") == "size task_struct.comm"
+    assert key("type_exists struct bpf_iter") == "type_exists bpf_iter"
+
+
+@pytest.mark.parametrize("host", [PLAIN, Host(bound=True), Host(covered=True)])
+def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
+    """Each need alone, off by up to 64 bytes in steps of 4, or without an answer, is refused."""
+    names, subject = c.needs().names, kernel.subject(0, host)
+    memory = Memory(subject.read)
+    wrong = [
+        (name, other, (*kernel.facts[:at], other, *kernel.facts[at + 1 :]))
+        for at, name in enumerate(names)
+        for other in around(name, kernel.facts[at])
+    ]
+    assert len(wrong) > 20 * len(names)
+    views = [(name, other, View(names, layout, memory)) for name, other, layout in wrong]
+    living = [one for one in views if not judge(one[2], subject, ended=False).failed]
+    subject.end()
+    memory.forget()
+    passed = [one[:2] for one in living if not judge(one[2], subject, ended=True).failed]
+    assert not passed
+
+
+def around(need: str, value: int | None) -> list[int | None]:
+    """Other answers to a need than this one."""
+    step = 32 if need.startswith("offset") else 1
+    places = [(value or 0) + step * number for number in range(-16, 17)]
+    return [other for other in (*places, None) if other != value and (other or 0) >= 0]
+
+
+def test_a_renamed_field_has_one_name(kernel: c.Kernel) -> None:
+    """A layout with both names is of no kernel."""
+    names = ("offset struct kernfs_node.parent pointer", "offset struct kernfs_node___r.up pointer")
+    short = [key(name) for name in names]
+    memory = Memory(kernel.subject().read)
+    assert View(names, (None, 64), memory).either(short) == 8
+    assert View(names, (64, None), memory).either(short) == 8
+    for layout in ((64, 64), (None, None)):
+        with pytest.raises(Missing):
+            View(names, layout, memory).either(short)
+
+
+@settings(max_examples=40)
+@given(strategies.data())
+def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -> None:
+    """A layout out of a damaged file is refused, whatever its numbers; nothing is raised."""
+    answer = strategies.one_of(
+        strategies.none(), strategies.integers(), strategies.integers(0, 70_000)
+    )
+    places = data.draw(
+        strategies.sets(strategies.sampled_from(range(len(kernel.facts))), min_size=1)
+    )
+    facts = tuple(
+        data.draw(answer) if at in places else fact for at, fact in enumerate(kernel.facts)
+    )
+    # To do without the login uid is safe: nothing is read then.
+    names = [c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")]
+    without = [None if name in names else fact for name, fact in zip_needs(kernel.facts)]
+    failed, _unproven = check(c.needs().names, facts, kernel.subject())
+    right = [same_names(c.needs().names, known) for known in (kernel.facts, tuple(without))]
+    assert bool(failed) == (same_names(c.needs().names, facts) not in right)
+
+
+def zip_needs(facts: Facts) -> list[tuple[str, int | None]]:
+    """Each need with its answer."""
+    return list(zip(c.needs().names, facts, strict=True))

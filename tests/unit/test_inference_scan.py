@@ -1,0 +1,129 @@
+"""When a scan gives up, and what becomes of what it finds."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from functools import partial
+from struct import pack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit import inference_corpus as c
+from tests.unit.synthetic_subject import SyntheticSubject, Task
+from tetrapy.btf.inference.candidates import check, same_names
+from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.scan import scan
+from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KERNEL = "debian/13/x86_64/6.12.107+deb13-cloud-amd64"
+
+
+@pytest.fixture(scope="module")
+def kernel() -> c.Kernel:
+    return c.kernel(KERNEL)
+
+
+def scanned(subject: SyntheticSubject) -> tuple[str, bool]:
+    """Why a scan gave up; and whether it ended the subject."""
+    found = scan(c.needs().names, subject, c.optional())
+    assert found.layout is None
+    return "; ".join(found.reasons), subject.ended
+
+
+def test_a_kernel_with_another_order_is_refused(kernel: c.Kernel) -> None:
+    """CONFIG_RANDSTRUCT: what stands beside `real_parent`, `cred` and `mm` is something else."""
+    for names in (("parent", "real_parent"), ("real_cred", "cred"), ("active_mm", "mm")):
+        subject = kernel.subject()
+        subject.task("thread").set(names[0], subject.thread.address)
+        reason, ended = scanned(subject)
+        assert "not found" in reason
+        assert ended
+
+
+def test_a_scan_needs_what_can_be_recognized(kernel: c.Kernel) -> None:
+    """Without a pid namespace, ids, directories or an exec of its own, it says what is missing."""
+    changes: dict[str, dict[str, object]] = {
+        "no pid namespace could be made": {"ns_pid": None},
+        "ids could not be changed": {"ids": None},
+        "no working directory": {"cwd_names": ()},
+        "linux_binprm.filename was not found": {"exec_strings": ()},
+        "the cgroup has no name": {"cgroup_names": ()},
+    }
+    for reason, values in changes.items():
+        subject = kernel.subject()
+        for name, value in values.items():
+            setattr(subject, name, value)
+        assert reason in scanned(subject)[0]
+
+
+def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:
+    """The scan leaves it out; a layout that has it is refused."""
+    subject = kernel.subject()
+    subject.login_uid = None
+    found = scan(c.needs().names, subject, c.optional())
+    assert found.off == [c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")]
+    assert found.layout is not None
+    subject = kernel.subject()
+    subject.login_uid = None
+    assert check(c.needs().names, kernel.facts, subject)[0] == ["login uid"]
+
+
+def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> None:
+    """In a container it cannot be set. Unset it is found, if it is inherited and a common number
+    it is not.
+    """
+    names = c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")
+    for uid, off in ((UNSET_LOGIN_UID, ()), (0, names)):
+        subjects = [kernel.subject(variant) for variant in (0, 1)]
+        for subject in subjects:
+            subject.login_uid = uid
+            for field in ("loginuid", "sessionid"):
+                subject.task("thread").set(field, uid, size=4)
+        examiner = Examiner(c.needs().names, c.optional(), partial(one_of, subjects))
+        found = examiner.scan()
+        assert not found.reason
+        assert found.off == off
+        assert not found.unproven
+
+
+def one_of(
+    subjects: list[SyntheticSubject], variant: int
+) -> contextlib.AbstractContextManager[SyntheticSubject]:
+    """The subject of this variant."""
+    return c.given(subjects[variant])
+
+
+def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -> None:
+    """A scan is believed only when the facts hold for another process."""
+    lying = kernel.subject(1)
+    lying.arg_end += 1
+    subjects = [kernel.subject(0), lying]
+    examiner = Examiner(c.needs().names, c.optional(), partial(one_of, subjects))
+    found = examiner.scan()
+    assert found.facts is None
+    assert found.reason == "what was found is not confirmed: arguments"
+    subjects[:] = kernel.subject(0), kernel.subject(1)
+    assert examiner.scan().facts == same_names(c.needs().names, kernel.facts)
+
+
+def test_random_memory_is_scanned_to_the_end(
+    kernel: c.Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stands in memory, the scan gives up."""
+    for seed in range(20):
+        subject = kernel.subject()
+        monkeypatch.setattr(subject, "read", random_words(seed, subject.thread))
+        assert scan(c.needs().names, subject, c.optional()).layout is None
+
+
+def random_words(seed: int, task: Task) -> Callable[[int, int], bytes]:
+    """What reads a memory full of the task's ids, pointers into it, and small numbers."""
+    generator = random.Random(seed)
+    words = [task.address + 8 * generator.randrange(4096) for _ in range(64)]
+    words += [0, 1, task.tgid << 32 | task.pid, generator.getrandbits(64)]
+    return lambda address, size: pack(f"<{size // 8}Q", *generator.choices(words, k=size // 8))

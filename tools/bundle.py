@@ -13,9 +13,10 @@ from pathlib import Path
 # The agent's own reader judges whether the archive fits the objects.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 
-from tetrapy.btf.archive import check_objects
+from tetrapy.abi.core_needs import Needs
+from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.errors import ArchiveError
-from tools import bpf_objects, libbpf_so, wheels
+from tools import bpf_objects, libbpf_so, shared_library, unpack_so, wheels
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.zip_writer import replace_file
@@ -30,10 +31,10 @@ def stage() -> dict[str, bytes]:
     Raises BuildError when a part can neither be built nor be found.
     """
     bpf_objects.build(STAGED / "bpf")
-    files = {f"bpf/{name}": (STAGED / "bpf" / name).read_bytes() for name in bpf_objects.FLAVOURS}
-    for architecture in libbpf_so.ARCHITECTURES:
-        library = libbpf_so.library(architecture)
-        files[f"lib/libbpf-{architecture}.so"] = library.read_bytes()
+    files = {f"bpf/{name}": (STAGED / "bpf" / name).read_bytes() for name in bpf_objects.OBJECTS}
+    for architecture in shared_library.ARCHITECTURES:
+        for library in (libbpf_so.library(architecture), unpack_so.library(architecture)):
+            files[f"lib/{library.stem}-{architecture}.so"] = library.read_bytes()
     for wheel in wheels.locked("orjson"):
         name, image = extension_module(wheel)
         files[f"lib/{name}"] = image
@@ -67,7 +68,7 @@ def _btf_archive(objects: list[bytes]) -> bytes:
         raise BuildError("btfs/archive.xz is not there; it is made by `make refresh-btfs`")
     archive = path.read_bytes()
     try:
-        check_objects(archive, objects)
+        check_needs(Archive(archive), Needs(objects))
     except ArchiveError as err:
         raise BuildError(f"btfs/archive.xz: {err}; `make refresh-btfs` makes it anew") from err
     return archive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -20,16 +21,24 @@ LIMIT = 8 * 1024 * 1024
 # Where tetrapy.kernel.bundle looks for the bundle in the packed file.
 BUNDLE = "tetrapy/kernel/data"
 
-PURE_PACKAGES = ("importlib_resources", "pyroute2", "zipp")
+PURE_PACKAGES = ("importlib_resources", "prometheus_client", "pyroute2", "zipp")
 
-# What every start imports is compiled ahead.
-_AT_START = ("tetrapy", "importlib_resources")
+# What every start imports is compiled ahead: all that these import at once, and this package. Each
+# entry of the zip costs the start a little, so that what only some starts need has but its source.
+_AT_START = ("tetrapy.cli.main", "tetrapy.daemon.agent")
+_PACKAGE_AT_START = "importlib_resources"
 
-# Parts that `import pyroute2` and `import importlib_resources` do not reach on Linux: tests, other
-# systems, tools for recorded packets, network services of their own.
+# Parts that importing these packages does not reach on Linux: tests, other systems, tools for
+# recorded packets, network services of their own, other servers and readers of metrics.
 _PRUNED = (
     "importlib_resources/tests/",
     "pr2modules/",
+    "prometheus_client/bridge/",
+    "prometheus_client/core.py",
+    "prometheus_client/multiprocess.py",
+    "prometheus_client/openmetrics/parser.py",
+    "prometheus_client/parser.py",
+    "prometheus_client/twisted/",
     "pyroute2/bsd/",
     "pyroute2/decoder/",
     "pyroute2/dhcp/",
@@ -46,10 +55,11 @@ def build() -> Path:
     parts: dict[str, dict[str, bytes]] = {"tetrapy": sources()}
     for package in PURE_PACKAGES:
         parts[package] = pure_package(package)
-    fast = {name: data for part in _AT_START for name, data in parts[part].items()}
+    files = imported_at_start()
+    fast = {name: data for name, data in parts["tetrapy"].items() if name in files}
     version = ".".join(map(str, sys.version_info[:2]))
     parts[f"bytecode for CPython {version}"] = bytecode.compiled(
-        {name: data for name, data in fast.items() if name != "__main__.py"}
+        {**fast, **parts[_PACKAGE_AT_START]}
     )
     for name, contents in bundle.stage().items():
         parts.setdefault(_part(name), {})[f"{BUNDLE}/{name}"] = contents
@@ -71,6 +81,26 @@ def sources() -> dict[str, bytes]:
     return files
 
 
+def imported_at_start() -> set[str]:
+    """The files below agent/ that a start imports before it knows what this kernel needs."""
+    program = (
+        f"import sys, {', '.join(_AT_START)}\n"
+        "for name in sorted(sys.modules):\n"
+        "    if name.partition('.')[0] == 'tetrapy': print(sys.modules[name].__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT / "agent",
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise BuildError(f"the agent's sources cannot be imported: {done.stderr.strip()}")
+    return {str(Path(path).relative_to(ROOT / "agent")) for path in done.stdout.splitlines()}
+
+
 def pure_package(project: str) -> dict[str, bytes]:
     """The modules of a pure-Python wheel and its licence, without what no run of tetrapy uses."""
     (wheel,) = wheels.locked(project)
@@ -79,7 +109,9 @@ def pure_package(project: str) -> dict[str, bytes]:
         for name in archive.namelist():
             directory, _, base = name.rpartition("/")
             used = name.endswith(".py") and not name.startswith(_PRUNED)
-            licence = ".dist-info" in directory and base.startswith(("LICENSE", "COPYING"))
+            licence = ".dist-info" in directory and base.startswith(
+                ("LICENSE", "COPYING", "NOTICE")
+            )
             if used or licence:
                 files[name] = archive.read(name)
     return files

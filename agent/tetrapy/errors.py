@@ -41,6 +41,14 @@ class ArchiveError(TetrapyError):
     """The archive of minimized BTFs is damaged or was made for other BPF objects."""
 
 
+class HarvestError(TetrapyError):
+    """A harvest of BTFs cannot go on: its inputs cannot be listed, or nothing can be written."""
+
+
+class StoreError(TetrapyError):
+    """The directory of the operator's own BTFs, or a file in it, cannot be trusted or used."""
+
+
 # --- kernel: the running system -------------------------------------------------------------
 
 
@@ -65,6 +73,10 @@ class NativeCodeError(TetrapyError):
     """A shared library of the bundle cannot be loaded on this host."""
 
 
+class UnpackError(TetrapyError):
+    """Compressed data is damaged, of another format, or larger than it may become."""
+
+
 # --- settings, files and processes ----------------------------------------------------------
 
 
@@ -74,6 +86,10 @@ class SettingsError(TetrapyError):
 
 class ExportError(TetrapyError):
     """The export target cannot be written."""
+
+
+class MetricsError(TetrapyError):
+    """Metrics cannot be served at the address that the settings name."""
 
 
 class ReadOnlyError(TetrapyError):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.agent import ROOT, Agent
+from tests.support.agent import PYZ, ROOT, Agent
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Needs
+from tetrapy.btf.archive import Archive
+from tetrapy.btf.host import ARCHITECTURES
 
 KERNEL = Path("/sys/kernel/btf/vmlinux")
 RELEASE = os.uname().release
+ARCH = ARCHITECTURES[os.uname().machine]
 HIDE = "mount -t tmpfs tmpfs /sys/kernel/btf"
 PLACES = (
     "/boot/vmlinux-{0}",
@@ -39,13 +47,26 @@ def whole(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def minimized(whole: Path) -> Path:
     """This kernel's BTF with no more than the programs need."""
-    objects = sorted((ROOT / "build/bundle/bpf").glob("*.bpf.o"))
+    objects = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
     path = whole.parent / "minimized"
     command = ["bpftool", "gen", "min_core_btf", whole, path, *objects]
     if shutil.which("bpftool") is None:
         pytest.skip("needs bpftool: make setup")
     subprocess.run(command, check=True)
     assert path.stat().st_size < 20_000
+    return path
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory) -> Path:
+    """The BTF of a kernel of the archive that is not this one."""
+    needs = Needs(
+        [path.read_bytes() for path in sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))]
+    )
+    facts = needs.facts(Btf(KERNEL.read_bytes()))
+    archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
+    path = tmp_path_factory.mktemp("another") / "vmlinux"
+    path.write_bytes(minimal_btf(needs, next(f for f in archive.layouts[::-1] if f != facts)))
     return path
 
 
@@ -151,23 +172,97 @@ def test_of_something_else(tmp_path: Path) -> None:
     assert str(path) in line
 
 
+def test_of_another_kernel(tmp_path: Path, another: Path) -> None:
+    """BTF that has all types, but is another kernel's, is refused by what it says of this one."""
+    line = fails(Agent(tmp_path, "--btf", str(another)))
+    assert f"user specified BTF {another}: is not the running kernel's: " in line
+
+
+def test_unchecked(tmp_path: Path, another: Path) -> None:
+    """--btf-check=false believes it."""
+    with Agent(tmp_path, "--btf", str(another), "--btf-check=false") as agent:
+        agent.started()
+        assert agent.stop() == 0
+
+
 def test_none(tmp_path: Path) -> None:
     """Where there is none the error names every place that was tried, and the way out."""
     library = tmp_path / "lib"
-    agent = Agent(tmp_path / "agent", "--bpf-lib", str(library), prepare=HIDE)
+    flags = ("--bpf-lib", str(library), "--btf-inference=off")
+    agent = Agent(tmp_path / "agent", *flags, prepare=HIDE)
     line = fails(agent)
     cut = RELEASE.partition("-")[0]
     tried = ["/sys/kernel/btf/vmlinux"]
     tried += [f"{library}/metadata/vmlinux-{version}" for version in dict.fromkeys((RELEASE, cut))]
     tried += [f"{library}/btf", *(place.format(RELEASE) for place in PLACES)]
-    tried.append("the embedded archive")
-    places = [line.index(place + ": ") for place in tried]
+    looked_at = tried[1:]
+    tried += ["/var/lib/tetrapy/btf/", "the embedded archive", "inference from the archive"]
+    tried.append("scan of kernel memory")
+    places = [line.index(place) for place in tried]
     assert places == sorted(places)
-    assert "--btf" in line
+    assert "is off (--btf-inference=off)" in line
+    assert "`tetrapy btf add FILE`" in line
     assert RELEASE in line
     assert 'msg="BTF discovery: default kernel btf file does not exist"' in agent.log
-    for path in tried[1:-1]:
+    for path in looked_at:
         assert f'candidate btf file does not exist" btf-file={path}' in agent.log
+
+
+@pytest.mark.parametrize("flavour", [(), ("--use-perf-ring-buffer",)])
+def test_scanned(tmp_path: Path, actor: Path, flavour: tuple[str, ...]) -> None:
+    """A kernel that nobody knows is read all the same, which log and info file say."""
+    agent = Agent(tmp_path, *flavour, prepare=HIDE)
+    works(agent, actor)
+    assert 'level=warn msg="BTF discovery: inferred from the memory of the running kernel"' in (
+        agent.log
+    )
+
+
+def test_info_file(tmp_path: Path) -> None:
+    """The info file tells where the types came from, and is gone with the agent."""
+    with Agent(tmp_path, prepare=HIDE) as agent:
+        agent.started()
+        run = Path(f"/proc/{agent.pid}/root/run/tetrapy")
+        info = json.loads((run / "tetrapy-info.json").read_text())
+        assert info["btf_source"] == "inferred from the memory of the running kernel"
+        assert (info["btf_kind"], info["pid"]) == ("scanned", agent.pid)
+        assert info["export_fname"] == str(agent.export)
+        # Held open: the namespace ends with the agent.
+        directory = os.open(run, os.O_RDONLY | os.O_DIRECTORY)
+        assert agent.stop() == 0
+        assert os.listdir(directory) == []
+        os.close(directory)
+
+
+def test_added(tmp_path: Path, actor: Path, whole: Path) -> None:
+    """What `tetrapy btf add` kept is used where the kernel has none."""
+    add = f"{sys.executable} {PYZ} btf add {whole}"
+    agent = Agent(tmp_path, prepare=f"{HIDE}; mount -t tmpfs tmpfs /var/lib; {add}")
+    works(agent, actor)
+    assert 'msg="BTF discovery: local store has this kernel"' in agent.log
+
+
+def test_archive(tmp_path: Path, actor: Path, whole: Path) -> None:
+    """An archive that `tetrapy btf pack` made serves in place of the embedded one."""
+    tree = tmp_path / "tree/vendor/1" / ARCH
+    tree.mkdir(parents=True)
+    shutil.copyfile(whole, tree / f"{RELEASE}.btf")
+    archive = tmp_path / "archive.xz"
+    pack = [sys.executable, PYZ, "btf", "pack", tmp_path / "tree", "--partial", "--output", archive]
+    subprocess.run(pack, check=True)
+    agent = Agent(tmp_path / "exact", "--btf-archive", str(archive), prepare=HIDE)
+    works(agent, actor)
+    assert f'msg="BTF discovery: archive {archive} has this kernel"' in agent.log
+    # The same kernel under another name.
+    (tree / f"{RELEASE}.btf").rename(tree / "6.0-other.btf")
+    subprocess.run(pack, check=True)
+    agent = Agent(tmp_path / "inferred", "--btf-archive", str(archive), prepare=HIDE)
+    works(agent, actor)
+    assert f'msg="BTF discovery: inferred from vendor/1/{ARCH}/6.0-other"' in agent.log
+    archive.write_bytes(archive.read_bytes()[:-9])
+    line = fails(Agent(tmp_path / "cut", "--btf-archive", str(archive), prepare=HIDE))
+    assert "cut short" in line
+    assert "pack it again" in line
 
 
 @pytest.mark.parametrize(

@@ -103,14 +103,14 @@ def test_signal(tmp_path: Path, actor: Path, flavour: str, number: int) -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    """While it runs there is the pid file and nothing else; after a signal not even that."""
+    """While it runs there are pid file and info file, after a signal nothing."""
     keep = tmp_path / "run"
     keep.mkdir()
     prepare = f"mount --bind {keep} /run"
     with Agent(tmp_path / "agent", prepare=prepare) as agent:
         agent.started()
         pid_file = keep / "tetrapy/tetrapy.pid"
-        assert run_directory(agent) == ["tetrapy.pid"]
+        assert run_directory(agent) == ["tetrapy-info.json", "tetrapy.pid"]
         assert pid_file.read_bytes() == str(agent.pid).encode()
         assert pid_file.stat().st_mode & 0o777 == 0o644
         assert agent.stop() == 0
@@ -130,7 +130,7 @@ def test_kill(tmp_path: Path, flavour: str) -> None:
         assert agent.wait() == -signal.SIGKILL
     assert_all_gone(ids)
     left = [str(path.relative_to(keep)) for path in keep.rglob("*") if path.is_file()]
-    assert left in (["tetrapy/tetrapy.pid"], [])
+    assert set(left) <= {"tetrapy/tetrapy.pid", "tetrapy/tetrapy-info.json"}
     with Agent(tmp_path / "second", *FLAVOURS[flavour], prepare=prepare) as agent:
         agent.started()
         assert agent.stop() == 0

@@ -126,8 +126,10 @@ def test_read_only_run_directory(tmp_path: Path, actor: Path) -> None:
     prepare = READ_ONLY.format(tmp_path) + "mount -o remount,ro /run\n"
     agent = Agent(tmp_path, code=PYZ, prepare=prepare)
     tells(agent, actor)
-    (line,) = [line for line in agent.log.splitlines() if "level=warn" in line]
-    assert "pid file /var/run/tetrapy/tetrapy.pid" in line
+    lines = [line for line in agent.log.splitlines() if "level=warn" in line]
+    expected = ("pid file /var/run/tetrapy/tetrapy.pid", "/var/run/tetrapy/tetrapy-info.json")
+    assert len(lines) == len(expected)
+    assert all(text in line for line, text in zip(lines, expected, strict=True))
 
 
 def test_nothing_left(tmp_path: Path, actor: Path) -> None:
@@ -168,7 +170,8 @@ def test_no_executable_memory_files(tmp_path: Path, actor: Path, level: int) -> 
         tag = f"noexec-{level}x"
         subprocess.run([actor, tag, "exit", "3"], check=False)
         assert len(agent.tagged(tag)) == 2
-        assert sorted(path.name for path in keep.rglob("*") if not path.is_dir()) == ["tetrapy.pid"]
+        files = sorted(path.name for path in keep.rglob("*") if not path.is_dir())
+        assert files == ["tetrapy-info.json", "tetrapy.pid"]
         # unshare passes no signals on to its child.
         children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="utf-8")
         os.kill(int(children), signal.SIGTERM)

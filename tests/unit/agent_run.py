@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.unit.procfs import FakeProcfs
 from tests.unit.records import abi
+from tetrapy.btf.source import KIND_KERNEL, BtfSource
 from tetrapy.config.sources import read
 from tetrapy.daemon import agent as module
 from tetrapy.daemon import start
@@ -96,6 +97,7 @@ class Run:
         monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
         monkeypatch.setattr(module.privilege, "lift_memory_lock_limit", lambda: None)
         monkeypatch.setattr(module.privilege, "check_bpf", lambda: None)
+        monkeypatch.setattr(module.btf, "find", lambda *_: BtfSource(KIND_KERNEL, "here"))
         monkeypatch.setattr(module.gc, "freeze", self.freeze)
         monkeypatch.setattr(module, "RUN_DIRECTORY", str(tmp_path / "run"))
         monkeypatch.setattr(start, "json_dump", lambda: start.dump_with_json)

@@ -84,3 +84,21 @@ def test_bytes_that_are_no_utf8_are_read(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_bytes(b"NAME=\xff\xfe\nID=debian\n")
     assert host.current(str(tmp_path)).id == "debian"
+
+
+def test_the_hosts_root_is_seen_through_its_first_process(tmp_path: Path) -> None:
+    """In a container that sees the host's processes, os-release is the host's."""
+    procfs = tmp_path / "proc"
+    write(procfs, "1/root/usr/lib/os-release", "ID=fedora\nVERSION_ID=41\n")
+    root = host.system_root(f"{procfs}/")
+    assert root == str(procfs / "1/root")
+    assert host.current(root)[:2] == ("fedora", "41")
+    (procfs / "1/root/etc").mkdir()
+    # A link whose end is not there in this mount namespace is one all the same.
+    (procfs / "1/root/etc/os-release").symlink_to("/usr/lib/os-release")
+    assert host.current(host.system_root(str(procfs))).id == "fedora"
+
+
+def test_without_sight_of_the_first_process_the_root_is_ours(tmp_path: Path) -> None:
+    """A procfs without it, or one that may not be looked into, changes nothing."""
+    assert host.system_root(str(tmp_path)) == "/"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tetrapy.btf.discovery import KIND_ARCHIVE, KIND_FILE, KIND_KERNEL, BtfSource
+from tetrapy.btf.source import KIND_ARCHIVE, KIND_KERNEL, BtfSource
 from tetrapy.btf.unpack import PrivateFile, custom_path
 
 
@@ -64,13 +64,11 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_each_kind_of_source_has_its_path(tmp_path: Path) -> None:
-    """The kernel's own BTF has none, a file its own, the archive's bytes one for a while."""
-    with custom_path(BtfSource(KIND_KERNEL, None, "here"), str(tmp_path)) as path:
+def test_a_source_has_a_path_while_it_is_used(tmp_path: Path) -> None:
+    """The kernel's own BTF needs none, what was made of facts has one for a while."""
+    with custom_path(BtfSource(KIND_KERNEL, "here"), str(tmp_path)) as path:
         assert path is None
-    with custom_path(BtfSource(KIND_FILE, "/x", "/x"), str(tmp_path)) as path:
-        assert path == "/x"
-    with custom_path(BtfSource(KIND_ARCHIVE, None, "there", b"bytes"), str(tmp_path)) as path:
+    with custom_path(BtfSource(KIND_ARCHIVE, "there", b"bytes"), str(tmp_path)) as path:
         assert path is not None
         assert Path(path).read_bytes() == b"bytes"
     assert not os.path.exists(path)

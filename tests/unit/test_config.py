@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapy.config.settings import BOOL, INT, SETTINGS, SIZE, STRING, Setting, parse
+from tetrapy.config.settings import (
+    ADDRESS,
+    BOOL,
+    INT,
+    SETTINGS,
+    SIZE,
+    STRING,
+    Setting,
+    parse,
+)
 from tetrapy.config.sources import read
 from tetrapy.errors import SettingsError
 
@@ -15,6 +24,9 @@ EXAMPLES = {
     "export-filename": ("/var/log/x.json", "/var/log/x.json"),
     "btf": ("/tmp/vmlinux", "/tmp/vmlinux"),
     "bpf-lib": ("/opt/bpf", "/opt/bpf"),
+    "btf-inference": ("off", "off"),
+    "btf-archive": ("/opt/archive.xz", "/opt/archive.xz"),
+    "btf-check": ("false", False),
     "procfs": ("/host/proc", "/host/proc"),
     "rb-size": ("64K", 65536),
     "rb-size-total": ("1M", 1 << 20),
@@ -22,6 +34,7 @@ EXAMPLES = {
     "log-level": ("debug", "debug"),
     "log-format": ("json", "json"),
     "debug": ("true", True),
+    "metrics-server": ("localhost:2112", "localhost:2112"),
 }
 NAMES = [setting.name for setting in SETTINGS]
 
@@ -47,6 +60,9 @@ def test_defaults() -> None:
         "export-filename": "",
         "btf": "",
         "bpf-lib": "/usr/local/lib/tetrapy/bpf/",
+        "btf-inference": "auto",
+        "btf-archive": "",
+        "btf-check": True,
         "procfs": "/proc/",
         "rb-size": 0,
         "rb-size-total": 0,
@@ -54,6 +70,7 @@ def test_defaults() -> None:
         "log-level": "info",
         "log-format": "text",
         "debug": False,
+        "metrics-server": "",
     }
 
 
@@ -81,7 +98,8 @@ def test_a_flag_beats_a_variable(name: str) -> None:
     (setting,) = [setting for setting in SETTINGS if setting.name == name]
     text, value = EXAMPLES[name]
     variable = setting.variable
-    other = {STRING: setting.default or "z", BOOL: "false", INT: "0", SIZE: "0"}[setting.kind]
+    default = str(setting.default).lower() or "z"
+    other = {STRING: default, BOOL: default, INT: "0", SIZE: "0", ADDRESS: ":1"}[setting.kind]
     assert value_of(name, [f"--{name}={text}"], {variable: other}) == value
     assert value_of(name, [f"--{name}={other}"], {variable: text}) != value
 
@@ -188,6 +206,14 @@ def test_bad_booleans(text: str) -> None:
     assert complaint([f"--debug={text}"]) == f'--debug: debug is "{text}", not true or false'
 
 
+@pytest.mark.parametrize("text", ["2112", "localhost", "localhost:", ":http", ":65536", "[::1]"])
+def test_bad_addresses(text: str) -> None:
+    """What is no address is wrong use, told with the flag and what would be right."""
+    expected = "an address such as :2112 or localhost:2112"
+    message = complaint([f"--metrics-server={text}"])
+    assert message == f'--metrics-server: metrics-server is "{text}", not {expected}'
+
+
 @pytest.mark.parametrize("name", ["log-level", "log-format"])
 def test_bad_choices(name: str) -> None:
     """The message lists what can be chosen."""
@@ -280,7 +306,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_rows_are_sound() -> None:
     """Names are unique and lower-case, defaults have the row's type, choices hold the default."""
-    types = {STRING: str, BOOL: bool, INT: int, SIZE: int}
+    types = {STRING: str, BOOL: bool, INT: int, SIZE: int, ADDRESS: str}
     assert len(NAMES) == len(set(NAMES))
     for setting in SETTINGS:
         assert setting.name == setting.name.lower()

@@ -15,6 +15,7 @@ MODULES = sorted(AGENT.rglob("*.py"))
 BUNDLED = {
     "importlib_resources": {"kernel"},
     "orjson": {"kernel"},
+    "prometheus_client": {"metrics"},
     "pyroute2": {"kernel", "process", "containers"},
 }
 

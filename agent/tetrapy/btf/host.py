@@ -37,6 +37,16 @@ def current(root: str = "/") -> Host:
     return Host(values.get("ID", "linux"), values.get("VERSION_ID", ""), arch, uname.release)
 
 
+def system_root(procfs: str) -> str:
+    """The root directory of the system whose first process a procfs shows.
+
+    For an agent in a container that sees the host's processes, that is the host's.
+    """
+    root = os.path.join(procfs, "1", "root")
+    seen = any(os.path.lexists(os.path.join(root, place)) for place in _PLACES)
+    return root if seen else "/"
+
+
 def read_os_release(root: str = "/") -> Dict[str, str]:
     """The variables of a system's os-release file; none if it has no readable one."""
     for place in _PLACES:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Iterator, Optional
 
 if TYPE_CHECKING:
-    from tetrapy.btf.discovery import BtfSource
+    from tetrapy.btf.source import BtfSource
 
 
 class PrivateFile:
@@ -72,7 +72,7 @@ class PrivateFile:
 def custom_path(source: BtfSource, run_dir: str) -> Iterator[Optional[str]]:
     """The `btf_custom_path` of a source for the time of a `with`; None for the kernel's own BTF."""
     if source.data is None:
-        yield source.path
+        yield None
         return
     file = PrivateFile(source.data, run_dir)
     try:

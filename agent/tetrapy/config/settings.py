@@ -9,14 +9,15 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 from tetrapy.errors import SettingsError
 
-STRING, BOOL, INT, SIZE = "string", "bool", "int", "size"
+STRING, BOOL, INT, SIZE, ADDRESS = "string", "bool", "int", "size", "address"
 
 
 class Setting(NamedTuple):
     """One row: the flag is `--name`, the variable `TETRAPY_NAME`."""
 
     name: str
-    kind: str  # STRING, BOOL, INT or SIZE (bytes; K, M and G are powers of 1024)
+    # STRING, BOOL, INT, SIZE (bytes; K, M and G are powers of 1024), or ADDRESS (config.address)
+    kind: str
     default: Any
     help: str
     short: str = ""
@@ -39,6 +40,18 @@ SETTINGS: List[Setting] = [
         "/usr/local/lib/tetrapy/bpf/",
         "directory with BTF fallbacks: metadata/vmlinux-<release>, btf",
     ),
+    Setting(
+        "btf-inference",
+        STRING,
+        "auto",
+        "where nothing has the kernel's BTF: try the archive's layouts on the kernel (archive),"
+        " then search its memory too (auto), or refuse (off)",
+        choices=("auto", "archive", "off"),
+    ),
+    Setting(
+        "btf-archive", STRING, "", "archive of `tetrapy btf pack` to use, not the embedded one"
+    ),
+    Setting("btf-check", BOOL, True, "compare BTF that is not the kernel's own with the kernel"),
     Setting("procfs", STRING, "/proc/", "procfs that is read for existing processes"),
     Setting("rb-size", SIZE, 0, "ring buffer bytes per CPU (K, M, G); 0 chooses"),
     Setting("rb-size-total", SIZE, 0, "ring buffer bytes over all CPUs (K, M, G); 0 chooses"),
@@ -63,6 +76,12 @@ SETTINGS: List[Setting] = [
         choices=("text", "text-ts", "json", "json-ts"),
     ),
     Setting("debug", BOOL, False, "log everything", short="d"),
+    Setting(
+        "metrics-server",
+        ADDRESS,
+        "",
+        "address at which Prometheus reads /metrics: :2112, localhost:2112; empty is nowhere",
+    ),
 ]
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -82,6 +101,10 @@ def parse(setting: Setting, text: str, source: str) -> Any:
         if setting.choices and text.lower() not in setting.choices:
             raise _wrong(setting, text, source, "one of " + ", ".join(setting.choices))
         return text.lower() if setting.choices else text
+    if setting.kind == ADDRESS:
+        if text:
+            _check_address(setting, text, source)
+        return text
     if setting.kind == BOOL:
         if text in _TRUE or text in _FALSE:
             return text in _TRUE
@@ -94,6 +117,16 @@ def parse(setting: Setting, text: str, source: str) -> Any:
     if len(number) > _DIGITS or int(number) * unit > _LARGEST:
         raise _wrong(setting, text, source, "at most 2G")
     return int(number) * unit
+
+
+def _check_address(setting: Setting, text: str, source: str) -> None:
+    from tetrapy.config.address import Address  # no part of a start that has none
+
+    try:
+        Address.parse(text)
+    except ValueError:
+        expected = "an address such as :2112 or localhost:2112"
+        raise _wrong(setting, text, source, expected) from None
 
 
 def _wrong(setting: Setting, text: str, source: str, expected: str) -> SettingsError:

@@ -10,6 +10,7 @@ from tetrapy.errors import SettingsError
 from tetrapy.version import __version__
 
 _EPILOG = """\
+tetrapy btf --help tells of kernels without BTF: which are known, and how others are added.
 Every flag can also be set by an environment variable: --export-filename is TETRAPY_EXPORT_FILENAME.
 Exit codes: 0 stopped by a signal, 1 wrong use, 255 could not start.
 """

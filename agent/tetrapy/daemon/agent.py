@@ -9,10 +9,13 @@ import select
 import signal
 from typing import Callable, Dict, Optional
 
+from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
+from tetrapy.daemon import btf
+from tetrapy.daemon.info import InfoFile
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.start import load_sensor, node_name, open_exporter, trusted_procfs
-from tetrapy.errors import ReadOnlyError
+from tetrapy.errors import MetricsError, ReadOnlyError
 from tetrapy.kernel import privilege
 from tetrapy.kernel.signals import SignalPipe
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
@@ -47,12 +50,15 @@ class Agent:
             self._take_pid_file(acquired)
             exporter = open_exporter(settings, log)
             acquired.callback(exporter.close)
-            sensor = load_sensor(settings, log, RUN_DIRECTORY)
+            source = btf.find(settings, log)
+            self._serve_metrics(source, acquired)
+            sensor = load_sensor(settings, source, log, RUN_DIRECTORY)
             acquired.callback(sensor.close)
             epoll = acquired.enter_context(select.epoll())
             epoll.register(signal_fd, select.EPOLLIN)
             sensor.register(epoll)
             sensor.attach()
+            acquired.callback(InfoFile(RUN_DIRECTORY, settings, source, log).remove)
             procfs = trusted_procfs(settings.procfs, log)
             self._watch(Loop(sensor, exporter, node_name(), procfs, log), epoll)
 
@@ -69,6 +75,20 @@ class Agent:
             pid=os.getpid(),
             pidfile=pid_file.path,
         )
+
+    def _serve_metrics(self, source: BtfSource, acquired: contextlib.ExitStack) -> None:
+        # After the search for BTF, which forks: a process with threads had better not.
+        if not self._settings.metrics_server:
+            return
+        # Imported late: an agent that serves no metrics pays nothing for them.
+        try:
+            from tetrapy.metrics.about import About
+            from tetrapy.metrics.server import serve
+        except ImportError as err:  # prometheus_client wants ssl and more, which some Pythons lack
+            text = f"metrics cannot be served: {err}; take a Python that has it"
+            raise MetricsError(text) from err
+        server = serve(self._settings.metrics_server, [About(source)], self._log)
+        acquired.callback(server.close)
 
     def _watch(self, loop: Loop, epoll: select.epoll) -> None:
         loop.seed()

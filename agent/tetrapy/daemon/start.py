@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from typing import Callable
 
-from tetrapy.btf import discovery, host, unpack
+from tetrapy.btf import unpack
+from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.json import Dump, JsonEncoder, dump_with_json
 from tetrapy.events.text import to_text
-from tetrapy.kernel import bundle, features
+from tetrapy.kernel import features
 from tetrapy.kernel.native import load_orjson
 from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace
-from tetrapy.sensors.base import OBJECTS, BaseSensor, BufferSize
+from tetrapy.sensors.base import BaseSensor, BufferSize
 from tetrapy.sinks.stream import LineSink, open_file, standard_output
 
 STANDARD_OUTPUT = "-"
@@ -53,19 +54,11 @@ def json_dump() -> Dump:
     return dump_with_json if orjson is None else orjson.dumps
 
 
-def load_sensor(settings: Settings, log: Log, run_directory: str) -> BaseSensor:
-    """The base sensor, loaded into the kernel and not yet attached.
+def load_sensor(settings: Settings, source: BtfSource, log: Log, run_directory: str) -> BaseSensor:
+    """The base sensor, loaded into the kernel with these types and not yet attached.
 
-    Raises BtfNotFoundError, LayoutError or KernelError, which tell the obstacle.
+    Raises LayoutError or KernelError, which tell the obstacle.
     """
-    source = discovery.find_btf(
-        host.current(),
-        lambda: bundle.read("btfs/archive.xz"),
-        log,
-        user_path=settings.btf,
-        places=discovery.Places(bpf_lib=settings.bpf_lib),
-        read_objects=lambda: [bundle.read(name) for name in OBJECTS],
-    )
     use_ring = not settings.use_perf_ring_buffer and features.has_ring_buffer()
     with unpack.custom_path(source, run_directory) as path:
         try:

@@ -1,0 +1,226 @@
+"""Finds BTF where the kernel has none: the steps of `discovery` but for the kernel's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Iterator, List, Optional, Tuple
+
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.btf.archive import Archive, check_needs
+from tetrapy.btf.btf_file import read_btf
+from tetrapy.btf.host import Host
+from tetrapy.btf.judge import Judge
+from tetrapy.btf.places import candidates, inspect
+from tetrapy.btf.search import EMBEDDED, INFERENCE_ARCHIVE, INFERENCE_OFF, Search
+from tetrapy.btf.source import (
+    KIND_ARCHIVE,
+    KIND_INFERRED,
+    KIND_SCANNED,
+    KIND_STORE,
+    KIND_USER,
+    BtfSource,
+)
+from tetrapy.btf.store import LocalStore, host_of
+from tetrapy.errors import BtfNotFoundError, TetrapyError
+
+INFERENCE_NAME = "inference from the archive"
+SCAN_NAME = "scan of kernel memory"
+
+
+def find_elsewhere(
+    search: Search, user_path: str, own: str, finding: str, tried: List[Tuple[str, str]]
+) -> BtfSource:
+    """The first source but for the kernel's own, which was looked for at `own`.
+
+    Raises BtfNotFoundError with all that was tried, which is also added to `tried`.
+    """
+    fallbacks = _Fallbacks(search, tried)
+    judge = Judge(search.read_objects(), search.examine, search.log, check=search.check)
+    with contextlib.closing(judge):
+        if user_path:
+            return fallbacks.user(judge, user_path)
+        fallbacks.missing("default kernel", own, finding)
+        for attempt in (fallbacks.files, fallbacks.stored, fallbacks.archived):
+            found = next(attempt(judge), None)
+            if found:
+                return found
+    raise BtfNotFoundError(not_found(search.host, tried))
+
+
+class _Fallbacks:
+    def __init__(self, search: Search, tried: List[Tuple[str, str]]) -> None:
+        self._search = search
+        self._log = search.log
+        self.tried = tried
+
+    def user(self, judge: Judge, path: str) -> BtfSource:
+        try:
+            os.stat(path)
+        except OSError as err:
+            reason = (err.strerror or str(err)).lower()
+            text = f"user specified BTF does not exist: stat {path}: {reason}"
+            raise BtfNotFoundError(text) from err
+        data, finding = _from_file(judge, path)
+        if finding:
+            raise BtfNotFoundError(f"user specified BTF {path}: {finding}")
+        self._log("info", "BTF file: user specified btf file found", **{"btf-file": path})
+        return BtfSource(KIND_USER, path, data)
+
+    def files(self, judge: Judge) -> Iterator[BtfSource]:
+        for kind, path in candidates(self._search.host.release, self._search.places):
+            data, finding = None, inspect(path)
+            if not finding:
+                data, finding = _from_file(judge, path)
+            if not finding:
+                self._log("info", "BTF discovery: candidate btf file found", **{"btf-file": path})
+                yield BtfSource(kind, path, data)
+            self.missing("candidate", path, finding)
+
+    def stored(self, judge: Judge) -> Iterator[BtfSource]:
+
+        host, store = self._search.host, LocalStore(self._search.places.store)
+        path = store.directory
+        try:
+            path = store.path(host)
+            known = store.keys()
+            same = [key for key in known if key.endswith(f"/{host.arch}/{host.release}")]
+            # A distribution's update changes os-release under a running kernel.
+            key = str(host) if str(host) in known else next(iter(same), "")
+            whole = store.read(host_of(key)) if key else None
+            if whole is None:
+                self.missing("local store", path, "does not exist")
+                return
+            data, finding = _from_btf(judge, whole, path)
+        except TetrapyError as err:
+            data, finding = None, str(err)
+        if finding:
+            self.missing("local store", store.directory, finding)
+            return
+        self._log("info", "BTF discovery: local store has this kernel", btf=path)
+        yield BtfSource(KIND_STORE, path, data)
+
+    def archived(self, judge: Judge) -> Iterator[BtfSource]:
+        """From the archive, exactly or inferred; then without it."""
+        host, log, name = self._search.host, self._log, self._search.archive_name
+        try:
+            archive = Archive(self._search.read_archive())
+            check_needs(archive, judge.needs)
+        except (TetrapyError, OSError) as err:
+            # Nothing is inferred then: who damaged it may have damaged more.
+            again = "copy tetrapy.pyz again" if name == EMBEDDED else "pack it again"
+            self._not_archived(f"{err}; {again}")
+            return
+        number, origin = archive_entry(archive, host)
+        finding = origin
+        if number is not None:
+            finding = judge.reject(archive.layouts[number], origin)
+            if not finding:
+                log("info", f"BTF discovery: {name} has this kernel", btf=origin)
+                data = minimal_btf(judge.needs, archive.layouts[number])
+                yield BtfSource(KIND_ARCHIVE, origin, data)
+            finding = f"its {origin} {finding}"
+        self._not_archived(finding)
+        yield from self._inferred(judge, archive)
+
+    def _inferred(self, judge: Judge, archive: Archive) -> Iterator[BtfSource]:
+        """By the archive's layouts, then without them."""
+        search = self._search
+        for name, kind in ((INFERENCE_NAME, KIND_INFERRED), (SCAN_NAME, KIND_SCANNED)):
+            if search.inference == INFERENCE_OFF:
+                self.tried.append((name, "is off (--btf-inference=off)"))
+                continue
+            if kind == KIND_SCANNED and search.inference == INFERENCE_ARCHIVE:
+                self.tried.append((name, "is off (--btf-inference=archive)"))
+                continue
+            try:
+                examiner = judge.examiner()
+                if examiner is None:
+                    self.tried.append((name, "is possible on the running kernel only"))
+                    continue
+                by_layout = kind == KIND_INFERRED
+                found = examiner.infer(archive, search.host) if by_layout else examiner.scan()
+            except TetrapyError as err:
+                self.tried.append((name, str(err)))
+                continue
+            if found.facts is None:
+                self._log("warning", f"BTF discovery: {name} gave nothing", error=found.reason)
+                self.tried.append((name, found.reason))
+                continue
+            origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
+            self._log(
+                "warning",
+                f"BTF discovery: {origin}",
+                tested=found.tested,
+                proven=found.proven,
+                unproven="; ".join(found.unproven),
+            )
+            for need in found.off:
+                self._log("warning", "BTF discovery: a feature is off", **{"not known": need})
+            data = minimal_btf(judge.needs, found.facts)
+            yield BtfSource(kind, origin, data, found.off)
+
+    def _not_archived(self, finding: str) -> None:
+        name = self._search.archive_name
+        text = f"BTF discovery: {name} does not have this kernel"
+        self._log("warning", text, error=finding)
+        self.tried.append((f"the {name}", finding))
+
+    def missing(self, which: str, path: str, finding: str) -> None:
+        self.tried.append((path, finding))
+        fields = {"btf-file": path}
+        if finding == "does not exist":
+            self._log("info", f"BTF discovery: {which} btf file does not exist", **fields)
+        else:
+            fields["error"] = finding
+            self._log("warning", f"BTF discovery: {which} btf file is not usable", **fields)
+
+
+def _from_file(judge: Judge, path: str) -> Tuple[Optional[bytes], str]:
+    """BTF made of that in a file, and why it must not be used."""
+    try:
+        return _from_btf(judge, read_btf(path), path)
+    except OSError as err:
+        return None, (err.strerror or str(err)).lower()
+    except TetrapyError as err:
+        return None, str(err)
+
+
+def _from_btf(judge: Judge, whole: bytes, origin: str) -> Tuple[bytes, str]:
+    facts = judge.needs.facts(Btf(whole))
+    return minimal_btf(judge.needs, facts), judge.reject(facts, origin)
+
+
+def archive_entry(archive: Archive, host: Host) -> Tuple[Optional[int], str]:
+    """The number of a host's layout and where it comes from; or None, and why there is none."""
+    number = archive.find(str(host))
+    if number is not None:
+        return number, str(host)
+    # A rebranded distribution keeps the release that its kernel's builder gave it.
+    same = archive.find_release(host.arch, host.release)
+    numbers = {found for _name, found in same}
+    if len(numbers) == 1:
+        return numbers.pop(), f"{same[0][0]} (by release alone, this host is {host})"
+    if same:
+        names = ", ".join(name for name, _number in same)
+        return None, f"has no {host}, and those of its release differ: {names}"
+    return None, f"has no {host} among {len(archive.kernels)} kernels"
+
+
+def not_found(host: Host, tried: List[Tuple[str, str]]) -> str:
+    """What was tried, in its order, and what helps."""
+    listed = "; ".join(f"{place}: {finding}" for place, finding in tried)
+    return (
+        f'kernel version "{host.release}" BTF search failed, tried in order: {listed}.'
+        f" {remedy(host)}"
+    )
+
+
+def remedy(host: Host) -> str:
+    """The command that helps where no BTF is found."""
+    return (
+        f"Give tetrapy the types of this kernel once: `tetrapy btf add FILE`, where FILE is the"
+        f" debug package of {host.release}, its vmlinux with debug information (needs pahole),"
+        " or /sys/kernel/btf/vmlinux of a machine that runs the same kernel"
+    )

@@ -1,0 +1,33 @@
+"""What the search for a kernel's BTF ends with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional, Tuple
+
+KIND_USER = "user"
+KIND_KERNEL = "kernel"
+KIND_METADATA = "metadata"
+KIND_FILE = "file"
+KIND_STORE = "store"
+KIND_ARCHIVE = "archive"
+KIND_INFERRED = "inferred"
+KIND_SCANNED = "scanned"
+
+
+class BtfSource(NamedTuple):
+    """The BTF to use: the bytes `data`, or the kernel's own where that is None.
+
+    `kind` is one of the KIND_ constants, `origin` says for people where it comes from.
+    """
+
+    kind: str
+    origin: str
+    data: Optional[bytes] = None
+    off: Tuple[str, ...] = ()  # needs that were given up, with the features that read them
+
+    @property
+    def told(self) -> str:
+        """One line for logs, the info file and metrics."""
+        if self.kind in (KIND_INFERRED, KIND_SCANNED):
+            return self.origin
+        return f"{self.kind}: {self.origin}"

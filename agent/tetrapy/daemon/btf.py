@@ -1,0 +1,76 @@
+"""The search for the running kernel's BTF, with all that it is given by the other rooms."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Callable, FrozenSet, Iterator, Optional, Set
+
+from tetrapy.btf import discovery, host
+from tetrapy.btf.places import Places
+from tetrapy.btf.search import EMBEDDED, Search
+from tetrapy.btf.source import BtfSource
+from tetrapy.config.settings import Settings
+from tetrapy.kernel import bundle
+from tetrapy.sensors.base import OBJECTS
+
+if TYPE_CHECKING:
+    from tetrapy.abi.core_needs import Needs
+    from tetrapy.btf.inference.examiner import Examiner
+
+# BTFHub's 4,306 kernels take less than 100 KiB; what is longer is found to be cut short.
+_MAX_ARCHIVE = 16 << 20
+
+Log = Callable[..., None]
+
+
+def search(settings: Settings, log: Log) -> Search:
+    """What `discovery.find_btf` needs to know about this host and these settings."""
+    path = settings.btf_archive
+    return Search(
+        host.current(host.system_root(settings.procfs)),
+        lambda: _read(path) if path else bundle.read("btfs/archive.xz"),
+        lambda: [bundle.read(name) for name in OBJECTS],
+        log,
+        examine=lambda needs, optional: examine(needs, optional, log),
+        places=Places(bpf_lib=settings.bpf_lib),
+        inference=settings.btf_inference,
+        check=settings.btf_check,
+        archive_name=f"archive {path}" if path else EMBEDDED,
+    )
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_MAX_ARCHIVE)
+
+
+def find(settings: Settings, log: Log) -> BtfSource:
+    """The BTF to use. Raises BtfNotFoundError with all that was tried."""
+    return discovery.find_btf(search(settings, log), settings.btf)
+
+
+@contextlib.contextmanager
+def examine(
+    needs: Needs, optional: FrozenSet[str], log: Optional[Log] = None
+) -> Iterator[Examiner]:
+    """An examiner of the running kernel, for a `with`; KernelError if its memory cannot be read.
+
+    What this host forbids in the preparation is logged, since less can be proven then.
+    """
+    from tetrapy.btf.inference.examiner import Examiner
+    from tetrapy.kernel.peek import KernelMemory
+    from tetrapy.kernel.subject import Subject, prepared
+
+    told: Set[str] = set()
+
+    @contextlib.contextmanager
+    def prepare(variant: int) -> Iterator[Subject]:
+        with prepared(memory, variant) as subject:
+            for limit in subject.limits:
+                if log and limit not in told:
+                    told.add(limit)
+                    log("warn", "Less can be proven of this kernel", because=limit)
+            yield subject
+
+    with contextlib.closing(KernelMemory()) as memory:
+        yield Examiner(needs.names, optional, prepare)

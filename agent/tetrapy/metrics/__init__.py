@@ -1,0 +1,1 @@
+"""Metrics for Prometheus. Imported by an agent that serves them, and by no other."""

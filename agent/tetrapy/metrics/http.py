@@ -1,0 +1,214 @@
+"""A small HTTP server in a thread of its own: GET of a few paths, one request a connection.
+
+One thread serves every connection without ever waiting for one, so neither a reader that stalls nor
+a flood of them costs the agent more than some memory. Python's own servers take a thread for each
+connection, or let the first one keep all others waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from http import HTTPStatus
+from typing import Callable, Dict, Mapping, Optional, Tuple
+
+from tetrapy.errors import MetricsError
+
+PATIENCE = 10.0  # seconds from the start of a connection to its end
+MOST_CONNECTIONS = 64  # one more, and the oldest is closed
+LARGEST_REQUEST = 16 << 10  # bytes of request line and headers
+_PAUSE = 1000  # milliseconds without new connections after the machine has refused one
+
+Log = Callable[..., None]
+Answer = Callable[[], Tuple[str, bytes]]  # content type and body, made when asked for
+Routes = Mapping[str, Answer]
+
+
+class HttpServer:
+    """Answers at `listener`, which becomes its own, from now until `close`."""
+
+    def __init__(self, listener: socket.socket, routes: Routes, log: Log) -> None:
+        """Raises MetricsError when the machine gives no thread."""
+        self._listener = listener
+        self._routes = routes
+        self._log = log
+        self._connections: Dict[int, _Connection] = {}
+        self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
+        listener.setblocking(False)
+        # Signals are for the main thread, which waits for them.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        except RuntimeError as err:
+            self._release()
+            os.close(self._stop_write)
+            raise MetricsError(f"metrics cannot be served: {err}; is a limit reached?") from err
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def close(self) -> None:
+        """Close the listener and every connection; a second call does nothing."""
+        if self._stop_write >= 0:
+            os.close(self._stop_write)
+            self._stop_write = -1
+            self._thread.join()
+
+    def _serve(self) -> None:
+        poll, pause = select.poll(), select.poll()
+        poll.register(self._stop_read, 0)  # a pipe whose writer is gone is told unasked
+        pause.register(self._stop_read, 0)
+        poll.register(self._listener, select.POLLIN)
+        try:
+            while True:
+                ready = [fd for fd, _ in poll.poll(self._next_deadline())]
+                if self._stop_read in ready:
+                    return
+                for fd in ready:
+                    if fd in self._connections:
+                        self._go_on(fd, poll)
+                for fd in self._overdue():
+                    self._drop(fd, poll)
+                if self._listener.fileno() in ready and not self._accept(poll):
+                    pause.poll(_PAUSE)
+        finally:
+            self._release()
+
+    def _accept(self, poll: select.poll) -> bool:
+        """Take one connection; False when the machine has no descriptor or memory for it."""
+        try:
+            peer, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionError):  # it has gone again
+            return True
+        except OSError:
+            return False
+        if len(self._connections) >= MOST_CONNECTIONS:
+            self._drop(next(iter(self._connections)), poll)
+        peer.setblocking(False)
+        self._connections[peer.fileno()] = _Connection(peer, self._respond)
+        poll.register(peer, select.POLLIN)
+        return True
+
+    def _go_on(self, fd: int, poll: select.poll) -> None:
+        wanted = self._connections[fd].go_on()
+        if wanted:
+            poll.modify(fd, wanted)
+        else:
+            self._drop(fd, poll)
+
+    def _drop(self, fd: int, poll: select.poll) -> None:
+        poll.unregister(fd)
+        self._connections.pop(fd).peer.close()
+
+    def _next_deadline(self) -> Optional[float]:
+        """Milliseconds until the oldest connection has had its time; None without connections."""
+        for connection in self._connections.values():
+            return max(0.0, connection.deadline - time.monotonic()) * 1000 + 1
+        return None
+
+    def _overdue(self) -> Tuple[int, ...]:
+        now = time.monotonic()
+        return tuple(fd for fd, one in self._connections.items() if one.deadline <= now)
+
+    def _respond(self, request: bytes) -> bytes:
+        """The response to a request's head."""
+        words = request.partition(b"\n")[0].decode("latin-1").split()
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            return _response(HTTPStatus.BAD_REQUEST)
+        method, target, _ = words
+        answer = self._routes.get(target.partition("?")[0])
+        if answer is None:
+            return _response(HTTPStatus.NOT_FOUND, bodiless=method == "HEAD")
+        if method not in {"GET", "HEAD"}:
+            return _response(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD")
+        try:
+            kind, body = answer()
+        except Exception as err:  # noqa: BLE001 - a figure that cannot be had ends no thread
+            self._log("error", "Metrics cannot be gathered", error=repr(err))
+            return _response(HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _response(HTTPStatus.OK, kind, body, bodiless=method == "HEAD")
+
+    def _release(self) -> None:
+        os.close(self._stop_read)
+        self._listener.close()
+        for connection in self._connections.values():
+            connection.peer.close()
+
+
+class _Connection:
+    """One request: it is read, answered, and what else the peer sends is passed over."""
+
+    def __init__(self, peer: socket.socket, respond: Callable[[bytes], bytes]) -> None:
+        self.peer = peer
+        self.deadline = time.monotonic() + PATIENCE
+        self._respond = respond
+        self._request = b""
+        self._rest = memoryview(b"")
+        self._step = _Connection._read
+
+    def go_on(self) -> int:
+        """Do what can be done at once; what to poll for before the next call, 0 when it is over."""
+        return self._step(self)
+
+    def _read(self) -> int:
+        data = self._received()
+        if not data:
+            return 0 if data is not None else select.POLLIN
+        self._request += data
+        if b"\r\n\r\n" in self._request or b"\n\n" in self._request:
+            self._rest = memoryview(self._respond(self._request))
+        elif len(self._request) >= LARGEST_REQUEST:
+            self._rest = memoryview(_response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+        else:
+            return select.POLLIN
+        self._step = _Connection._write
+        return self._write()
+
+    def _write(self) -> int:
+        try:
+            self._rest = self._rest[self.peer.send(self._rest) :]
+            if self._rest:
+                return select.POLLOUT
+            self.peer.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            return select.POLLOUT
+        except OSError:
+            return 0
+        # A socket that is closed with unread bytes in it takes back what it has sent.
+        self._step = _Connection._pass_over
+        return select.POLLIN
+
+    def _pass_over(self) -> int:
+        return 0 if self._received() == b"" else select.POLLIN
+
+    def _received(self) -> Optional[bytes]:
+        """Bytes from the peer; none when it has ended, None when there are none yet."""
+        try:
+            return self.peer.recv(LARGEST_REQUEST)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+
+def _response(
+    status: HTTPStatus,
+    kind: str = "text/plain",
+    body: bytes = b"",
+    bodiless: bool = False,
+    **headers: str,
+) -> bytes:
+    """The whole response; only its head where `bodiless`."""
+    body = body or f"{status.value} {status.phrase}\n".encode()
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if bodiless else body)

@@ -1,0 +1,174 @@
+"""The small HTTP server of the metrics: requests, readers that stall, start and stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.agent_run import Recorder
+from tests.unit.metrics_server import Server, fetch
+from tetrapy.config.address import Address
+from tetrapy.errors import MetricsError
+from tetrapy.metrics import http as module
+from tetrapy.metrics.http import LARGEST_REQUEST, MOST_CONNECTIONS, HttpServer
+from tetrapy.metrics.listener import listen
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.server.close()
+
+
+# --- requests ------------------------------------------------------------------------------------
+
+
+def test_only_the_path_of_metrics(server: Server) -> None:
+    """/metrics alone answers, with or without a query; only for GET and HEAD."""
+    assert server.get("/metrics?x=1")[0] == 200
+    assert [server.get(path)[0] for path in ("/", "/metrics/", "/METRICS", "//")] == [404] * 4
+    assert server.get(method="POST")[0] == 405
+
+
+def test_head(server: Server) -> None:
+    """HEAD has the length of the body without the body."""
+    whole = server.say(b"GET /metrics HTTP/1.1\r\n\r\n")
+    head, _, body = whole.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert server.say(b"HEAD /metrics HTTP/1.1\r\n\r\n") == head + b"\r\n\r\n"
+    assert server.say(b"HEAD / HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\r\n\r\n", b"400"),
+        (b"GET /metrics\r\n\r\n", b"400"),
+        (b"GET /metrics SIP/2.0\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\n\n", b"400"),
+        (b"\xff \xfe HTTP/1.1\r\n\r\n", b"404"),
+        (b"x" * LARGEST_REQUEST, b"431"),
+        (b"GET /metrics HTTP/1.0\n\n", b"200"),
+        (b"GET /metrics HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000, b"200"),
+    ],
+)
+def test_odd_requests(server: Server, request_: bytes, status: bytes) -> None:
+    """Each is answered, and what comes after the request does not hurt."""
+    assert server.say(request_).startswith(b"HTTP/1.1 " + status)
+    assert server.get()[0] == 200
+
+
+def test_a_request_in_pieces(server: Server) -> None:
+    """It is answered when its head is whole."""
+    with server.connect() as peer:
+        for piece in (b"GET /metr", b"ics HTTP/1.1\r\nHost: x\r", b"\n\r", b"\n"):
+            peer.sendall(piece)
+            assert server.get()[0] == 200
+        assert peer.recv(15) == b"HTTP/1.1 200 OK"
+
+
+def test_a_body_larger_than_a_socket_takes(server: Server) -> None:
+    """A reader who is slow gets the whole of it, and the others do not wait for him."""
+    body = b"x" * (8 << 20)
+    listener = listen(Address("127.0.0.1", 0))
+    address = Address(*listener.getsockname())
+    large = HttpServer(
+        listener, {"/large": lambda: ("a/b", body), "/small": lambda: ("a/b", b"y")}, Recorder()
+    )
+    try:
+        with socket.create_connection(address, timeout=60) as peer:
+            peer.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+            assert peer.recv(8, socket.MSG_PEEK) == b"HTTP/1.1"
+            assert fetch(address, "/small")[2] == "y"
+            received = b"".join(iter(lambda: peer.recv(1 << 20), b""))
+        assert received.partition(b"\r\n\r\n")[2] == body
+    finally:
+        large.close()
+
+
+def test_who_says_nothing_keeps_nobody_waiting(server: Server) -> None:
+    """More silent connections than there may be: the newest is served, the oldest was closed."""
+    silent = [server.connect() for _ in range(MOST_CONNECTIONS + 3)]
+    try:
+        assert server.get()[0] == 200
+        assert silent[0].recv(1) == b""
+    finally:
+        for peer in silent:
+            peer.close()
+    assert server.get()[0] == 200
+
+
+def test_who_says_nothing_is_sent_away(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection ends when its time is over, also when nothing else happens."""
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    with server.connect() as peer:
+        assert peer.recv(1) == b""
+
+
+def test_no_descriptor_is_free(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the machine refuses a connection the server pauses and goes on."""
+    refusals: list[OSError] = []
+    real = socket.socket.accept
+
+    def accept(listener: socket.socket) -> tuple[socket.socket, object]:
+        if len(refusals) < 2:
+            refusals.append(OSError(24, "Too many open files"))
+            raise refusals[-1]
+        return real(listener)
+
+    monkeypatch.setattr(module, "_PAUSE", 10)
+    monkeypatch.setattr(socket.socket, "accept", accept)
+    assert server.get()[0] == 200
+    assert len(refusals) == 2
+
+
+# --- start and stop ------------------------------------------------------------------------------
+
+
+def test_no_signal_reaches_the_thread() -> None:
+    """All signals are blocked in it; those of the thread that made it are as before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    serving = Server()
+    try:
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "metrics"]
+        status = Path(f"/proc/self/task/{thread.native_id}/status").read_text()
+        blocked = int(status.partition("SigBlk:")[2].split()[0], 16)
+        assert all(blocked >> number - 1 & 1 for number in (signal.SIGINT, signal.SIGTERM))
+    finally:
+        serving.server.close()
+
+
+def test_close_gives_everything_back() -> None:
+    """Thread, descriptors and port are free again, with connections open; twice is once."""
+    before = len(os.listdir("/proc/self/fd"))
+    serving = Server()
+    with serving.connect() as peer:
+        assert serving.get()[0] == 200
+        serving.server.close()
+        serving.server.close()
+        assert peer.recv(1) == b""
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert "metrics" not in {thread.name for thread in threading.enumerate()}
+    listen(serving.address).close()
+
+
+def test_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit on threads is named, and nothing is left open."""
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = len(os.listdir("/proc/self/fd")), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(MetricsError, match="can't start new thread"):
+        Server()
+    now = len(os.listdir("/proc/self/fd")), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert now == before

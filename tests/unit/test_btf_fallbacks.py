@@ -179,8 +179,19 @@ def test_a_damaged_archive_is_not_believed(machine: Machine, archive: bytes) -> 
     machine.truth = Truth(0)
     machine.truth.scanned = machine.truth.found = Finding((0,), "", proven=7)
     machine.archive = archive
-    with pytest.raises(BtfNotFoundError, match=r"archive is (damaged|empty).*copy tetrapy"):
+    with pytest.raises(
+        BtfNotFoundError, match=r"archive is (damaged|empty).*copy tetrapy.*was not tried"
+    ):
         machine.find()
+
+
+def test_an_outdated_archive_does_not_hinder_the_scan(machine: Machine) -> None:
+    """An operator's archive that was made for an earlier version is passed over, and told."""
+    machine.truth = Truth(64)
+    machine.truth.scanned = Finding((64,), "", proven=7)
+    machine.archive = pack({str(HERE): (0,)}, ["offset struct s.b int"])
+    assert machine.find().kind == source.KIND_SCANNED
+    assert any("pack it again" in str(fields) for _, _, fields in machine.log.lines)
 
 
 def test_a_bundle_without_archive_is_named(machine: Machine) -> None:

@@ -28,6 +28,7 @@ FORMAT = "tetrapy-btf 2"
 # More than a hundred times of what the archive needs; a file that wants more is no archive.
 MAX_UNPACKED = 64 << 20
 _MAX_DECODER_MEMORY = 128 << 20
+_XZ = b"\xfd7zXZ\0"
 
 
 class Archive:
@@ -48,7 +49,10 @@ class Archive:
     def _read(self, lines: List[str]) -> None:
         """Lines of the format above; a ValueError is raised for everything that does not fit."""
         if lines[0] != FORMAT:
-            raise ArchiveError(f"the BTF archive starts with {lines[0][:40]!r}, not {FORMAT!r}")
+            raise ArchiveError(
+                f"the BTF archive starts with {lines[0][:40]!r}, not {FORMAT!r}: it was made"
+                " by another version of tetrapy"
+            )
         if lines.pop():
             raise ValueError("it does not end with a whole line")
         needs: List[str] = []
@@ -133,6 +137,8 @@ def _decompress(data: bytes) -> bytes:
         raise ArchiveError(
             f"this Python cannot read the BTF archive: no lzma module, {err}"
         ) from err
+    if not data.startswith(_XZ):
+        raise ArchiveError("the BTF archive is damaged: it is no xz file")
     try:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DECODER_MEMORY)
         unpacked = decoder.decompress(data, max_length=MAX_UNPACKED)

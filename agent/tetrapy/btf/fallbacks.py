@@ -23,7 +23,7 @@ from tetrapy.btf.source import (
     BtfSource,
 )
 from tetrapy.btf.store import LocalStore, host_of
-from tetrapy.errors import BtfNotFoundError, TetrapyError
+from tetrapy.errors import ArchiveError, BtfNotFoundError, TetrapyError
 
 INFERENCE_NAME = "inference from the archive"
 SCAN_NAME = "scan of kernel memory"
@@ -106,11 +106,22 @@ class _Fallbacks:
         host, log, name = self._search.host, self._log, self._search.archive_name
         try:
             archive = Archive(self._search.read_archive())
-            check_needs(archive, judge.needs)
         except (TetrapyError, OSError) as err:
-            # Nothing is inferred then: who damaged it may have damaged more.
+            reason = str(err)
+            if isinstance(err, OSError):
+                reason = f"{err.filename}: {(err.strerror or reason).lower()}"
             again = "copy tetrapy.pyz again" if name == EMBEDDED else "pack it again"
-            self._not_archived(f"{err}; {again}")
+            self._not_archived(f"{reason}; {again}")
+            # Who damaged it may have damaged more: nothing is found out beside it.
+            skipped = "was not tried, because the archive is damaged or not there"
+            self.tried += [(INFERENCE_NAME, skipped), (SCAN_NAME, skipped)]
+            return
+        try:
+            check_needs(archive, judge.needs)
+        except ArchiveError as err:
+            # Such as an operator's own after an upgrade; the scan does without.
+            self._not_archived(f"{err}; pack it again with this tetrapy")
+            yield from self._inferred(judge, None)
             return
         number, origin = archive_entry(archive, host)
         finding = origin
@@ -124,8 +135,8 @@ class _Fallbacks:
         self._not_archived(finding)
         yield from self._inferred(judge, archive)
 
-    def _inferred(self, judge: Judge, archive: Archive) -> Iterator[BtfSource]:
-        """By the archive's layouts, then without them."""
+    def _inferred(self, judge: Judge, archive: Optional[Archive]) -> Iterator[BtfSource]:
+        """By the archive's layouts, if there are any, then without them."""
         search = self._search
         for name, kind in ((INFERENCE_NAME, KIND_INFERRED), (SCAN_NAME, KIND_SCANNED)):
             if search.inference == INFERENCE_OFF:
@@ -139,8 +150,13 @@ class _Fallbacks:
                 if examiner is None:
                     self.tried.append((name, "is possible on the running kernel only"))
                     continue
-                by_layout = kind == KIND_INFERRED
-                found = examiner.infer(archive, search.host) if by_layout else examiner.scan()
+                if kind == KIND_SCANNED:
+                    found = examiner.scan()
+                elif archive:
+                    found = examiner.infer(archive, search.host)
+                else:
+                    self.tried.append((name, "is not possible with that archive"))
+                    continue
             except TetrapyError as err:
                 self.tried.append((name, str(err)))
                 continue
@@ -220,7 +236,8 @@ def not_found(host: Host, tried: List[Tuple[str, str]]) -> str:
 def remedy(host: Host) -> str:
     """The command that helps where no BTF is found."""
     return (
-        f"Give tetrapy the types of this kernel once: `tetrapy btf add FILE`, where FILE is the"
-        f" debug package of {host.release}, its vmlinux with debug information (needs pahole),"
-        " or /sys/kernel/btf/vmlinux of a machine that runs the same kernel"
+        f"Give tetrapy the types of this kernel once: `tetrapy btf add FILE`, where FILE is"
+        f" /sys/kernel/btf/vmlinux of a machine that runs {host.release} too, this kernel's package"
+        " or vmlinuz if it was built with BTF, or its debug package or vmlinux with debug"
+        " information (needs pahole)"
     )

@@ -1,7 +1,7 @@
 """The command line: settings in, exit code out.
 
 Exit codes: 0 after a stop by signal, 1 for wrong use, 255 when the agent could not start
-(Tetragon's, at the versions this agent follows).
+(Tetragon's, at the versions this agent follows). `tetrapy btf ...` has its own, see `cli.btf`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,17 @@ STDOUT = 1
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the agent; returns the exit code."""
+    """Run the agent, or `tetrapy btf`; returns the exit code."""
     closed = _open_standard_files()
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["btf"]:
+        from tetrapy.cli import btf
+
+        return btf.main(words[1:], stdout_closed=STDOUT in closed)
+    if words == ["help"]:
+        words = ["--help"]
     try:
-        settings = read(sys.argv[1:] if arguments is None else arguments, os.environ)
+        settings = read(words, os.environ)
     except SettingsError as err:
         print(f"Error: {err}\nRun tetrapy --help for the flags.", file=sys.stderr)
         return EXIT_USAGE

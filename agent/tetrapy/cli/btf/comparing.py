@@ -1,0 +1,114 @@
+"""`tetrapy btf diff`: which of the fields that tetrapy reads lie elsewhere in another kernel."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Dict, List, NamedTuple, Optional
+
+from tetrapy.btf.serving import Subject
+from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
+from tetrapy.cli.btf.output import counted, print_json, printable, table
+
+DESCRIPTION = """\
+Compares two kernels by what tetrapy reads: offsets in bytes, sizes, enumerators. A and B are
+kernels of the archive or of the local store, by the end of their names that is unique, or files
+with BTF. Exit codes as diff(1): 0 equal, 1 different, 2 trouble.
+
+  tetrapy btf diff 6.1.0-50-amd64 6.12.107+deb13-amd64
+  tetrapy btf diff debian/12/x86_64/6.1.0-50-amd64 /sys/kernel/btf/vmlinux
+"""
+TROUBLE = 2
+
+EQUAL, DIFFERENT = 0, 1
+
+
+class Difference(NamedTuple):
+    """One need that two kernels answer differently; None is "absent"."""
+
+    group: str
+    what: str
+    first: Optional[int]
+    second: Optional[int]
+    unit: str
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Flags and arguments."""
+    parser.add_argument("first", metavar="A", help="kernel or file")
+    parser.add_argument("second", metavar="B", help="kernel or file")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_archive_flags(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare; the exit code is diff(1)'s."""
+    known = Knowledge(options.archive, options.dir)
+    first, second = known.find(options.first), known.find(options.second)
+    if first.needs != second.needs:
+        known.check_needs()
+    differences = compare(first, second)
+    if options.json:
+        print_json(
+            {
+                "a": first.name,
+                "b": second.name,
+                "a_layout": first.layout,
+                "b_layout": second.layout,
+                "differences": [one._asdict() for one in differences],
+            }
+        )
+    else:
+        _print(first, second, differences)
+    return DIFFERENT if differences else EQUAL
+
+
+def compare(first: Kernel, second: Kernel) -> List[Difference]:
+    """The needs that two kernels answer differently, in the order of the needs."""
+    return [
+        _difference(need, one, two)
+        for need, one, two in zip(first.needs, first.facts, second.facts)
+        if one != two
+    ]
+
+
+def _difference(need: str, first: Optional[int], second: Optional[int]) -> Difference:
+    question, _, text = need.partition(" ")
+    subject = Subject.of(text)
+    what = subject.path.lstrip(".:") or subject.root
+    unit = ""
+    if question == "offset":
+        # Only a bitfield starts in the midst of a byte.
+        unit = "bit" if any(fact is not None and fact % 8 for fact in (first, second)) else "byte"
+        if unit == "byte":
+            first, second = (None if fact is None else fact // 8 for fact in (first, second))
+    elif question != "enumval":
+        what = f"{question} of {what}" if subject.path else question
+    return Difference(subject.root, what, first, second, unit)
+
+
+def _print(first: Kernel, second: Kernel, differences: List[Difference]) -> None:
+    for side, kernel in (("A", first), ("B", second)):
+        layout = "a layout of its own" if kernel.layout is None else f"layout {kernel.layout}"
+        print(f"{side}  {printable(kernel.name)}  ({layout})")
+    if not differences:
+        print(f"equal in all of {counted(len(first.needs), 'need')}")
+        return
+    groups: Dict[str, List[Difference]] = {}
+    for one in differences:
+        groups.setdefault(one.group, []).append(one)
+    # Aligned over all groups, so that the columns stay where they are.
+    rows = [
+        ("  " + one.what, _cell(one.first), _cell(one.second), "bits" if one.unit == "bit" else "")
+        for one in differences
+    ]
+    lines = iter(table([("offset in bytes", "A", "B", ""), *rows], right=(1, 2)))
+    print("\n" + next(lines))
+    by_need = dict(zip(differences, lines))
+    for group, members in groups.items():
+        print(printable(group))
+        print("\n".join(printable(by_need[one]) for one in members))
+    print(f"{counted(len(differences), 'difference')} in {counted(len(groups), 'type')}")
+
+
+def _cell(fact: Optional[int]) -> str:
+    return "absent" if fact is None else str(fact)

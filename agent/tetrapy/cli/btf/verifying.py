@@ -1,0 +1,114 @@
+"""`tetrapy btf verify`: whether a BTF can serve this release."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Dict, FrozenSet, List
+
+from tetrapy.btf import serving
+from tetrapy.btf.serving import Subject
+from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
+from tetrapy.cli.btf.output import counted, print_json, printable, told, warn, wrapped
+from tetrapy.errors import FormatError, LayoutError
+
+DESCRIPTION = """\
+Looks up in each BTF all that tetrapy's BPF programs read. A FILE is raw BTF, an ELF file with a
+.BTF section (vmlinux), either of these packed by xz, or a BTFHub file (.btf.tar.xz); BTF that was
+cut down to what tetrapy reads is good too. Exit code 1 if one of them cannot serve.
+
+  tetrapy btf verify /sys/kernel/btf/vmlinux
+  tetrapy btf verify --live FILE          is it that of the running kernel? (root)
+"""
+_SHOWN = 3
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Flags and arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument(
+        "--live", action="store_true", help="compare it with the running kernel too (root)"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_archive_flags(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify all files; 1 if one cannot serve."""
+    known = Knowledge(options.archive, options.dir)
+    asked = serving.guards(known.objects)
+    reports: List[Dict[str, Any]] = []
+    for path in options.files:
+        report: Dict[str, Any] = {"file": path}
+        try:
+            kernel = known.file(path)
+        except (FormatError, LayoutError) as err:
+            report.update(serves=False, error=str(err))
+        except OSError as err:
+            report.update(serves=False, error=told(err))
+        else:
+            report.update(_judge(kernel, known, asked))
+            if options.live and report["serves"]:
+                report.update(_compare(kernel, known, asked))
+        reports.append(report)
+        if not options.json:
+            _print(report, known)
+    if options.json:
+        print_json(reports)
+    return 0 if all(report["serves"] for report in reports) else 1
+
+
+def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
+    answers = dict(zip(kernel.needs, kernel.facts))
+    missing = serving.missing(kernel.needs, kernel.facts, asked)
+    absent = [need for need, fact in answers.items() if fact is None and need not in missing]
+    return {
+        "serves": not missing,
+        "needs": len(answers),
+        "facts": len(answers) - len(missing) - len(absent),
+        "missing": missing,
+        "absent": absent,
+        "layout": kernel.layout,
+        "kernels": [] if kernel.layout is None else known.kernels_of(kernel.layout),
+    }
+
+
+def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
+    """Hold the facts against the running kernel; KernelError if that is not possible here."""
+    from tetrapy.daemon.btf import examine
+
+    with examine(known.needs, serving.optional(kernel.needs, asked)) as examiner:
+        found = examiner.check(kernel.facts)
+    return {"serves": not found.failed, "contradicted": found.failed, "unproven": found.unproven}
+
+
+def _print(report: Dict[str, Any], known: Knowledge) -> None:
+    name = printable(report["file"])
+    if "error" in report:
+        warn(f"Error: {report['error']}")
+        return
+    if report["serves"]:
+        live = ", is the running kernel's" if "contradicted" in report else ""
+        facts = f"{report['facts']} of {counted(report['needs'], 'need')}"
+        print(f"{name}: serves, answers {facts}{live}")
+    elif report.get("contradicted"):
+        print(f"{name}: IS NOT THE RUNNING KERNEL'S")
+    else:
+        print(f"{name}: CANNOT SERVE, lacks {counted(len(report['missing']), 'need')}")
+    for need in report["missing"]:
+        print(f"  lacks   {need}")
+    for fact in report.get("contradicted", ()):
+        print(f"  wrong   {fact}")
+    for need in report.get("unproven", ()):
+        print(f"  open    {need}  (nothing on this host can tell)")
+    for need in report["absent"]:
+        print(f"  absent  {need}  (programs do without)")
+    print("\n".join(wrapped(f"  {_equal(report, known)}", " " * 4)))
+
+
+def _equal(report: Dict[str, Any], known: Knowledge) -> str:
+    kernels = report["kernels"]
+    if not kernels:
+        return f"layout  is no kernel's of {known.archive_name}"
+    shown = ", ".join(map(printable, kernels[:_SHOWN]))
+    more = f" and {len(kernels) - _SHOWN} more" if len(kernels) > _SHOWN else ""
+    return f"layout  {report['layout']} of {known.archive_name}: {shown}{more}"

@@ -1,50 +1,27 @@
-"""What runs in a guest: the agent, under it some processes with known fates, and a written record.
+"""What runs in a guest: the agent's sessions, one after the other, and a written record.
 
-Everything ends in /result: per session the agent's export, its log, and `record.json` with what the
-host cannot know otherwise (pids, exit codes, what was left in the kernel and in /tmp). It judges
-nothing: the tests on the host do.
+/test/plan.json says which (tests/vm/ways.py).  Everything ends in /result: per session the agent's
+export, its log, and `record.json` with what the host cannot know otherwise (pids, exit codes, what
+was left in the kernel and in /tmp).  It judges nothing: the tests on the host do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
+
+from tests.vm import situations, victims
 
 RESULT = Path("/result")
-PYZ = "/test/tetrapy.pyz"
-EMPTY_PYZ = "/test/tetrapy-without-archive.pyz"
-VICTIM = "/test/victim"
-START_BOUND = 300.0  # seconds; only against an agent that neither listens nor ends
-
-THREAD = (
-    "import os, threading\n"
-    f"threading.Thread(target=os.execv, args=({VICTIM!r}, {[VICTIM, 'exit', '6']!r})).start()\n"
-    "import time\n"
-    "time.sleep(1000)"
-)
-
-# Close to the longest path that one system call takes, with many components.
-DEEP = "/test/" + "/".join(["directory-of-a-deep-tree"] * 160)
-
-# name -> (argv, working directory, uid)
-VICTIMS: dict[str, tuple[list[str | bytes], str, int]] = {
-    "status": ([VICTIM, "exit", "7", "two words", "", "plain"], "/test/directory", 1234),
-    "root_cwd": ([VICTIM, "exit", "0"], "/", 0),
-    "killed": ([VICTIM, "signal", "9"], "/test/directory", 0),
-    "crashed": ([VICTIM, "signal", "11"], "/test/directory", 0),
-    "exec_again": ([VICTIM, "exec", VICTIM, "exit", "3"], "/test/directory", 0),
-    "fork_only": ([VICTIM, "fork", "9"], "/test/directory", 0),
-    "thread": (["/usr/bin/python3", "-c", THREAD], "/test/directory", 0),
-    "script": (["/test/script", "argument"], "/test/directory", 0),
-    "long": ([VICTIM, "exit", "5", *("x" * 1000 for _ in range(250))], "/test/directory", 0),
-    "deep": ([VICTIM, "exit", "4"], DEEP, 0),
-    "bytes": ([VICTIM, "exit", "2", b"caf\xe9", "caf\u00e9"], "/test/directory", 0),
-}
+STORE = "/var/lib/tetrapy"
 
 
 def bpf_programs() -> list[int]:
@@ -60,59 +37,16 @@ def bpf_programs() -> list[int]:
 
 
 def leftovers() -> dict[str, list[str]]:
-    """What an agent could leave behind: files, and programs in the kernel."""
+    """What an agent could leave behind: files, programs in the kernel, cgroups, processes."""
     places = ("/tmp", "/dev/shm", "/run")
     files = [str(path) for place in places for path in Path(place).rglob("*") if path.is_file()]
-    return {"files": sorted(files), "programs": [str(number) for number in bpf_programs()]}
-
-
-def run_victims() -> dict[str, dict[str, int]]:
-    """Start each victim, wait for it: its pid and return code (minus the number of a signal)."""
-    fates = {}
-    for name, (argv, directory, uid) in VICTIMS.items():
-        process = subprocess.Popen(argv, cwd=directory, user=uid)
-        fates[name] = {"pid": process.pid, "code": process.wait()}
-    return fates
-
-
-def run_burst() -> dict[str, int]:
-    """Many processes at once, again and again: pid -> exit status."""
-    fates = {}
-    for _ in range(25):
-        batch = [subprocess.Popen([VICTIM, "exit", str(number)]) for number in range(1, 9)]
-        fates.update({str(process.pid): process.wait() for process in batch})
-    return fates
-
-
-def session(name: str, *options: str) -> dict[str, object]:
-    """One life of the agent: start, victims, SIGTERM."""
-    directory = RESULT / name
-    directory.mkdir()
-    before = leftovers()
-    export = str(directory / "export.json")
-    log = directory / "log"
-    started = time.monotonic()
-    with log.open("wb") as output:
-        agent = subprocess.Popen(
-            ["/usr/bin/python3", PYZ, "--export-filename", export, *options],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-        )
-    record: dict[str, object] = {"agent": agent.pid, "driver": os.getpid()}
-    while b"Listening for events" not in log.read_bytes() and agent.poll() is None:
-        if time.monotonic() - started > START_BOUND:
-            break
-        time.sleep(0.02)
-    record["start_seconds"] = time.monotonic() - started
-    if agent.poll() is None:
-        record["during"] = leftovers()
-        record["victims"] = run_victims()
-        record["burst"] = run_burst()
-        agent.terminate()
-    record["code"] = agent.wait()
-    record["before"], record["after"] = before, settled(before)
-    return record
+    groups = [str(path) for path in Path(situations.CGROUPS).rglob("*") if path.is_dir()]
+    return {
+        "files": sorted(files),
+        "programs": [str(number) for number in bpf_programs()],
+        "cgroups": sorted(groups),
+        "processes": situations.tasks(),
+    }
 
 
 def settled(expected: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -124,27 +58,95 @@ def settled(expected: dict[str, list[str]]) -> dict[str, list[str]]:
     return leftovers()
 
 
-def refusal() -> dict[str, object]:
-    """The agent with an emptied archive: it is expected to end by itself."""
+def session(name: str, plan: dict[str, Any]) -> dict[str, object]:
+    """One life of the agent: start, victims, SIGTERM; or the end that it finds by itself."""
+    directory = RESULT / name
+    directory.mkdir()
+    before = leftovers()
+    prepared = [prepare(plan["pyz"], words) for _, words in plan["before"]]
+    settled(before)
+    with contextlib.ExitStack() as around:
+        around.callback(shutil.rmtree, STORE, ignore_errors=True)
+        if plan["hidden"]:
+            around.enter_context(situations.hidden_btf())
+        if plan["os_release"]:
+            around.enter_context(situations.distribution(plan["os_release"]))
+        if plan["situation"] == "legacy-cgroups":
+            around.enter_context(situations.legacy_cgroups())
+        launcher = situations.LAUNCHERS.get(plan["situation"], [])
+        command = [*launcher, "/usr/bin/python3", plan["pyz"], *plan["options"]]
+        return {**life(command, directory, burst=plan["burst"]), "prepared": prepared}
+
+
+def prepare(pyz: str, words: list[str]) -> dict[str, object]:
+    """A command of the .pyz: its exit code, and what it printed."""
     done = subprocess.run(
-        ["/usr/bin/python3", EMPTY_PYZ, "--export-filename", "/tmp/refused.json"],
+        ["/usr/bin/python3", pyz, *words],
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=START_BOUND,
     )
     return {"code": done.returncode, "output": done.stdout}
 
 
+def life(command: list[str], directory: Path, *, burst: bool) -> dict[str, object]:
+    """Run the agent and what it has to see; its log and export end in the directory."""
+    before = leftovers()
+    log = directory / "log"
+    started = time.monotonic()
+    with log.open("wb") as output:
+        agent = subprocess.Popen(
+            [*command, "--export-filename", str(directory / "export.json")],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+        )
+    record: dict[str, object] = {"driver": os.getpid(), "listened": listens(agent, log)}
+    record["start_seconds"] = time.monotonic() - started
+    if record["listened"]:
+        record["during"] = leftovers()
+        record["victims"] = victims.run_victims()
+        record["burst"] = victims.run_burst() if burst else {}
+        agent.terminate()
+    record["code"] = agent.wait()
+    record["before"], record["after"] = before, settled(before)
+    return record
+
+
+def listens(agent: subprocess.Popen[bytes], log: Path) -> bool:
+    """Wait until the agent says that it listens (True) or ends.
+
+    No bound in seconds: clocks of emulated machines jump. The host bounds the life of the guest.
+    """
+    while agent.poll() is None:
+        if b"Listening for events" in log.read_bytes():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def probe(before: dict[str, list[str]]) -> dict[str, Any]:
+    """The answers of tests/vm/probe.py; what it printed is kept when it fails."""
+    command = ["/usr/bin/python3", "-m", "tests.vm.probe", "/test/tetrapy.pyz"]
+    with open("/test/question.json") as question, (RESULT / "probe-errors").open("wb") as errors:
+        done = subprocess.run(
+            command, check=False, stdin=question, stdout=subprocess.PIPE, stderr=errors
+        )
+    settled(before)
+    answers: dict[str, Any] = json.loads(done.stdout or b"{}")
+    return answers
+
+
 def main() -> None:
-    os.mkdir("/test/directory")
-    os.makedirs(DEEP)
-    record: dict[str, object] = {"btf": os.path.exists("/sys/kernel/btf")}
-    record["ring"] = session("ring")
-    record["perf"] = session("perf", "--use-perf-ring-buffer")
-    if os.path.exists(EMPTY_PYZ):
-        record["refusal"] = refusal()
+    os.mkdir(victims.DIRECTORY)
+    os.makedirs(victims.DEEP)
+    plan = json.loads(Path("/test/plan.json").read_text())
+    record = {
+        "btf": os.path.exists(situations.BTF_DIRECTORY),
+        "probe": probe(leftovers()),
+        "sessions": {name: session(name, how) for name, how in plan.items()},
+    }
     (RESULT / "record.json").write_text(json.dumps(record))
 
 

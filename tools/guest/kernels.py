@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tetrapy.btf.harvest import bzimage, limits
+from tetrapy.btf.harvest.compression import unpack
+from tetrapy.btf.harvest.deb import open_deb
+from tetrapy.btf.harvest.package import kernel_of
+from tetrapy.errors import TetrapyError
 from tools import debian
 from tools.errors import BuildError
 from tools.fetch import cache_dir
-from tools.guest import bzimage, deb
+from tools.guest.unpackers import UNPACKERS
 
 LIST = Path(__file__).resolve().parents[2] / "tests/vm/kernels.toml"
 PIN_COMMAND = "python3 -m tools.guest pin"
@@ -39,6 +44,10 @@ class Kernel:
     sha256: str
     btf: bool  # False: patched to behave as if built without CONFIG_DEBUG_INFO_BTF
     short: bool  # part of the selection that `make test` boots
+    known: bool  # whether the BTF archive is meant to have it
+    nvme: bool  # driver built in, so that a guest can write its result to a disk
+    la57: bool  # five levels of page tables: kernel memory is elsewhere (amd64)
+    sessions: tuple[str, ...]  # ways of running the agent (tests/vm/ways.py)
 
     def image(self) -> Path:
         """The file QEMU boots: vmlinux (ELF) on amd64, the vmlinuz itself on arm64.
@@ -52,34 +61,41 @@ class Kernel:
 
         return nobtf.patched_image(self, stock)
 
+    def package_file(self) -> Path:
+        """The Debian package, verified; KernelError when it is to be had nowhere any more."""
+        try:
+            return debian.download(self.package, self.version, self.suite, self.arch, self.sha256)
+        except debian.PackageGone as err:
+            raise KernelError(f"{err}; to pin a version that it has: {PIN_COMMAND}") from err
+
     def _stock_image(self) -> Path:
         path = _store() / f"{self.release}-{self.sha256[:12]}.kernel"
         if not path.exists():
-            vmlinuz = self._vmlinuz()
-            write_atomically(
-                path, bzimage.extract_elf(vmlinuz) if self.arch == "amd64" else vmlinuz
-            )
+            write_atomically(path, self._bootable())
         return path
 
-    def _vmlinuz(self) -> bytes:
+    def _bootable(self) -> bytes:
+        package = self.package_file()
         try:
-            package = debian.download(
-                self.package, self.version, self.suite, self.arch, self.sha256
-            )
-        except debian.PackageGone as err:
-            raise KernelError(f"{err}; to pin a version that it has: {PIN_COMMAND}") from err
-        # Up to 6.18 in /boot; from 6.19 on among the modules.
-        wanted = (f"/boot/vmlinuz-{self.release}", f"/usr/lib/modules/{self.release}/vmlinuz")
-        for path, _, content in deb.entries(package):
-            if path in wanted:
-                return content
-        raise KernelError(f"{package}: has none of {', '.join(wanted)}")
+            with package.open("rb") as file:
+                found = kernel_of(open_deb(file, UNPACKERS))
+                if found is None or found.release != self.release:
+                    raise KernelError(f"{package}: has no kernel {self.release}")
+                image = found.entry.content(limits.KERNEL)
+            if self.arch != "amd64":
+                return image
+            # QEMU boots the ELF directly (PVH entry), which saves the guest two to three seconds of
+            # decompressing under emulation.
+            return unpack(bzimage.payload(image), limits.KERNEL, UNPACKERS)
+        except TetrapyError as err:
+            raise KernelError(f"{package}: {err}") from err
 
 
 def load(path: Path = LIST) -> list[Kernel]:
     """All kernels of the list, in its order."""
     entries: list[dict[str, Any]] = tomllib.loads(path.read_text())["kernel"]
-    return [Kernel(**{"btf": True, "short": False, **entry}) for entry in entries]
+    usual = {"btf": True, "short": False, "known": True, "nvme": True, "la57": False}
+    return [Kernel(**{**usual, **entry, "sessions": tuple(entry["sessions"])}) for entry in entries]
 
 
 def get(name: str) -> Kernel:

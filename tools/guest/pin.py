@@ -1,4 +1,7 @@
-"""New pins for tests/vm/kernels.toml: versions that the mirror has and the BTF archive knows."""
+"""New pins for tests/vm/kernels.toml: versions that the mirror has.
+
+Of a kernel with an entry in the BTF archive such a version is taken, of the others one without.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ _ARCHIVE = _ROOT / "btfs/archive.xz"
 def update(newest: bool = False, path: Path = kernels.LIST) -> list[str]:
     """Rewrite the pins that have left the mirror (all of them with `newest`); what was changed.
 
-    A kernel stays in its series, which its name begins with. Releases that the archive knows come
-    first; a kernel without BTF must be one of them, otherwise KernelError says so.
+    A kernel stays in its flavour and its series, which its name begins with. KernelError when the
+    mirror has none that the archive knows, or, where `known` is false, none that it does not.
     """
     text = path.read_text()
     changes = []
@@ -34,9 +37,9 @@ def update(newest: bool = False, path: Path = kernels.LIST) -> list[str]:
 
 
 def known_releases() -> set[str]:
-    """The kernels (uname -r) in btfs/archive.xz; its index is described in tetrapy.btf.archive."""
-    index = lzma.decompress(_ARCHIVE.read_bytes()).partition(b"\n\n")[0].decode()
-    return set(re.findall(r"^kernel \d+ \S+/(\S+)$", index, re.MULTILINE))
+    """The kernels (uname -r) in btfs/archive.xz; its text is described in tetrapy.btf.archive."""
+    text = lzma.decompress(_ARCHIVE.read_bytes()).decode()
+    return set(re.findall(r"^kernel \d+ \S+/(\S+)$", text, re.MULTILINE))
 
 
 def _on_mirror(kernel: Kernel) -> bool:
@@ -47,7 +50,8 @@ def _on_mirror(kernel: Kernel) -> bool:
 def _choose(kernel: Kernel) -> tuple[str, str, str, str]:
     """(package, version, suite, sha256) of the best release of the kernel's series."""
     series = kernel.name.partition("-")[0]
-    pattern = rf"^linux-(image|binary)-{re.escape(series)}\..*-cloud-{kernel.arch}$"
+    flavour = "rt" if "-rt-" in kernel.release else "cloud"
+    pattern = rf"^linux-(image|binary)-{re.escape(series)}\..*-{flavour}-{kernel.arch}$"
     suites = [kernel.suite]
     if not kernel.suite.endswith(("-security", "-backports")) and kernel.suite != "sid":
         suites.append(f"{kernel.suite}-security")
@@ -58,17 +62,18 @@ def _choose(kernel: Kernel) -> tuple[str, str, str, str]:
             for deb in debian.versions(package, suite, kernel.arch):
                 # From 6.19 on linux-image-* is empty: the kernel is in linux-binary-*.
                 if deb.size > 1 << 20:
-                    rank = (_release(package) in known, _ordered(deb.version))
+                    fits = (_release(package) in known) == kernel.known
+                    rank = (fits, _ordered(deb.version))
                     found.append((rank, (package, deb.version, suite, deb.sha256)))
     if not found:
         raise KernelError(f"{kernel.name}: no package {pattern} in {', '.join(suites)}")
     # Of equal ones the first: the suite that is pinned already.
-    (is_known, _), choice = max(found, key=lambda entry: entry[0])
-    if not kernel.btf and not is_known:
+    (fits, _), choice = max(found, key=lambda entry: entry[0])
+    if not fits:
+        releases = ", ".join(sorted(_release(package) for _, (package, *_) in found))
         raise KernelError(
-            f"{kernel.name}: the archive knows none of the releases that the mirror has "
-            f"({', '.join(sorted(_release(package) for _, (package, *_) in found))}): "
-            f"refresh {_ARCHIVE.relative_to(_ROOT)} first"
+            f"{kernel.name}: of the releases that the mirror has ({releases}) the archive knows "
+            + (f"none: refresh {_ARCHIVE.relative_to(_ROOT)} first" if kernel.known else "all")
         )
     return choice
 

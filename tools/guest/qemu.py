@@ -1,8 +1,9 @@
 """Boots a kernel in QEMU (software emulation only), runs a script in it, brings back its files.
 
 The guest's root is the base cpio of `root` with a second one appended that holds the script and the
-caller's files. What the script leaves in /result comes back as a tar on a raw NVMe disk (built into
-every Debian cloud kernel); the serial console is only for people who look for what went wrong.
+caller's files. What the script leaves in /result comes back as a tar on a raw NVMe disk (its driver
+is built into Debian's cloud kernels), or compressed through a second serial port. The console is
+only for people who look for what went wrong.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,21 +35,22 @@ BOOT_ATTEMPTS = 2
 BOOT_BOUND = 300.0
 INIT_MARK = b"@@UP "  # tools/guest/init prints it
 
-# nokaslr: addresses of one boot hold for the next (nobtf). cryptomgr.notests: the crypto self-tests
-# are the slowest part of an emulated boot. The rest is time and noise that no test looks at.
-_APPEND = (
-    "panic=-1 oops=panic quiet nokaslr mitigations=off cryptomgr.notests audit=0 printk.time=0"
-)
-_APPEND_AMD64 = "console=ttyS0 no_timer_check tsc=reliable 8250.nr_uarts=1"
+# cryptomgr.notests: the crypto self-tests are the slowest part of an emulated boot. The rest is
+# time and noise that no test looks at.
+_APPEND = "panic=-1 oops=panic quiet mitigations=off cryptomgr.notests audit=0 printk.time=0"
+# nokaslr: addresses of one boot hold for the next (nobtf).
+_APPEND_AMD64 = "console=ttyS0 nokaslr no_timer_check tsc=reliable 8250.nr_uarts=1"
 _APPEND_ARM64 = "console=ttyAMA0"
+# What the kernel does not know goes to init as a variable.
+_APPEND_SERIAL = "8250.nr_uarts=2 result=/dev/ttyS1"
 # Mitigations stay on and the LSM list is set as where the figures to compare with were measured.
 # norandmaps: the addresses of a process decide how often it faults and how its hashes collide.
 _APPEND_DETERMINISTIC = "console=ttyS0 quiet panic=-1 oops=panic nokaslr norandmaps lsm=bpf"
 
-# la57: five levels of page tables only cost time. cx16: QEMU 7.2 leaves garbage in EFLAGS behind
+# la57: five levels of page tables cost time. cx16: QEMU 7.2 leaves garbage in EFLAGS behind
 # cmpxchg16b, which the slab allocator uses, and then one boot of Linux 6.12 in six crashes. Without
 # it a fork, exec and exit costs 0.4 % more instructions than on plain "max".
-_CPU = "max,la57=off,cx16=off"
+_CPU = "max,cx16=off"
 
 # What two threads want at once is made once. Reentrant: making a kernel without BTF boots another.
 _PREPARING = threading.RLock()
@@ -102,10 +105,13 @@ def run(
             base = root.build(kernel.arch)
         _write_initrd(initrd, base, script, files or {})
         disk.touch()
-        os.truncate(disk, RESULT_DISK_BYTES)
         command += ["-initrd", str(initrd), "-serial", f"file:{console}"]
-        command += ["-drive", f"file={disk},if=none,id=result,format=raw,cache=unsafe"]
-        command += ["-device", "nvme,drive=result,serial=result"]
+        if kernel.nvme:
+            os.truncate(disk, RESULT_DISK_BYTES)
+            command += ["-drive", f"file={disk},if=none,id=result,format=raw,cache=unsafe"]
+            command += ["-device", "nvme,drive=result,serial=result"]
+        else:
+            command += ["-serial", f"file:{disk}"]
         life = _live(command, console, timeout)
         for _ in range(BOOT_ATTEMPTS - 1):
             if life.reached_init:
@@ -128,11 +134,14 @@ def run(
 
 def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool) -> list[str]:
     if kernel.arch == "amd64":
-        program = ["qemu-system-x86_64", "-M", "pc", "-cpu", _CPU]
+        levels = "la57=on" if kernel.la57 else "la57=off"
+        program = ["qemu-system-x86_64", "-M", "pc", "-cpu", f"{_CPU},{levels}"]
         parameters = f"{_APPEND} {_APPEND_AMD64}"
     else:
         program = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
         parameters = f"{_APPEND} {_APPEND_ARM64}"
+    if not kernel.nvme:
+        parameters = f"{parameters} {_APPEND_SERIAL}"
     accelerator = ["-accel", "tcg,thread=multi"]
     if deterministic:
         if kernel.arch != "amd64" or smp != 1:
@@ -212,14 +221,14 @@ def _live(command: list[str], console: Path, timeout: float) -> _Life:
 
 
 def _read_result(disk: Path) -> dict[str, bytes]:
-    """Regular files of the tar at the disk's start; empty when the guest wrote none."""
+    """Regular files of the tar at the disk's start; empty when the guest wrote none, or a part."""
     brought = {}
     try:
-        with tarfile.open(disk, "r:") as tar:
+        with tarfile.open(disk, "r:*") as tar:
             for member in tar:
                 file = tar.extractfile(member) if member.isreg() else None
                 if file is not None:
                     brought[member.name.removeprefix("result/")] = file.read()
-    except tarfile.ReadError:
+    except (tarfile.ReadError, EOFError, zlib.error):
         return {}
     return brought

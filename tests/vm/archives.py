@@ -1,0 +1,214 @@
+"""Archives that hold more, less or other than the shipped one, and the .pyz around them.
+
+What is right is known from the kernel's full BTF, which its image holds also where the running
+kernel shows none.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm.ways import FLIPS, MADE_UP
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.btf import serving
+from tetrapy.btf.archive import Archive
+from tetrapy.btf.harvest.images import read_image
+from tetrapy.btf.pack import pack
+from tools.guest.kernels import Kernel
+from tools.guest.unpackers import UNPACKERS
+
+MEMBER = "btfs/archive.xz"
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
+_VERSIONS = {"bullseye": "11", "bookworm": "12", "trixie": "13"}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A kernel as the archive sees it: its key there, the right facts, and what is shipped."""
+
+    key: str
+    needs: Needs
+    optional: frozenset[str]  # needs that the programs can do without
+    facts: Facts
+    packed: bytes
+    archive: Archive
+
+    @property
+    def made_up(self) -> str:
+        """The key of a kernel that does not exist."""
+        return f"{self.key}{MADE_UP}"
+
+    def twins(self) -> list[str]:
+        """The other releases in the shipped archive that have the same facts."""
+        release = self.key.rpartition("/")[2]
+        return [
+            name
+            for name, number in self.archive.kernels.items()
+            if self.archive.layouts[number] == self.facts and name.rpartition("/")[2] != release
+        ]
+
+    def nearest_other(self) -> Facts:
+        """Of the architecture's other layouts the one that differs in the fewest facts."""
+        others = self.archive.by_arch()[self.key.split("/")[2]]
+        different = [facts for facts in others if facts != self.facts]
+        return min(
+            different, key=lambda facts: sum(a != b for a, b in zip(facts, self.facts, strict=True))
+        )
+
+
+def key(kernel: Kernel) -> str:
+    """The kernel's key in an archive, ID/VERSION_ID/arch/<uname -r>."""
+    version = _VERSIONS[kernel.suite.partition("-")[0]]
+    return f"debian/{version}/{ARCHITECTURES[kernel.arch]}/{kernel.release}"
+
+
+def truth(kernel: Kernel, pyz: Path) -> Truth:
+    """The right facts of a kernel for the objects in a .pyz."""
+    with zipfile.ZipFile(pyz) as file:
+        names = file.namelist()
+        (packed,) = [file.read(name) for name in names if name.endswith(MEMBER)]
+        objects = [file.read(name) for name in names if name.endswith(".bpf.o")]
+    needs = Needs(objects)
+    optional = serving.optional(needs.names, serving.guards(objects))
+    facts = needs.facts(_full_btf(kernel.image()))
+    return Truth(key(kernel), needs, optional, facts, packed, Archive(packed))
+
+
+@functools.cache
+def _full_btf(image: Path) -> Btf:
+    return Btf(read_image(image.read_bytes(), UNPACKERS).btf)
+
+
+def _without(known: Truth) -> dict[str, Facts]:
+    release = known.key.rpartition("/")[2]
+    return {
+        name: known.archive.layouts[number]
+        for name, number in known.archive.kernels.items()
+        if name.rpartition("/")[2] != release
+    }
+
+
+def with_entry(known: Truth) -> bytes:
+    """The shipped archive; with an entry of this kernel if it is not one of the known ones."""
+    if known.key in known.archive.kernels:
+        return known.packed
+    return pack({**_without(known), known.key: known.facts}, known.needs.names)
+
+
+def without_entry(known: Truth) -> bytes:
+    """No entry of this release; its layout is there as that of another kernel.
+
+    Where none of the shipped kernels has it, a twin is made up.
+    """
+    kernels = _without(known)
+    if not known.twins():
+        kernels[known.made_up] = known.facts
+    return pack(kernels, known.needs.names)
+
+
+def without_layout(known: Truth) -> bytes:
+    """No kernel with this layout, all others."""
+    kernels = {name: facts for name, facts in _without(known).items() if facts != known.facts}
+    return pack(kernels, known.needs.names)
+
+
+def wrong_entry(known: Truth) -> bytes:
+    """This kernel's key with the nearest other layout, and nothing else."""
+    return pack({known.key: known.nearest_other()}, known.needs.names)
+
+
+def misnamed(known: Truth) -> bytes:
+    """This kernel's key with the nearest other layout; the right one has another kernel's name."""
+    kernels = _without(known)
+    if not known.twins():
+        kernels[known.made_up] = known.facts
+    return pack({**kernels, known.key: known.nearest_other()}, known.needs.names)
+
+
+def truncated(known: Truth) -> bytes:
+    """The first half of the shipped file."""
+    return known.packed[: len(known.packed) // 2]
+
+
+def _flipped(known: Truth, place: str) -> bytes:
+    damaged = bytearray(known.packed)
+    damaged[FLIPS[place](len(damaged))] ^= 0x10
+    return bytes(damaged)
+
+
+# What tests/vm/ways.py calls them.
+VARIANTS: dict[str, Callable[[Truth], bytes]] = {
+    "shipped": lambda known: known.packed,
+    "with-entry": with_entry,
+    "without-entry": without_entry,
+    "without-layout": without_layout,
+    "wrong-entry": wrong_entry,
+    "misnamed": misnamed,
+    "empty": lambda known: pack({}, known.needs.names),
+    "truncated": truncated,
+    **{f"flipped-{place}": functools.partial(_flipped, place=place) for place in FLIPS},
+}
+
+
+def own_btf(known: Truth) -> bytes:
+    """What tetrapy needs of the kernel's BTF."""
+    return minimal_btf(known.needs, known.facts)
+
+
+def other_btf(known: Truth) -> bytes:
+    """What an operator could give by mistake: the BTF of the kernel that is most like this one."""
+    return minimal_btf(known.needs, known.nearest_other())
+
+
+def question(known: Truth) -> dict[str, object]:
+    """What tests/vm/probe.py puts to the kernel: the right layout, each known one, altered ones.
+
+    An altered layout differs from the right one in a single fact: a field one or half a word away,
+    a size or value that is one more, a thing that is said to be absent, or to be there.
+    """
+    place = known.key.rpartition("/")[0]
+    layouts = {known.key: known.facts}
+    others = enumerate(known.archive.by_arch()[known.key.split("/")[2]])
+    layouts.update({f"{place}/known.{n}": facts for n, facts in others if facts != known.facts})
+    for at, need in enumerate(known.needs.names):
+        for name, answer in _alterations(need, known.facts[at]).items():
+            facts = (*known.facts[:at], answer, *known.facts[at + 1 :])
+            layouts[f"{place}/altered.{at}.{name}"] = facts
+    return {
+        "kernel": known.key,
+        "right": known.key,
+        "needs": known.needs.names,
+        "optional": sorted(known.optional),
+        "layouts": layouts,
+    }
+
+
+def _alterations(need: str, answer: int | None) -> dict[str, int | None]:
+    word, half = 64, 32  # bits
+    if answer is None:
+        return {"there": word}
+    if not need.startswith("offset "):
+        return {"more": answer + 1, "absent": None}
+    found: dict[str, int | None] = {"after": answer + word, "half": answer + half, "absent": None}
+    if answer >= word:
+        found["before"] = answer - word
+    return found
+
+
+def with_archive(pyz: Path, archive: bytes) -> bytes:
+    """A copy of the .pyz with another archive in it."""
+    file = io.BytesIO(pyz.read_bytes())
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as target:
+        (old,) = [member for member in target.infolist() if member.filename.endswith(MEMBER)]
+        # The old bytes stay, but nothing leads to them any more.
+        target.filelist.remove(old)
+        del target.NameToInfo[old.filename]
+        target.writestr(old.filename, archive)
+    return file.getvalue()

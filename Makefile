@@ -8,7 +8,7 @@ Q := $(if $(V),,@)
 # Left empty where there is no sudo: tetrapy itself then says that it needs root.
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 PYTEST := $(VENV)/python -m pytest
-C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h)
+C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py)
 UV_VERSION := 0.13.9
 
@@ -18,7 +18,7 @@ UV_VERSION := 0.13.9
 # The targets of one run share the cache, the two cores and dist/.
 .NOTPARALLEL:
 .PHONY: help run test setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
-	floor format unit kernel pyz vm bench budget refresh-btfs lock clean
+	floor format unit kernel pyz vm kernels-doc bench budget refresh-btfs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -80,9 +80,13 @@ pyz: build ## tests of dist/tetrapy.pyz as a user runs it
 vm: setup build ## tests on every supported kernel in QEMU
 	$(Q)$(PYTEST) tests/vm
 
-bench: setup build ## what an event costs: in instructions of a guest, and at full speed here (root)
+kernels-doc: vm ## docs/kernels.md, from a run on every supported kernel
+	$(Q)$(VENV)/python -m tests.vm.report
+
+bench: setup build ## what an event costs, in a guest and here (root), and what finding BTF costs
 	$(Q)$(PYTHON) -m bench.guest
 	$(Q)$(SUDO) $(PYTHON) -m bench.host
+	$(Q)$(SUDO) $(PYTHON) -m bench.btf
 
 budget: setup build ## fails when an event costs more instructions than it did (bench/budget.json)
 	$(Q)$(PYTHON) -m bench.guest --check

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.zipapp import imported_at_start
+
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 MODULES = sorted(AGENT.rglob("*.py"))
 
@@ -57,3 +59,11 @@ def test_a_third_party_package_stays_in_its_rooms(path: Path) -> None:
     foreign = {module.split(".")[0] for module in imports(path)} - known
     allowed = {package for package, rooms in BUNDLED.items() if room(path) in rooms}
     assert foreign - allowed == set()
+
+
+def test_a_kernel_with_btf_does_not_pay_for_those_without() -> None:
+    """What a start imports before it has looked at the kernel holds no inference, no archive."""
+    files = imported_at_start()
+    assert "tetrapy/btf/discovery.py" in files
+    others = ("btf/fallbacks", "btf/archive", "btf/inference", "btf/harvest", "cli/btf", "metrics")
+    assert [file for file in files if file.startswith(tuple(f"tetrapy/{o}" for o in others))] == []

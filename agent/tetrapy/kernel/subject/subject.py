@@ -22,7 +22,9 @@ from tetrapy.kernel.subject.exec_capture import ExecFacts, capture_exec
 from tetrapy.kernel.subject.keeper import CLOSE, END, Keeper
 from tetrapy.kernel.subject.plan import PLANS
 
-_PATIENCE = 30.0  # seconds; a bound against waiting for ever, an emulated machine is slow
+# Seconds, waited for one by one: a bound against waiting for ever, for an emulated machine is slow,
+# and its clock may jump.
+_PATIENCE = 30
 
 Names = Tuple[bytes, ...]
 UserIds = Tuple[int, int, int, int, int, int, int, int]
@@ -160,10 +162,10 @@ class Subject:
         poll = select.poll()
         poll.register(self._reports, select.POLLIN)
         while b"\n" not in self._pending:
-            readable = poll.poll(_PATIENCE * 1000)
+            readable = any(poll.poll(1000) for _ in range(_PATIENCE))
             data = os.read(self._reports, 65536) if readable else b""
             if not data:
-                why = self._how_ended() if readable else f"took over {_PATIENCE:.0f} s"
+                why = self._how_ended() if readable else f"took over {_PATIENCE} s"
                 raise KernelError(f"the process that is prepared to know this kernel {why}")
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")

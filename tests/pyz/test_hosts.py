@@ -163,7 +163,7 @@ def test_no_executable_memory_files(tmp_path: Path, actor: Path, level: int) -> 
     prepare = f"mount --bind {keep} /run"
     # The setting is one of the pid namespace.
     sysctl = f'echo {level} > {MEMFD_NOEXEC}; exec "$@"'
-    under = ("unshare", "--pid", "--fork", "/bin/sh", "-c", sysctl, "sh")
+    under = ("unshare", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", sysctl, "sh")
     agent = Agent(tmp_path / "agent", code=PYZ, prepare=prepare, under=under)
     with agent:
         agent.started()

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.host import Host
+from tetrapy.btf.inference.examiner import Examiner, Finding
 from tetrapy.btf.judge import Judge
 from tetrapy.btf.places import candidates, inspect
-from tetrapy.btf.search import EMBEDDED, INFERENCE_ARCHIVE, INFERENCE_OFF, Search
+from tetrapy.btf.search import EMBEDDED, INFERENCE_AUTO, INFERENCE_OFF, Search
 from tetrapy.btf.source import (
     KIND_ARCHIVE,
     KIND_INFERRED,
@@ -137,45 +138,50 @@ class _Fallbacks:
 
     def _inferred(self, judge: Judge, archive: Optional[Archive]) -> Iterator[BtfSource]:
         """By the archive's layouts, if there are any, then without them."""
-        search = self._search
-        for name, kind in ((INFERENCE_NAME, KIND_INFERRED), (SCAN_NAME, KIND_SCANNED)):
-            if search.inference == INFERENCE_OFF:
-                self.tried.append((name, "is off (--btf-inference=off)"))
-                continue
-            if kind == KIND_SCANNED and search.inference == INFERENCE_ARCHIVE:
-                self.tried.append((name, "is off (--btf-inference=archive)"))
-                continue
-            try:
-                examiner = judge.examiner()
-                if examiner is None:
-                    self.tried.append((name, "is possible on the running kernel only"))
-                    continue
-                if kind == KIND_SCANNED:
-                    found = examiner.scan()
-                elif archive:
-                    found = examiner.infer(archive, search.host)
-                else:
-                    self.tried.append((name, "is not possible with that archive"))
-                    continue
-            except TetrapyError as err:
-                self.tried.append((name, str(err)))
-                continue
-            if found.facts is None:
-                self._log("warning", f"BTF discovery: {name} gave nothing", error=found.reason)
-                self.tried.append((name, found.reason))
-                continue
-            origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
-            self._log(
-                "warning",
-                f"BTF discovery: {origin}",
-                tested=found.tested,
-                proven=found.proven,
-                unproven="; ".join(found.unproven),
+        host, mode = self._search.host, self._search.inference
+        off = f"is off (--btf-inference={mode})"
+        if mode == INFERENCE_OFF:
+            self.tried.append((INFERENCE_NAME, off))
+        elif archive is None:
+            self.tried.append((INFERENCE_NAME, "is not possible with that archive"))
+        else:
+            known = archive
+            yield from self._examined(
+                judge, INFERENCE_NAME, KIND_INFERRED, lambda examiner: examiner.infer(known, host)
             )
-            for need in found.off:
-                self._log("warning", "BTF discovery: a feature is off", **{"not known": need})
-            data = minimal_btf(judge.needs, found.facts)
-            yield BtfSource(kind, origin, data, found.off)
+        if mode == INFERENCE_AUTO:
+            yield from self._examined(
+                judge, SCAN_NAME, KIND_SCANNED, lambda examiner: examiner.scan()
+            )
+        else:
+            self.tried.append((SCAN_NAME, off))
+
+    def _examined(
+        self, judge: Judge, name: str, kind: str, ask: Callable[[Examiner], Finding]
+    ) -> Iterator[BtfSource]:
+        """What the examiner of the running kernel answers, said loudly."""
+        try:
+            examiner = judge.examiner()
+            nowhere = Finding(None, "is possible on the running kernel only")
+            found = ask(examiner) if examiner else nowhere
+        except TetrapyError as err:
+            found = Finding(None, str(err))
+        if found.facts is None:
+            self._log("warning", f"BTF discovery: {name} gave nothing", error=found.reason)
+            self.tried.append((name, found.reason))
+            return
+        origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
+        self._log(
+            "warning",
+            f"BTF discovery: {origin}",
+            tested=found.tested,
+            proven=found.proven,
+            unproven="; ".join(found.unproven),
+        )
+        for need in found.off:
+            self._log("warning", "BTF discovery: a feature is off", **{"not known": need})
+        data = minimal_btf(judge.needs, found.facts)
+        yield BtfSource(kind, origin, data, found.off)
 
     def _not_archived(self, finding: str) -> None:
         name = self._search.archive_name

@@ -8,45 +8,58 @@
 
 #define ARGS_PIECES (ARGS_LIMIT / ARGS_PIECE + 1)
 
-struct args_range {
+struct area {
 	unsigned long start;
 	__u64 size;
 };
 
-static __always_inline struct args_range find_args(struct task_struct *task)
+static __always_inline struct area find_area(unsigned long start, unsigned long end)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	unsigned long end = BPF_CORE_READ(mm, arg_end);
-	struct args_range args = { .start = BPF_CORE_READ(mm, arg_start) };
+	struct area area = { .start = start };
 
-	if (args.start && end > args.start)
-		args.size = end - args.start;
-	return args;
+	if (start && end > start)
+		area.size = end - start;
+	return area;
 }
 
-/* Sends long arguments ahead of their exec event. How far it got is kept in the
- * map, not in a register: there the verifier forgets the value, so that it sees
- * the same state in every turn of the loop.
- */
-static __always_inline void submit_args(void *ctx, struct scratch *scratch, struct args_range args,
-					__u32 pid, __u64 ktime)
+static __always_inline struct area find_args(struct task_struct *task)
 {
-	volatile __u32 *sent = &scratch->args_sent;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+	return find_area(BPF_CORE_READ(mm, arg_start), BPF_CORE_READ(mm, arg_end));
+}
+
+static __always_inline struct area find_env(struct task_struct *task)
+{
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+	return find_area(BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
+}
+
+/* Sends an area ahead of its exec event; returns the size of what was sent, and leaves in
+ * scratch->area_flags whether it was all. How far it got is kept in the map, not in a register:
+ * there the verifier forgets the value, so that it sees the same state in every turn of the loop.
+ */
+static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, struct area area,
+					 enum args_area what, __u32 pid, __u64 ktime)
+{
+	volatile __u32 *sent = &scratch->area_sent;
 	struct args_piece *piece = &scratch->piece;
 	int i;
 
-	scratch->args_flags = EXEC_ARGS_APART;
-	if (args.size > ARGS_LIMIT) {
-		args.size = ARGS_LIMIT;
-		scratch->args_flags |= EXEC_ARGS_TRUNCATED;
+	scratch->area_sent = 0;
+	scratch->area_flags = 0;
+	if (area.size > ARGS_LIMIT) {
+		area.size = ARGS_LIMIT;
+		scratch->area_flags = EXEC_ARGS_TRUNCATED;
 	}
-	scratch->args_total = args.size;
+	scratch->area_total = area.size;
 	fill_header(&piece->event.header, EVENT_ARGS, ktime);
 	piece->event.pid = pid;
-	piece->event.__pad = 0;
+	piece->event.area = what;
 	for (i = 0; i < ARGS_PIECES; i++) {
 		__u64 offset = *sent;
-		__u64 size = scratch->args_total - offset;
+		__u64 size = scratch->area_total - offset;
 
 		if (!size)
 			break;
@@ -55,17 +68,18 @@ static __always_inline void submit_args(void *ctx, struct scratch *scratch, stru
 		piece->event.offset = offset;
 		piece->event.args_size = size;
 		size = *(volatile __u32 *)&piece->event.args_size & ARGS_PIECE;
-		if (bpf_probe_read_user(piece->data, size, (void *)(args.start + offset))) {
-			scratch->args_flags |= EXEC_ARGS_ERROR;
+		if (bpf_probe_read_user(piece->data, size, (void *)(area.start + offset))) {
+			scratch->area_flags |= EXEC_ARGS_ERROR;
 			break;
 		}
 		submit(ctx, &piece->event.header, sizeof(piece->event) + size);
 		*sent = offset + size;
 	}
+	return *sent;
 }
 
 /* Puts arguments that are short enough behind the path. */
-static __always_inline void append_args(struct scratch *scratch, struct args_range args)
+static __always_inline void append_args(struct scratch *scratch, struct area args)
 {
 	__u64 size = args.size & ARGS_INLINE_LIMIT;
 

@@ -3,14 +3,7 @@
 #ifndef TETRAPY_CGROUP_H
 #define TETRAPY_CGROUP_H
 
-/* 0: unified hierarchy; otherwise the controller of a version 1 hierarchy. */
-enum cgroup_source {
-	CGROUP_UNIFIED = 0,
-	CGROUP_MEMORY = 1,
-	CGROUP_PIDS = 2,
-};
-
-const volatile enum cgroup_source cgroup_source = CGROUP_UNIFIED;
+#include "settings.h"
 
 static __always_inline struct cgroup *cgroup_of_controller(struct css_set *set, __u32 index)
 {
@@ -45,6 +38,49 @@ static __always_inline struct kernfs_node *cgroup_parent(struct kernfs_node *nod
 	if (bpf_core_field_exists(node->parent))
 		return BPF_CORE_READ(node, parent);
 	return BPF_CORE_READ((struct kernfs_node___rcu *)node, __parent);
+}
+
+struct cgroup_name {
+	__u64 id; /* inode number of the cgroup's directory */
+	__u32 size; /* without the closing zero byte */
+	__u32 flags; /* enum exec_flag */
+};
+
+/* Podman puts a process into a cgroup named "container" below the one that is
+ * named after the container.
+ */
+static __always_inline int is_container_leaf(const char *name, long size)
+{
+	return size == 10 && name[0] == 'c' && name[1] == 'o' && name[2] == 'n' && name[3] == 't' &&
+	       name[8] == 'r';
+}
+
+static __always_inline __u64 cgroup_id(struct kernfs_node *node)
+{
+	if (bpf_core_field_exists(node->id))
+		return BPF_CORE_READ(node, id);
+	return BPF_CORE_READ((struct kernfs_node___v54 *)node, id.id);
+}
+
+/* Puts the name of the task's cgroup into `data`, which has room for CGROUP_LIMIT bytes. */
+static __always_inline void read_cgroup_name(struct task_struct *task, char *data,
+					     struct cgroup_name *name)
+{
+	struct kernfs_node *node = cgroup_node(task);
+	long size = bpf_probe_read_kernel_str(data, CGROUP_LIMIT, BPF_CORE_READ(node, name));
+
+	name->flags = 0;
+	name->size = 0;
+	name->id = cgroup_id(node);
+	if (is_container_leaf(data, size)) {
+		node = cgroup_parent(node);
+		size = bpf_probe_read_kernel_str(data, CGROUP_LIMIT, BPF_CORE_READ(node, name));
+		name->flags |= EXEC_CGROUP_PARENT;
+	}
+	if (size <= 0)
+		name->flags |= EXEC_CGROUP_ERROR;
+	else
+		name->size = size - 1;
 }
 
 #endif

@@ -19,7 +19,8 @@ enum event_kind {
 	EVENT_FORK = 2,
 	EVENT_EXIT = 3,
 	EVENT_ARGS = 4,
-	EVENT_KINDS = 5, /* not a kind: one more than the largest */
+	EVENT_THROTTLE = 5,
+	EVENT_KINDS = 6, /* not a kind: one more than the largest */
 };
 
 /* Sizes of the variable parts, in bytes. Most are one less than a power of two:
@@ -31,6 +32,7 @@ enum event_limit {
 	ARGS_PIECE = 16383, /* the most that one EVENT_ARGS record carries */
 	ARGS_LIMIT = 262144, /* longer arguments are cut: EXEC_ARGS_TRUNCATED */
 	CGROUP_LIMIT = 128,
+	VERDICT_PATH = 256, /* bytes of a path with its zero byte that verdicts are kept for */
 };
 
 /* What the kernel side found out about an exec; Python turns it into words. */
@@ -44,6 +46,24 @@ enum exec_flag {
 	EXEC_CWD_ERROR = 64, /* the working directory could not be read */
 	EXEC_CGROUP_ERROR = 128, /* the cgroup could not be read */
 	EXEC_CGROUP_PARENT = 256, /* the name is that of the cgroup's parent */
+	EXEC_CLONED = 512, /* the first exec since the fork; fork_parent_* are set */
+	EXEC_KEPT_BACK = 1024, /* told late, and only because the process forks: no event */
+	EXEC_ENV_ERROR = 2048, /* the environment could not be read, or only in part */
+};
+
+/* What EVENT_ARGS records carry pieces of. */
+enum args_area {
+	AREA_ARGS = 0,
+	AREA_ENV = 1,
+};
+
+/* What made an execution privileged. */
+enum exec_privilege {
+	EXEC_SETUID = 1, /* the effective uid is not the real one */
+	EXEC_SETUID_ROOT = 2, /* ... and it is root's */
+	EXEC_SETGID = 4,
+	EXEC_SETGID_ROOT = 8,
+	EXEC_FILE_CAPS = 16, /* capabilities came from the file */
 };
 
 struct event_header {
@@ -54,13 +74,16 @@ struct event_header {
 	__u8 __pad;
 };
 
-/* An execve that succeeded. Followed by path, args, cwd, cgroup. */
+/* An execve that succeeded. Followed by path, args, cwd, cgroup, context. */
 struct exec_event {
 	struct event_header header;
 	__u64 start; /* ns since boot, suspend included: when the process was forked */
 	__u64 parent_start; /* the same of its parent */
+	__u64 fork_parent_start; /* of its parent when it was forked; see EXEC_CLONED */
+	__u64 cgroup_id; /* inode number of the cgroup's directory; 0 when nobody asks */
 	__u32 pid; /* thread group id in the initial pid namespace */
 	__u32 parent_pid;
+	__u32 fork_parent_pid;
 	__u32 uid; /* effective */
 	__u32 auid; /* login uid; 4294967295 when unset */
 	__u32 inner_pid; /* pid in its own pid namespace; 0 in the initial one */
@@ -69,18 +92,52 @@ struct exec_event {
 	__u32 args_size; /* as the kernel keeps them: argv[0] first, each ended by a zero byte */
 	__u32 cwd_size;
 	__u32 cgroup_size;
+	__u32 context_size; /* of struct exec_context, or 0 */
+	__u32 env_size; /* of the environment in EVENT_ARGS records ahead of this one */
+	__u32 untold_children; /* that run the image which is replaced */
 };
 
-/* A piece of long arguments; its exec event has the same pid and ktime. */
+/* Credentials, namespaces and what is special about the binary. */
+struct exec_context {
+	__u64 cap_permitted;
+	__u64 cap_effective;
+	__u64 cap_inheritable;
+	__u64 inode; /* of a binary without a name; 0 for others */
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+	__u32 suid;
+	__u32 sgid;
+	__u32 fsuid;
+	__u32 fsgid;
+	__u32 securebits;
+	__u32 privileges; /* enum exec_privilege */
+	/* Inode numbers of the namespaces; 0 where the kernel has none of the kind. */
+	__u32 uts_ns;
+	__u32 ipc_ns;
+	__u32 mnt_ns;
+	__u32 pid_ns;
+	__u32 pid_for_children_ns;
+	__u32 net_ns;
+	__u32 time_ns;
+	__u32 time_for_children_ns;
+	__u32 cgroup_ns;
+	__u32 user_ns;
+};
+
+/* A piece of long arguments or of the environment; its exec event has the same pid and ktime. */
 struct args_event {
 	struct event_header header;
 	__u32 pid;
 	__u32 offset;
 	__u32 args_size; /* bytes that follow */
-	__u32 __pad;
+	__u32 area; /* enum args_area */
 };
 
-/* A new thread group. */
+/* A new thread group. Told when it forks itself or ends; one that executes first is told by its
+ * exec event alone.
+ */
 struct fork_event {
 	struct event_header header;
 	__u64 start;
@@ -98,6 +155,16 @@ struct exit_event {
 	__u64 start;
 	__u32 pid;
 	__u32 code; /* as wait(2) reports it */
+	__u32 untold_children; /* that run an image of this process */
+	__u32 __pad;
+};
+
+/* A cgroup makes too many events. Followed by its name. */
+struct throttle_event {
+	struct event_header header;
+	__u64 cgroup_id;
+	__u32 cgroup_size;
+	__u32 __pad;
 };
 
 union event {
@@ -105,6 +172,7 @@ union event {
 	struct fork_event fork;
 	struct exit_event exit;
 	struct args_event args;
+	struct throttle_event throttle;
 };
 
 #endif

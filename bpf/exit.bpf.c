@@ -8,12 +8,63 @@
 #include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-#include "output.h"
+#include "cgroup.h"
+#include "rate.h"
+#include "settings.h"
 #include "task.h"
+#include "verdicts.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define SIGNAL_GROUP_EXIT 4 /* include/linux/sched/signal.h */
+
+/* The kept back process that ended last on each CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} last_kept_back SEC(".maps");
+
+/* A second thread that finds zero must still see that the process is kept back, so the entry stays
+ * until the next one ends on this CPU.
+ */
+static __always_inline void forget_later(__u32 pid)
+{
+	__u32 zero = 0;
+	__u32 *last = bpf_map_lookup_elem(&last_kept_back, &zero);
+	struct process *process;
+
+	if (!last || *last == pid)
+		return;
+	process = bpf_map_lookup_elem(&processes, last);
+	if (process && process->state & PROCESS_EXITED)
+		bpf_map_delete_elem(&processes, last);
+	*last = pid;
+}
+
+/* Returns 1 when nothing is to be told of the exit. */
+static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *untold_children)
+{
+	struct process *process = find_process(pid, start);
+
+	if (!process)
+		return 0;
+	if ((use_verdicts || rate_events) && process->state & PROCESS_KEPT_BACK) {
+		if (!(process->state & PROCESS_EXITED))
+			count(COUNT_EXIT_KEPT_BACK);
+		process->state |= PROCESS_EXITED;
+		forget_later(pid);
+		return 1;
+	}
+	if (process->state & PROCESS_UNTOLD) {
+		tell_fork(ctx, process, pid);
+		forget_untold(process);
+	}
+	*untold_children = process->untold_children;
+	bpf_map_delete_elem(&processes, &pid);
+	return 0;
+}
 
 SEC("raw_tp/sched_process_exit")
 int on_exit(struct bpf_raw_tracepoint_args *ctx)
@@ -25,10 +76,17 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	if (BPF_CORE_READ(signal, live.counter))
 		return 0;
+	if (rate_events) {
+		struct kernfs_node *node = cgroup_node(task);
+
+		count_exit_rate(BPF_CORE_READ(node, id));
+	}
 	leader = BPF_CORE_READ(task, group_leader);
-	fill_header(&event.header, EVENT_EXIT, event_clock());
 	event.start = task_start(leader);
 	event.pid = BPF_CORE_READ(task, tgid);
+	if (leave(ctx, event.pid, event.start, &event.untold_children))
+		return 0;
+	fill_header(&event.header, EVENT_EXIT, event_clock());
 	/* The rule of wait_task_zombie(). */
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
 		event.code = BPF_CORE_READ(signal, group_exit_code);

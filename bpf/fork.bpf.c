@@ -1,39 +1,90 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sched_process_fork fires before the new task runs for the first time, so its
- * record is always ahead of the new process's exec and exit.
+ * sched_process_fork fires before the new task runs for the first time, so what it notes of a
+ * process is there before the process's exec and exit.
  */
 #include "kernel.h"
 #include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-#include "output.h"
+#include "calls.h"
+#include "process.h"
+#include "settings.h"
 #include "task.h"
 
 char LICENSE[] SEC("license") = "GPL";
+
+/* The entry of a process that forks; processes older than the programs get one now. */
+static __always_inline struct process *find_cloner(__u32 pid, __u64 start)
+{
+	struct process *cloner = find_process(pid, start);
+	struct process noted = { .start = start };
+
+	if (cloner)
+		return cloner;
+	bpf_map_update_elem(&processes, &pid, &noted, BPF_ANY);
+	return find_process(pid, start);
+}
+
+/* Whoever forks has to be known. */
+static __always_inline void tell_cloner(void *ctx, struct process *cloner, __u32 pid)
+{
+	if (!(cloner->state & PROCESS_UNTOLD))
+		return;
+	/* Two threads may fork at the same time; told twice is harmless, late is not. */
+	tell_fork(ctx, cloner, pid);
+	cloner->state &= ~PROCESS_UNTOLD;
+	forget_untold(cloner);
+}
+
+/* Notes a new process, or tells of it at once: while procfs is read, where there is no room, and
+ * where the cloner is not the parent. Returns 1 when only an exec event can tell of the cloner.
+ */
+static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 pid,
+				     __u32 cloner_pid, __u64 cloner_start)
+{
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+	struct process *cloner = find_cloner(cloner_pid, cloner_start);
+	struct process process = {};
+
+	process.state = PROCESS_FORKED;
+	process.ktime = event_clock();
+	process.start = task_start(task);
+	process.parent_pid = BPF_CORE_READ(parent, tgid);
+	process.parent_start = task_start(parent);
+	process.cloner_pid = cloner_pid;
+	process.cloner_start = cloner_start;
+	process.inner_pid = task_inner_pid(task);
+	if (cloner) {
+		tell_cloner(ctx, cloner, cloner_pid);
+		if (!forks_at_once &&
+		    (process.parent_pid == cloner_pid || cloner->state & PROCESS_KEPT_BACK))
+			process.state |= PROCESS_UNTOLD;
+	}
+	if (bpf_map_update_elem(&processes, &pid, &process, BPF_ANY)) {
+		count(COUNT_PROCESSES_FULL);
+		process.state = PROCESS_FORKED;
+	}
+	if (!(process.state & PROCESS_UNTOLD))
+		tell_fork(ctx, &process, pid);
+	else if (cloner)
+		__sync_fetch_and_add(&cloner->untold_children, 1);
+	return cloner && cloner->state & PROCESS_KEPT_BACK;
+}
 
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *cloner = (struct task_struct *)ctx->args[0];
 	struct task_struct *task = (struct task_struct *)ctx->args[1];
+	struct task_struct *leader = BPF_CORE_READ(cloner, group_leader);
 	__u32 pid = BPF_CORE_READ(task, tgid);
-	struct fork_event event = {};
-	struct task_struct *leader;
 
 	/* A new thread is not a new process. */
 	if (pid != (__u32)BPF_CORE_READ(task, pid))
 		return 0;
-	fill_header(&event.header, EVENT_FORK, event_clock());
-	event.pid = pid;
-	event.start = task_start(task);
-	leader = BPF_CORE_READ(task, real_parent, group_leader);
-	event.parent_pid = BPF_CORE_READ(leader, tgid);
-	event.parent_start = task_start(leader);
-	leader = BPF_CORE_READ(cloner, group_leader);
-	event.cloner_pid = BPF_CORE_READ(leader, tgid);
-	event.cloner_start = task_start(leader);
-	event.inner_pid = task_inner_pid(task);
-	submit(ctx, &event.header, sizeof(event));
+	if (note_fork(ctx, task, pid, BPF_CORE_READ(leader, tgid), task_start(leader)) &&
+	    (use_verdicts || rate_events))
+		bpf_tail_call(ctx, &exec_calls, CALL_ON_FORK_KEPT_BACK);
 	return 0;
 }

@@ -21,12 +21,15 @@ typedef __u64 __be64;
 typedef __u32 __wsum;
 
 enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERF_EVENT_ARRAY = 4,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
+#define BPF_ANY 0
 #define BPF_F_CURRENT_CPU 0xffffffffULL
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2
@@ -46,12 +49,84 @@ typedef struct {
 	unsigned int val;
 } kuid_t;
 
+typedef struct {
+	unsigned int val;
+} kgid_t;
+
+/* 8 bytes since f122a08b197d ("capability: just use a 'u64' instead of a 'u32[2]' array"), in 6.3;
+ * the low half was first before.
+ */
+typedef struct {
+	__u64 val;
+} kernel_cap_t;
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct uts_namespace {
+	struct ns_common ns;
+};
+
+struct ipc_namespace {
+	struct ns_common ns;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+struct time_namespace {
+	struct ns_common ns;
+};
+
+struct cgroup_namespace {
+	struct ns_common ns;
+};
+
+struct user_namespace {
+	struct ns_common ns;
+};
+
+struct nsproxy {
+	struct uts_namespace *uts_ns;
+	struct ipc_namespace *ipc_ns;
+	struct mnt_namespace *mnt_ns;
+	struct pid_namespace *pid_ns_for_children;
+	struct net *net_ns;
+	struct time_namespace *time_ns;
+	struct time_namespace *time_ns_for_children;
+	struct cgroup_namespace *cgroup_ns;
+};
+
 struct cred {
+	kuid_t uid;
+	kgid_t gid;
+	kuid_t suid;
+	kgid_t sgid;
 	kuid_t euid;
+	kgid_t egid;
+	kuid_t fsuid;
+	kgid_t fsgid;
+	unsigned int securebits;
+	kernel_cap_t cap_inheritable;
+	kernel_cap_t cap_permitted;
+	kernel_cap_t cap_effective;
+	kernel_cap_t cap_ambient;
+	struct user_namespace *user_ns;
 };
 
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -62,6 +137,8 @@ struct pid {
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long env_start;
+	unsigned long env_end;
 };
 
 struct qstr {
@@ -103,6 +180,14 @@ struct signal_struct {
 struct kernfs_node {
 	struct kernfs_node *parent;
 	const char *name;
+	__u64 id;
+};
+
+/* 67c0496e87d1 ("kernfs: convert kernfs_node->id from union kernfs_node_id to u64"), in 5.5. */
+struct kernfs_node___v54 {
+	union {
+		__u64 id;
+	} id;
 };
 
 /* 741c10b096bc ("kernfs: Use RCU to access kernfs_node::name.") and 633488947ef6
@@ -130,8 +215,20 @@ enum cgroup_subsys_id {
 	memory_cgrp_id = 2,
 };
 
+struct inode {
+	unsigned short i_mode;
+	unsigned long i_ino;
+	unsigned int i_nlink;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
 struct linux_binprm {
 	const char *filename;
+	struct file *file;
+	unsigned int per_clear;
 };
 
 struct task_struct {
@@ -147,6 +244,7 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
+	struct nsproxy *nsproxy;
 	kuid_t loginuid;
 };
 

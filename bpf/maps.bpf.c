@@ -4,14 +4,25 @@
 #include <bpf/bpf_helpers.h>
 
 #define SHARED
+#include "settings.h"
 #include "maps.h"
+#include "calls.h"
+#include "scratch.h"
+#include "verdicts.h"
+#include "rate.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Keeps every event structure in the object's BTF (see style rule: a structure
- * that is only cast to would vanish).
+/* Keeps every structure and enumeration that user space reads in the object's BTF: one that is only
+ * cast to would vanish.
  */
 const union event *event_abi __attribute__((unused));
+const struct exec_context *context_abi __attribute__((unused));
 enum event_kind event_kinds __attribute__((unused));
 enum event_limit event_limits __attribute__((unused));
 enum exec_flag exec_flags __attribute__((unused));
+enum args_area args_areas __attribute__((unused));
+enum exec_privilege exec_privileges __attribute__((unused));
+enum exec_call call_numbers __attribute__((unused));
+enum process_state process_states __attribute__((unused));
+enum counter counter_numbers __attribute__((unused));

@@ -36,6 +36,20 @@ SHARED struct {
 	__type(value, __u64);
 } losses SEC(".maps");
 
+enum counter {
+	COUNT_EXEC_KEPT_BACK = 0, /* events that were not sent, see verdicts.h and rate.h */
+	COUNT_EXIT_KEPT_BACK = 1,
+	COUNT_PROCESSES_FULL = 2, /* processes for which there was no room, see process.h */
+	COUNTERS = 3,
+};
+
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
 #if EVENTS_RINGBUF
 /* How many bytes may wait before the reader is woken early. */
 SHARED const volatile __u64 hurry_bytes;

@@ -26,6 +26,14 @@ static __always_inline void count_loss(__u32 kind)
 		*lost += 1;
 }
 
+static __always_inline void count(__u32 what)
+{
+	__u64 *counter = bpf_map_lookup_elem(&counters, &what);
+
+	if (counter)
+		*counter += 1;
+}
+
 static __always_inline void fill_header(struct event_header *header, __u8 kind, __u64 ktime)
 {
 	header->ktime = ktime;

@@ -12,6 +12,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define PEEK_SIZE 4096
 #define EXEC_WORDS 64
 #define EXEC_STRING 64
+#define EXEC_TARGET 24 /* words; f_inode is at most 168 bytes from the start of a struct file */
 
 /* Filled in by user space down to `size`; the rest is the answer. */
 struct peek_window {
@@ -28,12 +29,14 @@ struct peek_window {
 volatile struct peek_window window;
 
 /* The first words of the struct linux_binprm of an exec of the thread group
- * exec_tgid, and the string each points to.
+ * exec_tgid, the string each points to, and the first words of what it may be
+ * instead. Of that, a struct file is gone when the process is.
  */
 volatile __u32 exec_tgid;
 volatile __u32 exec_seen;
 volatile __u64 exec_words[EXEC_WORDS];
 volatile __u8 exec_strings[EXEC_WORDS][EXEC_STRING];
+volatile __u64 exec_targets[EXEC_WORDS][EXEC_TARGET];
 
 static __always_inline void answer(void)
 {
@@ -89,9 +92,12 @@ int peek_exec(struct bpf_raw_tracepoint_args *ctx)
 		bpf_probe_read_kernel(&word, sizeof(word), (void *)(binprm + i * sizeof(word)));
 		exec_words[i] = word;
 		/* User space is in the lower half. */
-		if (word >> 63)
+		if (word >> 63) {
 			bpf_probe_read_kernel_str((void *)exec_strings[i], EXEC_STRING,
 						  (void *)word);
+			bpf_probe_read_kernel((void *)exec_targets[i], sizeof(exec_targets[i]),
+					      (void *)word);
+		}
 	}
 	exec_seen = 1;
 	return 0;

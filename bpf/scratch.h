@@ -5,6 +5,10 @@
 #ifndef TETRAPY_SCRATCH_H
 #define TETRAPY_SCRATCH_H
 
+#ifndef SHARED
+#define SHARED extern
+#endif
+
 /* From the working directory of a process up to its root. */
 struct cwd_walk {
 	struct dentry *dentry;
@@ -21,26 +25,34 @@ struct args_piece {
 	char data[ARGS_PIECE + 1];
 };
 
+struct throttle_piece {
+	struct throttle_event event;
+	char name[CGROUP_LIMIT];
+};
+
 struct scratch {
 	/* Long arguments have left before the exec event is put together. */
 	union {
 		struct {
 			struct exec_event event;
 			/* path, args and cwd fill at most 3 * 4095 bytes, so the mask
-			 * for the cgroup's place is 16383.
+			 * for the cgroup's and the context's place is 16383.
 			 */
-			char data[16384 + CGROUP_LIMIT];
+			char data[16384 + CGROUP_LIMIT + sizeof(struct exec_context)];
 		};
 		struct args_piece piece;
+		struct throttle_piece throttle;
 	};
 	struct cwd_walk walk;
+	struct linux_binprm *binprm; /* 0 for an image that is told late */
 	__u64 used; /* bytes of data[] */
-	__u32 args_total; /* bytes of long arguments to send */
-	__u32 args_sent; /* ... and how many were */
-	__u32 args_flags; /* enum exec_flag */
+	__u32 area_total; /* bytes of an area of the new image to send ahead */
+	__u32 area_sent; /* ... and how many were */
+	__u32 area_flags; /* enum exec_flag */
+	char verdict_path[VERDICT_PATH]; /* zero-filled */
 };
 
-struct {
+SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);

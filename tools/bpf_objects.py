@@ -31,7 +31,14 @@ class Recipe(NamedTuple):
 
 
 # Definitions first: a map that is declared extern before it is defined gets a wrong offset.
-_BASE = ("maps.bpf.c", "exec.bpf.c", "exit.bpf.c", "fork.bpf.c")
+_BASE = (
+    "maps.bpf.c",
+    "exec.bpf.c",
+    "context.bpf.c",
+    "exit.bpf.c",
+    "fork.bpf.c",
+    "kept_back.bpf.c",
+)
 
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.
 FLAVOURS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,22 @@ if TYPE_CHECKING:
 # The shared fixtures, under the names by which pytest finds them.
 place, actor = fixtures.place, fixtures.actor
 
-FLAVOURS = {"ring": (), "perf": ("--use-perf-ring-buffer",)}
+FLAVOURS = {
+    "ring": (),
+    "perf": ("--use-perf-ring-buffer",),
+}
+
+# A sensor that is not what is tested would hide what is; and one file holds a whole session.
+ALWAYS = ("--sensor=ebpf", "--export-file-max-size-mb=100000")
+
+# Whatever can be asked for beyond the usual.
+DETAILS = (
+    "--enable-process-cred",
+    "--enable-process-ns",
+    "--username-metadata=unix",
+    "--enable-process-environment-variables",
+    "--enable-ancestors=base",
+)
 
 _numbers = itertools.count(1)
 
@@ -29,7 +45,17 @@ _numbers = itertools.count(1)
 def agent(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Agent]:
     """A running agent, once with each kind of buffer."""
     directory = tmp_path_factory.mktemp(f"agent-{request.param}")
-    with Agent(directory, *FLAVOURS[request.param]) as running:
+    with Agent(directory, *ALWAYS, *FLAVOURS[request.param]) as running:
+        yield running.started()
+        assert running.stop() == 0, running.errors
+    assert not running.errors
+
+
+@pytest.fixture(scope="session", params=FLAVOURS)
+def telling_agent(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[Agent]:
+    """A running agent that tells all there is, once with each kind of buffer."""
+    directory = tmp_path_factory.mktemp(f"telling-{request.param}")
+    with Agent(directory, *ALWAYS, *DETAILS, *FLAVOURS[request.param]) as running:
         yield running.started()
         assert running.stop() == 0, running.errors
     assert not running.errors
@@ -84,6 +110,23 @@ class Stage:
         assert [event.kind for event in events] == ["exec", "exit"], events
         assert events[0].id == events[1].id, events
         return events[0], events[1]
+
+
+def hosts_namespace(agent: Agent, name: str) -> int:
+    """The inode number of a namespace of the machine's first process, as the agent sees it.
+
+    Where that process may not be looked at, the agent takes its own for the host's.
+    """
+    try:
+        return os.stat(f"/proc/1/ns/{name}").st_ino
+    except PermissionError:
+        return os.stat(f"/proc/{agent.pid}/ns/{name}").st_ino
+
+
+@pytest.fixture
+def telling(telling_agent: Agent, actor: Path, place: Path) -> Stage:
+    """A stage on which everything is told."""
+    return Stage(telling_agent, actor, place)
 
 
 @pytest.fixture

@@ -49,7 +49,6 @@ def test_lost(tmp_path: Path, actor: Path, flavour: str) -> None:
         received = sum(event.kind == kind for event in own)
         assert received + lost[kind] >= COUNT + 1, kind
         assert received + lost[kind] <= COUNT + 1 + others, kind
-    assert lost["fork"] >= COUNT - statistics["received"]
     share = re.search(r"BPF events statistics: (\d+) received, ([\d.e+]+)% events loss", agent.log)
     assert share
     received = int(share[1])

@@ -46,6 +46,12 @@ static void act(char **words)
 			run_memfd(words[0], words);
 		} else if (is(word, "fexec")) { /* PATH ARGUMENT... */
 			run_fd(open(words[0], O_PATH | O_CLOEXEC), words, 0);
+		} else if (is(word, "gone")) { /* PATH ARGUMENT...: a file without a name */
+			int file = open(words[0], O_PATH | O_CLOEXEC);
+
+			if (unlink(words[0]))
+				fail("unlink");
+			run_fd(file, words, 0);
 		} else if (is(word, "execat")) { /* DIRECTORY NAME ARGUMENT... */
 			int directory = open(next(&words), O_PATH | O_CLOEXEC);
 
@@ -160,6 +166,19 @@ static void act(char **words)
 		} else if (is(word, "seteuid")) {
 			if (seteuid(number(&words)))
 				fail("seteuid");
+		} else if (is(word, "setresgid")) { /* REAL EFFECTIVE SAVED */
+			long real = number(&words), effective = number(&words);
+
+			if (setresgid(real, effective, number(&words)))
+				fail("setresgid");
+		} else if (is(word, "setresuid")) { /* REAL EFFECTIVE SAVED */
+			long real = number(&words), effective = number(&words);
+
+			if (setresuid(real, effective, number(&words)))
+				fail("setresuid");
+		} else if (is(word, "securebits")) {
+			if (prctl(PR_SET_SECUREBITS, number(&words)))
+				fail("securebits");
 		} else if (is(word, "loginuid")) {
 			const char *id = next(&words);
 			int fd = open("/proc/self/loginuid", O_WRONLY | O_CLOEXEC);

@@ -82,12 +82,13 @@ class Resolver:
                 return matched
             if matched is not None:
                 matches.append((root, *matched))
-        if len({place for _root, place, _answer in matches}) > 1:
+        if len({place for _root, place, _value, _answer in matches}) > 1:
             return "field offset ambiguity"
-        if len({answer for _root, _place, answer in matches}) > 1:
+        # By how many bytes an access is wide, libbpf does not compare: that of the first counts.
+        if len({value for _root, _place, value, _answer in matches}) > 1:
             return "relocation decision ambiguity"
         self._candidates[relocation.type_id] = [root for root, *_ in matches] or known
-        return matches[0][2] if matches else self._nothing(relocation)
+        return matches[0][3] if matches else self._nothing(relocation)
 
     def _nothing(self, relocation: CoreRelocation) -> Answer | None:
         kind = core_relocs.KINDS[relocation.kind]
@@ -95,8 +96,10 @@ class Resolver:
             return Answer(0)
         return Answer(0, 0) if relocation.is_access else None
 
-    def _match(self, relocation: CoreRelocation, root: Type) -> tuple[int, Answer] | str | None:
-        """Bit offset and answer, None without a match, or a refusal."""
+    def _match(
+        self, relocation: CoreRelocation, root: Type
+    ) -> tuple[int, int, Answer] | str | None:
+        """Bit offset, value and answer, None without a match, or a refusal."""
         local, target = self._local, self._target
         if relocation.kind in core_relocs.FIELD_KINDS:
             found = core_resolve.field(local, relocation, target, root)
@@ -105,18 +108,18 @@ class Resolver:
         if kind.startswith("type_"):
             if not core_compat.types_match(local, relocation.type_id, target, root.id):
                 return None
-            return 0, Answer(1 if kind == "type_exists" else target.size_of(root.id))
-        value = core_resolve.enumerator_value(local, relocation, target, root)
-        if value is None:
-            return None
-        return 0, Answer(1 if kind == "enumval_exists" else value)
+            value: int | None = 1 if kind == "type_exists" else target.size_of(root.id)
+        else:
+            value = core_resolve.enumerator_value(local, relocation, target, root)
+            value = 1 if value is not None and kind == "enumval_exists" else value
+        return None if value is None else (0, value, Answer(value))
 
     def _field(
         self, relocation: CoreRelocation, found: core_resolve.Field
-    ) -> tuple[int, Answer] | str:
+    ) -> tuple[int, int, Answer] | str:
         kind = core_relocs.KINDS[relocation.kind]
         if kind == "field_exists":
-            return found.bit_offset, Answer(1)
+            return found.bit_offset, 1, Answer(1)
         start, size = found.byte_offset, found.size
         bits = found.bits or 8 * size
         if found.bits:
@@ -124,15 +127,15 @@ class Resolver:
             if not found.is_readable:
                 return "can't be satisfied for bitfield"
         if relocation.is_access:
-            return found.bit_offset, self._access(relocation, found)
+            return found.bit_offset, start, self._access(relocation, found)
         value = {
             "field_byte_offset": start,
             "field_byte_size": size,
             "field_signed": int(found.signed),
             "field_lshift_u64": 64 - (found.bit_offset + bits - 8 * start),
             "field_rshift_u64": 64 - bits,
-        }[kind]
-        return found.bit_offset, Answer(value & 0xFFFFFFFF)
+        }[kind] & 0xFFFFFFFF
+        return found.bit_offset, value, Answer(value)
 
     def _access(self, relocation: CoreRelocation, found: core_resolve.Field) -> Answer:
         """A load or store, whose width libbpf changes for pointers and unsigned integers."""

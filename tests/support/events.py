@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 # The fields of Tetragon's messages in the order of their numbers.
 PROCESS_FIELDS = (
     "exec_id pid uid cwd binary arguments flags start_time auid pod docker parent_exec_id refcnt "
-    "cap ns tid process_credentials binary_properties user in_init_tree"
+    "cap ns tid process_credentials binary_properties user in_init_tree "
+    "environment_variables"
 ).split()
 EXEC_FIELDS = ["process", "parent", "ancestors"]
 EXIT_FIELDS = ["process", "parent", "signal", "status", "time", "ancestors"]

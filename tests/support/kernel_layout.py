@@ -69,7 +69,7 @@ class KernelLayout:
         names: list[bytes] = []
         while True:
             # Renamed in Linux 6.15.
-            member = "__parent" if self._has("kernfs_node", "__parent") else "parent"
+            member = "__parent" if self.has("kernfs_node", "__parent") else "parent"
             parent = self.number(node, "kernfs_node", member)
             if not parent:
                 return tuple(names)
@@ -81,7 +81,8 @@ class KernelLayout:
         assert found is not None, name
         return found
 
-    def _has(self, structure: str, member: str) -> bool:
+    def has(self, structure: str, member: str) -> bool:
+        """Whether a struct has a member."""
         return self._member(self._struct(structure), member) is not None
 
     def _place(self, structure: str, path: str) -> tuple[int, int]:

@@ -16,15 +16,18 @@ from tetrapy.abi import layout
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.json import Event, JsonEncoder, dump_with_json
+from tetrapy.events.json import Event, JsonEncoder
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import WallClock
-from tetrapy.process.table import ProcessTable
+from tetrapy.process.table import CAPACITY, ProcessTable
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors.dispatch import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from tetrapy.process.details import Details
+    from tetrapy.sensors.dispatch import KernelSide
 
 DATA = Path(__file__).parent / "data/events"
 BTF_COPY = DATA / "base.btf"
@@ -100,10 +103,22 @@ def execute(
     cgroup: bytes = b"init.scope",
     at: int | None = None,
     flags: Iterable[str] = (),
+    fork_parent: Task | None = None,
+    context: bytes = b"",
     **fields: int,
 ) -> bytes:
-    """`flags` are names of enum exec_flag; any other member can be given by name."""
+    """`flags` are names of enum exec_flag; any other member can be given by name.
+
+    With a `fork_parent` the exec tells of its own fork.
+    """
     area = arguments_area(argv)
+    if fork_parent is not None:
+        flags = [*flags, "EXEC_CLONED"]
+        fields = {
+            "fork_parent_pid": fork_parent.pid,
+            "fork_parent_start": fork_parent.start,
+            **fields,
+        }
     values = {
         "ktime": task.start + 20 if at is None else at,
         "start": task.start,
@@ -116,15 +131,25 @@ def execute(
         "args_size": len(area),
         "cwd_size": len(cwd),
         "cgroup_size": len(cgroup),
+        "context_size": len(context),
     }
-    return pack("exec", path + area + cwd + cgroup, **{**values, **fields})
+    return pack("exec", path + area + cwd + cgroup + context, **{**values, **fields})
 
 
-def long_exec(task: Task, parent: Task, argv: Sequence[bytes], at: int) -> list[bytes]:
-    """The records of an exec whose arguments travel apart."""
-    area = arguments_area(argv)
+def exec_context(**fields: int) -> bytes:
+    """A struct exec_context; members that are not named are zero."""
+    struct_layout = layout.struct_layout(btf(), "exec_context")
+    values = dict.fromkeys(struct_layout.members, 0)
+    unknown = set(fields) - set(values)
+    assert not unknown, f"exec_context has no {unknown}"
+    values.update(fields)
+    return bytes(layout.unpacker(struct_layout, list(values)).pack(*values.values()))
+
+
+def pieces(task: Task, area: bytes, at: int, what: str = "AREA_ARGS") -> list[bytes]:
+    """Long arguments, or an environment, as they travel ahead of their exec."""
     step = abi().limits["ARGS_PIECE"]
-    pieces = [
+    return [
         pack(
             "args",
             area[offset : offset + step],
@@ -132,16 +157,39 @@ def long_exec(task: Task, parent: Task, argv: Sequence[bytes], at: int) -> list[
             pid=task.pid,
             offset=offset,
             args_size=len(area[offset : offset + step]),
+            area=abi().areas[what],
         )
         for offset in range(0, len(area), step)
     ]
+
+
+def long_exec(task: Task, parent: Task, argv: Sequence[bytes], at: int) -> list[bytes]:
+    """The records of an exec whose arguments travel apart."""
+    area = arguments_area(argv)
     last = execute(task, parent, argv=(), at=at, flags=["EXEC_ARGS_APART"], args_size=len(area))
-    return [*pieces, last]
+    return [*pieces(task, area, at), last]
 
 
-def exit_of(task: Task, code: int = 0, at: int | None = None) -> bytes:
+def environment_exec(task: Task, parent: Task, area: bytes, at: int, **fields: Any) -> list[bytes]:
+    """The records of an exec that has this environment area."""
+    last = execute(task, parent, at=at, env_size=len(area), **fields)
+    return [*pieces(task, area, at, "AREA_ENV"), last]
+
+
+def exit_of(task: Task, code: int = 0, at: int | None = None, untold_children: int = 0) -> bytes:
     when = task.start + 30 if at is None else at
-    return pack("exit", ktime=when, start=task.start, pid=task.pid, code=code)
+    return pack(
+        "exit",
+        ktime=when,
+        start=task.start,
+        pid=task.pid,
+        code=code,
+        untold_children=untold_children,
+    )
+
+
+def throttle(cgroup_id: int, name: bytes, at: int) -> bytes:
+    return pack("throttle", name, ktime=at, cgroup_id=cgroup_id, cgroup_size=len(name))
 
 
 def wall_clock() -> WallClock:
@@ -154,11 +202,20 @@ def wall_clock() -> WallClock:
 class World:
     """The path from records to lines, with a clock that stands still."""
 
-    def __init__(self, procfs: str = NOWHERE) -> None:
-        self.table = ProcessTable(NODE, procfs)
-        self.tracker = ProcessTracker(self.table, wall_clock().format, abi().exec_flags)
-        self.dispatcher = Dispatcher(abi(), self.tracker, 0)
-        self.encoder = JsonEncoder(NODE, dump_with_json)
+    def __init__(
+        self,
+        procfs: str = NOWHERE,
+        *,
+        capacity: int = CAPACITY,
+        details: Details | None = None,
+        ancestors: bool = False,
+        kernel: KernelSide | None = None,
+    ) -> None:
+        self.table = ProcessTable(NODE, procfs, capacity, details, ancestors)
+        clock = wall_clock().format
+        self.tracker = ProcessTracker(self.table, clock, abi().exec_flags, details)
+        self.dispatcher = Dispatcher(abi(), self.tracker, clock, None, kernel)
+        self.encoder = JsonEncoder(NODE)
 
     def feed(self, *records: bytes) -> list[Event]:
         """The events of the records, encoded once each as the exporter does."""
@@ -185,11 +242,11 @@ class World:
 
 def refresh() -> None:
     """Take the built object's types over, and write the golden records with them."""
-    from tests.unit import golden_cases
-
     BTF_COPY.write_bytes(section_data(OBJECT.read_bytes(), ".BTF"))
     btf.cache_clear()
     abi.cache_clear()
+    from tests.unit import golden_cases  # makes records at once
+
     for name, records in golden_cases.cases().items():
         (DATA / f"{name}.bin").write_bytes(b"".join(records))
 

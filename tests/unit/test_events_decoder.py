@@ -8,14 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.records import abi, btf, pack
+from tests.unit.records import abi, btf, exec_context, pack
 from tetrapy.abi import layout
 from tetrapy.errors import LayoutError
 from tetrapy.events import decoder as module
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.records import ArgsRecord, ExecRecord, ExitRecord, ForkRecord
+from tetrapy.events.records import (
+    ArgsRecord,
+    ContextRecord,
+    ExecRecord,
+    ExitRecord,
+    ForkRecord,
+    ThrottleRecord,
+)
 
-RECORDS = {"exec": ExecRecord, "args": ArgsRecord, "fork": ForkRecord, "exit": ExitRecord}
+RECORDS = {
+    "exec": ExecRecord,
+    "args": ArgsRecord,
+    "fork": ForkRecord,
+    "exit": ExitRecord,
+    "throttle": ThrottleRecord,
+}
 
 
 @pytest.mark.parametrize("kind", sorted(RECORDS))
@@ -32,6 +45,24 @@ def test_each_field_comes_from_its_place(kind: str, data: st.DataObject) -> None
     assert decoder.make(decoder.unpack(record))._asdict() == values
     assert abi().ktime_of(record) == values["ktime"]
     assert record[abi().kind_offset] == decoder.kind
+
+
+@given(data=st.data())
+def test_each_field_of_a_context_comes_from_its_place(data: st.DataObject) -> None:
+    """The same of the part that tells of credentials and namespaces."""
+    struct = layout.struct_layout(btf(), "exec_context")
+    values = {
+        name: data.draw(st.integers(0, 256 ** struct.members[name].size - 1))
+        for name in ContextRecord._fields
+    }
+    record = exec_context(**values)
+    assert len(record) == abi().context_size
+    assert ContextRecord._make(abi().unpack_context(record))._asdict() == values
+
+
+def test_a_context_lacks_no_member() -> None:
+    """What the kernel side fills in is read, all of it."""
+    assert set(ContextRecord._fields) == set(layout.struct_layout(btf(), "exec_context").members)
 
 
 def test_a_kind_that_the_agent_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CASES = sorted(golden_cases.cases())
 REFRESH = "run: PYTHONPATH=agent python -m tests.unit.records"
-ENUMS = ("event_kind", "event_limit", "exec_flag")
+ENUMS = ("event_kind", "event_limit", "exec_flag", "args_area", "exec_privilege")
 
 
 def records_of(data: bytes) -> Iterator[bytes]:
@@ -57,7 +57,8 @@ def abi_of(types: Btf) -> dict[str, object]:
     """All that crosses from the kernel, in a form that compares."""
     structs = layout.union_members(types, "event").values()
     found: dict[str, object] = {name: layout.struct_layout(types, name) for name in structs}
-    found["event_header"] = layout.struct_layout(types, "event_header")
+    for name in ("event_header", "exec_context"):
+        found[name] = layout.struct_layout(types, name)
     for name in ENUMS:
         found[name] = layout.enum_values(types, name)
     return found
@@ -75,7 +76,7 @@ def test_the_copy_of_the_types_is_the_builds() -> None:
 def test_every_kind_has_a_decoder() -> None:
     """Kinds, names and decoders of the object's enum and union belong together."""
     kinds = layout.enum_values(btf(), "event_kind")
-    assert abi().kind_names == ["", "exec", "fork", "exit", "args"]
+    assert abi().kind_names == ["", "exec", "fork", "exit", "args", "throttle"]
     for name, decoder in abi().decoders.items():
         assert decoder.kind == kinds[f"EVENT_{name.upper()}"]
         assert decoder.size == layout.struct_layout(btf(), f"{name}_event").size

@@ -3,77 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.records import NODE
+from tests.unit.shown import detailed, ids, numbers, plain, process, texts
 from tetrapy.events import flags
+from tetrapy.events.credentials import Capabilities, Credentials
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
-from tetrapy.events.json import Dump, JsonEncoder, dump_with_json
-from tetrapy.events.process import Process, UnknownProcess
-
-# All of Unicode that is text, with what encoders treat in their own way drawn often.
-texts = st.text(
-    st.characters(exclude_categories=["Cs"])
-    | st.sampled_from(
-        '"\\/\0\x01\x08\t\n\x0b\x0c\r\x1f\x7f\x80\x9f\u2028\u2029\ufeff\ufffd\U0001f600'
-    ),
-    max_size=20,
-)
-numbers = st.integers(0, 2**64 - 1)
+from tetrapy.events.json import Event, JsonEncoder, body_of
+from tetrapy.events.namespaces import Namespaces
+from tetrapy.events.process import DetailedProcess, Process, UnknownProcess
+from tetrapy.events.rate_limit import RateLimitInfo
+from tetrapy.events.throttle import START, ProcessThrottle
 
 
-def both() -> list[Any]:
-    """The standard encoder, and orjson where there is one."""
-    marks = []
-    try:
-        import orjson
-    except ImportError:
-        orjson_dumps = None
-        marks = [pytest.mark.skip(reason=f"no orjson for Python {sys.version.split()[0]}")]
-    else:
-        orjson_dumps = orjson.dumps
-    return [
-        pytest.param(dump_with_json, id="json"),
-        pytest.param(orjson_dumps, id="orjson", marks=marks),
-    ]
-
-
-def process(**fields: Any) -> Process:
-    """A process with every field set, but for those given."""
-    made = Process(NODE.encode(), 42, 5, 10_000_000_000)
-    values = {
-        "uid": 0,
-        "auid": 1000,
-        "cwd": "/root",
-        "binary": "/usr/bin/id",
-        "arguments": "-u",
-        "flags": flags.EXECVE | flags.CLONE,
-        "start_time": "2026-01-01T00:00:00.123456789Z",
-        "docker": "0123456789abcdef0123456789abcde",
-        "parent_exec_id": "cGFyZW50",
-        "refcnt": 1,
-        "in_init_tree": True,
-    }
-    for name, value in {**values, **fields}.items():
-        setattr(made, name, value)
-    return made
-
-
-@given(st.dictionaries(texts, texts | numbers | st.booleans(), max_size=6))
-def test_both_encoders_give_the_same_bytes(value: dict[str, Any]) -> None:
-    """json, set as it is here, writes what orjson writes: any text, integers, booleans."""
-    orjson = pytest.importorskip("orjson")
-    assert dump_with_json(value) == orjson.dumps(value)
-
-
-@pytest.mark.parametrize("dump", both())
-def test_each_character_is_escaped_as_protojson_escapes_it(dump: Dump) -> None:
+def test_each_character_is_escaped_as_protojson_escapes_it() -> None:
     """Only quote, backslash and control characters; all else is UTF-8 as it is."""
     short = {
         '"': '\\"',
@@ -87,13 +35,12 @@ def test_each_character_is_escaped_as_protojson_escapes_it(dump: Dump) -> None:
     for code in [*range(0x3000), 0xFFFD, 0xFFFF, 0x1F600, 0x10FFFF]:
         character = chr(code)
         expected = short.get(character, f"\\u{code:04x}" if code < 32 else character)
-        assert dump(character) == f'"{expected}"'.encode(), hex(code)
+        assert f'"binary":"{expected}"'.encode() in process(binary=character).encoded(), hex(code)
 
 
-@pytest.mark.parametrize("dump", both())
-def test_a_whole_exec_line(dump: Dump) -> None:
+def test_a_whole_exec_line() -> None:
     """Every field of this agent, in the order of the message."""
-    line = JsonEncoder(NODE, dump).encode(ProcessExec(process(), process(refcnt=0, docker="")))
+    line = JsonEncoder(NODE).encode(ProcessExec(process(), process(refcnt=0, docker="")))
     assert line.decode() == (
         '{"process_exec":{"process":{"exec_id":"aG9zdDE6MTAwMDAwMDAwMDA6NDI=","pid":42,"uid":0,'
         '"cwd":"/root","binary":"/usr/bin/id","arguments":"-u","flags":"execve clone",'
@@ -119,20 +66,52 @@ def test_a_whole_exec_line(dump: Dump) -> None:
         (0x10F, ',"signal":"SIGTERM","status":1'),
     ],
 )
-@pytest.mark.parametrize("dump", both())
-def test_a_whole_exit_line(dump: Dump, code: int, told: str) -> None:
+def test_a_whole_exit_line(code: int, told: str) -> None:
     """signal, status and time follow parent; what is zero or without a name is left out."""
-    body = dump(process().fields()).decode()
+    body = plain(process().fields()).decode()
     event = ProcessExit(process(), process(), code, "2026-01-01T00:00:09Z")
-    assert JsonEncoder(NODE, dump).encode(event).decode() == (
+    assert JsonEncoder(NODE).encode(event).decode() == (
         f'{{"process_exit":{{"process":{body},"parent":{body}{told},'
         '"time":"2026-01-01T00:00:09Z"},"node_name":"host1","time":"2026-01-01T00:00:09Z"}\n'
     )
 
 
+@st.composite
+def any_process(draw: st.DrawFn) -> Process:
+    """Whatever the kernel and procfs may tell."""
+    kind = draw(st.sampled_from([Process, DetailedProcess, UnknownProcess]))
+    made = process(
+        kind,
+        pid=draw(ids),
+        uid=draw(ids),
+        auid=draw(ids),
+        node=draw(st.binary(max_size=9)),
+        ktime=draw(numbers),
+        flags=draw(st.integers(0, 2**27)),
+        refcnt=draw(st.integers(0, 2)),
+        in_init_tree=draw(st.booleans()),
+        **{name: draw(texts) for name in ("cwd", "binary", "arguments", "docker")},
+    )
+    if isinstance(made, DetailedProcess):
+        made.user = draw(texts)
+        made.environment = tuple(draw(st.lists(st.tuples(texts, texts), max_size=3)))
+        made.credentials = draw(st.none() | st.builds(Credentials, *[ids] * 9))
+        made.capabilities = draw(st.none() | st.builds(Capabilities, *[numbers] * 3))
+        places = st.builds(Namespaces, *[st.integers(0, 3)] * 10)
+        made.namespaces = draw(st.none() | st.builds(Namespaces.shown, places, places))
+    return made
+
+
+@given(any_process())
+def test_what_is_written_out_is_the_message(made: Process) -> None:
+    """The bytes of a process are those that an encoder makes of its fields."""
+    assert made.encoded() == plain(made.fields())
+    assert json.loads(made.encoded()) == made.fields()
+
+
 def test_without_parent() -> None:
     """An unknown parent is left out."""
-    encoder = JsonEncoder(NODE, dump_with_json)
+    encoder = JsonEncoder(NODE)
     for event in (ProcessExec(process(), None), ProcessExit(process(), None, 0, "t")):
         message = next(iter(json.loads(encoder.encode(event)).values()))
         assert "parent" not in message
@@ -169,40 +148,33 @@ def test_an_unknown_process_shows_pid_and_start_time() -> None:
     assert unknown.fields() == {"pid": 7, "start_time": "2026-01-01T00:00:00Z"}
 
 
-def test_a_process_is_encoded_once() -> None:
+def test_a_process_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second line that shows a process takes its bytes from the first."""
-    dumped = []
-
-    def dump(value: Any) -> bytes:
-        dumped.append(value)
-        return dump_with_json(value)
-
-    encoder = JsonEncoder(NODE, dump)
+    encoder = JsonEncoder(NODE)
     child, parent = process(), process(pid=1)
     encoder.encode(ProcessExec(parent, None))
     encoder.encode(ProcessExec(child, parent))
-    encoder.encode(ProcessExit(child, parent, 0, "t"))
-    assert len(dumped) == 3  # the node's name and two processes
+    before = (child.json, parent.json)
+    monkeypatch.setattr(Process, "encoded", None)
+    line = encoder.encode(ProcessExit(child, parent, 0, "t"))
+    assert None not in before
+    assert all(body in line for body in before)
 
 
-@pytest.mark.parametrize("dump", both())
 @pytest.mark.parametrize(
     "node", ["100%", "%b%d%%", 'a"b\\', "\u00e9\u2028\U0001f600", "(none)", ""]
 )
-def test_any_node_name(dump: Dump, node: str) -> None:
+def test_any_node_name(node: str) -> None:
     """The name comes back from the line as it was, whatever characters it has."""
     for event in (ProcessExec(process(), None), ProcessExit(process(), None, 1, "t")):
-        assert json.loads(JsonEncoder(node, dump).encode(event))["node_name"] == node
+        assert json.loads(JsonEncoder(node).encode(event))["node_name"] == node
 
 
-@pytest.mark.parametrize("dump", both())
 @given(binary=texts, cwd=texts, arguments=texts, pid=st.integers(0, 2**32 - 1))
-def test_a_line_is_one_json_object(
-    dump: Dump, binary: str, cwd: str, arguments: str, pid: int
-) -> None:
+def test_a_line_is_one_json_object(binary: str, cwd: str, arguments: str, pid: int) -> None:
     """Whatever text a process carries, its line parses back to it and has one line feed."""
     shown = process(binary=binary, cwd=cwd, arguments=arguments, uid=pid)
-    line = JsonEncoder(NODE, dump).encode(ProcessExec(shown, shown))
+    line = JsonEncoder(NODE).encode(ProcessExec(shown, shown))
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     read = json.loads(line)["process_exec"]
@@ -211,3 +183,119 @@ def test_a_line_is_one_json_object(
     assert read["process"].get("cwd", "") == cwd
     assert read["process"].get("arguments", "") == arguments
     assert read["process"]["uid"] == pid
+
+
+def test_all_fields_of_a_process_in_their_order() -> None:
+    """By the numbers of the message, the parts that settings ask for among them."""
+    line = JsonEncoder(NODE).encode(ProcessExec(detailed(), None))
+    message = json.loads(line)["process_exec"]["process"]
+    assert list(message) == [
+        "exec_id",
+        "pid",
+        "uid",
+        "cwd",
+        "binary",
+        "arguments",
+        "flags",
+        "start_time",
+        "auid",
+        "docker",
+        "parent_exec_id",
+        "refcnt",
+        "cap",
+        "ns",
+        "tid",
+        "process_credentials",
+        "binary_properties",
+        "user",
+        "in_init_tree",
+        "environment_variables",
+    ]
+    assert message["user"] == {"name": "ann"}
+    assert message["environment_variables"] == [
+        {"Key": "PATH", "Value": "/bin"},
+        {"Key": "EMPTY"},
+        {"Key": "invalid", "Value": "x"},
+    ]
+    assert message["cap"] == {
+        "permitted": ["CAP_CHOWN", "DAC_OVERRIDE"],
+        "effective": ["CAP_CHOWN"],
+    }
+
+
+@pytest.mark.parametrize("refcnt", [0, 1])
+def test_binary_properties_come_with_a_refcnt(refcnt: int) -> None:
+    """Tetragon shows a copy then, and copies carry it."""
+    encoder = JsonEncoder(NODE)
+    shown = detailed(refcnt=refcnt)
+    began = json.loads(encoder.encode(ProcessExec(shown, shown)))["process_exec"]
+    assert began["process"]["refcnt"] == 1
+    assert "binary_properties" not in began["parent"]
+    assert began["parent"].get("refcnt", 0) == refcnt
+    ended = json.loads(encoder.encode(ProcessExit(shown, shown, 0, "t")))["process_exit"]
+    assert ended["process"] == ended["parent"] == began["parent"]
+
+
+def some_events() -> list[Event]:
+    """One of each shape."""
+    ancestors = (process(pid=1), detailed(pid=2, binary_properties=None))
+    return [
+        ProcessExec(process(), process()),
+        ProcessExec(process(), None),
+        ProcessExec(process(), process(), ancestors),
+        ProcessExec(detailed(), process(), ancestors),
+        ProcessExec(detailed(binary_properties=None), detailed()),
+        ProcessExit(process(), process(), 0x109, "t"),
+        ProcessExit(process(), None, 9, "t"),
+        ProcessExit(detailed(), detailed(), 0x100, "t", ancestors),
+        ProcessThrottle(START, "session-1.scope", "t"),
+        RateLimitInfo(2**33, "t"),
+    ]
+
+
+@pytest.mark.parametrize("cluster", ["", 'the "100%" cluster'])
+@pytest.mark.parametrize("number", range(len(some_events())))
+def test_the_short_way_and_the_long_one_agree(cluster: str, number: int) -> None:
+    """Spliced from encoded processes, or from the message that a filter may change: same bytes."""
+    encoder = JsonEncoder(NODE, cluster)
+    event = some_events()[number]
+    line = encoder.encode(event)
+    assert encoder.line(event, body_of(event)) == line
+    assert list(json.loads(line))[1:] == ["node_name", "time"] + ["cluster_name"] * bool(cluster)
+
+
+def test_a_line_that_stands_for_many() -> None:
+    """aggregation_info comes before the name of the cluster, its count as a text."""
+    event = RateLimitInfo(1, "t")
+    line = JsonEncoder(NODE, "c").line(event, {}, count=12)
+    assert list(json.loads(line).items()) == [
+        ("rate_limit_info", {}),
+        ("node_name", NODE),
+        ("time", "t"),
+        ("aggregation_info", {"count": "12"}),
+        ("cluster_name", "c"),
+    ]
+
+
+def test_events_about_no_process() -> None:
+    """Their whole lines."""
+    encoder = JsonEncoder(NODE)
+    assert encoder.encode(RateLimitInfo(118, "t")) == (
+        b'{"rate_limit_info":{"number_of_dropped_process_events":"118"},'
+        b'"node_name":"host1","time":"t"}\n'
+    )
+    assert encoder.encode(ProcessThrottle(START, "x.scope", "t")) == (
+        b'{"process_throttle":{"type":"THROTTLE_START","cgroup":"x.scope"},'
+        b'"node_name":"host1","time":"t"}\n'
+    )
+
+
+def test_ancestors_follow_what_is_the_events_own() -> None:
+    """In an exec behind the parent, in an exit behind the time."""
+    encoder = JsonEncoder(NODE)
+    ancestors = (process(pid=7), process(pid=1))
+    began = json.loads(encoder.encode(ProcessExec(process(), process(pid=7), ancestors)))
+    ended = json.loads(encoder.encode(ProcessExit(process(), process(pid=7), 9, "t", ancestors)))
+    assert list(began["process_exec"]) == ["process", "parent", "ancestors"]
+    assert list(ended["process_exit"]) == ["process", "parent", "signal", "time", "ancestors"]
+    assert [one["pid"] for one in ended["process_exit"]["ancestors"]] == [7, 1]

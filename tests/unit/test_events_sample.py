@@ -14,7 +14,7 @@ from tests.unit.records import DATA
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.flags import _WORDS
-from tetrapy.events.json import Event, JsonEncoder, dump_with_json
+from tetrapy.events.json import Event, JsonEncoder
 from tetrapy.events.process import Process
 
 LINES = (DATA / "tetragon.jsonl").read_text("utf-8").splitlines()
@@ -58,7 +58,7 @@ def test_a_line_of_tetragon_is_encoded_to_the_same_bytes(number: int) -> None:
     """Field order, names, escapes and omissions are Tetragon's, white space apart."""
     line = LINES[number]
     read = json.loads(line)
-    encoder = JsonEncoder(read["node_name"], dump_with_json)
+    encoder = JsonEncoder(read["node_name"])
     made = encoder.encode(event_of(line)).decode()
     if "process_exec" in read:
         # Tetragon measures the wall clock twice for the two times of an exec, this agent once.

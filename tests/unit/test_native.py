@@ -161,40 +161,6 @@ def test_unwritable_run_directory(tmp_path):
         load(Loader(), tmp_path / "file" / "native")
 
 
-@pytest.fixture
-def fresh_orjson():
-    """Forget what earlier calls found, before and after."""
-    native.load_orjson.cache_clear()
-    yield
-    native.load_orjson.cache_clear()
-
-
-@pytest.mark.usefixtures("fresh_orjson")
-@pytest.mark.parametrize(
-    "suffix",
-    [".cpython-313t-x86_64-linux-gnu.so", ".cpython-311-x86_64-linux-musl.so", ".pypy310-pp73.so"],
-)
-def test_no_orjson_for_other_pythons(monkeypatch, suffix):
-    """Free-threaded Pythons, musl and PyPy have no orjson in the bundle: None, not an error."""
-    monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [suffix])
-    assert native.load_orjson() is None
-
-
-@pytest.mark.usefixtures("fresh_orjson")
-def test_orjson_can_be_declined(monkeypatch):
-    """$TETRAPY_NO_ORJSON=1 makes the caller use the standard library."""
-    monkeypatch.setenv("TETRAPY_NO_ORJSON", "1")
-    monkeypatch.setattr(native.bundle, "read", lambda name: pytest.fail(f"{name} was read"))
-    assert native.load_orjson() is None
-
-
-@pytest.mark.usefixtures("fresh_orjson")
-def test_orjson_that_does_not_load_is_none(monkeypatch, tmp_path):
-    """A bundled orjson that this system refuses does not stop the agent."""
-    monkeypatch.setattr(native.bundle, "read", lambda name: b"not an ELF file")
-    assert native.load_orjson(str(tmp_path / "run")) is None
-
-
 @pytest.mark.parametrize(
     ("load_library", "name"), [(native.load_libbpf, "libbpf"), (native.load_unpack, "libunpack")]
 )

@@ -41,6 +41,7 @@ def words(process: Process) -> str:
         ("EXEC_CWD_ERROR", "errorCWD"),
         ("EXEC_CGROUP_ERROR", "errorCgroupName"),
         ("EXEC_CGROUP_PARENT", ""),
+        ("EXEC_ENV_ERROR", "errorEnvs"),
     ],
 )
 def test_each_finding_of_the_kernel_side_has_its_word(world: World, flag: str, word: str) -> None:
@@ -50,7 +51,7 @@ def test_each_finding_of_the_kernel_side_has_its_word(world: World, flag: str, w
 
 
 def test_every_finding_of_the_kernel_side_is_known() -> None:
-    """No flag of enum exec_flag is without a test above (APART is below)."""
+    """No flag of enum exec_flag is without a test: above, below, or in test_process_lazy.py."""
     assert set(abi().exec_flags) == {
         "EXEC_PATH_ERROR",
         "EXEC_ARGS_ERROR",
@@ -61,6 +62,9 @@ def test_every_finding_of_the_kernel_side_is_known() -> None:
         "EXEC_CWD_ERROR",
         "EXEC_CGROUP_ERROR",
         "EXEC_CGROUP_PARENT",
+        "EXEC_ENV_ERROR",
+        "EXEC_CLONED",
+        "EXEC_KEPT_BACK",
     }
 
 
@@ -225,7 +229,8 @@ def test_pieces_whose_exec_was_lost_are_forgotten(world: World) -> None:
     for number in range(500):
         task = Task(1000 + number, 9 * SECOND)
         world.feed(*long_exec(task, INIT, [b"x", b"y" * 9000], at=10 * SECOND)[:-1])
-    assert len(world.dispatcher._pieces) <= 64
+    assert world.dispatcher.pieces.size == 64
+    assert world.dispatcher.pieces.evictions == 436
     (event,) = world.feed(*long_exec(TASK, INIT, [b"x", b"y" * 9000], at=5 * SECOND))
     assert len(event.process.arguments) == 9000
     assert "errorArgs" not in words(event.process)

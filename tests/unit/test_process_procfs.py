@@ -237,19 +237,16 @@ def test_a_procfs_of_another_pid_namespace(procfs: FakeProcfs) -> None:
     assert foreign_namespace(str(procfs.root)) == 0
     procfs.add(1)
     (procfs.root / "1/ns").mkdir()
-    (procfs.root / "1/ns/pid").touch()
-    inode = (procfs.root / "1/ns/pid").stat().st_ino
-    assert foreign_namespace(str(procfs.root)) == inode
+    (procfs.root / "1/ns/pid").write_text("no link, so nothing is told")
+    assert foreign_namespace(str(procfs.root)) == 0
+    (procfs.root / "1/ns/pid").unlink()
+    (procfs.root / "1/ns/pid").symlink_to("pid:[4026532321]")
+    assert foreign_namespace(str(procfs.root)) == 4026532321
 
 
-def test_the_hosts_procfs(procfs: FakeProcfs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hosts_procfs(procfs: FakeProcfs) -> None:
     """The initial pid namespace has the number 0xEFFFFFFC on every kernel."""
-    real = os.stat
-
-    def stat(path: str) -> os.stat_result:
-        found = list(real(procfs.root))
-        found[1] = 0xEFFFFFFC
-        return os.stat_result(found) if str(path).endswith("/1/ns/pid") else real(path)
-
-    monkeypatch.setattr(os, "stat", stat)
-    assert foreign_namespace("/proc") == 0
+    procfs.add(1)
+    (procfs.root / "1/ns").mkdir()
+    (procfs.root / "1/ns/pid").symlink_to("pid:[4026531836]")
+    assert foreign_namespace(str(procfs.root)) == 0

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from array import array
 from struct import Struct
-from typing import List, NamedTuple, Tuple
+from typing import List, Tuple
 
 from tetrapy.errors import BtfError
+from tetrapy.named import NamedTuple
 
 MAGIC = 0xEB9F
 HEADER = Struct("<HBBIIIII")

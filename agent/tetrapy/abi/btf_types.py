@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tetrapy.abi import kinds as k
+from tetrapy.named import NamedTuple
 
 
 class Type(NamedTuple):

@@ -20,7 +20,7 @@ asked for, and where an instruction loads or stores it: libbpf adjusts the instr
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi import core_resolve
@@ -30,6 +30,7 @@ from tetrapy.abi.core_compat import candidates, types_match
 from tetrapy.abi.core_relocs import CoreRelocation
 from tetrapy.abi.core_resolve import Field
 from tetrapy.errors import LayoutError
+from tetrapy.named import NamedTuple
 
 # A kernel's answers, in the order of the texts of what is asked.
 Facts = Tuple[Optional[int], ...]

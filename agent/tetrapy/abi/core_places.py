@@ -7,7 +7,7 @@ size of an element (`stride`) is known where it counts.
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi import kinds as k
@@ -16,6 +16,7 @@ from tetrapy.abi.btf_types import Type
 from tetrapy.abi.core_compat import essential_name
 from tetrapy.abi.core_needs import Question, stride_texts
 from tetrapy.errors import LayoutError
+from tetrapy.named import NamedTuple
 
 
 class Hop(NamedTuple):

@@ -12,13 +12,14 @@ change whenever the source does, so what a relocation is about is told here by a
 from __future__ import annotations
 
 from struct import Struct
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.elf import Elf
 from tetrapy.errors import BtfError
+from tetrapy.named import NamedTuple
 
 KINDS = (
     "field_byte_offset", "field_byte_size", "field_exists", "field_signed", "field_lshift_u64",

@@ -7,7 +7,7 @@ nor `bpftool gen min_core_btf` says so: this is how a build can.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Optional, Sequence, Set, Tuple
 
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi import kinds as k
@@ -15,6 +15,7 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Member, Type
 from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name, fields_match
 from tetrapy.abi.core_relocs import CoreRelocation
+from tetrapy.named import NamedTuple
 
 _MAX_DEPTH = 32
 _MASK = (1 << 64) - 1

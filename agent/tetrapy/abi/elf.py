@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from struct import Struct
-from typing import Dict, List, NamedTuple, Optional, Union
+from typing import Dict, List, Optional, Union
 
 from tetrapy.errors import ElfError
+from tetrapy.named import NamedTuple
 
 EM_BPF = 247
 EM_X86_64 = 62

@@ -9,12 +9,13 @@ floats or unions inside a struct.  Members whose names start with two underscore
 from __future__ import annotations
 
 from struct import Struct
-from typing import Dict, Iterable, Iterator, NamedTuple, NoReturn, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, NoReturn, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.errors import LayoutError
+from tetrapy.named import NamedTuple
 
 _UNSIGNED = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _SIGNED = {1: "b", 2: "h", 4: "i", 8: "q"}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from struct import Struct
-from typing import Any, Callable, Dict, List, NamedTuple, Type
+from typing import Any, Callable, Dict, List, Type
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values, struct_layout, union_members, unpacker
@@ -11,16 +12,20 @@ from tetrapy.errors import LayoutError
 from tetrapy.events.records import (
     HEADER_FIELDS,
     ArgsRecord,
+    ContextRecord,
     ExecRecord,
     ExitRecord,
     ForkRecord,
+    ThrottleRecord,
 )
+from tetrapy.named import NamedTuple
 
 _RECORDS: Dict[str, Any] = {
     "exec": ExecRecord,
     "args": ArgsRecord,
     "fork": ForkRecord,
     "exit": ExitRecord,
+    "throttle": ThrottleRecord,
 }
 
 
@@ -60,8 +65,11 @@ class EventAbi:
                 kinds[enumerator],
                 layout.size,
                 unpacker(layout, fields).unpack_from,
-                _RECORDS[name]._make,
+                partial(tuple.__new__, _RECORDS[name]),
             )
+        context = struct_layout(btf, "exec_context")
+        self.context_size = context.size
+        self.unpack_context = unpacker(context, ContextRecord._fields).unpack_from
         header = struct_layout(btf, "event_header")
         self.kind_offset = header.members["kind"].offset
         self.ktime_of = _reader(header.members["ktime"].offset)
@@ -70,6 +78,8 @@ class EventAbi:
             self.kind_names[decoder.kind] = name
         self.exec_flags = enum_values(btf, "exec_flag")
         self.limits = enum_values(btf, "event_limit")
+        self.areas = enum_values(btf, "args_area")
+        self.privileges = enum_values(btf, "exec_privilege")
 
 
 def _field_names(record: Type[Any]) -> List[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from typing import Optional
+from typing import Optional, Tuple
 
+from tetrapy.events.kinds import PROCESS_EXIT
 from tetrapy.events.process import Process
 
 _CORE_DUMPED = 0x80
@@ -13,16 +14,28 @@ _NAMES.setdefault(16, "SIGSTKFLT")  # unknown to Python before 3.11
 
 
 class ProcessExit:
-    """`code` is what wait(2) reports; `time` is formatted."""
+    """`code` is what wait(2) reports; `time` is formatted.
 
-    __slots__ = ("code", "parent", "process", "time")
+    `ancestors`, from the parent outwards, are empty unless the settings ask for them.
+    """
+
+    __slots__ = ("ancestors", "code", "parent", "process", "time")
     name = "process_exit"
+    type = PROCESS_EXIT
 
-    def __init__(self, process: Process, parent: Optional[Process], code: int, time: str) -> None:
+    def __init__(
+        self,
+        process: Process,
+        parent: Optional[Process],
+        code: int,
+        time: str,
+        ancestors: Tuple[Process, ...] = (),
+    ) -> None:
         self.process = process
         self.parent = parent
         self.code = code
         self.time = time
+        self.ancestors = ancestors
 
     @property
     def status(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXECVE = 0x1
 PROCFS = 0x4
+ERROR_ENVS = 0x8
 TRUNC_ARGS = 0x10
 MISS = 0x40
 ERROR_FILENAME = 0x100
@@ -21,7 +22,7 @@ IN_INIT_TREE = 0x2000000
 _WORDS = (
     (EXECVE, "execve"),
     (PROCFS, "procFS"),
-    (0x8, "errorEnvs"),
+    (ERROR_ENVS, "errorEnvs"),
     (TRUNC_ARGS, "truncArgs"),
     (MISS, "miss"),
     (ERROR_FILENAME, "errorFilename"),

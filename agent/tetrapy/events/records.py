@@ -6,17 +6,20 @@ sizes are the `*_size` members.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from tetrapy.named import NamedTuple
 
 
 class ExecRecord(NamedTuple):
-    """struct exec_event; path, args, cwd and cgroup follow."""
+    """struct exec_event; path, args, cwd, cgroup and context follow."""
 
     ktime: int  # ns since boot (or of CLOCK_MONOTONIC, see the object's flavour)
     start: int
     parent_start: int
+    fork_parent_start: int
+    cgroup_id: int
     pid: int
     parent_pid: int
+    fork_parent_pid: int
     uid: int
     auid: int
     inner_pid: int
@@ -25,15 +28,48 @@ class ExecRecord(NamedTuple):
     args_size: int
     cwd_size: int
     cgroup_size: int
+    context_size: int
+    env_size: int
+    untold_children: int
+
+
+class ContextRecord(NamedTuple):
+    """struct exec_context, a variable part of an exec record."""
+
+    cap_permitted: int
+    cap_effective: int
+    cap_inheritable: int
+    inode: int
+    uid: int
+    gid: int
+    euid: int
+    egid: int
+    suid: int
+    sgid: int
+    fsuid: int
+    fsgid: int
+    securebits: int
+    privileges: int
+    uts_ns: int
+    ipc_ns: int
+    mnt_ns: int
+    pid_ns: int
+    pid_for_children_ns: int
+    net_ns: int
+    time_ns: int
+    time_for_children_ns: int
+    cgroup_ns: int
+    user_ns: int
 
 
 class ArgsRecord(NamedTuple):
-    """struct args_event; `args_size` bytes of arguments follow."""
+    """struct args_event; `args_size` bytes of arguments, or of the environment, follow."""
 
     ktime: int
     pid: int
     offset: int
     args_size: int
+    area: int
 
 
 class ForkRecord(NamedTuple):
@@ -56,6 +92,15 @@ class ExitRecord(NamedTuple):
     start: int
     pid: int
     code: int
+    untold_children: int
+
+
+class ThrottleRecord(NamedTuple):
+    """struct throttle_event; the cgroup's name follows."""
+
+    ktime: int
+    cgroup_id: int
+    cgroup_size: int
 
 
 HEADER_FIELDS = frozenset({"ktime", "size", "cpu", "kind"})

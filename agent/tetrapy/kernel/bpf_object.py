@@ -60,6 +60,10 @@ class BpfObject:
             raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
         ctypes.memmove(address + offset, value, len(value))
 
+    def leave_out(self, program_name: str) -> None:
+        """Have `load` pass over one program; its relocations do not matter then."""
+        self._lib.bpf_program__set_autoload(self._program(program_name), False)
+
     def load(self) -> None:
         """Have the kernel verify and take maps and programs.
 
@@ -76,9 +80,7 @@ class BpfObject:
 
         Raises KernelError when there is no such program, or the kernel refuses it.
         """
-        program = self._lib.bpf_object__find_program_by_name(self._object, program_name.encode())
-        if not program:
-            raise KernelError(f"BPF object {self.name} has no program {program_name}")
+        program = self._program(program_name)
         link = self._lib.bpf_program__attach(program)
         if not link:
             raise self._error(f"BPF program {program_name}: not attached", last_errno())
@@ -89,12 +91,14 @@ class BpfObject:
         return int(self._lib.bpf_map__fd(self._map(map_name)))
 
     def program_fds(self) -> Dict[str, int]:
-        """Program name -> file descriptor; they belong to this object."""
+        """Loaded programs: name -> file descriptor; they belong to this object."""
         fds = {}
         program = self._lib.bpf_object__next_program(self._object, None)
         while program:
             name = self._lib.bpf_program__name(program).decode()
-            fds[name] = int(self._lib.bpf_program__fd(program))
+            fd = int(self._lib.bpf_program__fd(program))
+            if fd >= 0:
+                fds[name] = fd
             program = self._lib.bpf_object__next_program(self._object, program)
         return fds
 
@@ -127,6 +131,12 @@ class BpfObject:
         if self._object:
             self._lib.bpf_object__close(self._object)
             self._object = None
+
+    def _program(self, name: str) -> Any:
+        found = self._lib.bpf_object__find_program_by_name(self._object, name.encode())
+        if not found:
+            raise KernelError(f"BPF object {self.name} has no program {name}")
+        return found
 
     def _map(self, name: str) -> Any:
         found = self._lib.bpf_object__find_map_by_name(self._object, name.encode())

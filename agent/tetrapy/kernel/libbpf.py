@@ -99,6 +99,7 @@ _PROTOTYPES = {
     "bpf_object__next_map": (MapPointer, [ObjectPointer, MapPointer]),
     "bpf_program__name": (c_char_p, [ProgramPointer]),
     "bpf_program__fd": (c_int, [ProgramPointer]),
+    "bpf_program__set_autoload": (c_int, [ProgramPointer, c_bool]),
     "bpf_program__attach": (LinkPointer, [ProgramPointer]),
     "bpf_link__destroy": (c_int, [LinkPointer]),
     "bpf_map__name": (c_char_p, [MapPointer]),
@@ -108,6 +109,8 @@ _PROTOTYPES = {
     "bpf_map__initial_value": (c_void_p, [MapPointer, POINTER(c_size_t)]),
     "bpf_map_lookup_elem": (c_int, [c_int, c_void_p, c_void_p]),
     "bpf_map_update_elem": (c_int, [c_int, c_void_p, c_void_p, ctypes.c_uint64]),
+    "bpf_map_delete_elem": (c_int, [c_int, c_void_p]),
+    "bpf_map_get_next_key": (c_int, [c_int, c_void_p, c_void_p]),
     "bpf_map_create": (
         c_int,
         [c_int, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p],

@@ -1,9 +1,10 @@
-"""Reading maps through their file descriptors."""
+"""Reading and writing maps through their file descriptors."""
 
 from __future__ import annotations
 
 import ctypes
-from typing import List
+import errno as errnos
+from typing import Iterator, List, Optional
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
@@ -35,3 +36,80 @@ def write_u32(map_fd: int, index: int, value: int) -> None:
     if libbpf().bpf_map_update_elem(map_fd, ctypes.byref(key), ctypes.byref(data), 0):
         errno = last_errno()
         raise KernelError(f"map entry {index}: {error_text(errno)}", errno)
+
+
+_ANY, _NOEXIST = 0, 1  # flags of an update: BPF_ANY, BPF_NOEXIST (include/uapi/linux/bpf.h)
+
+
+class BpfMap:
+    """A hash of fixed sizes: keys and values are bytes."""
+
+    def __init__(self, fd: int, key_size: int, value_size: int) -> None:
+        """`fd` belongs to the object that the map is of."""
+        self._fd = fd
+        self._key_size = key_size
+        self._value = ctypes.create_string_buffer(value_size)
+        self._value_size = value_size
+
+    def get(self, key: bytes) -> Optional[bytes]:
+        """The value; None when there is none.
+
+        Raises KernelError when the kernel refuses the look-up.
+        """
+        if libbpf().bpf_map_lookup_elem(self._fd, self._sized(key), self._value):
+            self._expect("look-up", errnos.ENOENT)
+            return None
+        return self._value.raw
+
+    def put(self, key: bytes, value: bytes) -> bool:
+        """Set a value; False when the map is full.
+
+        Raises KernelError when the kernel refuses it otherwise.
+        """
+        return self._update(key, value, _ANY, errnos.E2BIG)
+
+    def put_new(self, key: bytes, value: bytes) -> bool:
+        """The same for a key that is not there yet; False when it is, or the map is full."""
+        return self._update(key, value, _NOEXIST, errnos.EEXIST, errnos.E2BIG)
+
+    def delete(self, key: bytes) -> bool:
+        """Take a key out; False when it is not there.
+
+        Raises KernelError when the kernel refuses it otherwise.
+        """
+        if libbpf().bpf_map_delete_elem(self._fd, self._sized(key)):
+            self._expect("deletion", errnos.ENOENT)
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The keys; those that come and go meanwhile may be missed.
+
+        Raises KernelError when the kernel refuses it.
+        """
+        key: Optional[bytes] = None
+        following = ctypes.create_string_buffer(self._key_size)
+        while True:
+            if libbpf().bpf_map_get_next_key(self._fd, key, following):
+                self._expect("walk", errnos.ENOENT)
+                return
+            key = following.raw
+            yield key
+
+    def _sized(self, key: bytes) -> bytes:
+        if len(key) != self._key_size:
+            raise ValueError(f"a key of {len(key)} bytes, not {self._key_size}")
+        return key
+
+    def _update(self, key: bytes, value: bytes, how: int, *harmless: int) -> bool:
+        if len(value) != self._value_size:
+            raise ValueError(f"a value of {len(value)} bytes, not {self._value_size}")
+        if libbpf().bpf_map_update_elem(self._fd, self._sized(key), value, how):
+            self._expect("update", *harmless)
+            return False
+        return True
+
+    def _expect(self, what: str, *harmless: int) -> None:
+        errno = last_errno()
+        if errno not in harmless:
+            raise KernelError(f"map {what}: {error_text(errno)}", errno)

@@ -10,9 +10,7 @@ import ctypes
 import functools
 import os
 import stat
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
-from types import ModuleType
-from typing import Callable, List, Optional, TypeVar
+from typing import Callable, List, TypeVar
 
 from tetrapy.errors import BundleError, NativeCodeError
 from tetrapy.kernel import bundle
@@ -64,41 +62,17 @@ def _load_library(path: str) -> ctypes.CDLL:
     return ctypes.CDLL(path, use_errno=True)
 
 
-@functools.lru_cache(maxsize=None)
-def load_orjson(run_directory: str = RUN_DIRECTORY) -> Optional[ModuleType]:
-    """The bundled orjson for this Python; None when there is none, or it cannot be loaded here.
-
-    Without it the caller uses `json`: other CPythons than those of the lock, free-threaded ones,
-    PyPy, musl. $TETRAPY_NO_ORJSON=1 asks for that.
-    """
-    if os.environ.get("TETRAPY_NO_ORJSON") == "1":
-        return None
-
-    def load(path: str) -> ModuleType:
-        loader = ExtensionFileLoader("orjson", path)
-        module = loader.create_module(ModuleSpec("orjson", loader, origin=path))
-        loader.exec_module(module)
-        return module
-
-    try:
-        # The first suffix names implementation, version, ABI and C library of this Python.
-        image = bundle.read(f"lib/orjson{EXTENSION_SUFFIXES[0]}")
-        return load_image(image, "orjson.so", load, run_directory)
-    except (BundleError, NativeCodeError):
-        return None
-
-
 def load_image(image: bytes, name: str, load: Callable[[str], _T], run_directory: str) -> _T:
     """What `load(path)` makes of a shared library given as bytes.
 
-    `load` raises OSError or ImportError when the library cannot be loaded from that path. Nothing
+    `load` raises OSError when the library cannot be loaded from that path. Nothing
     of it is left in the file system. Raises NativeCodeError telling each way that was tried.
     """
     tried: List[str] = []
     for way in (_load_from_memfd, _load_from_directory):
         try:
             return way(image, name, load, run_directory)
-        except (OSError, ImportError) as err:
+        except OSError as err:
             tried.append(str(err))
     raise NativeCodeError(f"{name} cannot be loaded: {'; '.join(tried)}")
 

@@ -7,7 +7,7 @@ import os
 import sys
 from ctypes import pointer
 from struct import Struct
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
@@ -19,6 +19,7 @@ from tetrapy.kernel.libbpf import TestRunOptions, error_text, libbpf
 from tetrapy.kernel.privilege import denied, lift_memory_lock_limit
 from tetrapy.kernel.sys_calls import NUMBERS, get_thread_name, set_thread_name
 from tetrapy.kernel.window import Window
+from tetrapy.named import NamedTuple
 
 OBJECT = "bpf/peek.bpf.o"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 from struct import Struct
-from typing import NamedTuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
+from tetrapy.named import NamedTuple
 
 # run_time_ns, run_cnt, recursion_misses, verified_insns; kernels that do not know one leave it 0.
 _TAIL = Struct("=192xQQQI4x")

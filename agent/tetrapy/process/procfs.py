@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, Optional
 
 from tetrapy.containers.cgroup import container_of_procfs
 from tetrapy.events import flags
+from tetrapy.events.credentials import Capabilities, Credentials
+from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import arguments_text, to_text
+from tetrapy.named import NamedTuple
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
@@ -42,10 +45,7 @@ def foreign_namespace(root: str) -> int:
     The kernel's records name pids of the initial namespace; those of another are other processes.
     A namespace that may not be looked at counts as the initial one.
     """
-    try:
-        inode = os.stat(f"{root}/1/ns/pid").st_ino
-    except OSError:
-        return 0
+    inode = _namespace(f"{root}/1/ns", "pid")
     return 0 if inode == INITIAL_PID_NAMESPACE else inode
 
 
@@ -99,6 +99,55 @@ def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
         has_command_line=bool(cmdline),
         is_kernel_thread=is_kernel_thread,
     )
+
+
+class ProcfsContext(NamedTuple):
+    """What is read only for those who ask."""
+
+    capabilities: Capabilities
+    credentials: Credentials
+    namespaces: Namespaces
+
+
+def read_context(root: str, pid: int) -> Optional[ProcfsContext]:
+    """Credentials and namespaces of `pid`; None when it is gone, or may not be looked at."""
+    base = os.path.join(root, str(pid))
+    try:
+        lines = dict(
+            line.split(b":\t", 1) for line in _read(base, "status").splitlines() if b":\t" in line
+        )
+        uid, euid, suid, fsuid = map(int, lines[b"Uid"].split())
+        gid, egid, sgid, fsgid = map(int, lines[b"Gid"].split())
+        permitted, effective, inheritable = (
+            int(lines[name], 16) for name in (b"CapPrm", b"CapEff", b"CapInh")
+        )
+    except (OSError, KeyError, ValueError):
+        return None
+    return ProcfsContext(
+        Capabilities(permitted, effective, inheritable),
+        # procfs does not tell secure bits.
+        Credentials(uid, gid, euid, egid, suid, sgid, fsuid, fsgid, 0),
+        read_namespaces(root, pid),
+    )
+
+
+def read_namespaces(root: str, pid: int) -> Namespaces:
+    """Inode numbers of the namespaces of `pid`; 0 for those that are not there."""
+    base = os.path.join(root, str(pid), "ns")
+    return Namespaces(*(_namespace(base, name) for name in Namespaces._fields))
+
+
+def host_namespaces(root: str) -> Namespaces:
+    """Those of the machine's first process; those of this process where it may not be looked at."""
+    first = read_namespaces(root, 1)
+    return first if any(first) else read_namespaces(root, os.getpid())
+
+
+def _namespace(base: str, name: str) -> int:
+    # Of the link's text, for the inode of a link that may not be followed is another's.
+    _, _, inode = _link(base, name).partition(":[")
+    number = inode[:-1]
+    return int(number) if number.isdigit() else 0
 
 
 def _living_thread(base: str, leader: str) -> str:

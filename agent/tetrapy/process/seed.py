@@ -7,10 +7,11 @@ both is told apart here.
 from __future__ import annotations
 
 from posixpath import basename
-from typing import Dict, Iterable, List, NamedTuple, Set, Tuple
+from typing import Dict, Iterable, List, Set, Tuple
 
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import boot_time_ns
+from tetrapy.named import NamedTuple
 from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_process
 from tetrapy.process.table import ProcessTable
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterator, Optional
+from functools import partial
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from tetrapy.events import flags
-from tetrapy.events.process import Process, UnknownProcess, make_exec_id
+from tetrapy.events.process import DetailedProcess, Process, UnknownProcess, make_exec_id
+from tetrapy.process.details import Details
 from tetrapy.process.procfs import TICK_NS, ProcfsProcess, read_process
 
 _KERNEL_KTIME = 1  # ns; the time that Tetragon gives to the process it calls <kernel>
 
+ANCESTORS = 128  # that are told, and kept, of a process
+_FIRST_PIDS = 2  # init and kthreadd: nothing is told beyond them
+
 _LINE_LIMIT = 64  # parents that are read in a row
+
+CAPACITY = 65536  # processes, unless the settings say otherwise
 
 
 class ProcessTable:
@@ -19,13 +26,36 @@ class ProcessTable:
 
     A process that is gone lives on as long as something refers to it, so that its children can
     still show it; its own parent is cut off then, or a chain of execs would grow without end.
+    With `ancestors` it keeps its parent, up to ANCESTORS of them.
+
+    There are never more than `capacity` processes: the one that came first gives way, and is read
+    from procfs when it is asked for again.
     """
 
-    def __init__(self, node: str, procfs: str) -> None:
+    def __init__(
+        self,
+        node: str,
+        procfs: str,
+        capacity: int = CAPACITY,
+        details: Optional[Details] = None,
+        ancestors: bool = False,
+    ) -> None:
         self._node = node.encode()
         self._procfs = procfs
+        self._details = details
         self._live: Dict[int, Process] = {}
         self._suspects: Dict[int, Process] = {}
+        # An image that is not in the table yet: pid, start, ktime.
+        self.new: Callable[[int, int, int], Process] = partial(
+            Process if details is None else DetailedProcess, self._node
+        )
+        # The live image of a pid, whenever it was forked.
+        self.at: Callable[[int], Optional[Process]] = self._live.get
+        self.keeps_ancestors = ancestors
+        self.capacity = max(capacity, 2)
+        self.evictions = 0
+        self.misses = 0  # look-ups that found nothing, not even in procfs
+        self.unknown_processes = 0  # of which nothing is known but what a record says
         self.kernel = self._make_kernel()
         self._live[0] = self.kernel
 
@@ -35,20 +65,53 @@ class ProcessTable:
     def __iter__(self) -> Iterator[Process]:
         return iter(self._live.values())
 
-    def new(self, pid: int, start: int, ktime: int) -> Process:
-        """An image that is not in the table yet."""
-        return Process(self._node, pid, start, ktime)
-
     def exec_id(self, pid: int, ktime: int) -> str:
         """The exec_id of an image that may not be in the table."""
         return make_exec_id(self._node, ktime, pid)
 
     def put(self, process: Process) -> None:
         """Make `process` the image of its pid, in place of the one there."""
-        former = self._live.get(process.pid)
+        live = self._live
+        former = live.get(process.pid)
         if former is not None:
-            former.leave()
-        self._live[process.pid] = process
+            self.leave(former)
+        elif len(live) >= self.capacity:
+            self._evict()
+        live[process.pid] = process
+
+    def leave(self, process: Process) -> None:
+        """A process is gone, or runs another image."""
+        if self.keeps_ancestors:
+            self._shorten(process)
+        else:
+            process.leave()
+
+    def _shorten(self, process: Process) -> None:
+        """Let go of the ancestors that are too far away, unless they are alive."""
+        parent: Optional[Process] = process
+        for _ in range(ANCESTORS):
+            if parent is None or parent.pid <= _FIRST_PIDS:
+                return
+            parent = parent.parent
+        if parent is not None and self._live.get(parent.pid) is not parent:
+            parent.leave()
+
+    def ancestors(self, process: Optional[Process]) -> Tuple[Process, ...]:
+        """`process` and its parents, outwards, up to the first process of the machine."""
+        line: List[Process] = []
+        if self.keeps_ancestors:
+            while process is not None and process.pid and len(line) < ANCESTORS:
+                line.append(process)
+                process = process.parent if process.pid > _FIRST_PIDS else None
+        return tuple(line)
+
+    def _evict(self) -> None:
+        for process in self._live.values():
+            if process.pid > _FIRST_PIDS:
+                del self._live[process.pid]
+                self.leave(process)
+                self.evictions += 1
+                return
 
     def find(self, pid: int, start: int) -> Optional[Process]:
         """The live image of the process that was forked at `start`."""
@@ -66,6 +129,7 @@ class ProcessTable:
             return process
         seen = read_process(self._procfs, pid) if self._procfs else None
         if seen is None or seen.start != start - start % TICK_NS:
+            self.misses += 1
             return None
         line = [seen]
         while seen is not None and seen.parent_pid not in self._live and len(line) < _LINE_LIMIT:
@@ -96,7 +160,7 @@ class ProcessTable:
                 continue
             if suspects.get(pid) is process:
                 del self._live[pid]
-                process.leave()
+                self.leave(process)
                 dropped += 1
             else:
                 self._suspects[pid] = process
@@ -104,6 +168,7 @@ class ProcessTable:
 
     def unknown(self, pid: int, start: int) -> Process:
         """What is shown of a process that was never seen."""
+        self.unknown_processes += 1
         return UnknownProcess(self._node, pid, start, start)
 
     def from_procfs(self, seen: ProcfsProcess) -> Process:
@@ -122,7 +187,9 @@ class ProcessTable:
             process.in_init_tree = True
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent
-        self._live[seen.pid] = process
+        if self._details is not None and not seen.is_kernel_thread:
+            self._details.of_procfs(process, self._procfs)
+        self.put(process)
         return process
 
     def _make_kernel(self) -> Process:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, Optional, Tuple
 
 from tetrapy.containers.cgroup import container_of_name
 from tetrapy.errors import FormatError
 from tetrapy.events import flags
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
-from tetrapy.events.process import Process
+from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.events.records import ExecRecord, ExitRecord, ForkRecord
 from tetrapy.events.text import absolute_path, arguments_text, to_text
+from tetrapy.process.details import Details
+from tetrapy.process.left import LeftImages
 from tetrapy.process.table import ProcessTable
 
 # Tetragon hands arguments and long paths over in separate messages and says so in the flags. The
@@ -28,13 +29,25 @@ class ProcessTracker:
     """Keeps the process table in step with the kernel."""
 
     def __init__(
-        self, table: ProcessTable, format_time: Callable[[int], str], exec_flags: Dict[str, int]
+        self,
+        table: ProcessTable,
+        format_time: Callable[[int], str],
+        exec_flags: Dict[str, int],
+        details: Optional[Details] = None,
     ) -> None:
+        """`details` is None when nothing beyond the usual is asked for."""
         self._table = table
         self._format_time = format_time
+        self._details = details
+        self._tells_ancestors = table.keeps_ancestors
+        self._left = LeftImages()
         self.starting = False  # while records are handled that came before procfs was read
-        self._recent_exits: OrderedDict[tuple[int, int], None] = OrderedDict()
+        # (pid, start) -> whether it was in the tree of a container's first process
+        self._recent_exits: Dict[Tuple[int, int], bool] = {}
+        self._older_exits: Dict[Tuple[int, int], bool] = {}
         self._cwd_root = exec_flags["EXEC_CWD_ROOT"]
+        self._cloned = exec_flags["EXEC_CLONED"]
+        self._kept_back = exec_flags["EXEC_KEPT_BACK"]
         # Most execs raise none of these, so one look tells.
         self._rare = {
             exec_flags["EXEC_PATH_ERROR"]: flags.ERROR_FILENAME,
@@ -43,6 +56,7 @@ class ProcessTracker:
             exec_flags["EXEC_CWD_PARTIAL"]: flags.ERROR_PATH_COMPONENTS,
             exec_flags["EXEC_CWD_ERROR"]: flags.ERROR_CWD,
             exec_flags["EXEC_CGROUP_ERROR"]: flags.ERROR_CGROUP_NAME,
+            exec_flags["EXEC_ENV_ERROR"]: flags.ERROR_ENVS,
         }
         self._rare_mask = sum(self._rare)
 
@@ -50,9 +64,11 @@ class ProcessTracker:
         """A process that runs its cloner's image; it makes no event."""
         table = self._table
         pid, start = record.pid, record.start
-        if table.find(pid, start) is not None:
-            return  # procfs showed it first
-        cloner = table.find_or_read(record.cloner_pid, record.cloner_start)
+        cloner = self._cloner(record)
+        if record.parent_pid == record.cloner_pid:
+            self._left.told(record.cloner_pid, record.cloner_start, record.start)
+        if table.find(pid, start) is not None or self._has_ended(pid, start):
+            return  # procfs showed it first, or it is told twice
         if cloner is None:
             # Its records were lost and it is gone; the child may still be there.
             if table.find_or_read(pid, start) is not None:
@@ -70,6 +86,8 @@ class ProcessTracker:
         process.binary = cloner.binary
         process.arguments = cloner.arguments
         process.docker = cloner.docker
+        if isinstance(process, DetailedProcess):
+            process.take_details(cloner)
         process.flags = flags.EXECVE
         process.refcnt = 1
         if record.inner_pid == 1 or (parent is not None and parent.in_init_tree):
@@ -80,93 +98,162 @@ class ProcessTracker:
             process.parent_exec_id = table.exec_id(record.parent_pid, record.parent_start)
         table.put(process)
 
-    def on_exec(self, record: ExecRecord, data: bytes, at: int, arguments: bytes) -> ProcessExec:
+    def _cloner(self, record: ForkRecord) -> Optional[Process]:
+        """The image that the new process runs: what its cloner ran when it forked."""
+        pid, start = record.cloner_pid, record.cloner_start
+        cloner = self._table.find(pid, start)
+        if cloner is not None and cloner.ktime <= record.ktime:
+            return cloner
+        left = self._left.find(pid, start, record.ktime)
+        return left or cloner or self._table.find_or_read(pid, start)
+
+    def on_exec(
+        self, record: ExecRecord, data: bytes, at: int, arguments: bytes, environment: bytes = b""
+    ) -> Optional[ProcessExec]:
         """A new image. The record's variable parts begin at `at` in `data`.
 
         `arguments` are those that came in records of their own, empty when they are in `data`.
-        Raises FormatError when the parts do not fit into `data`.
+        None for an image of which nobody wants events. Raises FormatError when the parts do not fit
+        into `data`.
         """
         table = self._table
-        end = at + record.path_size
-        path = data[at:end]
+        (
+            ktime,
+            start,
+            parent_start,
+            fork_parent_start,
+            _,
+            pid,
+            parent_pid,
+            fork_parent_pid,
+            uid,
+            auid,
+            inner_pid,
+            found,
+            path_size,
+            args_size,
+            cwd_size,
+            cgroup_size,
+            context_size,
+            _,
+            untold_children,
+        ) = record
+        end = at + path_size
+        path = to_text(data[at:end])
         if not arguments:
-            at, end = end, end + record.args_size
+            at, end = end, end + args_size
             arguments = data[at:end]
-        at, end = end, end + record.cwd_size
-        cwd = data[at:end]
-        at, end = end, end + record.cgroup_size
-        cgroup = data[at:end]
-        if end > len(data):
-            raise FormatError(f"exec record of {len(data)} bytes, {end} by its own sizes")
-
-        process = table.new(record.pid, record.start, record.ktime)
+        at, end = end, end + cwd_size
+        process = table.new(pid, start, ktime)
         bits = flags.EXECVE
-        if record.flags & self._cwd_root:
+        if found & self._cwd_root:
             bits |= flags.ROOT_CWD
             process.cwd = "/"
         else:
-            process.cwd = to_text(cwd)
-        if record.flags & self._rare_mask:
+            process.cwd = to_text(data[at:end])
+        at, end = end, end + cgroup_size
+        if cgroup_size:
+            process.docker = container_of_name(data[at:end])
+        at, end = end, end + context_size
+        if end > len(data):
+            raise FormatError(f"exec record of {len(data)} bytes, {end} by its own sizes")
+        if found & self._rare_mask:
             for bit, flag in self._rare.items():
-                if record.flags & bit:
+                if found & bit:
                     bits |= flag
-        process.uid = record.uid
-        process.auid = record.auid
-        process.binary = absolute_path(to_text(path), process.cwd)
-        process.arguments = arguments_text(arguments, cwd_follows=bool(cwd))
-        if cgroup:
-            process.docker = container_of_name(cgroup)
-        if record.path_size >= _LONG_PATH:
+        process.uid = uid
+        process.auid = auid
+        process.binary = path if path[:1] == "/" else absolute_path(path, process.cwd)
+        process.arguments = arguments_text(arguments, cwd_follows=cwd_size > 0)
+        if path_size >= _LONG_PATH:
             bits |= flags.DATA_FILENAME
-        if len(arguments) + record.path_size >= _LONG_DATA:
-            bits |= _data_arguments(arguments, record.path_size)
+        if len(arguments) + path_size >= _LONG_DATA:
+            bits |= _data_arguments(arguments, path_size)
 
-        former = table.find(record.pid, record.start)
-        parent = self._parent_of_exec(record, former)
-        if former is not None and former.refcnt:
+        former = table.at(pid)
+        if former is not None and former.start != start:
+            former = table.find(pid, start)
+        cloned = found & self._cloned or (former is not None and former.refcnt)
+        if former is not None and not cloned:
+            parent: Optional[Process] = former  # without a fork: the image that is replaced
+        else:
+            parent = table.at(parent_pid)
+            if parent is None or parent.start != parent_start:
+                parent = table.find_or_read(parent_pid, parent_start)
+        if cloned:
             bits |= flags.CLONE
+            # The first news of a process that was not told: none runs its cloner's image now.
+            if former is None and self._left and not found & self._kept_back:
+                self._left.told(fork_parent_pid, fork_parent_start, start)
+        if untold_children and former is not None:
+            self._left.keep(former, untold_children, ktime)
         heir_of = parent if former is None else former
-        if record.inner_pid == 1 or (heir_of is not None and heir_of.in_init_tree):
+        if former is None and fork_parent_pid not in {0, parent_pid}:
+            is_inside = self._was_in_init_tree(fork_parent_pid, fork_parent_start)
+        else:
+            is_inside = heir_of is not None and heir_of.in_init_tree
+        if is_inside or inner_pid == 1:
             bits |= flags.IN_INIT_TREE
             process.in_init_tree = True
         process.flags = bits
-        process.start_time = self._format_time(record.ktime)
+        if self._details is not None:
+            self._details.of_exec(process, data[at:end], environment)
+        process.start_time = self._format_time(ktime)
         process.parent = parent
-        if parent is not None:
-            process.parent_exec_id = self._shown(parent).exec_id
+        if parent is None:
+            process.parent_exec_id = table.exec_id(parent_pid, parent_start)
         else:
-            process.parent_exec_id = table.exec_id(record.parent_pid, record.parent_start)
+            process.parent_exec_id = (parent if parent.start_time else self._shown(parent)).exec_id
         table.put(process)
-        return ProcessExec(process, parent)
+        if found & self._kept_back:
+            process.kept_back = True
+            return None
+        ancestors = self._ancestors(parent) if self._tells_ancestors else ()
+        return ProcessExec(process, parent, ancestors)
 
-    def _parent_of_exec(self, record: ExecRecord, former: Optional[Process]) -> Optional[Process]:
-        """Who started the image: its parent, or without a fork the image it replaced."""
-        if former is not None and not former.refcnt:
-            return former
-        return self._table.find_or_read(record.parent_pid, record.parent_start)
+    def _has_ended(self, pid: int, start: int) -> bool:
+        return (pid, start) in self._recent_exits or (pid, start) in self._older_exits
+
+    def _was_in_init_tree(self, pid: int, start: int) -> bool:
+        """Whether the parent at the fork, which may have ended since, was in such a tree."""
+        parent = self._table.find(pid, start)
+        if parent is None:
+            key = (pid, start)
+            return self._recent_exits.get(key, False) or self._older_exits.get(key, False)
+        return parent.in_init_tree
+
+    def _ancestors(self, parent: Optional[Process]) -> Tuple[Process, ...]:
+        ancestors = self._table.ancestors(parent)
+        for ancestor in ancestors:
+            self._shown(ancestor)
+        return ancestors
 
     def on_exit(self, record: ExitRecord) -> Optional[ProcessExit]:
-        """The end of a process; None when it was told before."""
-        key = (record.pid, record.start)
-        if key in self._recent_exits:
+        """The end of a process; None when it was told before, or nobody wants it."""
+        ktime, start, pid, code, untold_children = record
+        exits, table = self._recent_exits, self._table
+        key = (pid, start)
+        if key in exits or key in self._older_exits:
             return None
-        self._recent_exits[key] = None
-        if len(self._recent_exits) > _RECENT_EXITS:
-            self._recent_exits.popitem(last=False)
-        process = self._table.pop(record.pid, record.start)
-        if process is None and self.starting:
-            return None  # it was forked before forks were watched, and gone before procfs was read
+        process = table.pop(pid, start)
+        exits[key] = process is not None and process.in_init_tree
+        if len(exits) > _RECENT_EXITS:
+            self._older_exits, self._recent_exits = exits, {}
         if process is None:
-            process = self._table.unknown(record.pid, record.start)
+            if self.starting:
+                return None  # forked before forks were watched, gone before procfs was read
+            process = table.unknown(pid, start)
         parent = process.parent
-        event = ProcessExit(
-            self._shown(process),
-            None if parent is None else self._shown(parent),
-            record.code,
-            self._format_time(record.ktime),
-        )
-        process.leave()
-        return event
+        if not process.start_time:
+            self._shown(process)
+        if parent is not None and not parent.start_time:
+            self._shown(parent)
+        ancestors = self._ancestors(parent) if self._tells_ancestors else ()
+        event = ProcessExit(process, parent, code, self._format_time(ktime), ancestors)
+        if untold_children or self._left:
+            self._left.keep(process, untold_children, ktime)
+        table.leave(process)
+        return None if process.kept_back else event
 
     def _shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""
@@ -180,7 +267,8 @@ class ProcessTracker:
     def on_seed(self, process: Process) -> ProcessExec:
         """A process of the table that was there before the agent."""
         parent = process.parent
-        return ProcessExec(self._shown(process), None if parent is None else self._shown(parent))
+        shown = None if parent is None else self._shown(parent)
+        return ProcessExec(self._shown(process), shown, self._ancestors(parent))
 
 
 def _data_arguments(arguments: bytes, path_size: int) -> int:

@@ -7,81 +7,83 @@ from __future__ import annotations
 
 import select
 import struct
-from typing import List, NamedTuple, Optional, Union
+from typing import Callable, Dict, List, Optional, Tuple, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.decoder import EventAbi
+from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
 from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.cgroups import is_unified
 from tetrapy.kernel.clock import monotonic_gap_ns
-from tetrapy.kernel.maps import read_counters
+from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
 from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
 from tetrapy.kernel.privilege import denied
-from tetrapy.kernel.programs import program_info
+from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.kernel.ringbuf import RingBuffer
+from tetrapy.kernel.window import Window
+from tetrapy.process.details import Details
+from tetrapy.process.table import ProcessTable
+from tetrapy.process.tracker import ProcessTracker
+from tetrapy.sensors import configuration
+from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.options import SensorOptions
+from tetrapy.sensors.throttle import CgroupRates
+from tetrapy.sensors.verdicts import Verdicts
 
 RING_OBJECT = "bpf/base.bpf.o"
 PERF_OBJECT = "bpf/base-perf.bpf.o"
 OBJECTS = (RING_OBJECT, PERF_OBJECT)
 
-_PAGE = 4096
 _PROGRAM_PREFIX = "on_"  # and the kind of its records
-_LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number
-_HURRY = 256 << 10  # bytes that wait before the reader is woken early
-
-
-class BufferSize(NamedTuple):
-    """Bytes of the buffer between kernel and agent, both powers of two."""
-
-    total: int  # of the one ring buffer
-    per_cpu: int  # of each perf buffer
-
-    @classmethod
-    def of(cls, total: int, cpus: int) -> BufferSize:
-        """Room for `total` bytes over all CPUs, rounded up to what the kernel accepts."""
-        total = min(total, _LARGEST)
-        return cls(_power_of_two(total), _power_of_two(max(total // cpus, 16 * _PAGE)))
+_CALL_PREFIX = "CALL_"  # of enumerators, and the name of a program in capital letters
 
 
 class BaseSensor:
     """The loaded object, its buffer and its counters."""
 
-    def __init__(self, use_ring: bool, size: BufferSize, btf_path: Optional[str]) -> None:
+    name = "ebpf"
+    blind: Tuple[str, ...] = ()
+
+    def __init__(self, options: SensorOptions) -> None:
         """Load the object; `attach` starts the flow of records.
 
         Raises LayoutError when the object is not what this agent expects, KernelError when the
         kernel refuses it.
         """
-        self.name = RING_OBJECT if use_ring else PERF_OBJECT
-        data = bundle.read(self.name)
+        data = bundle.read(RING_OBJECT if options.use_ring else PERF_OBJECT)
         btf = Btf(section_data(data, ".BTF"))
         self.abi = EventAbi(btf)
-        self.uses_ring = use_ring
-        self.clock_gap = 0
-        self._size = size
+        self.uses_ring = options.use_ring
+        self.verdicts: Optional[Verdicts] = None
+        self.rates: Optional[CgroupRates] = None
+        self._options = options
         self._variables = {**rodata_offsets(btf, ".rodata"), **rodata_offsets(btf, ".bss")}
-        self._object = BpfObject(data, "base", btf_path)
+        self._object = BpfObject(data, "base", options.btf_path)
         self._buffer: Union[RingBuffer, PerfBuffer, None] = None
         try:
-            self._load(btf)
+            self._configure(btf)
+            self._load()
+            self._connect(btf)
         except BaseException:
             self.close()
             raise
 
-    def _load(self, btf: Btf) -> None:
-        sources = enum_values(btf, "cgroup_source")
-        source = sources["CGROUP_UNIFIED" if is_unified() else "CGROUP_MEMORY"]
-        self._object.set_constant(
-            ".rodata", self._variables["cgroup_source"][0], struct.pack("<I", source)
-        )
-        if self.uses_ring:
-            self._object.set_max_entries("events", self._size.total)
-            hurry = struct.pack("<Q", min(_HURRY, self._size.total // 4))
-            self._object.set_constant(".rodata", self._variables["hurry_bytes"][0], hurry)
+    def _configure(self, btf: Btf) -> None:
+        options = self._options
+        unified = is_unified()
+        for program in configuration.left_out(options):
+            self._object.leave_out(program)
+        for name, value in configuration.constants(options, btf, unified).items():
+            offset, size = self._variables[name]
+            self._object.set_constant(".rodata", offset, value.to_bytes(size, "little"))
+        for name, entries in configuration.sizes(options).items():
+            self._object.set_max_entries(name, entries)
+
+    def _load(self) -> None:
         try:
             self._object.load()
         except KernelError as err:
@@ -90,26 +92,44 @@ class BaseSensor:
                 refused.log = err.log
                 raise refused from err
             raise
-        fd = self._object.map_fd("events")
-        self._losses_fd = self._object.map_fd("losses")
-        fds = self._object.program_fds()
+
+    def _connect(self, btf: Btf) -> None:
+        """Fill the maps that the programs go by, and open the buffer."""
+        loaded, options = self._object, self._options
+        fds = loaded.program_fds()
+        calls = loaded.map_fd("exec_calls")
+        for name, number in enum_values(btf, "exec_call").items():
+            program = name[len(_CALL_PREFIX) :].lower()
+            if program in fds:
+                write_u32(calls, number, fds[program])
+        if options.filters is not None:
+            self.verdicts = Verdicts(options.filters, btf, loaded)
+        if options.rate is not None:
+            self.rates = CgroupRates(btf, loaded)
+        self._losses_fd = loaded.map_fd("losses")
+        self._counters_fd = loaded.map_fd("counters")
+        self._counters = enum_values(btf, "counter")
+        self._processes = BpfMap(loaded.map_fd("processes"), 4, 8)
         self._programs = [
-            (decoder.kind, fds[_PROGRAM_PREFIX + name])
-            for name, decoder in self.abi.decoders.items()
+            (name, fds[_PROGRAM_PREFIX + name])
+            for name in self.abi.decoders
             if _PROGRAM_PREFIX + name in fds
         ]
+        self._bss = Window(loaded, ".bss")
+        self.tell_forks_at_once(yes=True)
+        fd = loaded.map_fd("events")
         if self.uses_ring:
-            self._buffer = RingBuffer(fd, self._size.total)
-            self._sleeps = self._object.variable(".bss", self._variables["reader_sleeps"][0])
+            self._buffer = RingBuffer(fd, options.size.total)
+            self._sleeps = loaded.variable(".bss", self._variables["reader_sleeps"][0])
         else:
-            self._buffer = PerfBuffer(fd, self._size.per_cpu, self.abi.ktime_of)
+            self._buffer = PerfBuffer(fd, options.size.per_cpu, self.abi.ktime_of)
 
     @property
     def buffer_bytes(self) -> int:
         """The size of the buffer, over all CPUs."""
         if isinstance(self._buffer, PerfBuffer):
-            return self._size.per_cpu * self._buffer.cpus
-        return self._size.total
+            return self._options.size.per_cpu * self._buffer.cpus
+        return self._options.size.total
 
     @property
     def settle_seconds(self) -> float:
@@ -122,9 +142,25 @@ class BaseSensor:
         Attaching takes milliseconds. Execs come first: one that is missed leaves a wrong image.
         Exits come last, else those of processes that nobody knows would be told.
         """
-        self.refresh_clock()
         for program in ("on_exec", "on_fork", "on_exit"):
             self._object.attach(program)
+
+    def handler(
+        self,
+        table: ProcessTable,
+        format_time: Callable[[int], str],
+        details: Optional[Details],
+    ) -> Dispatcher:
+        """Who decodes the records."""
+        tracker = ProcessTracker(table, format_time, self.abi.exec_flags, details)
+        clock = None if self.uses_ring else monotonic_gap_ns
+        return Dispatcher(self.abi, tracker, format_time, clock, self, self._options.pieces)
+
+    def tell_forks_at_once(self, yes: bool) -> None:
+        """Whether a fork is told when it happens, or when it matters."""
+        offset, size = self._variables["forks_at_once"]
+        self._bss.view[offset : offset + size] = int(yes).to_bytes(size, "little")
+        self._bss.push()
 
     def detach(self) -> None:
         """Stop the flow of records; those on their way can still be drained."""
@@ -150,22 +186,49 @@ class BaseSensor:
         self._sleeps.value = 1
         return True
 
-    def refresh_clock(self) -> None:
-        """Measure what is to be added to a record's time to count suspended time too."""
-        if not self.uses_ring:
-            self.clock_gap = monotonic_gap_ns()
+    def losses(self) -> Dict[str, int]:
+        """Records lost so far, by kind: they found no room, or their program was skipped."""
+        counts = self.buffer_losses()
+        for kind, use in self.programs().items():
+            counts[kind] += use.misses
+        return counts
 
-    def loss_counters(self) -> List[int]:
-        """Records lost, one number for each value of enum event_kind.
+    def buffer_losses(self) -> Dict[str, int]:
+        """Records that found no room in the buffer, by kind."""
+        names = self.abi.kind_names
+        counters = read_counters(self._losses_fd, len(names))
+        return {name: count for name, count in zip(names, counters) if name}
+
+    def programs(self) -> Dict[str, ProgramInfo]:
+        """What the kernel tells of the program for each kind of records.
 
         Since Linux 7.0 a program may be preempted, and until it goes on the kernel skips it for
         every other task on that CPU. It counts that; for exits the number includes threads that
         would have made no record.
         """
-        counters = read_counters(self._losses_fd, len(self.abi.kind_names))
-        for kind, fd in self._programs:
-            counters[kind] += program_info(fd).misses
-        return counters
+        return {kind: program_info(fd) for kind, fd in self._programs}
+
+    def kept_back(self) -> Dict[str, int]:
+        """Events that were not sent because nobody wants them or their cgroup is throttled."""
+        counters, numbers = self._read_counters(), self._counters
+        return {
+            PROCESS_EXEC: counters[numbers["COUNT_EXEC_KEPT_BACK"]],
+            PROCESS_EXIT: counters[numbers["COUNT_EXIT_KEPT_BACK"]],
+        }
+
+    def _read_counters(self) -> List[int]:
+        return read_counters(self._counters_fd, self._counters["COUNTERS"])
+
+    def process_map(self) -> Tuple[int, int, int]:
+        """Processes that the kernel remembers, that it can, and for which there was no room."""
+        full = self._read_counters()[self._counters["COUNT_PROCESSES_FULL"]]
+        return sum(1 for _ in self._processes), self._options.processes, full
+
+    def forget_gone(self, is_there: Callable[[int], bool]) -> None:
+        """Have the kernel forget processes that are not there any more: their exit was missed."""
+        for key in list(self._processes):
+            if not is_there(struct.unpack("=I", key)[0]):
+                self._processes.delete(key)
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
@@ -173,7 +236,3 @@ class BaseSensor:
             self._buffer.close()
             self._buffer = None
         self._object.close()
-
-
-def _power_of_two(size: int) -> int:
-    return 1 << max(size - 1, _PAGE - 1).bit_length()

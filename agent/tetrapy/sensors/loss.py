@@ -1,27 +1,24 @@
-"""How many records the kernel side could not hand over."""
+"""How many records did not reach the agent."""
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, Mapping
 
 
 class LossCounter:
-    """Compares the kernel's counters with what was told before."""
+    """Compares a sensor's counters with what was told before."""
 
-    def __init__(self, kind_names: List[str]) -> None:
-        self._names = kind_names
-        self.totals: Dict[str, int] = {name: 0 for name in kind_names if name}
+    def __init__(self) -> None:
+        self.totals: Dict[str, int] = {}
 
-    def update(self, counters: List[int]) -> Dict[str, int]:
-        """New losses since the last call, by kind; empty when there are none.
-
-        `counters` has one number for each value of enum event_kind.
-        """
+    def update(self, counters: Mapping[str, int]) -> Dict[str, int]:
+        """New losses since the last call, by kind; empty when there are none."""
         new = {}
-        for name, count in zip(self._names, counters):
-            if name and count > self.totals[name]:
-                new[name] = count - self.totals[name]
-                self.totals[name] = count
+        for name, count in counters.items():
+            before = self.totals.get(name, 0)
+            if count > before:
+                new[name] = count - before
+            self.totals[name] = max(count, before)
         return new
 
     @property

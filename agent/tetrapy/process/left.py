@@ -1,0 +1,68 @@
+"""Images that are gone, while children run them of which the kernel has not told yet.
+
+A fork is told late (bpf/process.h). The child runs what its cloner ran when it forked; that one may
+have executed something else since, or have ended.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Dict, List, Optional, Tuple
+
+from tetrapy.events.process import Process
+
+_CAPACITY = 1024  # processes; a child that was lost keeps its cloner's images until they give way
+
+_IMAGES = 16  # of one process: it executed so often while a child was untold
+
+_Key = Tuple[int, int]  # pid, start
+
+
+class LeftImages:
+    """Images by the process that ran them, as long as untold children may ask."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[_Key, List[Process]] = OrderedDict()
+        self._untold: Dict[_Key, int] = {}
+        self._at: Dict[_Key, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def keep(self, process: Process, untold: int, at: int) -> None:
+        """`process` is left by its pid, or replaced, while it has so many untold children.
+
+        `at` is when: children that are forked later do not count.
+        """
+        key = (process.pid, process.start)
+        if not untold:
+            self._forget(key)
+            return
+        images = self._images.setdefault(key, [])
+        images.append(process)
+        del images[:-_IMAGES]
+        self._untold[key] = untold
+        self._at[key] = at
+        if len(self._images) > _CAPACITY:
+            self._forget(next(iter(self._images)))
+
+    def find(self, pid: int, start: int, at: int) -> Optional[Process]:
+        """What the process ran at the time `at`; None when nobody kept it."""
+        found = None
+        for image in self._images.get((pid, start), ()):
+            if image.ktime <= at or found is None:
+                found = image
+        return found
+
+    def told(self, pid: int, start: int, at: int) -> None:
+        """A child of this process, forked `at`, is untold no longer."""
+        key = (pid, start)
+        if key in self._untold and at <= self._at[key]:
+            self._untold[key] -= 1
+            if self._untold[key] <= 0:
+                self._forget(key)
+
+    def _forget(self, key: _Key) -> None:
+        self._images.pop(key, None)
+        self._untold.pop(key, None)
+        self._at.pop(key, None)

@@ -1,0 +1,73 @@
+"""Options of a base sensor -> what is set in its BPF object before loading (bpf/settings.h)."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.layout import enum_values
+from tetrapy.sensors import throttle, verdicts
+from tetrapy.sensors.options import SensorOptions
+
+CONTEXT_PROGRAM = "on_exec_context"
+_LATE_PROGRAM = "on_fork_kept_back"
+
+_HURRY = 256 << 10  # bytes that wait before the reader is woken early
+
+
+def constants(options: SensorOptions, btf: Btf, unified: bool) -> Dict[str, int]:
+    """Name -> value of the object's constants; the others are 0.
+
+    `unified`: whether the host has the unified cgroup hierarchy alone.
+    """
+    sources = enum_values(btf, "cgroup_source")
+    values = {
+        "cgroup_source": sources["CGROUP_UNIFIED" if unified else "CGROUP_MEMORY"],
+        "want_context": int(options.context),
+        "want_env": int(options.environment),
+    }
+    if options.use_ring:
+        values["hurry_bytes"] = min(_HURRY, options.size.total // 4)
+    if options.rate is not None:
+        values["rate_events"] = options.rate.events
+        values["rate_interval"] = options.rate.interval
+    filters = options.filters
+    if filters is not None:
+        values["use_verdicts"] = 1
+        values["deny_bits"] = filters.deny_bits
+        values["allow_bits"] = filters.allow_bits
+        values["use_allow_bits"] = int(bool(filters.allow_bits))
+        values["use_cgroup_verdicts"] = int(verdicts.asks_for_containers(filters))
+        values["other_pids_mask"] = filters.pid_default
+        values["unknown_parent_mask"] = filters.unknown_parent
+    return values
+
+
+def sizes(options: SensorOptions) -> Dict[str, int]:
+    """Name -> entries (bytes, for the ring buffer) of the maps whose size is not in the object."""
+    entries = {"processes": options.processes}
+    if options.use_ring:
+        entries["events"] = options.size.total
+    if options.rate is not None:
+        entries["cgroup_rates"] = throttle.CGROUPS
+    if options.filters is not None:
+        entries["binary_verdicts"] = verdicts.BINARIES
+        entries["cgroup_verdicts"] = verdicts.CGROUPS
+        entries["pid_verdicts"] = len(options.filters.pids) or 1
+    if _keeps_back(options):
+        entries["kept_back_paths"] = verdicts.PATHS
+    return entries
+
+
+def left_out(options: SensorOptions) -> List[str]:
+    """The programs that are not loaded."""
+    programs = []
+    if not options.context:
+        programs.append(CONTEXT_PROGRAM)
+    if not _keeps_back(options):
+        programs.append(_LATE_PROGRAM)
+    return programs
+
+
+def _keeps_back(options: SensorOptions) -> bool:
+    return options.filters is not None or options.rate is not None

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Programs that go on where another one leaves off. User space puts those that it loads into their
+ * places; a call of one that is not there returns.
+ */
+#ifndef TETRAPY_CALLS_H
+#define TETRAPY_CALLS_H
+
+#ifndef SHARED
+#define SHARED extern
+#endif
+
+/* The program of CALL_ON_X is called on_x. */
+enum exec_call {
+	CALL_ON_EXEC_DEEP = 0,
+	CALL_ON_EXEC_CONTEXT = 1,
+	CALL_ON_FORK_KEPT_BACK = 2,
+	EXEC_CALLS = 3,
+};
+
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, EXEC_CALLS);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} exec_calls SEC(".maps");
+
+#endif

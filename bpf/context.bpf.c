@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What an exec event tells beyond the usual, for those who ask: loaded only then. */
+#include "kernel.h"
+#include "events.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "exec.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define S_ISUID 04000 /* include/uapi/linux/stat.h */
+#define S_ISGID 02000
+
+#define NAMESPACE_OF(nsproxy, member) BPF_CORE_READ(nsproxy, member, ns.inum)
+
+/* 0 before 769071ac9f20 ("ns: Introduce Time Namespace"), in 5.6. */
+#define TIME_NAMESPACE_OF(nsproxy, member)                                     \
+	(bpf_core_field_exists((nsproxy)->member) &&                           \
+			 bpf_core_field_exists(struct time_namespace, ns.inum) \
+		 ? NAMESPACE_OF(nsproxy, member)                               \
+		 : 0)
+
+static __always_inline void read_namespaces(struct exec_context *context, struct task_struct *task)
+{
+	struct nsproxy *nsproxy = BPF_CORE_READ(task, nsproxy);
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid *innermost = (void *)pid + bpf_core_field_offset(pid->numbers);
+	unsigned int level = BPF_CORE_READ(pid, level);
+
+	context->uts_ns = NAMESPACE_OF(nsproxy, uts_ns);
+	context->ipc_ns = NAMESPACE_OF(nsproxy, ipc_ns);
+	context->mnt_ns = NAMESPACE_OF(nsproxy, mnt_ns);
+	context->pid_for_children_ns = NAMESPACE_OF(nsproxy, pid_ns_for_children);
+	context->net_ns = NAMESPACE_OF(nsproxy, net_ns);
+	context->time_ns = TIME_NAMESPACE_OF(nsproxy, time_ns);
+	context->time_for_children_ns = TIME_NAMESPACE_OF(nsproxy, time_ns_for_children);
+	context->cgroup_ns = NAMESPACE_OF(nsproxy, cgroup_ns);
+	context->user_ns = BPF_CORE_READ(task, cred, user_ns, ns.inum);
+	if (level > 32) /* the kernel's MAX_PID_NS_LEVEL */
+		level = 0;
+	innermost = (void *)innermost + level * bpf_core_type_size(struct upid);
+	context->pid_ns = BPF_CORE_READ(innermost, ns, ns.inum);
+}
+
+static __always_inline __u64 read_capabilities(const struct cred *cred, unsigned long offset)
+{
+	__u64 bits = 0;
+
+	bpf_probe_read_kernel(&bits, sizeof(bits), (void *)cred + offset);
+	return bits;
+}
+
+#define CAPABILITIES_OF(cred, member) read_capabilities(cred, bpf_core_field_offset((cred)->member))
+
+static __always_inline void read_credentials(struct exec_context *context, const struct cred *cred)
+{
+	context->uid = BPF_CORE_READ(cred, uid.val);
+	context->gid = BPF_CORE_READ(cred, gid.val);
+	context->euid = BPF_CORE_READ(cred, euid.val);
+	context->egid = BPF_CORE_READ(cred, egid.val);
+	context->suid = BPF_CORE_READ(cred, suid.val);
+	context->sgid = BPF_CORE_READ(cred, sgid.val);
+	context->fsuid = BPF_CORE_READ(cred, fsuid.val);
+	context->fsgid = BPF_CORE_READ(cred, fsgid.val);
+	context->securebits = BPF_CORE_READ(cred, securebits);
+	context->cap_permitted = CAPABILITIES_OF(cred, cap_permitted);
+	context->cap_effective = CAPABILITIES_OF(cred, cap_effective);
+	context->cap_inheritable = CAPABILITIES_OF(cred, cap_inheritable);
+}
+
+/* The kernel clears personality flags when, and only when, an execution gains rights: by a bit of
+ * the file's mode, or by capabilities (bprm_fill_uid() in fs/exec.c, cap_bprm_creds_from_file() in
+ * security/commoncap.c). Which it was is told from the new credentials: an execve does not change
+ * the real ids. A process that is not root has permitted capabilities without ambient ones only
+ * from the file; root has them anew even if it had given them up, unless the bits of the mode
+ * explain it.
+ */
+static __always_inline __u32 find_privileges(const struct exec_context *context,
+					     const struct cred *cred, struct linux_binprm *binprm)
+{
+	__u32 mode = BPF_CORE_READ(binprm, file, f_inode, i_mode);
+	__u32 found = 0;
+
+	if (!BPF_CORE_READ(binprm, per_clear))
+		return 0;
+	if (context->euid != context->uid) {
+		found |= EXEC_SETUID;
+		if (!context->euid)
+			found |= EXEC_SETUID_ROOT;
+	}
+	if (context->egid != context->gid) {
+		found |= EXEC_SETGID;
+		if (!context->egid)
+			found |= EXEC_SETGID_ROOT;
+	}
+	if (found & EXEC_SETUID || CAPABILITIES_OF(cred, cap_ambient))
+		return found;
+	if (context->uid ? context->cap_permitted != 0 : !(mode & (S_ISUID | S_ISGID)))
+		found |= EXEC_FILE_CAPS;
+	return found;
+}
+
+SEC("raw_tp")
+int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct scratch *scratch = get_scratch();
+	struct exec_context context = {};
+	struct linux_binprm *binprm;
+
+	if (!scratch)
+		return 0;
+	read_credentials(&context, cred);
+	read_namespaces(&context, task);
+	binprm = scratch->binprm;
+	if (binprm) {
+		struct inode *inode = BPF_CORE_READ(binprm, file, f_inode);
+
+		context.privileges = find_privileges(&context, cred, binprm);
+		if (inode && !BPF_CORE_READ(inode, i_nlink))
+			context.inode = BPF_CORE_READ(inode, i_ino);
+	}
+	bpf_probe_read_kernel(&scratch->data[scratch->used & 16383], sizeof(context), &context);
+	scratch->event.context_size = sizeof(context);
+	scratch->used += sizeof(context);
+	submit_exec(ctx, scratch);
+	return 0;
+}

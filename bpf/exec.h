@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Putting an exec event together: of an image that begins, or of one that is told late. */
+#ifndef TETRAPY_EXEC_H
+#define TETRAPY_EXEC_H
+
+#include "args.h"
+#include "calls.h"
+#include "cgroup.h"
+#include "cwd.h"
+#include "process.h"
+#include "settings.h"
+#include "task.h"
+
+/* Who an exec event is about, and since when. */
+struct exec_subject {
+	struct task_struct *task; /* the leader of its thread group, or any thread */
+	struct task_struct *parent;
+	__u64 start;
+	__u64 ktime;
+	__u32 pid;
+};
+
+/* What goes ahead of the event, and its fixed part. */
+static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
+				       const struct exec_subject *subject, struct area args,
+				       struct area env)
+{
+	struct exec_event *event = &scratch->event;
+	struct task_struct *parent = subject->parent;
+	struct task_struct *task = subject->task;
+	__u32 flags = 0, args_size = 0, env_size = 0;
+
+	if (want_env) {
+		env_size = submit_area(ctx, scratch, env, AREA_ENV, subject->pid, subject->ktime);
+		if (scratch->area_flags)
+			flags |= EXEC_ENV_ERROR;
+	}
+	if (args.size > ARGS_INLINE_LIMIT) {
+		args_size =
+			submit_area(ctx, scratch, args, AREA_ARGS, subject->pid, subject->ktime);
+		flags |= EXEC_ARGS_APART | scratch->area_flags;
+	}
+	fill_header(&event->header, EVENT_EXEC, subject->ktime);
+	event->start = subject->start;
+	event->parent_start = task_start(parent);
+	event->fork_parent_start = 0;
+	event->cgroup_id = 0;
+	event->pid = subject->pid;
+	event->parent_pid = BPF_CORE_READ(parent, tgid);
+	event->fork_parent_pid = 0;
+	event->uid = BPF_CORE_READ(task, cred, euid.val);
+	event->auid = task_login_uid(task);
+	event->inner_pid = task_inner_pid(task);
+	event->flags = flags;
+	event->path_size = 0;
+	event->args_size = args_size;
+	event->cwd_size = 0;
+	event->cgroup_size = 0;
+	event->context_size = 0;
+	event->env_size = env_size;
+	event->untold_children = 0;
+	scratch->used = 0;
+}
+
+static __always_inline void append_path(struct scratch *scratch, const char *path)
+{
+	long size = bpf_probe_read_kernel_str(scratch->data, PATH_LIMIT + 1, path);
+
+	if (size <= 0) {
+		scratch->event.flags |= EXEC_PATH_ERROR;
+		return;
+	}
+	scratch->event.path_size = size - 1;
+	scratch->used = size - 1;
+}
+
+static __always_inline void append_cgroup(struct scratch *scratch, struct task_struct *task)
+{
+	struct cgroup_name name;
+
+	read_cgroup_name(task, &scratch->data[scratch->used & 16383], &name);
+	scratch->event.flags |= name.flags;
+	scratch->event.cgroup_id = name.id;
+	scratch->event.cgroup_size = name.size;
+	scratch->used += name.size;
+}
+
+static __always_inline void submit_exec(void *ctx, struct scratch *scratch)
+{
+	submit(ctx, &scratch->event.header, sizeof(scratch->event) + (scratch->used & 16383));
+}
+
+/* What comes behind the arguments. */
+static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
+{
+	append_cwd(scratch);
+	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
+	if (want_context)
+		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_CONTEXT);
+	submit_exec(ctx, scratch);
+}
+
+static __always_inline void walk_and_finish(void *ctx, struct scratch *scratch, int steps)
+{
+	if (!walk_cwd(&scratch->walk, &scratch->event.flags, steps)) {
+		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_DEEP);
+		scratch->event.flags |= EXEC_CWD_PARTIAL;
+	}
+	finish_exec(ctx, scratch);
+}
+
+#endif

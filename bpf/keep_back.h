@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whether an image that begins is kept back, and what has to be told all the same. */
+#ifndef TETRAPY_KEEP_BACK_H
+#define TETRAPY_KEEP_BACK_H
+
+#include "late.h"
+#include "rate.h"
+
+static __always_inline __u64 parent_mask(const struct exec_subject *subject,
+					 struct process *process)
+{
+	struct task_struct *parent = subject->parent;
+
+	/* Without a fork the image that is replaced is the parent. */
+	if (!process || process->state & PROCESS_FORKED)
+		process = find_process(BPF_CORE_READ(parent, tgid), task_start(parent));
+	if (!process || !(process->state & PROCESS_MASKED))
+		return unknown_parent_mask;
+	return process->parent_mask;
+}
+
+/* Puts the path into scratch->verdict_path, zero-filled. Returns 0 if it is too long. */
+static __always_inline int read_path(struct scratch *scratch, const char *path)
+{
+	long size;
+
+	__builtin_memset(scratch->verdict_path, 0, VERDICT_PATH);
+	size = bpf_probe_read_kernel_str(scratch->verdict_path, VERDICT_PATH, path);
+	return size > 0 && size < VERDICT_PATH;
+}
+
+/* What a relative path means depends on the working directory: it has no verdict. */
+static __always_inline struct verdict *find_verdict(struct scratch *scratch, const char *path)
+{
+	if (!read_path(scratch, path) || scratch->verdict_path[0] != '/')
+		return 0;
+	return bpf_map_lookup_elem(&binary_verdicts, scratch->verdict_path);
+}
+
+static __always_inline int is_unwanted(const struct exec_subject *subject, struct process *process,
+				       const struct verdict *verdict, __u64 cgroup_id)
+{
+	__u64 mask = verdict->own & parent_mask(subject, process);
+	__u64 *found = bpf_map_lookup_elem(&pid_verdicts, &subject->pid);
+
+	mask &= found ? *found : other_pids_mask;
+	if (use_cgroup_verdicts) {
+		found = bpf_map_lookup_elem(&cgroup_verdicts, &cgroup_id);
+		if (!found)
+			return 0;
+		mask &= *found;
+	}
+	return (mask & deny_bits) || (use_allow_bits && !(mask & allow_bits));
+}
+
+/* Tells that a cgroup is throttled from now on. */
+static __always_inline void tell_throttle(void *ctx, struct scratch *scratch,
+					  const struct exec_subject *subject)
+{
+	struct throttle_piece *piece = &scratch->throttle;
+	struct cgroup_name name;
+
+	read_cgroup_name(subject->task, piece->name, &name);
+	fill_header(&piece->event.header, EVENT_THROTTLE, subject->ktime);
+	piece->event.cgroup_id = name.id;
+	piece->event.cgroup_size = name.size;
+	piece->event.__pad = 0;
+	submit(ctx, &piece->event.header, sizeof(piece->event) + (name.size & 127));
+}
+
+static __always_inline int is_throttled(void *ctx, struct scratch *scratch,
+					const struct exec_subject *subject, __u64 cgroup_id)
+{
+	int throttled;
+
+	if (count_rate(cgroup_id, subject->ktime, &throttled))
+		tell_throttle(ctx, scratch, subject);
+	return throttled;
+}
+
+/* The image that is replaced is the new one's parent, and user space does not know it. Its
+ * arguments are gone.
+ */
+static __always_inline void tell_replaced(void *ctx, struct scratch *scratch,
+					  const struct exec_subject *subject,
+					  struct process *process)
+{
+	struct exec_subject former = *subject;
+	struct area none = {};
+
+	former.ktime = process->ktime;
+	begin_exec(ctx, scratch, &former, none, none);
+	scratch->event.flags |= EXEC_ARGS_ERROR | EXEC_CWD_ERROR;
+	if (want_env)
+		scratch->event.flags |= EXEC_ENV_ERROR;
+	tell_late(scratch, process);
+	submit_exec(ctx, scratch);
+}
+
+/* Returns 1 when nothing is to be told of this exec. */
+static __always_inline int keep_back(void *ctx, struct scratch *scratch,
+				     const struct exec_subject *subject, struct process *process,
+				     const char *path)
+{
+	struct kernfs_node *node = cgroup_node(subject->task);
+	__u64 cgroup_id = BPF_CORE_READ(node, id);
+	struct verdict *verdict = 0;
+	struct task_struct *task = subject->task;
+	struct process noted = {};
+	__u32 state, cloned = 0;
+	int unwanted = 0;
+
+	if (use_verdicts)
+		verdict = find_verdict(scratch, path);
+	if (verdict)
+		unwanted = is_unwanted(subject, process, verdict, cgroup_id);
+	if (rate_events && is_throttled(ctx, scratch, subject, cgroup_id))
+		unwanted = 1;
+	/* Whom user space knows it has to see through to the end. */
+	if (!process || !(process->state & (PROCESS_UNTOLD | PROCESS_KEPT_BACK)))
+		unwanted = 0;
+	if (!process) {
+		noted.start = subject->start;
+		if (bpf_map_update_elem(&processes, &subject->pid, &noted, BPF_ANY)) {
+			count(COUNT_PROCESSES_FULL);
+			return 0;
+		}
+		process = find_process(subject->pid, subject->start);
+		if (!process)
+			return 0;
+	}
+	if (!unwanted && process->state & PROCESS_KEPT_BACK)
+		tell_replaced(ctx, scratch, subject, process);
+	state = process->state & ~(PROCESS_KEPT_BACK | PROCESS_MASKED);
+	if (verdict) {
+		process->parent_mask = verdict->parent;
+		state |= PROCESS_MASKED;
+	}
+	if (unwanted) {
+		if (read_path(scratch, path))
+			bpf_map_update_elem(&kept_back_paths, &subject->pid, scratch->verdict_path,
+					    BPF_ANY);
+		else
+			bpf_map_delete_elem(&kept_back_paths, &subject->pid);
+		process->ktime = subject->ktime;
+		process->uid = BPF_CORE_READ(task, cred, euid.val);
+		process->auid = task_login_uid(task);
+		if (state & PROCESS_FORKED)
+			cloned = PROCESS_CLONED;
+		if (state & PROCESS_UNTOLD)
+			forget_untold(process);
+		state = (state & PROCESS_MASKED) | PROCESS_KEPT_BACK | cloned;
+		count(COUNT_EXEC_KEPT_BACK);
+	}
+	process->state = state;
+	return unwanted;
+}
+
+#endif

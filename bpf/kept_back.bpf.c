@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A process whose image is kept back forks: user space has to know its child's parent. */
+#include "kernel.h"
+#include "events.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "late.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Called by on_fork, in the process that forks: its arguments and directory can still be read. */
+SEC("raw_tp")
+int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct scratch *scratch = get_scratch();
+	struct exec_subject subject = {
+		.task = leader,
+		.parent = BPF_CORE_READ(leader, real_parent, group_leader),
+		.start = task_start(leader),
+		.pid = BPF_CORE_READ(leader, tgid),
+	};
+	struct process *process = find_process(subject.pid, subject.start);
+	struct area args = find_args(task);
+	struct area env = {};
+
+	if (!scratch || !process)
+		return 0;
+	process->state &= ~PROCESS_KEPT_BACK;
+	subject.ktime = process->ktime;
+	if (want_env)
+		env = find_env(task);
+	begin_exec(ctx, scratch, &subject, args, env);
+	tell_late(scratch, process);
+	append_args(scratch, args);
+	start_cwd(&scratch->walk, task);
+	walk_and_finish(ctx, scratch, CWD_FIRST_STEPS);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is told of an image that was kept back until now. */
+#ifndef TETRAPY_LATE_H
+#define TETRAPY_LATE_H
+
+#include "exec.h"
+#include "verdicts.h"
+
+/* Its path, and what else was noted when it began: the process may have changed since. */
+static __always_inline void tell_late(struct scratch *scratch, struct process *process)
+{
+	struct exec_event *event = &scratch->event;
+	char *path = bpf_map_lookup_elem(&kept_back_paths, &event->pid);
+
+	scratch->binprm = 0;
+	event->flags |= EXEC_KEPT_BACK;
+	event->uid = process->uid;
+	event->auid = process->auid;
+	if (process->state & PROCESS_CLONED) {
+		event->flags |= EXEC_CLONED;
+		event->fork_parent_pid = process->parent_pid;
+		event->fork_parent_start = process->parent_start;
+	}
+	if (path)
+		append_path(scratch, path);
+	else
+		event->flags |= EXEC_PATH_ERROR;
+}
+
+#endif

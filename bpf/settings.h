@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What user space decides before loading, and while the programs run. maps.bpf.c defines it. */
+#ifndef TETRAPY_SETTINGS_H
+#define TETRAPY_SETTINGS_H
+
+#ifndef SHARED
+#define SHARED extern
+#endif
+
+/* 0: unified hierarchy; otherwise the controller of a version 1 hierarchy. */
+enum cgroup_source {
+	CGROUP_UNIFIED = 0,
+	CGROUP_MEMORY = 1,
+	CGROUP_PIDS = 2,
+};
+
+SHARED const volatile enum cgroup_source cgroup_source;
+
+/* 1: the programs ask for verdicts (filter.h), or limit rates (rate.h), so that a process may be
+ * kept back. What is 0 the verifier takes out of the programs.
+ */
+SHARED const volatile __u32 use_verdicts;
+SHARED const volatile __u64 rate_events; /* of a cgroup in an interval; 0: no limit */
+SHARED const volatile __u64 rate_interval; /* ns */
+
+/* 1: exec events have an environment, in records of their own. */
+SHARED const volatile __u32 want_env;
+
+/* 1: exec events have a struct exec_context. */
+SHARED const volatile __u32 want_context;
+
+/* Set while user space reads procfs: forks are told at once. */
+SHARED volatile __u32 forks_at_once;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which processes nobody wants events of, as far as that can be told here.
+ *
+ * Each export filter has a bit. User space finds out once for each binary, cgroup and pid which
+ * filters agree with it, whatever their expressions are, and puts the answer into a map; what has
+ * no answer yet is sent. A process that is kept back makes no record, until it forks: then user
+ * space has to know it as its child's parent.
+ */
+#ifndef TETRAPY_VERDICTS_H
+#define TETRAPY_VERDICTS_H
+
+#include "process.h"
+
+struct verdict {
+	__u64 own; /* filters whose condition on the binary holds */
+	__u64 parent; /* filters whose condition on the parent's binary holds for a child */
+};
+
+SHARED const volatile __u64 deny_bits; /* one of these: unwanted */
+SHARED const volatile __u64 allow_bits; /* use_allow_bits, and none of these: unwanted */
+SHARED const volatile __u32 use_allow_bits;
+SHARED const volatile __u32 use_cgroup_verdicts;
+SHARED const volatile __u64 other_pids_mask; /* of a pid that has no verdict */
+SHARED const volatile __u64 unknown_parent_mask;
+
+/* By path, zero-filled. The sizes of this and the next maps are set before loading; they are 1
+ * where no filter asks.
+ */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__uint(key_size, VERDICT_PATH);
+	__type(value, struct verdict);
+} binary_verdicts SEC(".maps");
+
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} pid_verdicts SEC(".maps");
+
+/* By the inode number of the cgroup's directory. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u64);
+} cgroup_verdicts SEC(".maps");
+
+/* The paths of processes that are kept back, for when they are told after all. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__uint(value_size, VERDICT_PATH);
+} kept_back_paths SEC(".maps");
+
+#endif

@@ -1,0 +1,1 @@
+"""The sensor for where eBPF cannot be used: the kernel's process connector and procfs."""

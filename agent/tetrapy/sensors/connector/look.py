@@ -1,0 +1,144 @@
+"""A look at a process that just executed: what can still be read of it.
+
+All is read through one handle of the process' directory, so that the parts belong together: the
+files of a process that is gone cannot be read, even when its pid has a new owner.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List, Optional, Set
+
+from tetrapy.containers.cgroup import container_of_procfs
+from tetrapy.events.process import UNSET_ID
+from tetrapy.named import NamedTuple
+from tetrapy.process.procfs import TICK_NS
+
+_CHUNK = 1 << 16
+_LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
+
+
+class Look(NamedTuple):
+    """What was seen. A process that has ended, but was not waited for, has no image any more."""
+
+    has_image: bool
+    exe: bytes  # path of the binary; empty when it could not be read
+    command_line: bytes
+    cwd: bytes  # empty when it could not be read
+    comm: bytes
+    parent_pid: int
+    start: int  # ns since boot, a multiple of 10 ms
+    uid: int  # effective
+    auid: int
+    docker: str
+    inner_pid: int  # pid in its own pid namespace; 0 outside of containers
+    environment: bytes  # empty unless it is asked for
+
+
+def look(root: str, pid: int, image: bool = True, environment: bool = False) -> Optional[Look]:
+    """What procfs below `root` shows of `pid`, None when it is gone.
+
+    What a process loses first is read first. `image` is false for one that has ended; `environment`
+    asks for its variables.
+    """
+    try:
+        handle = os.open(f"{root}/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        exe = _link(handle, "exe") if image else b""
+        command_line = _read(handle, "cmdline", _LONGEST) if image else b""
+        cwd = _link(handle, "cwd") if image else b""
+        variables = _read(handle, "environ", _LONGEST) if image and environment else b""
+        stat = _read(handle, "stat")
+        if not stat:
+            return None
+        status = _fields(_read(handle, "status"))
+        auid = _read(handle, "loginuid").strip()
+        docker = container_of_procfs(_read(handle, "cgroup").decode("utf-8", "replace"))
+    finally:
+        os.close(handle)
+    try:
+        # The name in parentheses may itself contain blanks and parentheses.
+        at, end = stat.index(b"("), stat.rindex(b")")
+        numbers = stat[end + 2 :].split()
+        return Look(
+            has_image=bool(exe or command_line),
+            exe=exe,
+            command_line=command_line,
+            cwd=cwd,
+            comm=stat[at + 1 : end],
+            parent_pid=int(numbers[1]),
+            start=int(numbers[19]) * TICK_NS,
+            uid=int(status[b"Uid"][1]) if b"Uid" in status else UNSET_ID,
+            auid=int(auid) if auid.isdigit() else UNSET_ID,
+            docker=docker,
+            inner_pid=int(status[b"NSpid"][-1]) if docker and b"NSpid" in status else 0,
+            environment=variables,
+        )
+    except (ValueError, IndexError):
+        return None
+
+
+def living_threads(root: str, pid: int) -> Set[int]:
+    """The threads of a process that have not ended."""
+    try:
+        found = {int(name) for name in os.listdir(f"{root}/{pid}/task")}
+    except (OSError, ValueError):
+        return set()
+    # Only a leader stays when it has ended; other threads vanish.
+    if pid in found and _has_ended(f"{root}/{pid}/stat"):
+        found.discard(pid)
+    return found
+
+
+def _has_ended(path: str) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            stat = file.read()
+    except OSError:
+        return True
+    return stat[stat.rfind(b")") + 2 :][:1] in {b"Z", b"X"}
+
+
+def _link(handle: int, name: str) -> bytes:
+    try:
+        return os.readlink(name.encode(), dir_fd=handle)
+    except OSError:
+        return b""
+
+
+def _read(handle: int, name: str, limit: int = _CHUNK) -> bytes:
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=handle)
+    except OSError:
+        return b""
+    try:
+        data = os.read(file, _CHUNK)
+        if len(data) < _CHUNK // 16:  # procfs gives a small file at once
+            return data
+        return data + _rest(file, limit - len(data))
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+
+
+def _rest(file: int, limit: int) -> bytes:
+    parts: List[bytes] = []
+    while limit > 0:
+        part = os.read(file, min(limit, _CHUNK))
+        if not part:
+            break
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def _fields(status: bytes) -> Dict[bytes, List[bytes]]:
+    fields: Dict[bytes, List[bytes]] = {}
+    for line in status.splitlines():
+        name, _, value = line.partition(b":")
+        if name in {b"Uid", b"NSpid"}:
+            fields[name] = value.split()
+    return fields

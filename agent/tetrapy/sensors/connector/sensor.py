@@ -1,0 +1,245 @@
+"""The sensor: messages of the process connector, and a look at each process that executed."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import Callable, Dict, List, Optional, Set, Tuple
+
+from tetrapy.config.settings import Settings
+from tetrapy.errors import FormatError
+from tetrapy.kernel.connector import ProcessConnector, poke, poke_everywhere
+from tetrapy.process.details import Details, Wanted
+from tetrapy.process.table import ProcessTable
+from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
+from tetrapy.sensors.connector.look import look
+from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
+from tetrapy.sensors.connector.tracker import ConnectorTracker
+
+_BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 4 << 20, 16 << 20  # bytes
+_WRAP = 1 << 32  # messages are numbered with 32 bits
+
+BLIND = (
+    "a program that ends within about a millisecond may be told without path and arguments",
+    "the path of a binary has no symbolic links, and that of a script is its interpreter's",
+    "arguments, directory and user are those of a moment after the exec",
+    "a process forked with CLONE_PARENT counts as forked by its parent",
+)
+PRIORITY = -20  # nice(2); a look that comes late sees nothing
+
+
+class ConnectorSensor:
+    """The socket, what came out of it, and what is known to be lost."""
+
+    name = "connector"
+    settle_seconds = 0.0
+    blind: Tuple[str, ...] = BLIND
+
+    def __init__(
+        self,
+        procfs: str,
+        buffer_bytes: int,
+        environment: bool = False,
+        priority: int = PRIORITY,
+    ) -> None:
+        """Open the socket; `attach` starts the flow of records.
+
+        `procfs` is empty when there is none to be trusted: no process is looked at then. A look
+        includes variables of the `environment` if they are asked for. While attached, the calling
+        thread has this `priority`. Raises KernelError, which names what is missing.
+        """
+        self._procfs = procfs
+        self._environment = environment
+        self._priority = priority
+        self._connector = ProcessConnector(buffer_bytes)
+        self._waiting: List[bytes] = []  # messages that came while the flow was started
+        self._next: Dict[int, int] = {}  # CPU -> number of its next message
+        self._lost = 0
+        self._overruns = 0  # those whose losses are known, or will be with the next messages
+        self._silences = 0
+        self._attached = False
+        self._heard = False  # a message since the last look at the clocks
+        self._poked = False  # one was provoked then
+        self.errors = 0  # messages that made no sense
+        self.looks = 0  # processes that were to be looked at
+        self.missed = 0  # of them, those whose image could not be read any more
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The size of the socket's buffer."""
+        return self._connector.buffer_bytes
+
+    def losses(self) -> Dict[str, int]:
+        """`socket`: messages that did not fit; `silence`: times that none came any more.
+
+        How many were lost in an overrun is known when the next message of the same CPU comes.
+        """
+        return {"socket": max(self._lost, self._connector.overruns), "silence": self._silences}
+
+    def attach(self) -> None:
+        """Start the flow of records. Raises KernelError when the kernel does not tell anything."""
+        self._waiting = self._connector.listen()
+        self._priority = _exchange_priority(self._priority)
+        self._attached = self._heard = True
+
+    def detach(self) -> None:
+        """Stop the flow of records; those on their way can still be drained."""
+        self._attached = False
+        self._learn_losses()
+        self._priority = _exchange_priority(self._priority)
+        self._connector.request(listen=False)
+
+    def register(self, epoll: select.epoll) -> None:
+        """Have `epoll` woken when messages wait."""
+        epoll.register(self._connector.fd, select.EPOLLIN)
+
+    def ask_for_wakeup(self) -> bool:
+        """Each message wakes the reader anyway."""
+        return True
+
+    def handler(
+        self,
+        table: ProcessTable,
+        format_time: Callable[[int], str],
+        details: Optional[Details],
+    ) -> ConnectorDispatcher:
+        """Who makes events of the records."""
+        tracker = ConnectorTracker(table, format_time, self._procfs, details)
+        return ConnectorDispatcher(tracker, self)
+
+    def kept_back(self) -> Dict[str, int]:
+        """The connector tells everything."""
+        return {}
+
+    def forget_gone(self, is_there: Callable[[int], bool]) -> None:
+        """The connector remembers no processes."""
+
+    def check_flow(self) -> None:
+        """See to it that messages still come; call it now and then.
+
+        Before Linux 6.6 any privileged listener can stop the flow for all others, unnoticed.
+        """
+        if not self._attached:
+            return
+        self._learn_losses()
+        if not self._heard:
+            if self._poked:
+                self._silences += 1
+                self._connector.request(listen=True)
+            self._poked = poke()
+        self._heard = False
+
+    def _learn_losses(self) -> None:
+        """After an overrun, have each CPU send a message: its number tells what was lost before."""
+        if self._overruns != self._connector.overruns:
+            self._overruns = self._connector.overruns
+            poke_everywhere()
+
+    def drain(self, limit: int, everything: bool = False) -> List[Record]:
+        """At most `limit` messages as records, in order, those of execs with what was seen.
+
+        A look takes longer than a message, so all that waits is read first: of a process that has
+        ended or executed again meanwhile, procfs would show what was not there at the exec.
+        """
+        records: List[Record] = []
+        looked: Dict[int, Tuple[int, int]] = {}  # pid -> its record, the time of the look
+        taken = 0
+        while taken < limit:
+            messages, self._waiting = self._waiting or self._receive(limit - taken), []
+            if not messages:
+                break
+            taken += len(messages)
+            begin = len(records)
+            for message in messages:
+                self._read(message, records)
+            self._complete(records, begin, looked)
+        return records
+
+    def _receive(self, limit: int) -> List[bytes]:
+        messages = self._connector.receive(limit)
+        if messages:
+            self._heard, self._poked = True, False
+        return messages
+
+    def _read(self, data: bytes, records: List[Record]) -> None:
+        try:
+            cpu, number, record = parse(data)
+        except FormatError:
+            self.errors += 1
+            return
+        expected = self._next.get(cpu, number)
+        gap = (number - expected) % _WRAP
+        if gap >= _WRAP // 2:  # an old number; the kernel does not do that
+            self.errors += 1
+            return
+        if gap:
+            self._lost += gap
+            records.append(Gap(gap))
+        self._next[cpu] = (number + 1) % _WRAP
+        if record is not None:
+            records.append(record)
+
+    def _complete(
+        self, records: List[Record], begin: int, looked: Dict[int, Tuple[int, int]]
+    ) -> None:
+        """Look at what executed, the latest first: the earlier ones may be gone already."""
+        for index in range(begin, len(records)):
+            record = records[index]
+            if isinstance(record, Exec) and record.pid in looked:
+                self._doubt(records, *looked.pop(record.pid), record.time)
+        ended: Set[int] = set()
+        replaced: Set[int] = set()
+        for index in range(len(records) - 1, begin - 1, -1):
+            record = records[index]
+            if isinstance(record, Exit) and record.tid == record.pid:
+                ended.add(record.pid)
+            elif isinstance(record, Fork):
+                replaced.add(record.tid)  # what was there before is gone
+            elif isinstance(record, Exec):
+                pid = record.pid
+                self.looks += 1
+                if self._procfs and pid not in replaced:
+                    records[index] = record = self._look(record, pid not in ended)
+                    looked[pid] = (index, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+                replaced.add(pid)
+                if record.seen is None or not record.seen.has_image:
+                    self.missed += 1
+
+    def _look(self, record: Exec, image: bool) -> Exec:
+        seen = look(self._procfs, record.pid, image, self._environment)
+        return record._replace(seen=seen)
+
+    def _doubt(self, records: List[Record], index: int, looked_at: int, executed_at: int) -> None:
+        """Drop what was seen of an exec when the process may have executed again before it."""
+        former = records[index]
+        if looked_at < executed_at or not isinstance(former, Exec) or former.seen is None:
+            return
+        records[index] = former._replace(seen=None)
+        if former.seen.has_image:
+            self.missed += 1
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._connector.close()
+
+
+def open_sensor(settings: Settings, wanted: Wanted, procfs: str) -> ConnectorSensor:
+    """The sensor that the settings ask for, not yet attached.
+
+    Raises KernelError, which names what is missing, or BundleError without pyroute2.
+    """
+    cpus = os.cpu_count() or 1
+    chosen = min(max(cpus * _BUFFER_PER_CPU, _LEAST_BUFFER), _LARGEST_BUFFER)
+    size = settings.rb_size_total or settings.rb_size * cpus or chosen
+    return ConnectorSensor(procfs, size, wanted.environment)
+
+
+def _exchange_priority(priority: int) -> int:
+    """Give it to this thread; returns the former one, or the same where that is not permitted."""
+    former = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, priority)
+    except OSError:
+        return priority
+    return former

@@ -20,6 +20,8 @@ from tetrapy.btf.archive import Archive
 from tetrapy.btf.host import ARCHITECTURES
 
 KERNEL = Path("/sys/kernel/btf/vmlinux")
+# Without it the process connector would be used where there is no BTF.
+EBPF = "--sensor=ebpf"
 RELEASE = os.uname().release
 ARCH = ARCHITECTURES[os.uname().machine]
 HIDE = "mount -t tmpfs tmpfs /sys/kernel/btf"
@@ -131,13 +133,13 @@ def test_variable(tmp_path: Path, actor: Path, whole: Path) -> None:
 
 def test_missing(tmp_path: Path) -> None:
     """A file that is not there is an error, although the kernel has its own."""
-    line = fails(Agent(tmp_path, "--btf", "/nowhere/vmlinux"))
+    line = fails(Agent(tmp_path, EBPF, "--btf", "/nowhere/vmlinux"))
     assert "user specified BTF does not exist: stat /nowhere/vmlinux: no such file" in line
 
 
 def test_directory(tmp_path: Path) -> None:
     """A directory is told to be one."""
-    assert "is a directory" in fails(Agent(tmp_path, "--btf", "/tmp"))
+    assert "is a directory" in fails(Agent(tmp_path, EBPF, "--btf", "/tmp"))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_wrong(tmp_path: Path, content: bytes) -> None:
     """A file that holds something else is named, with what is wrong."""
     path = tmp_path / "wrong"
     path.write_bytes(content)
-    line = fails(Agent(tmp_path / "agent", "--btf", str(path)))
+    line = fails(Agent(tmp_path / "agent", EBPF, "--btf", str(path)))
     assert str(path) in line
 
 
@@ -157,7 +159,7 @@ def test_cut_short(tmp_path: Path, whole: Path) -> None:
     """A file that ends too early is named."""
     path = tmp_path / "short"
     path.write_bytes(whole.read_bytes()[:100_000])
-    line = fails(Agent(tmp_path / "agent", "--btf", str(path)))
+    line = fails(Agent(tmp_path / "agent", EBPF, "--btf", str(path)))
     assert str(path) in line
 
 
@@ -168,13 +170,13 @@ def test_of_something_else(tmp_path: Path) -> None:
     integer = struct.pack("<IIII", 1, 1 << 24, 4, 1 << 24 | 32)  # struct btf_type and its data
     header = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(integer), len(integer), len(strings))
     path.write_bytes(header + integer + strings)
-    line = fails(Agent(tmp_path / "agent", "--btf", str(path)))
+    line = fails(Agent(tmp_path / "agent", EBPF, "--btf", str(path)))
     assert str(path) in line
 
 
 def test_of_another_kernel(tmp_path: Path, another: Path) -> None:
     """BTF that has all types, but is another kernel's, is refused by what it says of this one."""
-    line = fails(Agent(tmp_path, "--btf", str(another)))
+    line = fails(Agent(tmp_path, EBPF, "--btf", str(another)))
     assert f"user specified BTF {another}: is not the running kernel's: " in line
 
 
@@ -188,7 +190,7 @@ def test_unchecked(tmp_path: Path, another: Path) -> None:
 def test_none(tmp_path: Path) -> None:
     """Where there is none the error names every place that was tried, and the way out."""
     library = tmp_path / "lib"
-    flags = ("--bpf-lib", str(library), "--btf-inference=off")
+    flags = (EBPF, "--bpf-lib", str(library), "--btf-inference=off")
     agent = Agent(tmp_path / "agent", *flags, prepare=HIDE)
     line = fails(agent)
     cut = RELEASE.partition("-")[0]
@@ -260,7 +262,7 @@ def test_archive(tmp_path: Path, actor: Path, whole: Path) -> None:
     works(agent, actor)
     assert f'msg="BTF discovery: inferred from vendor/1/{ARCH}/6.0-other"' in agent.log
     archive.write_bytes(archive.read_bytes()[:-9])
-    line = fails(Agent(tmp_path / "cut", "--btf-archive", str(archive), prepare=HIDE))
+    line = fails(Agent(tmp_path / "cut", EBPF, "--btf-archive", str(archive), prepare=HIDE))
     assert "cut short" in line
     assert "pack it again" in line
 

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.kernel_layout import KERNEL, KernelLayout
+from tetrapy.btf.inference.facts.execs import PER_CLEAR_ON_SETID
+from tetrapy.btf.inference.facts.namespaces import KINDS
 from tetrapy.kernel.peek import KernelMemory
-from tetrapy.kernel.subject import Subject, exec_capture, prepared
+from tetrapy.kernel.subject import Subject, capabilities, exec_capture, prepared
+from tetrapy.kernel.subject.plan import PLANS
 
 pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
 
@@ -21,8 +24,9 @@ SIGNAL_UNKILLABLE, SIGNAL_GROUP_EXIT = 0x40, 4  # include/linux/sched/signal.h
 class Prepared:
     """A subject and the kernel's own layout to look at it."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, variant: int = 0) -> None:
         self.subject = subject
+        self.variant = variant
         self.layout = KernelLayout(subject.read)
 
     def of(self, address: int, path: str) -> int:
@@ -46,7 +50,7 @@ def memory(request: pytest.FixtureRequest) -> Iterator[KernelMemory]:
 def living(memory: KernelMemory, request: pytest.FixtureRequest) -> Iterator[Prepared]:
     with prepared(memory, request.param) as subject:
         assert subject.limits == ()
-        yield Prepared(subject)
+        yield Prepared(subject, request.param)
 
 
 def test_tasks(living: Prepared) -> None:
@@ -122,12 +126,76 @@ def test_start(living: Prepared) -> None:
 
 
 def test_arguments(living: Prepared) -> None:
-    """The end of the arguments is not the start of the environment."""
+    """The end of the arguments is not the start of the environment, which is short."""
     subject = living.subject
     mm = living.of(subject.thread.address, "mm")
     assert living.layout.number(mm, "mm_struct", "arg_start") == subject.arg_start
     assert living.layout.number(mm, "mm_struct", "arg_end") == subject.arg_end
-    assert living.layout.number(mm, "mm_struct", "env_start") > subject.arg_end
+    assert living.layout.number(mm, "mm_struct", "env_start") == subject.env_start
+    assert living.layout.number(mm, "mm_struct", "env_end") == subject.env_end
+    assert subject.arg_end < subject.env_start < subject.env_end < subject.env_start + 32
+
+
+def test_capabilities(living: Prepared) -> None:
+    """The sets and securebits are as said, and as the plan wants them; all sets differ."""
+    subject = living.subject
+    cred = living.of(subject.thread.address, "cred")
+    names = ("inheritable", "permitted", "effective", "bset", "ambient")
+    sets = {name: living.layout.number(cred, "cred", f"cap_{name}") for name in names}
+    bounding = sets.pop("bset")
+    assert tuple(sets.values()) == subject.capabilities
+    assert len({0, bounding, *sets.values()}) == 6
+    assert subject.capabilities == tuple(
+        part & bounding for part in PLANS[living.variant].capabilities
+    )
+    assert living.layout.number(cred, "cred", "securebits") == subject.securebits != 0
+
+
+def test_namespaces(living: Prepared) -> None:
+    """The numbers are those of nsproxy, of the pid and of the credentials; no two are equal."""
+    subject, layout = living.subject, living.layout
+    thread = subject.thread.address
+    nsproxy = living.of(thread, "nsproxy")
+    found = {}
+    for kind in KINDS:
+        namespace = layout.number(nsproxy, "nsproxy", kind.member)
+        found[kind.name] = layout.number(namespace, kind.struct, "ns.inum")
+    user = living.of(thread, "cred -> cred.user_ns -> user_namespace.ns.inum")
+    pid = living.of(thread, "thread_pid")
+    level = layout.number(pid, "pid", "level")
+    place = pid + layout.offset("pid", "numbers") + level * layout.size("upid")
+    own = layout.number(layout.number(place, "upid", "ns"), "pid_namespace", "ns.inum")
+    assert {**found, "user": user, "pid": own} == subject.namespaces
+    assert subject.namespaces["time"] != subject.namespaces["time_for_children"]
+    assert len(set(found.values())) == len(KINDS)
+    assert living.of(subject.leader.address, "nsproxy") == 0
+    assert living.of(subject.parent.address, "nsproxy") != nsproxy
+
+
+def test_cgroup_ids(living: Prepared) -> None:
+    """The inode numbers of the cgroup and of the one above are the ids of their nodes."""
+    subject, layout = living.subject, living.layout
+    node = living.of(subject.thread.address, "cgroups -> css_set.dfl_cgrp -> cgroup.kn")
+    ids = subject.cgroup_ids[""]
+    parent = "__parent" if layout.has("kernfs_node", "__parent") else "parent"
+    assert len(ids) == 2
+    assert layout.number(node, "kernfs_node", "id") == ids[0]
+    above = layout.number(node, "kernfs_node", parent)
+    assert layout.number(above, "kernfs_node", "id") == ids[1]
+
+
+def test_executed_file(living: Prepared) -> None:
+    """The exec ends with our own little program, whose inode is known, and gives a capability."""
+    subject, layout = living.subject, living.layout
+    target = subject.exec_targets[layout.offset("linux_binprm", "file") // 8]
+    inode = target[layout.offset("file", "f_inode") // 8]
+    names = ("i_ino", "i_mode", "i_nlink", "i_size")
+    found = tuple(layout.number(inode, "inode", name) for name in names)
+    assert found == subject.exec_file
+    word, odd = divmod(layout.offset("linux_binprm", "per_clear"), 8)
+    cleared = subject.exec_words[word] >> 8 * odd & 0xFFFFFFFF
+    assert subject.exec_gained
+    assert cleared == PER_CLEAR_ON_SETID
 
 
 def test_directories(living: Prepared) -> None:
@@ -170,7 +238,8 @@ def test_exec(living: Prepared) -> None:
     filename = layout.offset("linux_binprm", "filename") // 8
     interp = layout.offset("linux_binprm", "interp") // 8
     assert subject.exec_strings[filename] == subject.exec_path
-    assert subject.exec_strings[interp] == b"/proc/self/exe" != subject.exec_path
+    assert subject.exec_strings[interp].startswith(b"/proc/self/fd/")
+    assert subject.exec_strings[interp] != subject.exec_path
     assert subject.exec_strings.count(subject.exec_path) == 1
     assert len(subject.exec_words) == len(subject.exec_strings) == 64
 
@@ -183,10 +252,12 @@ def test_variants_differ(memory: KernelMemory) -> None:
             values.append(dict(vars(subject)))
     same = {name for name in values[0] if values[0][name] == values[1].get(name)}
     of_this_host = {"read", "_memory", "_pending", "ticks_per_second", "boot_gap_ns", "limits"}
-    of_this_host |= {"mount_point", "cgroup_v1", "arg_start", "start_ticks"}
-    of_this_host |= {"exec_path", "exec_strings"}
+    of_this_host |= {"mount_point", "cgroup_v1", "arg_start", "env_start", "start_ticks"}
+    # Numbers of namespaces that are gone are given again.
+    of_this_host |= {"exec_path", "exec_strings", "exec_gained", "namespaces"}
     assert same <= of_this_host | {"_keeper", "_orders", "_reports"}
-    assert not set(values[0]["ids"]) & set(values[1]["ids"])
+    for name in ("ids", "capabilities"):
+        assert not set(values[0][name]) & set(values[1][name])
 
 
 @pytest.mark.parametrize("gone", [("memfd",), ("memfd", "files")])
@@ -204,11 +275,23 @@ def test_exec_without_memfd(
     limits: list[str] = []
     facts = exec_capture.capture_exec(memory, limits)
     assert facts is not None
+    facts.close()
     assert len(limits) == len(gone), limits
     filename = KernelLayout(memory.read).offset("linux_binprm", "filename") // 8
     assert facts.strings[filename] == facts.path
     assert facts.path.startswith(b"/proc/self/exe" if "files" in gone else b"/run/tetrapy-")
     assert not os.path.exists(facts.path) or "files" in gone
+
+
+def test_an_exec_that_gives_nothing(memory: KernelMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has nothing to give up sees an exec that clears nothing of the personality."""
+    monkeypatch.setattr(capabilities, "give_up_for_exec", lambda: False)
+    facts = exec_capture.capture_exec(memory, [])
+    assert facts is not None
+    facts.close()
+    assert not facts.gained
+    word, odd = divmod(KernelLayout(memory.read).offset("linux_binprm", "per_clear"), 8)
+    assert facts.words[word] >> 8 * odd & 0xFFFFFFFF == 0
 
 
 def test_the_exec_of_others(memory: KernelMemory) -> None:
@@ -228,6 +311,7 @@ def test_the_exec_of_others(memory: KernelMemory) -> None:
         for _ in range(20):
             facts = exec_capture.capture_exec(memory, limits)
             assert facts is not None
+            facts.close()
             assert facts.path in facts.strings
             time.sleep(0.001)
     finally:

@@ -16,7 +16,7 @@ from tests.pyz.conftest import SYSTEM_PYTHON, needs_root
 from tests.support.agent import PYZ
 from tests.unit.btf_kernels import tree
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Needs
 from tetrapy.btf.archive import Archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,10 +49,6 @@ def kernel(tmp_path: Path, needs: Needs, archive: Archive) -> Path:
     path = tmp_path / "kernel.btf"
     path.write_bytes(minimal_btf(needs, archive.layouts[0]))
     return path
-
-
-def other_facts(needs: Needs, number: int) -> Facts:
-    return tuple(64 * (at + 1) + 6400 * number for at, _need in enumerate(needs.names))
 
 
 def test_list(run, archive: Archive) -> None:
@@ -164,7 +160,7 @@ def test_users(run, kernel: Path, everyones: Path, place: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_job_of_many_machines(run, needs: Needs, tmp_path: Path) -> None:
+def test_the_job_of_many_machines(run, needs: Needs, archive: Archive, tmp_path: Path) -> None:
     """The commands of deploy/ pack a tree in shards, and merging gives what one run gives."""
     spec = yaml.safe_load(JOB.read_text())["spec"]
     (container,) = spec["template"]["spec"]["containers"]
@@ -173,7 +169,7 @@ def test_the_job_of_many_machines(run, needs: Needs, tmp_path: Path) -> None:
     assert f'"$JOB_COMPLETION_INDEX/{count}"' in script
     assert container["volumeMounts"][0]["mountPath"] == "/data"
     kernels = {
-        f"debian/12/x86_64/6.1.0-{number}-amd64": minimal_btf(needs, other_facts(needs, number % 5))
+        f"debian/12/x86_64/6.1.0-{number}-amd64": minimal_btf(needs, archive.layouts[number % 5])
         for number in range(count * 2 + 1)
     }
     full = tree(tmp_path / "btfhub-archive", kernels, ".btf.xz")
@@ -206,9 +202,9 @@ def test_harvest(run, kernel: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_an_interrupt_leaves_nothing(tmp_path: Path, needs: Needs) -> None:
+def test_an_interrupt_leaves_nothing(tmp_path: Path, needs: Needs, archive: Archive) -> None:
     """Ctrl-C ends a run with its processes, and leaves neither output nor half of one."""
-    data = minimal_btf(needs, other_facts(needs, 0))
+    data = minimal_btf(needs, archive.layouts[0])
     full = tree(tmp_path / "in", {f"a/1/x86_64/{number}": data for number in range(3000)})
     command = [PYZ, "btf", "pack", full, "--output", tmp_path / "archive.xz", "--partial"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, text=True)

@@ -197,3 +197,10 @@ class Object:
         for step in (0, 8):
             self.memory.write(address + step, struct.pack("<Q", address))
             self.touched.add(address + step)
+
+    def free(self, path: str) -> None:
+        """A lock that nobody holds: its words are zero."""
+        field = self.memory.types.field(self.name, path)
+        assert field is not None, f"struct {self.name} has no {path}"
+        address = self.address + field.offset
+        self.touched |= set(range(address & -8, address + field.size, 8))

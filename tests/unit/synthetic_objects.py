@@ -58,6 +58,7 @@ def cgroup(
 ) -> tuple[Object, Object]:
     """A cgroup and its kernfs_node, below another or a root, whose name is empty."""
     node = memory.object("kernfs_node", name=memory.text(name))
+    node.set("id", cgroup_id(node))
     parent = "parent" if node.has("parent") else "__parent"
     node.set(parent, above[1].address if above else 0)
     made = memory.object("cgroup", kn=node.address)
@@ -66,17 +67,28 @@ def cgroup(
     for file, text in (("procs_file", b"cgroup.procs"), ("events_file", b"cgroup.events")):
         entry = memory.object("kernfs_node", name=memory.text(text))
         entry.set(parent, node.address)
+        entry.set("id", cgroup_id(entry))
         made.set(f"{file}.kn", entry.address)
     return made, node
 
 
+def cgroup_id(node: Object) -> int:
+    """The number of a kernfs_node."""
+    return node.address >> 4 & 0xFFFFFF
+
+
 def css_set(
     memory: Memory, names: tuple[bytes, ...], version_1: Mapping[str, tuple[bytes, ...]]
-) -> Object:
-    """The cgroups of a task: the path of the unified one, and those of some controllers."""
+) -> tuple[Object, dict[str, tuple[int, ...]]]:
+    """The cgroups of a task: the path of the unified one, and those of some controllers.
+
+    The ids are those of the last two of the unified path, or of a controller's.
+    """
     root = leaf = cgroup(memory, b"", None)
+    ids: dict[str, tuple[int, ...]] = {}
     for component in names:
-        leaf = cgroup(memory, component, leaf)
+        above, leaf = leaf, cgroup(memory, component, leaf)
+        ids[""] = cgroup_id(leaf[1]), cgroup_id(above[1])
     made = memory.object("css_set", dfl_cgrp=leaf[0].address, refcount=6)
     made.set("dom_cset", made.address)
     for field in ("mg_src_cgrp", "mg_dst_cgrp"):
@@ -87,10 +99,12 @@ def css_set(
             continue
         own = root
         for component in version_1.get(name, ()):
-            own = cgroup(memory, component, own)
+            above, own = own, cgroup(memory, component, own)
+            if not names:
+                ids = {name: (cgroup_id(own[1]), cgroup_id(above[1]))}
         kind = memory.object("cgroup_subsys", id=number)
         kind.set("name", memory.text(name.encode()))
         kind.set("legacy_name", memory.text(name.encode()))
         state = memory.object("cgroup_subsys_state", 400, cgroup=own[0].address, ss=kind.address)
         made.set("subsys", state.address, number, size=8)
-    return made
+    return made, ids

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
+from tests.unit import synthetic_context as context
 from tests.unit.synthetic_memory import Memory, Object, Types
 from tests.unit.synthetic_objects import PLAIN, Host, css_set, dentry, mount
 
@@ -35,9 +36,13 @@ class SyntheticSubject:
         self.ticks_per_second = 100
         self.boot_gap_ns = host.gap_ns
         self.ids = tuple(number(1_000_000, 3_000_000) for _ in range(8))
+        self.capabilities = tuple(number(1 << 20, 1 << 38) for _ in range(4))
+        self.securebits = number(100, 256)
         self.login_uid = number(1_000_000, 3_000_000) if host.audit else None
         self.arg_start = 0x7FFC_1234_5000 + number(4096)
         self.arg_end = self.arg_start + 9 + variant
+        self.env_start = self.arg_end + 5
+        self.env_end = self.env_start + number(800, 900)
         self.root_names: tuple[bytes, ...] = ((b"sys",), (b"sys", b"kernel"))[variant]
         self.cwd_names: tuple[bytes, ...] = ((b"kernel", b"random"), (b"random",))[variant]
         self.mount_point = b"proc"
@@ -46,12 +51,20 @@ class SyntheticSubject:
         wanted = [name for name in ("memory", "pids") if f"{name}_cgrp_id" in known]
         self.cgroup_v1 = dict.fromkeys(wanted, (b"docker", b"0123abc"))
         self.exec_path = b"/proc/self/fd/9"
+        self.exec_file = (number(4000, 9000), 0o102715, 0, number(100, 200))
+        self.exec_gained = True
+        self._namespaces = context.Namespaces(self.memory, host.level)
+        self.namespaces = self._namespaces.numbers
         self.ended = False
         self._make_tasks()
         self._make_files()
         self._make_cgroups()
-        self._make_exec()
+        binprm, self.exec_strings = self._make_exec()
         self.memory.fill()
+        self.exec_words = context.words(self.memory, binprm.address, len(self.exec_strings))
+        self.exec_targets = tuple(
+            context.words(self.memory, word, context.TARGET_WORDS) for word in self.exec_words
+        )
 
     def read(self, address: int, size: int) -> bytes | None:
         return self.memory.read(address, size)
@@ -64,6 +77,11 @@ class SyntheticSubject:
         self._signal.maybe("quick_threads", 0)
         self._signal.set("group_exit_code", self.group_exit_code)
         self._signal.set("flags", _SIGNAL_GROUP_EXIT)
+
+    def without_times(self) -> None:
+        """Take away its time namespaces: the kernel has NULL in their place."""
+        for field in ("time_ns", "time_ns_for_children"):
+            self._proxy.set(field, 0)
 
     def task(self, name: str) -> Object:
         """The task_struct of "thread", "leader" or "parent"."""
@@ -118,7 +136,7 @@ class SyntheticSubject:
                 numbers[-1] = self.ns_pid
             for at, number in enumerate(numbers):
                 pid.set("numbers", number, 2 * at, size=8)
-                pid.set("numbers", self.memory.allocate(64), 2 * at + 1, size=8)
+                pid.set("numbers", self._namespaces.pid[at][0].address, 2 * at + 1, size=8)
             made = self._tasks[name]
             made.set("thread_pid", pid.address)
             for index in range(8):
@@ -136,11 +154,10 @@ class SyntheticSubject:
                 self.start_ticks = boot // 10_000_000
 
     def _make_credentials(self) -> None:
+        own = context.Credentials(self.ids, self.securebits, self.capabilities)
         for name, made in self._tasks.items():
-            cred = self._new("cred", usage=5)
-            texts = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid")
-            for text, value in zip(texts, self.ids, strict=True):
-                cred.set(text, value if name == "thread" else 0)
+            held = own if name == "thread" else context.ROOT
+            cred = context.cred(self.memory, held, self._namespaces.user[0])
             for text in ("real_cred", "cred"):
                 made.set(text, cred.address)
             made.set("ptracer_cred", 0)
@@ -155,8 +172,8 @@ class SyntheticSubject:
                 "mm_struct",
                 arg_start=self.arg_start + shift,
                 arg_end=self.arg_end + shift,
-                env_start=self.arg_end + shift + 5,
-                env_end=self.arg_end + shift + 900,
+                env_start=self.env_start + shift,
+                env_end=self.env_end + shift,
                 start_stack=self.arg_start - 3000,
             )
             self._tasks[name].set("mm", mm.address)
@@ -178,10 +195,16 @@ class SyntheticSubject:
             made.set("group_stop_count", 0)
         self._signal = own
         handlers = [self._new("sighand_struct", count=self.threads_alive + 1) for _ in range(2)]
+        for made in handlers:
+            made.free("siglock")
         for name, made in self._tasks.items():
             made.set("signal", (other if name == "parent" else own).address)
             made.set("sighand", handlers[name == "parent"].address)
-            made.set("nsproxy", 0 if name == "leader" else self._new("nsproxy").address)
+            made.set("nsproxy", 0)
+            if name != "leader":
+                # The thread's is the last, whose numbers are known.
+                self._proxy = self._namespaces.nsproxy()
+                made.set("nsproxy", self._proxy.address)
 
     # --- directories ----------------------------------------------------------------------
 
@@ -220,23 +243,13 @@ class SyntheticSubject:
     # --- cgroups --------------------------------------------------------------------------
 
     def _make_cgroups(self) -> None:
-        made = css_set(self.memory, self.cgroup_names, self.cgroup_v1)
+        made, self.cgroup_ids = css_set(self.memory, self.cgroup_names, self.cgroup_v1)
         for task in self._tasks.values():
             task.set("cgroups", made.address)
             task.list("cg_list")
 
     # --- exec -----------------------------------------------------------------------------
 
-    def _make_exec(self) -> None:
-        binprm = self._new("linux_binprm")
-        count = min(self.memory.types.size("linux_binprm") // 8, 64)
-        strings = [b""] * count
-        for field, text in (("filename", self.exec_path), ("interp", b"/proc/self/exe")):
-            at = (binprm.at(field) - binprm.address) // 8
-            strings[at] = text
-            binprm.set(field, self.memory.text(text))
-        self.exec_strings = tuple(strings)
-        data = self.memory.read(binprm.address, 8 * count) or b""
-        self.exec_words = tuple(
-            int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data), 8)
-        )
+    def _make_exec(self) -> tuple[Object, tuple[bytes, ...]]:
+        strings = {"filename": self.exec_path, "interp": b"/proc/self/fd/8"}
+        return context.binprm(self.memory, strings, self.exec_file)

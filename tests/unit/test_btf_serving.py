@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.btf_kernels import facts, needs, objects
-from tetrapy.btf.serving import Subject, guards, missing, optional
+from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
+from tests.unit.test_abi_core_relocs import extension
+from tetrapy.btf.serving import Programs, Subject, guards, missing, optional
 
 RENAMED = ("kernfs_node.parent", "kernfs_node___rcu.__parent")
 
@@ -66,11 +68,69 @@ def test_a_plain_field_must_be_there() -> None:
     assert lacking("struct upid") == ["offset struct upid.nr int", "type_size struct upid"]
 
 
+GUARDED = {
+    "enumval enum cgroup_subsys_id::memory_cgrp_id",
+    "enumval enum cgroup_subsys_id::pids_cgrp_id",
+    "offset struct task_struct.loginuid struct",
+    "offset struct task_struct.loginuid.val int",
+}
+
+
 def test_optional_needs() -> None:
-    """Optional is what is asked about, unless a renamed field has to stand in for it."""
-    assert optional(needs().names, guards(objects())) == {
-        "enumval enum cgroup_subsys_id::memory_cgrp_id",
-        "enumval enum cgroup_subsys_id::pids_cgrp_id",
-        "offset struct task_struct.loginuid struct",
-        "offset struct task_struct.loginuid.val int",
-    }
+    """Optional is what is asked about, unless a renamed field has to stand in for it, and what only
+    optional programs read.
+    """
+    alone = Programs(objects()).alone()
+    of_programs = {need for need in needs().names if need.partition(" ")[2] in alone}
+    assert optional(needs().names, guards(objects())) == GUARDED | of_programs
+    assert {"offset struct cred.uid.val int", "offset struct net.ns.inum int"} <= of_programs
+    # Others read these too.
+    assert not {"offset struct cred.euid.val int", "type_size struct upid"} & of_programs
+
+
+def off(*absent: str) -> tuple[str, ...]:
+    return Programs(objects()).off(needs().names, facts(0, *absent))
+
+
+@pytest.mark.parametrize(
+    "word", ["cred.cap_permitted", "net.ns.inum", "upid.ns", "task_struct.nsproxy"]
+)
+def test_an_optional_program_is_off(word: str) -> None:
+    """Without something that only it reads it cannot be loaded; the others can."""
+    assert lacking(word) == []
+    assert off(word) == ("on_exec_context",)
+
+
+def test_no_program_is_off() -> None:
+    """With everything, or without what it asks about, the optional program is loaded."""
+    assert off() == ()
+    assert off("loginuid") == ()
+
+
+def sample(*programs: tuple[str, str]) -> bytes:
+    """An object with programs, one behind the other in a section, that read a field of struct s."""
+    b = BtfBuilder()
+    fields = sorted({field for _, field in programs})
+    number = b.integer("int", 4)
+    s = b.composite("s", 64, [(field, number, 32 * at) for at, field in enumerate(fields)])
+    size = len(EXIT)
+    relocations = [(at, s, f"0:{fields.index(field)}", 0) for at, (_, field) in enumerate(programs)]
+    extended = extension(b, relocations)
+    sections = {"prog": EXIT * len(programs), ".BTF": b.build(), ".BTF.ext": extended}
+    symbols = [Symbol(name, "prog", size * at, size) for at, (name, _) in enumerate(programs)]
+    return elf(sections, symbols)
+
+
+def test_needs_belong_to_programs() -> None:
+    """By where the program is in its section; what another program reads too is essential."""
+    context = "on_exec_context"
+    found = Programs([sample(("one", "a"), (context, "b"), (context, "a"), ("two", "c"))])
+    assert found.essential == {"struct s.a int", "struct s.c int"}
+    assert found.alone() == {"struct s.b int"}
+    names = ("offset struct s.a int", "offset struct s.b int", "offset struct s.c int")
+    assert found.off(names, (0, None, 0)) == (context,)
+    assert found.off(names, (0, 0, None)) == ()
+    assert missing(names, (0, None, 0), found.guards()) == []
+    assert missing(names, (None, 0, 0), found.guards()) == [names[0]]
+    # In one object it is essential what another object's program reads.
+    assert Programs([sample((context, "a")), sample(("one", "a"))]).alone() == set()

@@ -40,7 +40,7 @@ def test_pack(btf_command, full: Path, tmp_path: Path) -> None:
         key: facts(number) for key, number in KERNELS.items()
     }
     assert len(found.layouts) == 3
-    assert f": 4 kernels, 3 layouts, {output.stat().st_size} bytes, " in done.lines[0]
+    assert f": 4 kernels, 3 layouts, {output.stat().st_size:,} bytes, " in done.lines[0]
     assert re.search(r"4 BTFs in [\d.]+ s, 2 processes: [\d.]+ kernels per second", done.lines[1])
 
 

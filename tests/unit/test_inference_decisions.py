@@ -74,10 +74,11 @@ def test_a_login_uid_that_is_set_tells_them_apart(kernel: c.Kernel) -> None:
 
 
 def test_layouts_that_differ_in_what_is_essential_are_refused(kernel: c.Kernel) -> None:
-    """Without a pid namespace nothing tells where the level is: no guess is made."""
+    """Without a known pid namespace nothing tells where the level is: no guess is made."""
     wrong = c.changed(kernel.facts, pid_level=64)
     subject = kernel.subject()
     subject.ns_pid = None
+    del subject.namespaces["pid"]
     found = infer(known(kernel.facts, wrong), HOST, subject, c.optional())
     assert found.layout is None
     assert f"differ in: {c.need('pid.level')}" in found.reason
@@ -109,15 +110,22 @@ def test_other_architectures_are_no_candidates(kernel: c.Kernel) -> None:
 
 
 def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
-    """An exec that could not be watched, a root directory that could not be changed."""
+    """What was not prepared, or is not shown by procfs."""
     subject = kernel.subject()
-    subject.exec_strings = ()
+    subject.exec_strings, subject.exec_file, subject.exec_gained = (), None, False
+    subject.ids = subject.capabilities = subject.securebits = None
+    subject.namespaces = {}
+    subject.cgroup_ids = {}
     subject.cwd_names, subject.root_names, subject.mount_point = (), (), b""
-    failed, unproven = check(c.needs().names, kernel.facts, subject)
-    assert not failed
+    found = check(c.needs().names, kernel.facts, subject)
+    assert not found.failed
     prefixes = ("linux_binprm.", "mount.", "dentry.", "fs_struct.", "task_struct.fs")
-    assert {key(name) for name in unproven} == {
-        short for short in map(key, c.needs().names) if short.startswith(prefixes)
+    prefixes += ("cred.", "task_struct.cred", "file.", "inode.", "nsproxy.", "upid.ns")
+    prefixes += ("task_struct.nsproxy", "kernfs_node.id")
+    assert {key(name) for name in found.unproven} == {
+        short
+        for short in map(key, c.needs().names)
+        if short.startswith(prefixes) or short.endswith(".ns.inum")
     }
 
 
@@ -135,8 +143,40 @@ def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
     assert found.reason == (
         f"none of 1 known layouts passes all facts; the nearest, {OLD}: pid of three tasks"
     )
-    assert examiner.check(kernel.facts) == ([], [])
+    assert not any(examiner.check(kernel.facts))
     assert "pid of three tasks" in examiner.check(wrong).failed
+
+
+def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
+    """A layout that the facts refute in optional needs alone is used without them, and told."""
+    right = kernel.facts[c.needs().names.index(c.need("cred.securebits"))]
+    assert right is not None
+    wrong = c.changed(kernel.facts, cred_securebits=right + 32)
+    left = c.changed(kernel.facts, cred_securebits=None)
+    examiner = Examiner(c.needs().names, c.optional(), lambda variant: c.given(kernel.subject()))
+    found = examiner.infer(known(wrong), HOST)
+    assert (found.facts, found.off) == (left, (c.need("cred.securebits"),))
+    assert found.doubtful == ("securebits",)
+    assert not found.unproven
+    checked = examiner.check(wrong)
+    assert (checked.failed, checked.doubtful) == ([], ["securebits"])
+    assert checked.doubted == [c.need("cred.securebits")]
+    # A layout that is right in all goes first.
+    found = examiner.infer(known(wrong, kernel.facts), HOST)
+    assert (found.facts, found.doubtful) == (kernel.facts, ())
+    assert found.refused == ((OLD, "securebits"),)
+
+
+def test_layouts_that_are_wrong_in_different_optional_needs(kernel: c.Kernel) -> None:
+    """Each is wrong in something: what no fact is against in any of them is used."""
+    at = c.needs().names.index(c.need("cred.securebits"))
+    other = c.needs().names.index(c.need("upid.ns"))
+    facts = [(*kernel.facts[:place], 64 * 100, *kernel.facts[place + 1 :]) for place in (at, other)]
+    found = infer(known(*facts), HOST, kernel.subject(), c.optional())
+    assert found.layout == c.changed(
+        kernel.facts, cred_securebits=None, upid_ns=None, pid_namespace_ns_inum=None
+    )
+    assert found.passed == [NEW, OLD]
 
 
 def logged_in(subject: SyntheticSubject, number: int) -> SyntheticSubject:

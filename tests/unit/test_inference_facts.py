@@ -7,9 +7,9 @@ from hypothesis import given, settings, strategies
 
 from tests.unit import inference_corpus as c
 from tests.unit.synthetic_objects import PLAIN, Host
-from tetrapy.abi.core_needs import Facts
 from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.facts import TABLE, UNPROVEN, judge, uncovered
+from tetrapy.btf.inference.facts.namespaces import TIME_NEEDS
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.view import Missing, View, key
 
@@ -95,14 +95,33 @@ def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -
     facts = tuple(
         data.draw(answer) if at in places else fact for at, fact in enumerate(kernel.facts)
     )
-    # To do without the login uid is safe: nothing is read then.
-    names = [c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")]
-    without = [None if name in names else fact for name, fact in zip_needs(kernel.facts)]
-    failed, _unproven = check(c.needs().names, facts, kernel.subject())
-    right = [same_names(c.needs().names, known) for known in (kernel.facts, tuple(without))]
+    # To do without the login uid is safe: nothing is read then.  So it is without time namespaces.
+    groups = [
+        {c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")},
+        set(map(c.need, TIME_NEEDS)),
+    ]
+    left_out = [{*one, *other} for one in (set(), groups[0]) for other in (set(), groups[1])]
+    failed = check(c.needs().names, facts, kernel.subject()).failed
+    named = list(zip(c.needs().names, kernel.facts, strict=True))
+    right = [
+        same_names(c.needs().names, tuple(None if name in group else fact for name, fact in named))
+        for group in left_out
+    ]
     assert bool(failed) == (same_names(c.needs().names, facts) not in right)
 
 
-def zip_needs(facts: Facts) -> list[tuple[str, int | None]]:
-    """Each need with its answer."""
-    return list(zip(c.needs().names, facts, strict=True))
+def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
+    """A wrong answer to an optional need is no reason against the layout: the need is left out."""
+    names, subject = c.needs().names, kernel.subject()
+    memory, spare = Memory(subject.read), frozenset(map(key, c.optional()))
+    wrong = {
+        name: (*kernel.facts[:at], (kernel.facts[at] or 0) + 64, *kernel.facts[at + 1 :])
+        for at, name in enumerate(names)
+        if name in c.optional() and not name.startswith("enumval")
+    }
+    assert len(wrong) > 30
+    for name, layout in wrong.items():
+        found = judge(View(names, layout, memory), subject, ended=False, optional=spare)
+        assert not found.failed
+        assert found.doubtful
+        assert key(name) in found.doubted - found.proven

@@ -12,8 +12,10 @@ import pytest
 
 from tests.unit import inference_corpus as c
 from tests.unit.synthetic_subject import SyntheticSubject, Task
+from tetrapy.btf import serving
 from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.facts.namespaces import TIME_NEEDS
 from tetrapy.btf.inference.scan import scan
 from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
 
@@ -53,12 +55,50 @@ def test_a_scan_needs_what_can_be_recognized(kernel: c.Kernel) -> None:
         "no working directory": {"cwd_names": ()},
         "linux_binprm.filename was not found": {"exec_strings": ()},
         "the cgroup has no name": {"cgroup_names": ()},
+        "the cgroup's directory was not": {"cgroup_ids": {}},
     }
     for reason, values in changes.items():
         subject = kernel.subject()
         for name, value in values.items():
             setattr(subject, name, value)
         assert reason in scanned(subject)[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"capabilities": None},
+        {"securebits": None},
+        {"exec_file": None},
+        {"exec_gained": False},
+        {"namespaces": {}},
+    ],
+)
+def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str, object]) -> None:
+    """What only programs read that need not be loaded keeps no scan from ending well."""
+    subject = kernel.subject()
+    for name, value in values.items():
+        setattr(subject, name, value)
+    found = scan(c.needs().names, subject, c.optional())
+    assert found.layout is not None, found.reasons
+    assert found.off
+    assert all(need in c.optional() for need in found.off)
+    right = zip(c.needs().names, same_names(c.needs().names, kernel.facts), strict=True)
+    left = tuple(None if need in found.off else fact for need, fact in right)
+    assert found.layout == left
+    assert serving.Programs(c.images()).off(c.needs().names, left) == ("on_exec_context",)
+
+
+def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
+    """Built without them, the kernel has NULL in their place: everything else is found."""
+    subject = kernel.subject()
+    numbers = {name: at for name, at in subject.namespaces.items() if not name.startswith("time")}
+    subject.namespaces = numbers
+    subject.without_times()
+    found = scan(c.needs().names, subject, c.optional())
+    assert set(found.off) == set(map(c.need, TIME_NEEDS))
+    assert found.layout is not None
+    assert not serving.Programs(c.images()).off(c.needs().names, found.layout)
 
 
 def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:
@@ -119,6 +159,18 @@ def test_random_memory_is_scanned_to_the_end(
         subject = kernel.subject()
         monkeypatch.setattr(subject, "read", random_words(seed, subject.thread))
         assert scan(c.needs().names, subject, c.optional()).layout is None
+
+
+def test_what_the_second_subject_refutes_of_optional_needs_is_left_out(kernel: c.Kernel) -> None:
+    """What was found by chance goes; the rest of the layout stays."""
+    lying = kernel.subject(1)
+    lying.securebits += 1
+    examiner = Examiner(c.needs().names, c.optional(), partial(one_of, [kernel.subject(0), lying]))
+    found = examiner.scan()
+    assert found.off == (c.need("cred.securebits"),)
+    assert found.doubtful == ("securebits",)
+    right = same_names(c.needs().names, kernel.facts)
+    assert found.facts == c.changed(right, cred_securebits=None)
 
 
 def random_words(seed: int, task: Task) -> Callable[[int, int], bytes]:

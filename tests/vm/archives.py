@@ -54,10 +54,15 @@ class Truth:
             if self.archive.layouts[number] == self.facts and name.rpartition("/")[2] != release
         ]
 
+    def fits(self, facts: Facts) -> bool:
+        """Whether facts are right in all that the programs cannot do without."""
+        trios = zip(self.needs.names, facts, self.facts, strict=True)
+        return all(one == other for need, one, other in trios if need not in self.optional)
+
     def nearest_other(self) -> Facts:
-        """Of the architecture's other layouts the one that differs in the fewest facts."""
+        """The layout of the architecture that differs in the fewest facts, but does not fit."""
         others = self.archive.by_arch()[self.key.split("/")[2]]
-        different = [facts for facts in others if facts != self.facts]
+        different = [facts for facts in others if not self.fits(facts)]
         return min(
             different, key=lambda facts: sum(a != b for a, b in zip(facts, self.facts, strict=True))
         )
@@ -114,8 +119,8 @@ def without_entry(known: Truth) -> bytes:
 
 
 def without_layout(known: Truth) -> bytes:
-    """No kernel with this layout, all others."""
-    kernels = {name: facts for name, facts in _without(known).items() if facts != known.facts}
+    """No kernel with a layout that fits, all others."""
+    kernels = {name: facts for name, facts in _without(known).items() if not known.fits(facts)}
     return pack(kernels, known.needs.names)
 
 

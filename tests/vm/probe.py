@@ -47,6 +47,7 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
         "old_way": old_way._asdict(),
         "limits": limits,
         "failed": check.failed,
+        "doubtful": check.doubtful,
         "unproven": check.unproven,
         "tested": found.tested,
         "passed": found.passed,

@@ -11,11 +11,14 @@ from tetrapy.btf.inference.candidates import same_names
 def test_the_right_layout_passes(guest: Guest) -> None:
     """The facts of the kernel's full BTF fail at nothing."""
     assert guest.record["probe"]["failed"] == [], guest.record["probe"]
+    assert guest.record["probe"]["doubtful"] == [], guest.record["probe"]
 
 
 def test_the_ways_of_older_kernels(guest: Guest) -> None:
     """Read by a program that is attached, as before Linux 5.10, memory proves the same."""
-    assert guest.record["probe"]["old_way"] == {"failed": [], "unproven": []}
+    old_way = guest.record["probe"]["old_way"]
+    assert {"failed", "unproven", "doubtful"} <= set(old_way)
+    assert not any(old_way.values()), old_way
 
 
 def test_what_is_altered_is_refused(guest: Guest) -> None:
@@ -46,3 +49,11 @@ def test_scan_finds_the_layout(guest: Guest) -> None:
         if trio[1] != trio[2] and trio[0] not in scan["off"]
     ]
     assert differ == []
+
+
+def test_scan_leaves_out_no_program(guest: Guest) -> None:
+    """What a scan leaves out, the kernel's full BTF does not have either."""
+    scan, known = guest.record["probe"]["scan"], guest.known
+    has = {need for need, fact in zip(known.needs.names, known.facts, strict=True) if fact}
+    assert not has & set(scan["off"])
+    assert scan["doubtful"] == []

@@ -7,12 +7,12 @@ import os
 from typing import Callable, Iterator, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_minimal import minimal_btf
+from tetrapy.abi.core_needs import Facts
 from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.host import Host
 from tetrapy.btf.inference.examiner import Examiner, Finding
-from tetrapy.btf.judge import Judge
+from tetrapy.btf.judge import Judge, Judgement
 from tetrapy.btf.places import candidates, inspect
 from tetrapy.btf.search import EMBEDDED, INFERENCE_AUTO, INFERENCE_OFF, Search
 from tetrapy.btf.source import (
@@ -63,24 +63,23 @@ class _Fallbacks:
             reason = (err.strerror or str(err)).lower()
             text = f"user specified BTF does not exist: stat {path}: {reason}"
             raise BtfNotFoundError(text) from err
-        data, finding = _from_file(judge, path)
-        if finding:
-            raise BtfNotFoundError(f"user specified BTF {path}: {finding}")
+        found = _from_file(judge, path)
+        if found.refusal:
+            raise BtfNotFoundError(f"user specified BTF {path}: {found.refusal}")
         self._log("info", "BTF file: user specified btf file found", **{"btf-file": path})
-        return BtfSource(KIND_USER, path, data)
+        return judge.source(KIND_USER, path, *found[1:])
 
     def files(self, judge: Judge) -> Iterator[BtfSource]:
         for kind, path in candidates(self._search.host.release, self._search.places):
-            data, finding = None, inspect(path)
-            if not finding:
-                data, finding = _from_file(judge, path)
-            if not finding:
+            found = Judgement(inspect(path))
+            if not found.refusal:
+                found = _from_file(judge, path)
+            if not found.refusal:
                 self._log("info", "BTF discovery: candidate btf file found", **{"btf-file": path})
-                yield BtfSource(kind, path, data)
-            self.missing("candidate", path, finding)
+                yield judge.source(kind, path, *found[1:])
+            self.missing("candidate", path, found.refusal)
 
     def stored(self, judge: Judge) -> Iterator[BtfSource]:
-
         host, store = self._search.host, LocalStore(self._search.places.store)
         path = store.directory
         try:
@@ -93,14 +92,14 @@ class _Fallbacks:
             if whole is None:
                 self.missing("local store", path, "does not exist")
                 return
-            data, finding = _from_btf(judge, whole, path)
+            found = _from_btf(judge, whole, path)
         except TetrapyError as err:
-            data, finding = None, str(err)
-        if finding:
-            self.missing("local store", store.directory, finding)
+            found = Judgement(str(err))
+        if found.refusal:
+            self.missing("local store", store.directory, found.refusal)
             return
         self._log("info", "BTF discovery: local store has this kernel", btf=path)
-        yield BtfSource(KIND_STORE, path, data)
+        yield judge.source(KIND_STORE, path, *found[1:])
 
     def archived(self, judge: Judge) -> Iterator[BtfSource]:
         """From the archive, exactly or inferred; then without it."""
@@ -127,39 +126,41 @@ class _Fallbacks:
         number, origin = archive_entry(archive, host)
         finding = origin
         if number is not None:
-            finding = judge.reject(archive.layouts[number], origin)
-            if not finding:
+            found = judge.judge(archive.layouts[number], origin)
+            if not found.refusal:
                 log("info", f"BTF discovery: {name} has this kernel", btf=origin)
-                data = minimal_btf(judge.needs, archive.layouts[number])
-                yield BtfSource(KIND_ARCHIVE, origin, data)
-            finding = f"its {origin} {finding}"
+                yield judge.source(KIND_ARCHIVE, origin, *found[1:])
+            finding = f"its {origin} {found.refusal}"
         self._not_archived(finding)
         yield from self._inferred(judge, archive)
 
     def _inferred(self, judge: Judge, archive: Optional[Archive]) -> Iterator[BtfSource]:
-        """By the archive's layouts, if there are any, then without them."""
+        """By the archive's layouts, if there are any, then without them.
+
+        What a layout gives that is right in part comes last: a scan may find the rest too.
+        """
         host, mode = self._search.host, self._search.inference
-        off = f"is off (--btf-inference={mode})"
+        inferred = scanned = Finding(None, f"is off (--btf-inference={mode})")
         if mode == INFERENCE_OFF:
-            self.tried.append((INFERENCE_NAME, off))
+            self.tried.append((INFERENCE_NAME, inferred.reason))
         elif archive is None:
             self.tried.append((INFERENCE_NAME, "is not possible with that archive"))
         else:
             known = archive
-            yield from self._examined(
-                judge, INFERENCE_NAME, KIND_INFERRED, lambda examiner: examiner.infer(known, host)
-            )
+            inferred = self._ask(judge, INFERENCE_NAME, lambda asked: asked.infer(known, host))
+            if inferred.facts is not None and not inferred.doubtful:
+                yield self._found(judge, KIND_INFERRED, inferred.facts, inferred)
         if mode == INFERENCE_AUTO:
-            yield from self._examined(
-                judge, SCAN_NAME, KIND_SCANNED, lambda examiner: examiner.scan()
-            )
+            scanned = self._ask(judge, SCAN_NAME, lambda asked: asked.scan())
         else:
-            self.tried.append((SCAN_NAME, off))
+            self.tried.append((SCAN_NAME, scanned.reason))
+        if scanned.facts is not None and (inferred.facts is None or not judge.off(scanned.facts)):
+            yield self._found(judge, KIND_SCANNED, scanned.facts, scanned)
+        if inferred.facts is not None:
+            yield self._found(judge, KIND_INFERRED, inferred.facts, inferred)
 
-    def _examined(
-        self, judge: Judge, name: str, kind: str, ask: Callable[[Examiner], Finding]
-    ) -> Iterator[BtfSource]:
-        """What the examiner of the running kernel answers, said loudly."""
+    def _ask(self, judge: Judge, name: str, ask: Callable[[Examiner], Finding]) -> Finding:
+        """What the examiner of the running kernel answers."""
         try:
             examiner = judge.examiner()
             nowhere = Finding(None, "is possible on the running kernel only")
@@ -169,7 +170,10 @@ class _Fallbacks:
         if found.facts is None:
             self._log("warning", f"BTF discovery: {name} gave nothing", error=found.reason)
             self.tried.append((name, found.reason))
-            return
+        return found
+
+    def _found(self, judge: Judge, kind: str, facts: Facts, found: Finding) -> BtfSource:
+        """What is used of an answer, said loudly."""
         origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
         self._log(
             "warning",
@@ -178,10 +182,7 @@ class _Fallbacks:
             proven=found.proven,
             unproven="; ".join(found.unproven),
         )
-        for need in found.off:
-            self._log("warning", "BTF discovery: a feature is off", **{"not known": need})
-        data = minimal_btf(judge.needs, found.facts)
-        yield BtfSource(kind, origin, data, found.off)
+        return judge.source(kind, origin, facts, found.off, found.doubtful)
 
     def _not_archived(self, finding: str) -> None:
         name = self._search.archive_name
@@ -199,19 +200,18 @@ class _Fallbacks:
             self._log("warning", f"BTF discovery: {which} btf file is not usable", **fields)
 
 
-def _from_file(judge: Judge, path: str) -> Tuple[Optional[bytes], str]:
-    """BTF made of that in a file, and why it must not be used."""
+def _from_file(judge: Judge, path: str) -> Judgement:
+    """What the BTF in a file gives."""
     try:
         return _from_btf(judge, read_btf(path), path)
     except OSError as err:
-        return None, (err.strerror or str(err)).lower()
+        return Judgement((err.strerror or str(err)).lower())
     except TetrapyError as err:
-        return None, str(err)
+        return Judgement(str(err))
 
 
-def _from_btf(judge: Judge, whole: bytes, origin: str) -> Tuple[bytes, str]:
-    facts = judge.needs.facts(Btf(whole))
-    return minimal_btf(judge.needs, facts), judge.reject(facts, origin)
+def _from_btf(judge: Judge, whole: bytes, origin: str) -> Judgement:
+    return judge.judge(judge.needs.facts(Btf(whole)), origin)
 
 
 def archive_entry(archive: Archive, host: Host) -> Tuple[Optional[int], str]:

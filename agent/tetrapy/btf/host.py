@@ -6,7 +6,9 @@ The four are the path of a kernel in BTFHub's layout, `ID/VERSION_ID/arch/<uname
 from __future__ import annotations
 
 import os
-from typing import Dict, NamedTuple
+from typing import Dict
+
+from tetrapy.named import NamedTuple
 
 # BTFHub's names of the architectures, by what uname calls them.
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, ContextManager, FrozenSet, Iterable, Optional
+from typing import Callable, ContextManager, FrozenSet, Iterable, Optional, Sequence, Tuple
 
+from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.btf import serving
+from tetrapy.btf.inference.candidates import without
 from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.source import BtfSource
 from tetrapy.errors import TetrapyError
+from tetrapy.named import NamedTuple
 
 _SHOWN = 3
 
@@ -16,6 +20,19 @@ _SHOWN = 3
 Log = Callable[..., None]
 # Makes an examiner of the running kernel, for a `with`.
 Examine = Callable[[Needs, FrozenSet[str]], ContextManager[Examiner]]
+
+
+class Judgement(NamedTuple):
+    """What became of facts.
+
+    `refusal` says why they must not be used, and is "" if they may.  `facts` are then without the
+    needs `off`, for which the facts about the kernel named `doubtful` do not hold.
+    """
+
+    refusal: str
+    facts: Facts = ()
+    off: Sequence[str] = ()
+    doubtful: Sequence[str] = ()
 
 
 class Judge:
@@ -30,7 +47,8 @@ class Judge:
         """`examine` None: this is not about the running kernel, or it cannot be examined."""
         images = list(objects)
         self.needs = Needs(images)
-        self._guards = serving.guards(images)
+        self._programs = serving.Programs(images)
+        self._guards = self._programs.guards()
         self._optional = serving.optional(self.needs.names, self._guards)
         self._examine = examine
         self._check = check
@@ -52,27 +70,46 @@ class Judge:
         self._acquired.close()
         self._examiner = None
 
-    def reject(self, facts: Facts, origin: str) -> str:
-        """Why these facts must not be used; empty if they may."""
+    def judge(self, facts: Facts, origin: str) -> Judgement:
+        """Whether these facts may be used, and which of them."""
         missing = serving.missing(self.needs.names, facts, self._guards)
         if missing:
-            return f"lacks what tetrapy's programs read: {_some(missing)}"
+            return Judgement(f"lacks what tetrapy's programs read: {_some(missing)}")
         if not self._check:
-            return ""
+            return Judgement("", facts)
         try:
             examiner = self.examiner()
             if examiner is None:
-                return ""
+                return Judgement("", facts)
             found = examiner.check(facts)
         except TetrapyError as err:
             self._log("warn", "BTF is used unchecked", btf=origin, error=str(err))
-            return ""
+            return Judgement("", facts)
         if found.failed:
-            return f"is not the running kernel's: {_some(found.failed)}"
+            return Judgement(f"is not the running kernel's: {_some(found.failed)}")
         if found.unproven:
             unproven = "; ".join(found.unproven)
             self._log("debug", "BTF could not be checked in these", btf=origin, unproven=unproven)
-        return ""
+        left = without(self.needs.names, facts, found.doubted)
+        return Judgement("", left, found.doubted, found.doubtful)
+
+    def off(self, facts: Facts) -> Tuple[str, ...]:
+        """The optional programs that cannot be loaded with these facts."""
+        return self._programs.off(self.needs.names, facts)
+
+    def source(
+        self, kind: str, origin: str, facts: Facts, off: Iterable[str], doubtful: Iterable[str]
+    ) -> BtfSource:
+        """BTF of facts; what was left out of them, and why, is logged."""
+        programs = self.off(facts)
+        theirs = self._programs.alone()
+        for need in off:
+            if need.partition(" ")[2] not in theirs:
+                self._log("warning", "BTF discovery: a feature is off", **{"not known": need})
+        for program in programs:
+            because = _some(doubtful) or "its kernel structures are not known"
+            self._log("info", "BTF discovery: a program is off", program=program, because=because)
+        return BtfSource(kind, origin, minimal_btf(self.needs, facts), programs)
 
 
 def _some(texts: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from typing import Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 from urllib.parse import quote
 
 from tetrapy.abi.btf import Btf
@@ -23,6 +23,7 @@ from tetrapy.btf.host import ARCHITECTURES
 from tetrapy.btf.pack import order, pack
 from tetrapy.btf.store import NO_VERSION
 from tetrapy.errors import ArchiveError
+from tetrapy.named import NamedTuple
 
 # Directory of BTFs that are no distribution's.
 NO_DISTRIBUTION = "other"

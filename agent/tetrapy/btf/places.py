@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Iterator, NamedTuple, Tuple
+from typing import Iterator, Tuple
 
 from tetrapy.abi import btf_sections
 from tetrapy.abi.elf import SHF_COMPRESSED, Elf, FileBytes
 from tetrapy.btf.source import KIND_FILE, KIND_METADATA
 from tetrapy.errors import FormatError
+from tetrapy.named import NamedTuple
 
 # What `tetrapy btf add` fills.
 STORE_DIRECTORY = "/var/lib/tetrapy/btf"

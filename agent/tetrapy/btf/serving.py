@@ -5,15 +5,25 @@ without it, or read a field of a flavour of the same type (`struct kernfs_node__
 what is asked about may be absent, and so may flavours' fields, as long as one of those with the
 same kind of value is there.  Everything else the kernel must have: where a relocation is not
 resolved, libbpf puts an instruction that the verifier refuses.
+
+Of what only a program reads that need not be loaded, the kernel must have nothing: the program is
+left out then.
 """
 
 from __future__ import annotations
 
-from typing import FrozenSet, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Sequence, Set, Tuple
 
 from tetrapy.abi import core_relocs as relocs
+from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_compat import essential_name
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Facts, stride_texts
+from tetrapy.abi.core_relocs import CoreRelocation
+from tetrapy.abi.elf import Elf
+from tetrapy.named import NamedTuple
+
+# Programs that are loaded only for those who ask for what they tell (bpf/context.bpf.c).
+OPTIONAL_PROGRAMS = ("on_exec_context",)
 
 _EXISTS = {relocs.KINDS.index(name) for name in ("field_exists", "type_exists", "enumval_exists")}
 
@@ -49,13 +59,70 @@ class Subject(NamedTuple):
         )
 
 
+class Programs:
+    """What the programs of ELF objects read, and what they do without: texts of subjects."""
+
+    def __init__(self, objects: Iterable[bytes]) -> None:
+        """`optional` has those of each of OPTIONAL_PROGRAMS, `essential` those of all others."""
+        self.essential: Set[str] = set()
+        self.optional: Dict[str, Set[str]] = {name: set() for name in OPTIONAL_PROGRAMS}
+        asked: Set[str] = set()
+        for data in objects:
+            local, relocations = relocs.of_object(data)
+            places = _places(Elf(data))
+            readers: Dict[CoreRelocation, Set[str]] = {}
+            for one in relocations:
+                found = readers.setdefault(one._replace(section="", instruction=0), set())
+                found.add(_program(places.get(one.section, ()), 8 * one.instruction))
+            for one, names in readers.items():
+                texts = _texts(local, one)
+                if one.kind in _EXISTS:
+                    asked |= texts
+                for name in names:
+                    (self.optional[name] if name else self.essential).update(texts)
+        self.asked: FrozenSet[Subject] = frozenset(map(Subject.of, asked))
+
+    def alone(self) -> Set[str]:
+        """What optional programs alone read."""
+        return set().union(*self.optional.values()) - self.essential
+
+    def guards(self) -> FrozenSet[Subject]:
+        """What any kernel may lack: what is asked about, and what optional programs alone read."""
+        # Without a kind of value, these stand in for nothing.
+        alone = {Subject.of(text)._replace(value="") for text in self.alone()}
+        read = list(map(Subject.of, self.essential))
+        return self.asked | {one for one in alone if not any(r.is_inside(one) for r in read)}
+
+    def off(self, names: Sequence[str], facts: Facts) -> Tuple[str, ...]:
+        """The optional programs that a kernel with these facts cannot load."""
+        lacking = {need.partition(" ")[2] for need in missing(names, facts, self.asked)}
+        return tuple(name for name, texts in self.optional.items() if texts & lacking)
+
+
 def guards(objects: Iterable[bytes]) -> FrozenSet[Subject]:
-    """What the programs of ELF objects ask for the existence of."""
-    texts = set()
-    for data in objects:
-        local, found = relocs.of_object(data)
-        texts |= {relocs.subject(local, one) for one in found if one.kind in _EXISTS}
-    return frozenset(map(Subject.of, texts))
+    """What the programs of ELF objects may do without."""
+    return Programs(objects).guards()
+
+
+def _texts(local: Btf, one: CoreRelocation) -> Set[str]:
+    """The subjects of a relocation: its own, and the arrays on the way of which it asks strides."""
+    arrays = stride_texts(local, one) if one.kind in relocs.FIELD_KINDS else []
+    return {relocs.subject(local, one), *(text for _, text in arrays)}
+
+
+def _program(places: Sequence[Tuple[str, int, int]], at: int) -> str:
+    """The optional program in which a place is; "" if it is in another one."""
+    return next((name for name, start, end in places if start <= at < end), "")
+
+
+def _places(elf: Elf) -> Dict[str, List[Tuple[str, int, int]]]:
+    """Section -> name, start and end of each optional program in it."""
+    found: Dict[str, List[Tuple[str, int, int]]] = {}
+    for symbol in elf.symbols():
+        if symbol.name in OPTIONAL_PROGRAMS and 0 < symbol.section < len(elf.sections):
+            place = (symbol.name, symbol.value, symbol.value + symbol.size)
+            found.setdefault(elf.sections[symbol.section].name, []).append(place)
+    return found
 
 
 def subject_of(need: str) -> Subject:

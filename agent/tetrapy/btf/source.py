@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Optional, Tuple
+
+from tetrapy.named import NamedTuple
 
 KIND_USER = "user"
 KIND_KERNEL = "kernel"
@@ -12,18 +14,21 @@ KIND_STORE = "store"
 KIND_ARCHIVE = "archive"
 KIND_INFERRED = "inferred"
 KIND_SCANNED = "scanned"
+KIND_NONE = "none"
 
 
 class BtfSource(NamedTuple):
     """The BTF to use: the bytes `data`, or the kernel's own where that is None.
 
-    `kind` is one of the KIND_ constants, `origin` says for people where it comes from.
+    `kind` is one of the KIND_ constants, `origin` says for people where it comes from.  `off` names
+    the optional programs (`serving.OPTIONAL_PROGRAMS`) that must not be loaded with `data`, since
+    it lacks what they read.
     """
 
     kind: str
     origin: str
     data: Optional[bytes] = None
-    off: Tuple[str, ...] = ()  # needs that were given up, with the features that read them
+    off: Tuple[str, ...] = ()
 
     @property
     def told(self) -> str:

@@ -7,7 +7,9 @@ those of BTFHub where it has the distribution: major versions for RHEL and those
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Tuple
+from typing import Tuple
+
+from tetrapy.named import NamedTuple
 
 # Each Debian is compiled by one gcc, and its kernels carry that one's version.
 _DEBIAN_BY_GCC = {"6": "9", "8": "10", "10": "11", "12": "12", "14": "13"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from tetrapy.abi.elf import Elf, FileBytes
 from tetrapy.btf.harvest import deb, images, limits, rpm
@@ -14,6 +14,7 @@ from tetrapy.btf.harvest.identity import Evidence
 from tetrapy.btf.harvest.options import Options, Unpackers
 from tetrapy.btf.harvest.package import Kernel, Package, kernel_of
 from tetrapy.errors import FormatError
+from tetrapy.named import NamedTuple
 
 DEB, RPM, IMAGE = "deb", "rpm", "image"
 

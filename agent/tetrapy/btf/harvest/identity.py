@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from tetrapy.btf.harvest.distributions import distribution_of, split_banner
 from tetrapy.btf.harvest.options import Options
 from tetrapy.btf.host import ARCHITECTURES, Host
 from tetrapy.btf.store import NO_VERSION
 from tetrapy.errors import FormatError, SettingsError
+from tetrapy.named import NamedTuple
 
 # A part of a path: nothing that leads out of it, hides it, or takes another file's name.
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,127}")

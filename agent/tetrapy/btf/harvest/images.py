@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from typing import NamedTuple, Union
+from typing import Union
 
 from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, SHF_COMPRESSED, SHT_NOBITS, Elf, FileBytes
 from tetrapy.btf.harvest import arm64, bzimage, limits, tar
 from tetrapy.btf.harvest.compression import compression_of, unpack
 from tetrapy.btf.harvest.options import Unpackers
 from tetrapy.errors import FormatError
+from tetrapy.named import NamedTuple
 
 HEAD_SIZE = 1024
 _ELF = b"\x7fELF"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 from tetrapy.btf.harvest.result import reason
 from tetrapy.errors import HarvestError
+from tetrapy.named import NamedTuple
 
 NAME = ".harvest.journal"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, Optional
 
 from tetrapy.btf.harvest.tape import Entry
+from tetrapy.named import NamedTuple
 
 # Where packages have kernels. Most have them in /boot; Fedora and its kin, SUSE, and Debian from
 # Linux 6.19 on, among the modules. arm64 kernels are also called Image, uncompressed ones vmlinux.

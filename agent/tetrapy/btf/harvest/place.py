@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import NamedTuple, Optional
+from typing import Optional
 
 from tetrapy.btf.harvest import task
 from tetrapy.btf.harvest.journal import Entry, Journal
 from tetrapy.btf.harvest.result import reason
 from tetrapy.errors import HarvestError
+from tetrapy.named import NamedTuple
 
 _SCRATCH = ".harvest.tmp"
 

@@ -14,22 +14,11 @@ import time
 from collections import deque
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import (
-    Any,
-    Callable,
-    Deque,
-    Dict,
-    Generator,
-    Iterable,
-    List,
-    NamedTuple,
-    NoReturn,
-    Tuple,
-    Union,
-)
+from typing import Any, Callable, Deque, Dict, Generator, Iterable, List, NoReturn, Tuple, Union
 
 from tetrapy.btf.harvest import limits
 from tetrapy.errors import FormatError, TetrapyError
+from tetrapy.named import NamedTuple
 
 _STOP_SECONDS = 10
 # What stops a harvest; handled by the process that started it.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Tuple
+from typing import List, Tuple
+
+from tetrapy.named import NamedTuple
 
 DONE = "done"  # its BTF was written
 KEPT = "kept"  # its BTF was there already, from an earlier run or another input

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, Iterator, List, NamedTuple, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 from tetrapy.btf.harvest import extract, host, images, limits
 from tetrapy.btf.harvest.result import reason
 from tetrapy.errors import FormatError, HarvestError
+from tetrapy.named import NamedTuple
 
 _LISTS = (".list", ".txt")
 _NAME = re.compile(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from tetrapy.btf.harvest.options import Readable
 from tetrapy.errors import FormatError
+from tetrapy.named import NamedTuple
 
 _CHUNK = 1 << 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from typing import List, NamedTuple
+from typing import List
 
 from tetrapy.btf import host as this_host
 from tetrapy.btf.harvest import host, verify
@@ -13,6 +13,7 @@ from tetrapy.btf.harvest.extract import extract
 from tetrapy.btf.harvest.identity import identify
 from tetrapy.btf.harvest.journal import stamp_of
 from tetrapy.btf.harvest.options import Options, Unpackers
+from tetrapy.named import NamedTuple
 
 BTF = "btf"
 MODULES = "modules"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.btf.harvest import limits
 from tetrapy.errors import BtfError
+from tetrapy.named import NamedTuple
 
 # A register of struct pt_regs that only this architecture has.
 _REGISTERS = {"orig_ax": "x86_64", "orig_x0": "arm64"}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import AbstractSet, Container, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from tetrapy.abi.core_needs import Facts
-from tetrapy.btf.inference.facts import judge
+from tetrapy.btf.inference.facts import Verdict, judge
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.nearest import KernelName, order
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import RENAMED, View, key
+from tetrapy.named import NamedTuple
 
 
 class Layouts(Protocol):
@@ -28,14 +29,28 @@ class Layouts(Protocol):
         """ID/VERSION_ID/arch/<uname -r> -> number of the layout."""
 
 
+class Checked(NamedTuple):
+    """What the facts say about one layout.
+
+    `failed` are names of facts that do not hold; if there is none, `unproven` are needs that no
+    fact could confirm on this host.  `doubtful` are names of facts that do not hold either, but are
+    about optional needs, which are `doubted`: without these the layout is good.
+    """
+
+    failed: List[str]
+    unproven: List[str]
+    doubtful: List[str]
+    doubted: List[str]
+
+
 class Inference(NamedTuple):
     """What became of the search.
 
     `layout` is None if it failed; `reason` then says why.  `kernel` names the known kernel whose
     layout it is.  `refused` has for each candidate that failed the name of its nearest kernel and
     of the first fact that it failed.  `unproven` are needs that no fact could confirm on this host,
-    `off` optional ones without an answer: the kernel has no such thing, or layouts that pass differ
-    in it.  Both are to be told.
+    `off` optional ones without an answer: the kernel has no such thing, layouts that pass differ in
+    it, or facts do not hold for it, which are `doubtful`.  All are to be told.
     """
 
     layout: Optional[Facts]
@@ -46,27 +61,32 @@ class Inference(NamedTuple):
     unproven: List[str]
     off: List[str]
     reason: str
+    doubtful: List[str]
 
 
 class _Candidate(NamedTuple):
     layout: Facts
     kernel: str
-    proven: AbstractSet[str]
+    verdict: Verdict
 
 
-def check(needs: Sequence[str], layout: Facts, subject: Subject) -> Tuple[List[str], List[str]]:
-    """Hold one layout against the facts: names of those that fail, and needs that stay unproven.
+def check(
+    needs: Sequence[str], layout: Facts, subject: Subject, optional: AbstractSet[str] = frozenset()
+) -> Checked:
+    """Hold one layout against the facts; `optional` are needs without which the programs do.
 
     The subject is ended by this, unless the layout fails before.
     """
+    spare = frozenset(map(key, optional))
     view = View(needs, layout, Memory(subject.read))
-    living = judge(view, subject, ended=False)
-    if living.failed:
-        return living.failed, []
-    subject.end()
-    view.memory.forget()
-    ended = judge(view, subject, ended=True)
-    return ended.failed, _unproven(needs, layout, living.proven | ended.proven)
+    verdict = judge(view, subject, ended=False, optional=spare)
+    if not verdict.failed:
+        subject.end()
+        view.memory.forget()
+        verdict = verdict.and_then(judge(view, subject, ended=True, optional=spare))
+    doubted = [need for need in needs if key(need) in verdict.doubted]
+    unproven = [] if verdict.failed else _unproven(needs, layout, verdict)
+    return Checked(verdict.failed, unproven, verdict.doubtful, doubted)
 
 
 def infer(
@@ -74,10 +94,12 @@ def infer(
 ) -> Inference:
     """The only layout of this architecture that passes all facts.
 
-    `optional` are needs without which the programs do, because they ask whether the kernel has
-    them: if the layouts that pass differ in nothing else, it is theirs without these.  The subject
-    is ended only if a layout passes as long as it lives.
+    `optional` are needs without which the programs do: if the layouts that pass differ in nothing
+    else, it is theirs without these.  If none passes, facts that are about optional needs only do
+    not count, and it is without the needs for which they do not hold.  The subject is ended only if
+    a layout passes as long as it lives.
     """
+    spare = frozenset(map(key, optional))
     pairs = [(name, at) for name, at in known.kernels.items() if name.split("/")[2] == kernel.arch]
     nearest = order(kernel, pairs)
     memory = Memory(subject.read)
@@ -85,23 +107,32 @@ def infer(
     living: List[_Candidate] = []
     for number, name in nearest:
         layout = known.layouts[number]
-        verdict = judge(View(known.needs, layout, memory), subject, ended=False, first_only=True)
+        view = View(known.needs, layout, memory)
+        verdict = judge(view, subject, ended=False, first_only=True, optional=spare)
         if verdict.failed:
             refused[name] = verdict.failed[0]
         else:
-            living.append(_Candidate(layout, name, verdict.proven))
+            living.append(_Candidate(layout, name, verdict))
     passed: List[_Candidate] = []
     if living:
         subject.end()
         memory.forget()
     for candidate in living:
         view = View(known.needs, candidate.layout, memory)
-        verdict = judge(view, subject, ended=True, first_only=True)
+        verdict = judge(view, subject, ended=True, first_only=True, optional=spare)
         if verdict.failed:
             refused[candidate.kernel] = verdict.failed[0]
         else:
-            passed.append(candidate._replace(proven=candidate.proven | verdict.proven))
-    return _decide(known.needs, len(nearest), passed, refused, optional)
+            passed.append(candidate._replace(verdict=candidate.verdict.and_then(verdict)))
+    sound = [one for one in passed if not one.verdict.doubtful]
+    if sound:
+        refused.update((one.kernel, one.verdict.doubtful[0]) for one in passed if one not in sound)
+    return _decide(known.needs, len(nearest), sound or passed, refused, optional)
+
+
+def without(needs: Sequence[str], layout: Facts, left_out: Container[str]) -> Facts:
+    """A layout without an answer to some needs."""
+    return tuple(None if need in left_out else value for need, value in zip(needs, layout))
 
 
 def _decide(
@@ -112,28 +143,40 @@ def _decide(
     optional: AbstractSet[str],
 ) -> Inference:
     names = [candidate.kernel for candidate in passed]
-    result = Inference(None, "", tested, names, refused, [], [], "")
+    result = Inference(None, "", tested, names, refused, [], [], "", [])
     if not passed:
         return result._replace(reason=f"none of {tested} known layouts passes all facts")
-    layout = passed[0].layout
-    differ = _differences(needs, [candidate.layout for candidate in passed])
+    layouts = [_undoubted(needs, candidate) for candidate in passed]
+    differ = _differences(needs, layouts)
     essential = [need for need in differ if need not in optional]
     if essential:
         return result._replace(
             reason=f"{len(passed)} of {tested} known layouts pass all facts ({', '.join(names)}),"
             f" and differ in: {', '.join(essential)}"
         )
-    if differ:
-        layout = tuple(None if n in differ else value for n, value in zip(needs, layout))
-    unproven = _unproven(needs, layout, passed[0].proven)
+    layout = without(needs, layouts[0], differ) if differ else layouts[0]
+    verdict = passed[0].verdict
     off = [n for n, value in zip(needs, layout) if value is None and n in optional]
-    return result._replace(layout=layout, kernel=names[0], unproven=unproven, off=off)
+    return result._replace(
+        layout=layout,
+        kernel=names[0],
+        unproven=_unproven(needs, layout, verdict),
+        off=off,
+        doubtful=verdict.doubtful,
+    )
 
 
-def _unproven(needs: Sequence[str], layout: Facts, proven: AbstractSet[str]) -> List[str]:
-    """The needs that the layout answers, but no fact could confirm on this host."""
+def _undoubted(needs: Sequence[str], candidate: _Candidate) -> Facts:
+    """The candidate's layout without the needs for which facts do not hold."""
+    doubted = {need for need in needs if key(need) in candidate.verdict.doubted}
+    return without(needs, candidate.layout, doubted) if doubted else candidate.layout
+
+
+def _unproven(needs: Sequence[str], layout: Facts, verdict: Verdict) -> List[str]:
+    """The needs that the layout answers, but no fact could confirm on this host, nor refute."""
+    known = verdict.proven | verdict.doubted
     return [
-        need for need, value in zip(needs, layout) if value is not None and key(need) not in proven
+        need for need, value in zip(needs, layout) if value is not None and key(need) not in known
     ]
 
 

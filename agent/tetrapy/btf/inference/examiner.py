@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from typing import (
-    AbstractSet,
-    Callable,
-    ContextManager,
-    List,
-    NamedTuple,
-    Optional,
-    Sequence,
-    Tuple,
-)
+from typing import AbstractSet, Callable, ContextManager, List, Optional, Sequence, Tuple
 
 from tetrapy.abi.core_needs import Facts
 from tetrapy.btf.inference import candidates
@@ -19,16 +10,23 @@ from tetrapy.btf.inference.candidates import Inference, Layouts
 from tetrapy.btf.inference.nearest import KernelName
 from tetrapy.btf.inference.scan import scan
 from tetrapy.btf.inference.subject import Subject
+from tetrapy.named import NamedTuple
 
 # Prepares a subject, for a `with`; the variants differ in all values that are chosen freely.
 Prepare = Callable[[int], ContextManager[Subject]]
 
 
 class Check(NamedTuple):
-    """What the facts say about one layout: names of those that fail; needs that none confirms."""
+    """What the facts say about one layout: names of those that fail; needs that none confirms.
+
+    `doubtful` are names of those that fail too, but are about needs without which the programs do:
+    `doubted`. Without these the layout may be used.
+    """
 
     failed: List[str]
     unproven: List[str]
+    doubtful: Sequence[str] = ()
+    doubted: Sequence[str] = ()
 
 
 class Finding(NamedTuple):
@@ -37,7 +35,8 @@ class Finding(NamedTuple):
     `kernel` is a known kernel with this layout, "" after a scan.  `tested` counts layouts and
     `refused` says for each that failed, by the name of its nearest kernel, at which fact.  `proven`
     counts needs that facts confirm, `unproven` are those that this host gives no fact for, `off`
-    those that are left out of the layout, so that features are off.
+    those that are left out of the layout, so that features are off; if facts are why, these are
+    `doubtful`.
     """
 
     facts: Optional[Facts]
@@ -48,6 +47,7 @@ class Finding(NamedTuple):
     proven: int = 0
     unproven: Tuple[str, ...] = ()
     off: Tuple[str, ...] = ()
+    doubtful: Tuple[str, ...] = ()
 
 
 class Examiner:
@@ -65,7 +65,7 @@ class Examiner:
     def check(self, facts: Facts, variant: int = 0) -> Check:
         """Whether a layout is the running kernel's."""
         with self._prepare(variant) as subject:
-            return Check(*candidates.check(self._needs, facts, subject))
+            return Check(*candidates.check(self._needs, facts, subject, self._optional))
 
     def infer(self, known: Layouts, kernel: KernelName) -> Finding:
         """The only known layout that is the running kernel's."""
@@ -75,7 +75,10 @@ class Examiner:
         if found.layout is None:
             return Finding(None, _why(found), tested=found.tested, refused=refused)
         return self._finding(found.layout, found.unproven, found.off)._replace(
-            kernel=found.kernel, tested=found.tested, refused=refused
+            kernel=found.kernel,
+            tested=found.tested,
+            refused=refused,
+            doubtful=tuple(found.doubtful),
         )
 
     def scan(self) -> Finding:
@@ -84,10 +87,14 @@ class Examiner:
             found = scan(self._needs, subject, self._optional)
         if found.layout is None:
             return Finding(None, "; ".join(found.reasons))
-        failed, unproven = self.check(found.layout, variant=1)
-        if failed:
-            return Finding(None, f"what was found is not confirmed: {'; '.join(failed)}")
-        return self._finding(found.layout, unproven, found.off)
+        checked = self.check(found.layout, variant=1)
+        if checked.failed:
+            return Finding(None, f"what was found is not confirmed: {'; '.join(checked.failed)}")
+        facts = candidates.without(self._needs, found.layout, checked.doubted)
+        off = [need for need in self._needs if need in found.off or need in checked.doubted]
+        return self._finding(facts, checked.unproven, off)._replace(
+            doubtful=tuple(checked.doubtful)
+        )
 
     def _finding(self, facts: Facts, unproven: Sequence[str], off: Sequence[str]) -> Finding:
         known = sum(value is not None for value in facts)

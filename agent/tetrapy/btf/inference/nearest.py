@@ -7,7 +7,9 @@ later than fourth; the order saves time and is no proof.
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Protocol, Tuple
+from typing import Dict, List, Protocol, Tuple
+
+from tetrapy.named import NamedTuple
 
 
 class KernelName(Protocol):

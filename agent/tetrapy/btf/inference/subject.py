@@ -5,7 +5,7 @@ All of it comes from system calls, BPF helpers and procfs, never from a layout o
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Protocol, Tuple
+from typing import Mapping, Optional, Protocol, Sequence, Tuple
 
 # What /proc/PID/loginuid says of a task whose login uid nobody set: (uid_t)-1.
 UNSET_LOGIN_UID = 0xFFFFFFFF
@@ -78,6 +78,21 @@ class Subject(Protocol):
         """
 
     @property
+    def capabilities(self) -> Optional[Tuple[int, int, int, int]]:
+        """The inheritable, permitted, effective and ambient set, which all differ.
+
+        Bit N stands for capability N. None if they could not be changed.
+        """
+
+    @property
+    def securebits(self) -> Optional[int]:
+        """The securebits (prctl(2)); None if they could not be changed."""
+
+    @property
+    def namespaces(self) -> Mapping[str, int]:
+        """Inode numbers of the links in /proc/PID/ns by their names; only those that are there."""
+
+    @property
     def login_uid(self) -> Optional[int]:
         """/proc/PID/loginuid; None if there is no such file."""
 
@@ -88,6 +103,14 @@ class Subject(Protocol):
     @property
     def arg_end(self) -> int:
         """Where the arguments end."""
+
+    @property
+    def env_start(self) -> int:
+        """Where the environment starts."""
+
+    @property
+    def env_end(self) -> int:
+        """Where it ends."""
 
     @property
     def cwd_names(self) -> Tuple[bytes, ...]:
@@ -113,6 +136,13 @@ class Subject(Protocol):
         """The same by controller ("memory", "pids") of hierarchies of version 1."""
 
     @property
+    def cgroup_ids(self) -> Mapping[str, Tuple[int, ...]]:
+        """Ids of its cgroup and, if that is one, of the directory above.
+
+        By controller, "" being the unified hierarchy; not of all of them, perhaps of none.
+        """
+
+    @property
     def exec_path(self) -> bytes:
         """The path of a script, or of a program if scripts could not be, that was executed."""
 
@@ -123,6 +153,21 @@ class Subject(Protocol):
     @property
     def exec_strings(self) -> Tuple[bytes, ...]:
         """The string to which each of these words points, b"" if it points to none."""
+
+    @property
+    def exec_targets(self) -> Sequence[Tuple[int, ...]]:
+        """The first 64-bit words of what each of these words points to."""
+
+    @property
+    def exec_file(self) -> Optional[Tuple[int, int, int, int]]:
+        """Inode number, mode, links and size (stat(2)) of the program that was executed in the end.
+
+        Its inode is in memory as long as the subject is.
+        """
+
+    @property
+    def exec_gained(self) -> bool:
+        """Whether that exec gave a capability which the task had given up before."""
 
     def read(self, address: int, size: int) -> Optional[bytes]:
         """Up to 4096 bytes of kernel memory; None if they cannot be read."""

@@ -12,6 +12,7 @@ from tetrapy.btf.inference.memory import Memory
 RENAMED = (
     ("task_struct.start_boottime", "task_struct___v54.real_start_time"),
     ("kernfs_node.parent", "kernfs_node___rcu.__parent"),
+    ("kernfs_node.id", "kernfs_node___v54.id.id"),
 )
 
 

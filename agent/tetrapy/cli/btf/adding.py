@@ -86,10 +86,12 @@ def _compare(path: str, known: Knowledge, facts: Facts) -> None:
     optional = serving.optional(known.needs.names, serving.guards(known.objects))
     try:
         with examine(known.needs, optional) as examiner:
-            failed = examiner.check(facts).failed
+            found = examiner.check(facts)
     except KernelError as err:
         warn(f"Note: it was not compared with the running kernel: {err}")
         return
+    # The agent would use it without what is doubtful, but it is another kernel's all the same.
+    failed = [*found.failed, *found.doubtful]
     if failed:
         raise FormatError(
             f"{printable(path)}: this BTF is not the running kernel's, which contradicts it in"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 from tetrapy.btf.serving import Subject
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, printable, table
+from tetrapy.named import NamedTuple
 
 DESCRIPTION = """\
 Compares two kernels by what tetrapy reads: offsets in bytes, sizes, enumerators. A and B are

@@ -6,7 +6,7 @@ import argparse
 import functools
 import glob
 import os
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_needs import Facts, Needs
@@ -22,6 +22,7 @@ from tetrapy.errors import (
     StoreError,
     TetrapyError,
 )
+from tetrapy.named import NamedTuple
 
 EMBEDDED = "the embedded archive"
 # A hundred times what the kernels of all distributions need.

@@ -78,7 +78,9 @@ def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dic
 
     with examine(known.needs, serving.optional(kernel.needs, asked)) as examiner:
         found = examiner.check(kernel.facts)
-    return {"serves": not found.failed, "contradicted": found.failed, "unproven": found.unproven}
+    # The agent would use it without what is doubtful; who asks is to know.
+    contradicted = [*found.failed, *found.doubtful]
+    return {"serves": not contradicted, "contradicted": contradicted, "unproven": found.unproven}
 
 
 def _print(report: Dict[str, Any], known: Knowledge) -> None:

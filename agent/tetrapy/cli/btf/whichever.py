@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.fallbacks import archive_entry, remedy
@@ -17,6 +17,7 @@ from tetrapy.cli.btf.output import WIDTH, counted, print_json, printable, warn, 
 from tetrapy.config import sources
 from tetrapy.daemon import btf as agent_btf
 from tetrapy.errors import BtfNotFoundError
+from tetrapy.named import NamedTuple
 
 DESCRIPTION = """\
 Shows each place where tetrapy looks for the BTF of the running kernel, in order, what it finds

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import List, NamedTuple, Tuple
+from typing import List, Tuple
 
 from tetrapy.kernel.subject import own_proc
+from tetrapy.named import NamedTuple
 
 Names = Tuple[bytes, ...]
 

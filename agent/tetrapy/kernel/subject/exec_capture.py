@@ -6,31 +6,43 @@ import os
 import signal
 import struct
 import time
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.native import memfd
 from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.subject import capabilities, tiny_program
 from tetrapy.kernel.subject.child import Child
+from tetrapy.named import NamedTuple
 
 _PROGRAM = "peek_exec"
-# The interpreter of the script is this one: no other is certain to be there. It is killed at once;
-# if it gets that far it tells its version to nobody.
+# Where programs out of memory are forbidden the interpreter of the script is this one: no other is
+# certain to be there. It is killed at once; if it gets that far it tells its version to nobody.
 _INTERPRETER = "/proc/self/exe"
-_SCRIPT = f"#!{_INTERPRETER} -V\n".encode()
 _DIRECTORIES = ("/run", "/dev/shm", "/tmp")  # noqa: S108 - O_EXCL and a random name
 # Looks, 0.2 ms apart: they are counted, since the clock of a virtual machine may jump.
 _PATIENCE = 25_000
 _MAX_TEXT = 4096
+_GAVE_UP = b"\0"
+_MODE = 0o2715
 
 
 class ExecFacts(NamedTuple):
-    """An exec as it was asked for, and as the kernel saw it."""
+    """An exec as it was asked for, and as the kernel saw it; `close` it."""
 
     path: bytes
     words: Tuple[int, ...]  # of struct linux_binprm, from its start; 0 where it cannot be read
     strings: Tuple[bytes, ...]  # what each points to, cut at 63 bytes; empty for no string
+    targets: Tuple[Tuple[int, ...], ...]  # the first words of that; 0 likewise
+    program: int  # the file that was executed in the end: open, so that the kernel keeps its inode
+    gained: (
+        bool  # whether the exec gave a capability, for which it clears a part of the personality
+    )
+
+    def close(self) -> None:
+        """Close the program."""
+        os.close(self.program)
 
 
 def capture_exec(memory: KernelMemory, limits: List[str]) -> Optional[ExecFacts]:
@@ -47,17 +59,31 @@ def capture_exec(memory: KernelMemory, limits: List[str]) -> Optional[ExecFacts]
 
 
 def _of_memfd(memory: KernelMemory) -> ExecFacts:
+    program = _in_memory(tiny_program.image())
+    try:
+        # Two bits of the mode are odd; none gives rights, since nobody but us can reach the file.
+        os.fchmod(program, _MODE)
+        script = _in_memory(_script(f"/proc/self/fd/{program}"))
+        try:
+            return _capture(memory, f"/proc/self/fd/{script}", program)
+        finally:
+            os.close(script)
+    finally:
+        os.close(program)
+
+
+def _in_memory(data: bytes) -> int:
+    """A file without a name, open for reading: what is open for writing cannot be executed."""
     writer = memfd("exec")
     try:
-        os.write(writer, _SCRIPT)
-        # What is open for writing cannot be executed.
-        reader = os.open(f"/proc/self/fd/{writer}", os.O_RDONLY | os.O_CLOEXEC)
+        os.write(writer, data)
+        return os.open(f"/proc/self/fd/{writer}", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(writer)
-    try:
-        return _capture(memory, f"/proc/self/fd/{reader}")
-    finally:
-        os.close(reader)
+
+
+def _script(interpreter: str) -> bytes:
+    return f"#!{interpreter} -V\n".encode()
 
 
 def _of_file(memory: KernelMemory) -> ExecFacts:
@@ -71,10 +97,10 @@ def _of_file(memory: KernelMemory) -> ExecFacts:
             continue
         try:
             try:
-                os.write(fd, _SCRIPT)
+                os.write(fd, _script(_INTERPRETER))
             finally:
                 os.close(fd)
-            return _capture(memory, path)
+            return _of_python(memory, path)
         except OSError as err:
             tried.append(f"{directory}: {err.strerror or err}")
         finally:
@@ -83,17 +109,26 @@ def _of_file(memory: KernelMemory) -> ExecFacts:
 
 
 def _of_interpreter(memory: KernelMemory) -> ExecFacts:
-    return _capture(memory, _INTERPRETER)
+    return _of_python(memory, _INTERPRETER)
+
+
+def _of_python(memory: KernelMemory, path: str) -> ExecFacts:
+    """An exec that ends with the interpreter that runs this."""
+    program = os.open(_INTERPRETER, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _capture(memory, path, program)
+    finally:
+        os.close(program)
 
 
 _WAYS = (
-    ("a script in a memfd", _of_memfd),
+    ("a script in a memfd, for a program in another", _of_memfd),
     ("a script in a file", _of_file),
     ("an interpreter without a script, which has one path for two members", _of_interpreter),
 )
 
 
-def _capture(memory: KernelMemory, path: str) -> ExecFacts:
+def _capture(memory: KernelMemory, path: str, program: int) -> ExecFacts:
     """One exec of `path` in a child, which is killed then. Raises OSError if it is refused."""
     child = Child()
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -104,7 +139,8 @@ def _capture(memory: KernelMemory, path: str) -> ExecFacts:
             child.start(lambda: _exec(memory, path, writer))
         finally:
             os.close(writer)
-        refusal = os.read(reader, _MAX_TEXT)
+        told = b"".join(iter(lambda: os.read(reader, _MAX_TEXT), b""))
+        gave_up, refusal = told.startswith(_GAVE_UP), told.lstrip(_GAVE_UP)
         if refusal:
             raise OSError(refusal.decode("utf-8", "replace"))
         _wait_for_exec(memory)
@@ -112,17 +148,22 @@ def _capture(memory: KernelMemory, path: str) -> ExecFacts:
         child.kill()
         memory.detach(_PROGRAM)
         os.close(reader)
-    return _facts(memory, path)
+    return _facts(memory, path, os.dup(program), gave_up)
 
 
 def _exec(memory: KernelMemory, path: str, writer: int) -> None:
-    """In the child. The pipe's end closes by the exec; until then it takes the reason against."""
+    """In the child. The pipe's end closes by the exec; until then it takes the reason against.
+
+    Before that it takes _GAVE_UP if the child has given up a capability that the exec gives back.
+    """
     try:
         _set(memory, memory.current().tgid)
         sys_calls.call("prctl", sys_calls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         nobody = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for fd in range(3):
             os.dup2(nobody, fd)
+        if capabilities.give_up_for_exec():
+            os.write(writer, _GAVE_UP)
         os.execve(path, [path, "-V"], {})  # noqa: S606 - it is about the system call
     except (OSError, KernelError) as err:
         os.write(writer, str(getattr(err, "strerror", None) or err).encode())
@@ -147,11 +188,18 @@ def _wait_for_exec(memory: KernelMemory) -> None:
     raise OSError("the exec was not seen at the tracepoint sched_process_exec")
 
 
-def _facts(memory: KernelMemory, path: str) -> ExecFacts:
-    offset, size = memory.variables["exec_words"]
-    words = struct.unpack_from(f"={size // 8}Q", memory.window.view, offset)
+def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> ExecFacts:
+    words = _words(memory, "exec_words")
     offset, size = memory.variables["exec_strings"]
     each = size // len(words)
     strings = bytes(memory.window.view[offset : offset + size])
     texts = [strings[at : at + each].partition(b"\0")[0] for at in range(0, size, each)]
-    return ExecFacts(os.fsencode(path), words, tuple(texts))
+    all_targets = _words(memory, "exec_targets")
+    each = len(all_targets) // len(words)
+    targets = [all_targets[at : at + each] for at in range(0, len(all_targets), each)]
+    return ExecFacts(os.fsencode(path), words, tuple(texts), tuple(targets), program, gained)
+
+
+def _words(memory: KernelMemory, variable: str) -> Tuple[int, ...]:
+    offset, size = memory.variables[variable]
+    return struct.unpack_from(f"={size // 8}Q", memory.window.view, offset)

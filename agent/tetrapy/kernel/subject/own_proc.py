@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, Tuple
+
+from tetrapy.named import NamedTuple
 
 _THREAD = "/proc/thread-self"
+
+# Below /proc/PID/ns (namespaces(7)).
+NAMESPACES = (
+    "uts", "ipc", "mnt", "pid", "pid_for_children", "net", "time", "time_for_children", "cgroup",
+    "user",
+)  # fmt: skip
 
 Names = Tuple[bytes, ...]
 
@@ -70,6 +79,29 @@ def is_traced() -> bool:
     return found is not None and found[1] != b"0"
 
 
+def open_status() -> int:
+    """A file that tells the calling thread's status, later too, when /proc cannot be reached."""
+    return os.open(f"{_THREAD}/status", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def capability_sets(status: int) -> Tuple[int, int, int, int]:
+    """Inheritable, permitted, effective and ambient, of the thread with this open status."""
+    found = dict(re.findall(rb"^Cap(\w+):\t([0-9a-f]+)$", os.pread(status, 65536, 0), re.MULTILINE))
+    inheritable, permitted, effective, ambient = (
+        int(found[name], 16) for name in (b"Inh", b"Prm", b"Eff", b"Amb")
+    )
+    return inheritable, permitted, effective, ambient
+
+
+def namespaces() -> Dict[str, int]:
+    """Kind of namespace -> inode number of the calling thread's; those that the kernel has."""
+    found = {}
+    for kind in NAMESPACES:
+        with contextlib.suppress(OSError):
+            found[kind] = os.stat(f"{_THREAD}/ns/{kind}").st_ino
+    return found
+
+
 def login_uid() -> int:
     """The login uid of the calling thread. Raises OSError without CONFIG_AUDIT."""
     return int(_read(f"{_THREAD}/loginuid"))
@@ -94,6 +126,29 @@ def cgroups() -> Dict[str, Names]:
     return found
 
 
+def cgroup_ids(controller: str = "") -> Tuple[int, ...]:
+    """Inode numbers of the caller's cgroup and the one above it, that last; of the leader only.
+
+    The numbers of the directories are the cgroups' ids (cgroups(7)). Empty where the directory is
+    not found.
+    """
+    path = b"/".join(cgroups().get(controller, ()))
+    for mount in mounts():
+        is_its = mount.kind == (b"cgroup" if controller else b"cgroup2")
+        if not is_its or (controller and os.fsencode(controller) not in mount.options):
+            continue
+        directory = os.path.join(mount.point, os.path.relpath(b"/" + path, mount.root))
+        try:
+            if b"%d" % os.getpid() not in _read(f"{os.fsdecode(directory)}/cgroup.procs").split():
+                continue
+            found, above = os.stat(directory), os.stat(os.path.dirname(directory))
+        except OSError:
+            continue
+        same = found.st_dev == above.st_dev
+        return (found.st_ino, above.st_ino) if same else (found.st_ino,)
+    return ()
+
+
 class Mount(NamedTuple):
     """A line of /proc/PID/mountinfo."""
 
@@ -101,6 +156,7 @@ class Mount(NamedTuple):
     root: bytes  # path in its file system of what is mounted
     point: bytes  # path of the mount point
     kind: bytes  # type of the file system
+    options: Tuple[bytes, ...]  # of the file system
 
 
 def mounts() -> List[Mount]:
@@ -110,7 +166,8 @@ def mounts() -> List[Mount]:
         before, _, after = line.partition(b" - ")
         words = before.split(b" ")
         root, point = map(_unescaped, words[3:5])
-        found.append(Mount(int(words[0]), root, point, after.split(b" ")[0]))
+        kind, _, options = after.split(b" ", 2)
+        found.append(Mount(int(words[0]), root, point, kind, tuple(options.split(b","))))
     return found
 
 

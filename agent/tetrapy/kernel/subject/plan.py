@@ -6,7 +6,10 @@ of the second variant equals the first, so that what was proven by one is tried 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Tuple
+from typing import Tuple
+
+from tetrapy.kernel.subject.capabilities import OddSets
+from tetrapy.named import NamedTuple
 
 
 class Plan(NamedTuple):
@@ -14,12 +17,15 @@ class Plan(NamedTuple):
 
     # uid, gid, suid, sgid, euid, egid, fsuid, fsgid: the order of struct cred
     ids: Tuple[int, int, int, int, int, int, int, int]
+    capabilities: OddSets  # as far as they are held
+    securebits: int
     login_uid: int
     last_pid: int  # the highest number in the pid namespace before the threads are made
     idle_threads: int  # beside the thread that is looked at, and the leader, which has ended
     leader_code: int  # of exit(2), 0..255
     group_code: int
     arg_bytes: int  # between arg_start and arg_end
+    env_bytes: int  # between env_start and env_end
     root: str
     cwd: str
 
@@ -27,23 +33,29 @@ class Plan(NamedTuple):
 PLANS = (
     Plan(
         ids=(1804289, 1681692, 1714636, 1957747, 1424238, 1719885, 1649760, 1596516),
+        capabilities=OddSets(0x04C386BBC4, 0x37FAF5FBFF, 0x074044303C, 0x04428499C0),
+        securebits=0xEB,
         login_uid=1189641,
         last_pid=23457,
         idle_threads=4,
         leader_code=173,
         group_code=89,
         arg_bytes=13,
+        env_bytes=11,
         root="/proc/sys",
         cwd="/proc/sys/kernel/random",
     ),
     Plan(
         ids=(2025202, 2350490, 2783368, 2102520, 2044897, 2967513, 2365180, 2540383),
+        capabilities=OddSets(0x050E7A269F, 0x37F6BEFB7B, 0x1714BA2B59, 0x01042A0218),
+        securebits=0xB6,
         login_uid=2304089,
         last_pid=17021,
         idle_threads=6,
         leader_code=211,
         group_code=57,
         arg_bytes=7,
+        env_bytes=5,
         root="/proc/sys/kernel",
         cwd="/proc/sys/kernel/random",
     ),

@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.peek import KernelMemory, Task
 from tetrapy.kernel.subject import own_proc
+from tetrapy.kernel.subject.capabilities import become_odd
 from tetrapy.kernel.subject.child import in_words
 from tetrapy.kernel.subject.directories import Directories, change_root
 from tetrapy.kernel.subject.plan import Plan
@@ -25,7 +26,9 @@ from tetrapy.kernel.subject.plan import Plan
 _PATIENCE = 10_000  # looks, 0.5 ms apart
 
 # include/uapi/linux/prctl.h
-_PR_SET_MM, _PR_SET_MM_ARG_END, _PR_SET_MM_MAP = 35, 9, 14
+_PR_SET_MM, _PR_SET_MM_ARG_END, _PR_SET_MM_ENV_END, _PR_SET_MM_MAP = 35, 9, 11, 14
+# include/uapi/linux/sched.h
+_CLONE_NEWTIME = 0x00000080
 # struct prctl_mm_map: 11 addresses, auxv, auxv_size, exe_fd
 _MM_MAP = struct.Struct("=12QIi")
 
@@ -51,6 +54,7 @@ class PreparedTask:
         self._orders = orders
         self._limits: List[str] = []
         self._leader: Optional[Task] = None
+        self._cgroup_ids: Dict[str, Tuple[int, ...]] = {}
 
     def run(self) -> None:
         """Be the leader: prepare what needs its privileges, make the threads, end."""
@@ -62,7 +66,8 @@ class PreparedTask:
                 # Small numbers will do where /proc/sys is read-only, as in containers.
                 with contextlib.suppress(OSError):
                     self._skip_numbers()
-            self._try("move the end of its arguments", self._move_arg_end)
+            self._cgroup_ids = self._find_cgroup_ids()
+            self._try("move the ends of its arguments and environment", self._move_ends)
             self._leader = self._memory.current()
             lock = _thread.allocate_lock()
             lock.acquire()
@@ -107,6 +112,9 @@ class PreparedTask:
             # Its tracer is a second parent.
             raise PermissionError("it is traced, as by strace -f")
         thread = self._memory.current()
+        # A time namespace for children only tells one pointer from the other. Their order will do.
+        with contextlib.suppress(OSError):
+            sys_calls.call("unshare", _CLONE_NEWTIME)
         self._try("set its login uid", own_proc.set_login_uid, self._plan.login_uid)
         stat = own_proc.thread_stat()
         number = sys_calls.call("gettid")
@@ -118,11 +126,16 @@ class PreparedTask:
             "start_ticks": stat.start_ticks,
             "arg_start": stat.arg_start,
             "arg_end": stat.arg_end,
+            "env_start": stat.env_start,
+            "env_end": stat.env_end,
+            "namespaces": own_proc.namespaces(),
+            "cgroup_ids": self._cgroup_ids,
             "login_uid": self._try("read its login uid", own_proc.login_uid),
             "cgroups": {
                 name: [part.hex() for part in path] for name, path in own_proc.cgroups().items()
             },
         }
+        status = own_proc.open_status()
         places = self._try(
             "change its root directory", change_root, self._plan.root, self._plan.cwd
         ) or Directories(b"", (), ())
@@ -130,10 +143,22 @@ class PreparedTask:
         truths["root"] = [name.hex() for name in places.root]
         truths["cwd"] = [name.hex() for name in places.cwd]
         truths["ids"] = self._try("change its ids", self._change_ids)
+        truths["capabilities"], truths["securebits"] = self._try(
+            "change its capabilities", self._change_capabilities, status
+        ) or (None, None)
         truths["limits"] = self._limits
         return truths
 
     # --- steps --------------------------------------------------------------------------
+
+    def _find_cgroup_ids(self) -> Dict[str, Tuple[int, ...]]:
+        """Of the first hierarchy whose directory is found."""
+        for controller in ("", "memory", "pids"):
+            with contextlib.suppress(OSError):
+                found = own_proc.cgroup_ids(controller)
+                if found:
+                    return {controller: found}
+        return {}
 
     def _move(self, cgroup: str) -> None:
         own_proc.write_file(f"{cgroup}/cgroup.procs", b"0")
@@ -141,17 +166,19 @@ class PreparedTask:
     def _skip_numbers(self) -> None:
         own_proc.write_file("/proc/sys/kernel/ns_last_pid", b"%d" % self._plan.last_pid)
 
-    def _move_arg_end(self) -> None:
+    def _move_ends(self) -> None:
         stat = own_proc.thread_stat()
-        end = stat.arg_start + self._plan.arg_bytes
+        arg_end = stat.arg_start + self._plan.arg_bytes
+        env_end = stat.env_start + self._plan.env_bytes
         try:
-            sys_calls.call("prctl", _PR_SET_MM, _PR_SET_MM_ARG_END, end, 0, 0)
+            for what, end in ((_PR_SET_MM_ARG_END, arg_end), (_PR_SET_MM_ENV_END, env_end)):
+                sys_calls.call("prctl", _PR_SET_MM, what, end, 0, 0)
         except OSError:
             # That needs CAP_SYS_RESOURCE; to set everything at once does not.
             brk = sys_calls.call("brk", 0)
             values = _MM_MAP.pack(
                 *stat[2:4], *stat[5:7], stat.start_brk, brk, stat.start_stack,
-                stat.arg_start, end, stat.env_start, stat.env_end, 0, 0, -1,
+                stat.arg_start, arg_end, stat.env_start, env_end, 0, 0, -1,
             )  # fmt: skip
             buffer = ctypes.create_string_buffer(values, len(values))
             address = ctypes.addressof(buffer)
@@ -165,3 +192,7 @@ class PreparedTask:
         sys_calls.call("prctl", sys_calls.PR_SET_DUMPABLE, 1, 0, 0, 0)
         sys_calls.call("prctl", sys_calls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         return self._plan.ids
+
+    def _change_capabilities(self, status: int) -> Tuple[Tuple[int, int, int, int], int]:
+        become_odd(self._plan.capabilities, self._plan.securebits)
+        return own_proc.capability_sets(status), self._plan.securebits

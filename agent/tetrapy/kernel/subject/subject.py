@@ -28,6 +28,7 @@ _PATIENCE = 30
 
 Names = Tuple[bytes, ...]
 UserIds = Tuple[int, int, int, int, int, int, int, int]
+CapabilitySets = Tuple[int, int, int, int]
 
 
 class Subject:
@@ -48,17 +49,26 @@ class Subject:
     ticks_per_second: int
     boot_gap_ns: int  # CLOCK_BOOTTIME - CLOCK_MONOTONIC
     ids: Optional[UserIds]  # uid, gid, suid, sgid, euid, egid, fsuid, fsgid
+    capabilities: Optional[CapabilitySets]  # inheritable, permitted, effective, ambient
+    securebits: Optional[int]
     login_uid: Optional[int]
+    namespaces: Mapping[str, int]  # name below /proc/PID/ns -> inode number
     arg_start: int
     arg_end: int
+    env_start: int
+    env_end: int
     cwd_names: Names  # from the root directory of the process to its working directory
     root_names: Names  # from the root of that mount to the root directory of the process
     mount_point: bytes  # the last component of where it is mounted
     cgroup_names: Names  # the last components of the path in the unified hierarchy
     cgroup_v1: Mapping[str, Names]  # controller -> components, on hierarchies of version 1
+    cgroup_ids: Mapping[str, Tuple[int, ...]]  # controller -> its cgroup's and that above's
     exec_path: bytes
     exec_words: Tuple[int, ...]
     exec_strings: Tuple[bytes, ...]
+    exec_targets: Tuple[Tuple[int, ...], ...]  # the first words of what each word points to
+    exec_file: Optional[Tuple[int, int, int, int]]  # inode, mode, links and size of the program
+    exec_gained: bool  # whether it gave a capability
     limits: Tuple[str, ...]
 
     def __init__(self, memory: KernelMemory, variant: int) -> None:
@@ -68,6 +78,7 @@ class Subject:
         self._keeper = Child()
         self._reports = self._orders = -1
         self._pending = b""
+        self._exec: Optional[ExecFacts] = None
         self.read = memory.read
 
     def end(self) -> None:
@@ -84,13 +95,17 @@ class Subject:
             if fd >= 0:
                 os.close(fd)
         self._reports = self._orders = -1
+        if self._exec:
+            self._exec.close()
+            self._exec = None
 
     # --- preparation --------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Make everything and fill in the attributes. Raises KernelError."""
         limits: List[str] = []
-        self._take_exec(capture_exec(self._memory, limits))
+        self._exec = capture_exec(self._memory, limits)
+        self._take_exec(self._exec)
         try:
             self._start()
         except OSError as err:
@@ -108,18 +123,30 @@ class Subject:
         self.ns_pid = truths["ns_pid"]
         self._take_times(truths["start_ticks"])
         self.ids = tuple(truths["ids"]) if truths["ids"] else None
+        sets = truths["capabilities"]
+        self.capabilities = tuple(sets) if sets else None
+        self.securebits = truths["securebits"]
         self.login_uid = truths["login_uid"]
+        self.namespaces = truths["namespaces"]
         self.arg_start, self.arg_end = truths["arg_start"], truths["arg_end"]
+        self.env_start, self.env_end = truths["env_start"], truths["env_end"]
         self.cwd_names = _names(truths["cwd"])
         self.root_names = _names(truths["root"])
         self.mount_point = bytes.fromhex(truths["mount_point"])
         cgroups = {name: _names(path) for name, path in truths["cgroups"].items()}
         self.cgroup_names = cgroups.pop("", ())
         self.cgroup_v1 = cgroups
+        self.cgroup_ids = {name: tuple(ids) for name, ids in truths["cgroup_ids"].items()}
         self.limits = (*limits, *kept["limits"], *truths["limits"])
 
     def _take_exec(self, facts: Optional[ExecFacts]) -> None:
-        self.exec_path, self.exec_words, self.exec_strings = facts or (b"", (), ())
+        self.exec_path, self.exec_words, self.exec_strings = b"", (), ()
+        self.exec_targets, self.exec_file, self.exec_gained = (), None, False
+        if facts:
+            self.exec_path, self.exec_words, self.exec_strings = facts[:3]
+            self.exec_targets, self.exec_gained = facts.targets, facts.gained
+            found = os.fstat(facts.program)
+            self.exec_file = found.st_ino, found.st_mode, found.st_nlink, found.st_size
 
     def _take_times(self, start_ticks: int) -> None:
         """Without what a time namespace adds to the clocks of its processes."""

@@ -6,15 +6,32 @@ structure; a test fails until it has one, or stands in UNPROVEN.
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, List, NamedTuple, Tuple
+from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Tuple
 
-from tetrapy.btf.inference.facts import cgroups, paths, processes, tasks
+from tetrapy.btf.inference.facts import (
+    cgroups,
+    credentials,
+    execs,
+    namespaces,
+    paths,
+    processes,
+    tasks,
+)
 from tetrapy.btf.inference.facts.fact import Fact
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View, key
+from tetrapy.named import NamedTuple
 
 # In the order in which they are checked: what tells most layouts apart comes first.
-TABLE: Tuple[Fact, ...] = (*tasks.FACTS, *processes.FACTS, *paths.FACTS, *cgroups.FACTS)
+TABLE: Tuple[Fact, ...] = (
+    *tasks.FACTS,
+    *processes.FACTS,
+    *paths.FACTS,
+    *cgroups.FACTS,
+    *credentials.FACTS,
+    *namespaces.FACTS,
+    *execs.FACTS,
+)
 
 # Short names of needs (view.key) for which there is no fact, and why.
 UNPROVEN: Dict[str, str] = {}
@@ -27,24 +44,54 @@ def uncovered(needs: Iterable[str]) -> List[str]:
 
 
 class Verdict(NamedTuple):
-    """What the facts say about one layout: names of facts that fail, and short names of needs."""
+    """What the facts say about one layout.
+
+    `failed` are names of facts that do not hold, `proven` short names of needs.  `doubtful` are
+    names of facts that do not hold either, but prove optional needs only; `doubted` these needs.
+    """
 
     failed: List[str]
     proven: FrozenSet[str]
+    doubtful: List[str]
+    doubted: FrozenSet[str]
+
+    def and_then(self, later: Verdict) -> Verdict:
+        """That of both phases."""
+        doubted = self.doubted | later.doubted
+        return Verdict(
+            self.failed + later.failed,
+            (self.proven | later.proven) - doubted,
+            self.doubtful + later.doubtful,
+            doubted,
+        )
 
 
-def judge(view: View, subject: Subject, ended: bool, first_only: bool = False) -> Verdict:
-    """Check the facts of one phase; `first_only` stops at the first that fails."""
+def judge(
+    view: View,
+    subject: Subject,
+    ended: bool,
+    first_only: bool = False,
+    optional: AbstractSet[str] = frozenset(),
+) -> Verdict:
+    """Check the facts of one phase; `first_only` stops at the first that fails.
+
+    `optional` are short names of needs without which the programs do.
+    """
     failed: List[str] = []
     proven: List[str] = []
+    doubtful: List[str] = []
+    doubted: List[str] = []
     for found in TABLE:
         if found.ended != ended:
             continue
         holds = found.holds(view, subject)
         if holds:
             proven += found.proves
+        elif holds is not None and optional >= set(found.proves):
+            doubtful.append(found.name)
+            doubted += found.proves
         elif holds is not None:
             failed.append(found.name)
             if first_only:
                 break
-    return Verdict(failed, frozenset(proven))
+    return Verdict(failed, frozenset(proven) - set(doubted), doubtful, frozenset(doubted))

@@ -55,6 +55,23 @@ def _names_v1(view: View, subject: Subject) -> Optional[bool]:
     return None if not any(results) and False not in results else False not in results
 
 
+@fact(FACTS, "ids of the cgroups", *RENAMED[2])
+def _ids(view: View, subject: Subject) -> Optional[bool]:
+    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+    for controller, ids in subject.cgroup_ids.items():
+        place = css_set + view["css_set.dfl_cgrp"]
+        if controller:
+            place = css_set + view["css_set.subsys"] + 8 * view[enumerator(controller)]
+            place = view.memory.pointer(place) + view["cgroup_subsys_state.cgroup"]
+        node = view.follow(view.memory.pointer(place), "cgroup.kn")
+        for number in ids:
+            # Before Linux 5.5 the upper half is a generation, which the directory does not show.
+            if view.memory.u32(node + view.either(RENAMED[2])) != number & 0xFFFFFFFF:
+                return False
+            node = view.memory.pointer(node + view.either(RENAMED[1]))
+    return True if subject.cgroup_ids else None
+
+
 @fact(FACTS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)
 def _memory(view: View, subject: Subject) -> bool:
     return _is_controller(view, subject, "memory")

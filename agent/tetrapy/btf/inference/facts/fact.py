@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from tetrapy.btf.inference.memory import Unreadable
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import Missing, View
+from tetrapy.named import NamedTuple
 
 Check = Callable[[View, Subject], Optional[bool]]
 

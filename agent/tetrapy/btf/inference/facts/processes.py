@@ -17,6 +17,9 @@ SIGNAL_UNKILLABLE = 0x40
 FLAGS_BEHIND = 32
 # Where the effective uid is among the ids of struct cred (include/linux/cred.h).
 EUID = 4
+# Before the ids are a reference count and some debugging fields; behind a cred stands another one,
+# which may be what the subject had before.
+IDS_AT = 64
 
 
 @fact(FACTS, "credentials", "task_struct.cred", "cred.euid.val")
@@ -26,7 +29,7 @@ def _cred(view: View, subject: Subject) -> Optional[bool]:
     at = subject.thread.address + view["task_struct.cred"]
     before, cred, after = view.memory.words(at - 8, 3)
     first = cred + view["cred.euid.val"] - 4 * EUID
-    if before != cred or cred == after:
+    if before != cred or cred == after or not cred <= first <= cred + IDS_AT:
         return False
     if subject.ids is None:
         return None
@@ -54,6 +57,17 @@ def _args(view: View, subject: Subject) -> bool:
         view["mm_struct.arg_end"] == view["mm_struct.arg_start"] + 8
         and view.u64(mm, "mm_struct.arg_start") == subject.arg_start
         and view.u64(mm, "mm_struct.arg_end") == subject.arg_end
+    )
+
+
+@fact(FACTS, "environment", "mm_struct.env_start", "mm_struct.env_end")
+def _environment(view: View, subject: Subject) -> bool:
+    mm = view.follow(subject.thread.address, "task_struct.mm")
+    return (
+        view["mm_struct.env_start"] == view["mm_struct.arg_end"] + 8
+        and view["mm_struct.env_end"] == view["mm_struct.env_start"] + 8
+        and view.u64(mm, "mm_struct.env_start") == subject.env_start
+        and view.u64(mm, "mm_struct.env_end") == subject.env_end
     )
 
 

@@ -7,14 +7,23 @@ with another subject, prepared with other values.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import AbstractSet, Callable, Dict, List, Optional, Sequence
 
 from tetrapy.abi.core_needs import Facts
 from tetrapy.btf.inference.memory import Unreadable
-from tetrapy.btf.inference.scan import cgroups, paths, processes, tasks
+from tetrapy.btf.inference.scan import (
+    cgroups,
+    credentials,
+    execs,
+    namespaces,
+    paths,
+    processes,
+    tasks,
+)
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, Unreached
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import RENAMED, key
+from tetrapy.named import NamedTuple
 
 # In this order: later ones go on from what earlier ones have found.
 STEPS: Sequence[Callable[[Finder], None]] = (
@@ -32,7 +41,18 @@ STEPS: Sequence[Callable[[Finder], None]] = (
     cgroups.find_cgroup,
     cgroups.find_controllers,
     cgroups.find_node,
+    cgroups.find_id,
     processes.find_filename,
+)
+# What only programs read that need not be loaded.
+OPTIONAL_STEPS: Sequence[Callable[[Finder], None]] = (
+    credentials.find_securebits,
+    credentials.find_capabilities,
+    credentials.find_user_namespace,
+    namespaces.find_nsproxy,
+    namespaces.find_pid_namespace,
+    execs.find_file,
+    execs.find_per_clear,
 )
 
 
@@ -59,6 +79,8 @@ def scan(needs: Sequence[str], subject: Subject, optional: AbstractSet[str] = fr
     finder.read_tasks()
     for step in STEPS:
         _try(step, finder, reasons)
+    for step in OPTIONAL_STEPS:
+        _try(step, finder, [])
     before: List[int] = []
     _try(lambda finder: before.extend(processes.signal_numbers(finder)), finder, reasons)
     subject.end()

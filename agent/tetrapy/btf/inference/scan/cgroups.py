@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from tetrapy.btf.inference.facts.cgroups import (
     CONTROLLERS,
@@ -14,6 +14,7 @@ from tetrapy.btf.inference.facts.cgroups import (
 )
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.named import NamedTuple
 
 # "signal ... cgroups": 376 to 700 bytes in the corpus.
 _BEHIND_SIGNAL = 2048
@@ -77,11 +78,8 @@ def find_controllers(finder: Finder) -> None:
 def find_node(finder: Finder) -> None:
     """`kn`, and in a kernfs_node `name` and `parent`: a chain of names that are known."""
     subject, memory = finder.subject, finder.memory
-    css_set = _css_set(finder)
-    ways = [(memory.pointer(css_set + finder.place("css_set.dfl_cgrp")), subject.cgroup_names)]
-    for controller, names in paths_v1(subject).items():
-        place = finder.place("css_set.subsys") + 8 * finder.place(enumerator(controller))
-        ways.append((memory.pointer(memory.pointer(css_set + place)), names))
+    paths = {"": subject.cgroup_names, **paths_v1(subject)}
+    ways = [(_cgroup(finder, controller), names) for controller, names in paths.items()]
     longest = max(ways, key=lambda way: len(way[1]))
     cgroup, names = longest
     if not names:
@@ -96,6 +94,32 @@ def find_node(finder: Finder) -> None:
     finder.found.update(
         {"cgroup.kn": at, "kernfs_node.name": node.name, "kernfs_node.parent": node.parent}
     )
+
+
+def find_id(finder: Finder) -> None:
+    """`id` of a kernfs_node: the cgroup's own, and at the same place that of the one above."""
+    memory = finder.memory
+    if not finder.subject.cgroup_ids:
+        raise Undecided("kernfs_node.id was not found, because the cgroup's directory was not")
+    controller, ids = next(iter(finder.subject.cgroup_ids.items()))
+    node = memory.pointer(_cgroup(finder, controller) + finder.place("cgroup.kn"))
+    nodes = [node, memory.pointer(node + finder.place("kernfs_node.parent"))][: len(ids)]
+    # Before Linux 5.5 the upper half is a generation, which the directory does not show.
+    halves = [
+        [word & 0xFFFFFFFF for word in memory.some_words(one, _NODE_SIZE // 8)] for one in nodes
+    ]
+    wanted = tuple(number & 0xFFFFFFFF for number in ids)
+    places = [8 * at for at, found in enumerate(zip(*halves)) if found == wanted]
+    finder.found["kernfs_node.id"] = only("kernfs_node.id", places)
+
+
+def _cgroup(finder: Finder, controller: str) -> int:
+    """The cgroup of the unified hierarchy, or of a controller."""
+    memory, css_set = finder.memory, _css_set(finder)
+    if not controller:
+        return memory.pointer(css_set + finder.place("css_set.dfl_cgrp"))
+    place = finder.place("css_set.subsys") + 8 * finder.place(enumerator(controller))
+    return memory.pointer(memory.pointer(css_set + place))
 
 
 def _css_set(finder: Finder) -> int:

@@ -7,11 +7,12 @@ mount has "mnt_parent, mnt_mountpoint, mnt" (fs/mount.h).
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from tetrapy.btf.inference.facts.paths import MAX_STEPS
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
+from tetrapy.named import NamedTuple
 
 # Locks before the paths take 12 bytes, 104 with lock debugging.
 _FS_SIZE = 256

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+from tetrapy.btf.inference.facts.credentials import IDS
 from tetrapy.btf.inference.facts.processes import (
-    EUID,
     FLAGS_BEHIND,
     SIGNAL_GROUP_EXIT,
     SIGNAL_UNKILLABLE,
@@ -25,13 +25,13 @@ _SIGNAL_SIZE = 512
 
 
 def find_mm(finder: Finder) -> None:
-    """`mm, active_mm`, the last pair of equal pointers before the pids; `arg_start, arg_end`.
+    """`mm, active_mm`, the last pair of equal pointers before the pids.
 
-    The dead leader has no mm.
+    In it `arg_start, arg_end, env_start, env_end`. The dead leader has no mm.
     """
     subject, memory = finder.subject, finder.memory
     mine, leaders, parents = finder.words
-    wanted = [subject.arg_start, subject.arg_end]
+    wanted = [subject.arg_start, subject.arg_end, subject.env_start, subject.env_end]
     found: List[Tuple[int, int]] = []
     for at in range(1, finder.task("pid") // 8 - 1):
         before, mm, after = mine[at - 1 : at + 2]
@@ -43,7 +43,7 @@ def find_mm(finder: Finder) -> None:
         found += [
             (8 * at, 8 * place)
             for place, word in enumerate(words)
-            if word == subject.arg_start and words[place : place + 2] == wanted
+            if word == subject.arg_start and words[place : place + 4] == wanted
         ]
     at, place = first("mm_struct.arg_start", found)
     finder.found.update(
@@ -51,6 +51,8 @@ def find_mm(finder: Finder) -> None:
             "task_struct.mm": at,
             "mm_struct.arg_start": place,
             "mm_struct.arg_end": place + 8,
+            "mm_struct.env_start": place + 16,
+            "mm_struct.env_end": place + 24,
         }
     )
 
@@ -76,7 +78,7 @@ def find_cred(finder: Finder) -> None:
         ]
     at, place = first("cred.euid", found)
     finder.found["task_struct.cred"] = at
-    finder.found["cred.euid.val"] = place + 4 * EUID
+    finder.found.update({f"cred.{name}.val": place + 4 * at for at, name in enumerate(IDS)})
 
 
 def find_filename(finder: Finder) -> None:

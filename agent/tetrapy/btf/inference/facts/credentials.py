@@ -1,0 +1,78 @@
+"""Facts about all of struct cred that is told of a process (include/linux/cred.h).
+
+It is "uid, gid, suid, sgid, euid, egid, fsuid, fsgid, securebits, cap_inheritable, cap_permitted,
+cap_effective, cap_bset, cap_ambient, ..., user, user_ns".
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.facts.namespaces import place_of
+from tetrapy.btf.inference.facts.processes import EUID
+from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.view import View
+
+FACTS: List[Fact] = []
+
+# In the order of struct cred.
+IDS = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid")
+CAPABILITIES = ("inheritable", "permitted", "effective", "ambient")
+# Where these sets are, from the first on; the bounding set is before the last.
+SETS_AT = (0, 8, 16, 32)
+# How far "cap_inheritable" and "user_ns" are behind "securebits" at most: 8 and 104 bytes in all
+# kernels that were looked at. Behind a cred stands another one.
+SETS_BEHIND = 8
+USER_BEHIND = 152
+
+_OTHER_IDS = tuple(f"cred.{name}.val" for name in IDS if name != "euid")
+_SETS = tuple(f"cred.cap_{name}" for name in CAPABILITIES)
+
+
+@fact(FACTS, "ids", *_OTHER_IDS)
+def _ids(view: View, subject: Subject) -> Optional[bool]:
+    if subject.ids is None:
+        return None
+    cred = view.follow(subject.thread.address, "task_struct.cred")
+    first = _behind_ids(view) - 4 * len(IDS)
+    return all(
+        view[name] == first + 4 * at and view.u32(cred, name) == subject.ids[at]
+        for at, name in enumerate(f"cred.{name}.val" for name in IDS)
+    )
+
+
+@fact(FACTS, "securebits", "cred.securebits")
+def _securebits(view: View, subject: Subject) -> Optional[bool]:
+    if subject.securebits is None:
+        return None
+    cred = view.follow(subject.thread.address, "task_struct.cred")
+    is_there = view["cred.securebits"] == _behind_ids(view)
+    return is_there and view.u32(cred, "cred.securebits") == subject.securebits
+
+
+@fact(FACTS, "capabilities", *_SETS)
+def _capabilities(view: View, subject: Subject) -> Optional[bool]:
+    if subject.capabilities is None:
+        return None
+    cred = view.follow(subject.thread.address, "task_struct.cred")
+    places = tuple(view[name] - view[_SETS[0]] for name in _SETS)
+    sets = tuple(view.u64(cred, name) for name in _SETS)
+    behind = view[_SETS[0]] - _behind_ids(view)
+    return 0 < behind <= SETS_BEHIND and places == SETS_AT and sets == tuple(subject.capabilities)
+
+
+@fact(FACTS, "user namespace", "cred.user_ns", "user_namespace.ns.inum")
+def _user_namespace(view: View, subject: Subject) -> Optional[bool]:
+    number = subject.namespaces.get("user")
+    if number is None:
+        return None
+    if not 0 < view["cred.user_ns"] - _behind_ids(view) <= USER_BEHIND:
+        return False
+    namespace = view.follow(subject.thread.address, "task_struct.cred", "cred.user_ns")
+    return place_of(number, namespace, view.memory) == view["user_namespace.ns.inum"]
+
+
+def _behind_ids(view: View) -> int:
+    """The place behind the ids, by that of the one that is not optional."""
+    return view["cred.euid.val"] + 4 * (len(IDS) - EUID)

@@ -1,0 +1,54 @@
+"""Finds the rest of struct cred: securebits, capabilities, the user namespace."""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+from tetrapy.btf.inference.facts.credentials import CAPABILITIES, SETS_AT, SETS_BEHIND, USER_BEHIND
+from tetrapy.btf.inference.facts.namespaces import place_of
+from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+
+
+def find_securebits(finder: Finder) -> None:
+    """`securebits`, right behind the ids."""
+    bits = finder.subject.securebits
+    place = finder.place("cred.fsgid.val") + 4
+    if bits is None or finder.memory.u32(_cred(finder) + place) != bits:
+        raise Undecided("cred.securebits was not found")
+    finder.found["cred.securebits"] = place
+
+
+def find_capabilities(finder: Finder) -> None:
+    """The four sets, which are odd, with the bounding set before the last."""
+    memory, cred, wanted = finder.memory, _cred(finder), finder.subject.capabilities
+    if wanted is None:
+        raise Undecided("cred.cap_permitted was not found, because no capabilities were changed")
+    start = finder.place("cred.securebits") + 4
+    at = finder.search(
+        "cred.cap_inheritable",
+        range(start, start + SETS_BEHIND, 4),
+        lambda at: all(memory.u64(cred + at + step) == sets for step, sets in zip(SETS_AT, wanted)),
+    )
+    finder.found.update(
+        {f"cred.cap_{name}": at + step for name, step in zip(CAPABILITIES, SETS_AT)}
+    )
+
+
+def find_user_namespace(finder: Finder) -> None:
+    """`user_ns`, behind the capabilities, and in it its number."""
+    cred, number = _cred(finder), finder.subject.namespaces.get("user")
+    if number is None:
+        raise Undecided("cred.user_ns was not found, because procfs does not show its number")
+    start = -(-finder.place("cred.cap_ambient") // 8) * 8 + 8
+    size = finder.place("cred.securebits") + USER_BEHIND + 8 - start
+    found: List[Tuple[int, int]] = []
+    for step, word in enumerate(finder.memory.some_words(cred + start, size // 8)):
+        place = place_of(number, word, finder.memory)
+        if place is not None:
+            found.append((start + 8 * step, place))
+    at, place = only("cred.user_ns", found)
+    finder.found.update({"cred.user_ns": at, "user_namespace.ns.inum": place})
+
+
+def _cred(finder: Finder) -> int:
+    return finder.memory.pointer(finder.subject.thread.address + finder.task("cred"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from tetrapy.named import NamedTuple
 
 # A host in brackets is an IPv6 address, with or without a zone; one outside has no colon.
 _ADDRESS = re.compile(

@@ -1,0 +1,108 @@
+"""Settings of what events hold, and of the table of processes behind them."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from tetrapy.config.setting import (
+    BOOL,
+    CGROUP_RATE,
+    DURATION,
+    LIST,
+    SECOND,
+    STRING,
+    UINT,
+    Setting,
+    Topic,
+)
+
+_NO_WAITING = "here: no event waits for its process to become known"
+
+TOPICS: Tuple[Topic, ...] = (
+    (
+        "Events",
+        (
+            Setting(
+                "enable-process-cred",
+                BOOL,
+                False,
+                "tell capabilities and credentials of processes, and what is odd about their"
+                " binaries",
+                aliases=("enable-process-creds",),
+            ),
+            Setting("enable-process-ns", BOOL, False, "tell the namespaces of processes"),
+            Setting(
+                "enable-ancestors",
+                LIST,
+                (),
+                "kinds of events that tell the ancestors of their process; nothing without base",
+                choices=("base", "kprobe", "tracepoint", "loader", "uprobe", "lsm", "usdt"),
+            ),
+            Setting(
+                "enable-process-ancestors",
+                BOOL,
+                True,
+                "of Tetragon 1.1.0",
+                no_effect="here, nor in Tetragon: --enable-ancestors base tells ancestors",
+            ),
+            Setting(
+                "enable-process-environment-variables",
+                BOOL,
+                False,
+                "tell the environment of a program when it starts, which may hold secrets",
+            ),
+            Setting(
+                "filter-environment-variables",
+                LIST,
+                (),
+                "names of the variables that are told; empty is all",
+            ),
+            Setting(
+                "username-metadata",
+                STRING,
+                "disabled",
+                "tell user names: unix reads the host's /etc/passwd",
+                choices=("disabled", "unix"),
+            ),
+            Setting(
+                "cgroup-rate",
+                CGROUP_RATE,
+                None,
+                "most events of a cgroup in an interval: 1000,1s; empty is no limit",
+            ),
+        ),
+    ),
+    (
+        "Table of processes",
+        (
+            Setting("process-cache-size", UINT, 65536, "most processes that are remembered"),
+            Setting(
+                "process-cache-gc-interval",
+                DURATION,
+                30 * SECOND,
+                "time between two looks for processes that may be forgotten",
+            ),
+            Setting(
+                "disable-process-cache",
+                BOOL,
+                False,
+                "remember no processes",
+                no_effect="here: events are made of the remembered processes",
+            ),
+            Setting(
+                "event-cache-retries",
+                UINT,
+                15,
+                "attempts to complete an event before it is written",
+                no_effect=_NO_WAITING,
+            ),
+            Setting(
+                "event-cache-retry-delay",
+                UINT,
+                2,
+                "seconds between two such attempts",
+                no_effect=_NO_WAITING,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,120 @@
+"""Settings of the kernel's side: how events are seen, kernel types, buffers."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from tetrapy.config.setting import BOOL, DIRECTORY, FILE, SIZE, STRING, UINT, Setting, Topic
+
+_ONE_FORM = "here: there is one form of each program, which every supported kernel takes"
+_NOT_PINNED = "yet: nothing is pinned in the BPF file system"
+
+TOPICS: Tuple[Topic, ...] = (
+    (
+        "Sensor and buffers",
+        (
+            Setting(
+                "sensor",
+                STRING,
+                "auto",
+                "how events are seen: by eBPF, by the kernel's process connector, or by eBPF and"
+                " where that fails by the connector (auto)",
+                choices=("auto", "ebpf", "connector"),
+                own=True,
+            ),
+            Setting("rb-size", SIZE, 0, "ring buffer bytes per CPU (K, M, G); 0 chooses"),
+            Setting(
+                "rb-size-total", SIZE, 0, "ring buffer bytes over all CPUs (K, M, G); 0 chooses"
+            ),
+            Setting(
+                "use-perf-ring-buffer",
+                BOOL,
+                False,
+                "use perf buffers although the kernel has the BPF ring buffer",
+            ),
+            Setting(
+                "rb-queue-size",
+                SIZE,
+                65535,
+                "records between the reader of the buffer and their handlers (K, M, G)",
+                no_effect="here: records are handled as they are read",
+            ),
+            Setting(
+                "force-small-progs", BOOL, False, "load small BPF programs", no_effect=_ONE_FORM
+            ),
+            Setting(
+                "force-large-progs", BOOL, False, "load large BPF programs", no_effect=_ONE_FORM
+            ),
+            Setting(
+                "verbose",
+                UINT,
+                0,
+                "log of the verifier: 0 none, 1 cut short, 2 whole",
+                no_effect="here: --debug logs what the verifier says",
+            ),
+            Setting(
+                "bpf-dir",
+                STRING,
+                "tetrapy",
+                "name of the agent's directory in the BPF file system",
+                no_effect=_NOT_PINNED,
+            ),
+            Setting(
+                "release-pinned-bpf",
+                BOOL,
+                True,
+                "remove what is pinned in that directory at start",
+                no_effect=_NOT_PINNED,
+            ),
+            Setting(
+                "keep-sensors-on-exit",
+                BOOL,
+                False,
+                "leave pinned programs in the kernel when stopping",
+                no_effect=_NOT_PINNED,
+            ),
+        ),
+    ),
+    (
+        "Kernel types (BTF)",
+        (
+            Setting("btf", FILE, "", "BTF file to use in place of the kernel's own"),
+            Setting(
+                "bpf-lib",
+                DIRECTORY,
+                "/usr/local/lib/tetrapy/bpf/",
+                "directory with BTF fallbacks: metadata/vmlinux-<release>, btf",
+            ),
+            Setting(
+                "btf-inference",
+                STRING,
+                "auto",
+                "where nothing has the kernel's BTF: try the archive's layouts on the kernel"
+                " (archive), then search its memory too (auto), or refuse (off)",
+                choices=("auto", "archive", "off"),
+                own=True,
+            ),
+            Setting(
+                "btf-archive",
+                FILE,
+                "",
+                "archive of `tetrapy btf pack` to use, not the embedded one",
+                own=True,
+            ),
+            Setting(
+                "btf-check",
+                BOOL,
+                True,
+                "compare BTF that is not the kernel's own with the kernel",
+                own=True,
+            ),
+            Setting(
+                "kernel",
+                STRING,
+                "",
+                "kernel version in place of the detected one",
+                no_effect="here: the running kernel's own release is used; --btf names a file",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Documents and completions that are written from the table of settings."""

@@ -1,0 +1,21 @@
+"""Write docs/configuration.md, docs/tetrapy.8 and completions/ from the table of settings.
+
+python3 -m tools.settings_docs
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tools.fetch import ROOT
+
+# The agent's sources are not installed.
+sys.path.insert(0, str(ROOT / "agent"))
+
+from tools.settings_docs.pages import pages
+
+for path, text in pages().items():
+    target = ROOT / path
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(text)
+    print(path)

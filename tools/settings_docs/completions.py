@@ -1,0 +1,174 @@
+"""What a shell completes behind `tetrapy`: flags, their values, commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tetrapy.cli.btf.commands import COMMANDS as BTF_COMMANDS
+from tetrapy.config.setting import BOOL, DIRECTORY, FILE, LIST, Setting
+from tetrapy.config.table import SETTINGS
+
+HEAD = """\
+# Completion of tetrapy's command line for {name}.
+# Written by `python3 -m tools.settings_docs` from the table of settings. Do not edit.
+"""
+COMMANDS = {
+    "config": "the settings in force, and what set each",
+    "btf": "kernels without BTF: which are known, how others are added",
+    "help": "all flags",
+}
+
+_BASH = """\
+_tetrapy() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local value=
+    # bash takes the = of --flag=value for a word of its own.
+    if [[ $current == = ]]; then
+        current= value=1
+    elif [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]} value=1
+    fi
+    case $previous in
+@CASES@
+    esac
+    if [[ -n $value && @SWITCHES@ == *" $previous "* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'true false' -- "$current")
+    elif [[ ${COMP_WORDS[1]} == btf && COMP_CWORD -gt 1 ]]; then
+        [[ $COMP_CWORD -gt 2 ]] ||
+            mapfile -t COMPREPLY < <(compgen -W '@BTF@' -- "$current")
+    elif [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '@COMMANDS@' -- "$current")
+    elif [[ ${COMP_WORDS[1]} == config ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--changed --output @FLAGS@' -- "$current")
+    else
+        mapfile -t COMPREPLY < <(compgen -W '@FLAGS@' -- "$current")
+    fi
+}
+complete -F _tetrapy tetrapy tetrapy.pyz
+"""
+
+
+def bash() -> str:
+    """completions/tetrapy.bash."""
+    cases = [_case([f"--{one.name}"], _words(one.choices)) for one in SETTINGS if one.choices]
+    for kind, action in ((FILE, "-f"), (DIRECTORY, "-d")):
+        cases.append(_case([f"--{one.name}" for one in SETTINGS if one.kind == kind], action))
+    cases.append(_case(["--output", "-o"], _words(["text", "json"])))
+    cases.append(_case([f"--{one.name}" for one in SETTINGS if not _completed(one)], ""))
+    switches = " ".join(f"--{one.name}" for one in SETTINGS if one.kind == BOOL)
+    flags = " ".join(f"--{one.name}" for one in SETTINGS) + " --help --version"
+    text = HEAD.format(name="bash") + _BASH
+    for name, value in (
+        ("@CASES@", "\n".join(cases)),
+        ("@SWITCHES@", f"' {switches} '"),
+        ("@BTF@", " ".join(BTF_COMMANDS)),
+        ("@COMMANDS@", " ".join(COMMANDS)),
+        ("@FLAGS@", flags),
+    ):
+        text = text.replace(name, value)
+    return text
+
+
+def zsh() -> str:
+    """completions/_tetrapy."""
+    lines = [
+        "#compdef tetrapy tetrapy.pyz",
+        HEAD.format(name="zsh") + "_tetrapy() {",
+        "    local -a flags commands btf_commands",
+        "    flags=(",
+        *(f"        {_quoted(_zsh_spec(one))}" for one in SETTINGS),
+        "        '(- *)'{-h,--help}'[show all flags and exit]'",
+        "        '(- *)--version[show the version and exit]'",
+        "    )",
+        "    commands=(",
+        *(f"        {_quoted(f'{name}:{text}')}" for name, text in COMMANDS.items()),
+        "    )",
+        "    btf_commands=(",
+        *(f"        {_quoted(f'{n}:{text}')}" for n, (_module, text) in BTF_COMMANDS.items()),
+        "    )",
+        "    if [[ $words[2] == btf ]] && ((CURRENT > 2)); then",
+        "        ((CURRENT > 3)) || _describe command btf_commands",
+        "    elif ((CURRENT == 2)) && [[ $words[2] != -* ]]; then",
+        "        _describe command commands",
+        "    elif [[ $words[2] == config ]]; then",
+        "        _arguments '1:command:(config)' '--changed[leave out defaults]' \\",
+        "            '(-o --output)'{-o,--output=}'[form]:form:(text json)' $flags",
+        "    else",
+        "        _arguments $flags",
+        "    fi",
+        "}",
+        '_tetrapy "$@"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def fish() -> str:
+    """completions/tetrapy.fish."""
+    none = "not __fish_seen_subcommand_from " + " ".join(COMMANDS)
+    lines = [HEAD.format(name="fish").rstrip(), "complete -c tetrapy -f"]
+    lines += [
+        f"complete -c tetrapy -n {_quoted(none)} -a {name} -d {_quoted(text)}"
+        for name, text in COMMANDS.items()
+    ]
+    lines += [
+        f"complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a {name} -d {_quoted(text)}"
+        for name, (_module, text) in BTF_COMMANDS.items()
+    ]
+    config = "complete -c tetrapy -n '__fish_seen_subcommand_from config'"
+    lines += [
+        f"{config} -l changed -d 'leave out defaults'",
+        f"{config} -l output -s o -x -a 'text json' -d 'form'",
+        "complete -c tetrapy -l help -s h -d 'show all flags and exit'",
+        "complete -c tetrapy -l version -d 'show the version and exit'",
+        *(_fish_line(one) for one in SETTINGS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _completed(setting: Setting) -> bool:
+    return setting.kind in {BOOL, FILE, DIRECTORY} or bool(setting.choices)
+
+
+def _words(words: Iterable[str]) -> str:
+    return f"-W '{' '.join(words)}'"
+
+
+def _case(flags: Iterable[str], action: str) -> str:
+    """What completes the values of flags: words, files, directories, or nothing."""
+    lines = ["    " + " | ".join(flags) + ")"]
+    if action in {"-f", "-d"}:
+        lines.append("        compopt -o filenames")
+    if action:
+        lines.append(f'        mapfile -t COMPREPLY < <(compgen {action} -- "$current")')
+    return "\n".join([*lines, "        return", "        ;;"])
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _zsh_spec(setting: Setting) -> str:
+    text = setting.help.replace("[", "\\[").replace("]", "\\]")
+    short = f"(-{setting.short} --{setting.name})" if setting.short else ""
+    if setting.kind == BOOL:
+        return f"{short}--{setting.name}=-[{text}]::value:(true false)"
+    if setting.choices and setting.kind != LIST:
+        action = f"({' '.join(setting.choices)})"
+    else:
+        action = {FILE: "_files", DIRECTORY: "_files -/"}.get(setting.kind, "")
+    return f"--{setting.name}=[{text}]:{setting.kind}:{action}"
+
+
+def _fish_line(setting: Setting) -> str:
+    if setting.kind == BOOL:
+        how = ""
+    elif setting.choices:
+        how = f" -x -a {_quoted(' '.join(setting.choices))}"
+    elif setting.kind == FILE:
+        how = " -r -F"
+    elif setting.kind == DIRECTORY:
+        how = " -x -a '(__fish_complete_directories)'"
+    else:
+        how = " -x"
+    short = f" -s {setting.short}" if setting.short else ""
+    return f"complete -c tetrapy -l {setting.name}{short}{how} -d {_quoted(setting.help)}"

@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.agent_run import Recorder
 from tests.unit.records import NODE, SECOND, Task, World, execute, exit_of, fork
-from tetrapy.events.json import Event, JsonEncoder, dump_with_json
+from tetrapy.events.json import Event, JsonEncoder
+from tetrapy.pipeline.aggregation import Aggregator
 from tetrapy.pipeline.exporter import Exporter
+from tetrapy.pipeline.rate_limit import RateLimiter
+from tetrapy.pipeline.stages import Stages
 from tetrapy.sinks import stream
-from tetrapy.sinks.stream import LineSink, open_file
+from tetrapy.sinks.stream import LineSink
 
 INIT = Task(1, SECOND)
 CHILD = Task(50, 2 * SECOND)
@@ -25,8 +30,12 @@ def events() -> list[Event]:
     return World().dispatcher.events(records)
 
 
+def open_file(path: str) -> LineSink:
+    return LineSink(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), path, owned=True)
+
+
 def exporter(sink: LineSink, log: Recorder) -> Exporter:
-    return Exporter(JsonEncoder(NODE, dump_with_json), sink, log)
+    return Exporter(JsonEncoder(NODE), sink, log, Stages(), lambda: "now")
 
 
 def test_a_batch_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +106,7 @@ def test_lines_that_are_lost_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
     for _ in range(10):
         export.export(events())
     monkeypatch.setattr(stream.os, "write", real)
-    export.export([])
+    export.tick(0.0)
     export.close()
     kept = len((tmp_path / "x").read_bytes().splitlines())
     assert 0 < kept < 30
@@ -118,3 +127,74 @@ def test_a_reader_that_left(tmp_path: Path) -> None:
     assert export.reader_is_gone
     export.close()
     assert log.lines == []
+
+
+def staged(tmp_path: Path, stages: Stages) -> Exporter:
+    sink = open_file(str(tmp_path / "x"))
+    return Exporter(JsonEncoder(NODE), sink, Recorder(), stages, lambda: "now")
+
+
+def lines_of(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "x").read_bytes().splitlines()]
+
+
+def test_unwanted_events(tmp_path: Path) -> None:
+    """They are counted and write nothing."""
+    export = staged(tmp_path, Stages(wanted=lambda event: event.name == "process_exit"))
+    export.export(events())
+    export.close()
+    assert [next(iter(line)) for line in lines_of(tmp_path)] == ["process_exit"]
+    assert (export.passed, export.dropped) == (1, 2)
+
+
+def test_a_rate_limit_tells_what_it_held_back(tmp_path: Path) -> None:
+    """At the latest at the end, in an event that no filter drops."""
+    limit = RateLimiter(1, time.monotonic_ns())
+    export = staged(tmp_path, Stages(limiter=limit))
+    export.export(events())
+    export.close()
+    first, last = lines_of(tmp_path)
+    assert list(first) == ["process_exec", "node_name", "time"]
+    assert last == {
+        "rate_limit_info": {"number_of_dropped_process_events": "2"},
+        "node_name": "host1",
+        "time": "now",
+    }
+    assert (export.passed, export.rate_limited) == (3, 2)
+
+
+def test_equal_events_become_one_line(tmp_path: Path) -> None:
+    """The line says of how many; a single one says nothing."""
+    export = staged(tmp_path, Stages(aggregator=Aggregator(3600 * SECOND, 10)))
+    export.export([*events(), *events()])
+    assert lines_of(tmp_path) == []
+    export.close()
+    counts = [line["aggregation_info"] for line in lines_of(tmp_path)]
+    assert counts == [{"count": "2"}] * 3
+    assert export.aggregated == 3
+
+
+def test_a_change_of_the_body(tmp_path: Path) -> None:
+    """A line shows what the change leaves; types that it does not ask for are as ever."""
+
+    def change(kind: str) -> Any:
+        return (lambda body: {"time": body["time"]}) if kind == "PROCESS_EXIT" else None
+
+    export = staged(tmp_path, Stages(change=change))
+    export.export(events())
+    export.close()
+    lines = lines_of(tmp_path)
+    assert "process" in lines[0]["process_exec"]
+    assert list(lines[2]["process_exit"]) == ["time"]
+    assert lines[2]["node_name"] == "host1"
+
+
+def test_nothing_is_written_without_a_target(tmp_path: Path) -> None:
+    """What counts events is told of them all the same."""
+    counted: list[int] = []
+    stages = Stages(writes=False, counters=(lambda batch: counted.append(len(list(batch))),))
+    export = staged(tmp_path, stages)
+    export.export(events())
+    export.close()
+    assert counted == [3]
+    assert lines_of(tmp_path) == []

@@ -1,0 +1,193 @@
+"""What each field of a filter matches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.filter_events import (
+    THROTTLE,
+    capabilities,
+    executed,
+    exited,
+    listed,
+    process,
+)
+from tetrapy.events.json import Event
+from tetrapy.pipeline.filters import texts
+from tetrapy.pipeline.filters.lists import predicate
+
+INIT = process("/sbin/init", "splash", pid=1)
+SHELL = process("/bin/sh", "-c id", pid=50, parent=INIT, docker="0123456789abcdef")
+ID = process("/usr/bin/id", "-u root", pid=60, parent=SHELL, in_init_tree=True)
+
+
+def holds(event: Event, **fields: Any) -> bool:
+    """Whether a filter with these fields holds for the event."""
+    return listed(json.dumps(fields)).matches(event)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, True),
+        ({"binary_regex": ["bin/id"]}, True),
+        ({"binary_regex": ["^id"]}, False),
+        ({"binary_regex": ["^id", "id$"]}, True),
+        ({"parent_binary_regex": ["/sh$"]}, True),
+        ({"parent_binary_regex": ["/id$"]}, False),
+        ({"arguments_regex": ["-u"]}, True),
+        ({"arguments_regex": ["-g", "^x"]}, False),
+        ({"parent_arguments_regex": ["^-c"]}, True),
+        ({"parent_arguments_regex": ["-u"]}, False),
+        ({"pid": [60]}, True),
+        ({"pid": [50, 61]}, False),
+        ({"event_set": ["PROCESS_EXEC"]}, True),
+        ({"event_set": ["PROCESS_EXIT", "PROCESS_KPROBE"]}, False),
+        ({"container_id": ["^$"]}, True),
+        ({"container_id": ["a"]}, False),
+        ({"in_init_tree": True}, True),
+        ({"in_init_tree": False}, False),
+        ({"namespace": [""]}, True),
+        ({"namespace": ["default", ""]}, True),
+        ({"namespace": ["default"]}, False),
+        ({"namespace_regex": [".*"]}, False),
+        ({"pod_regex": [".*"]}, False),
+        ({"labels": ["a=b"]}, False),
+        ({"container_name_regex": [".*"]}, False),
+        ({"health_check": True}, False),
+        ({"health_check": False}, True),
+        ({"policy_names": ["p"]}, False),
+        ({"binary_regex": ["id"], "pid": [60], "event_set": ["PROCESS_EXEC"]}, True),
+        ({"binary_regex": ["id"], "pid": [61], "event_set": ["PROCESS_EXEC"]}, False),
+        ({"binary_regex": ["id"], "pod_regex": ["a"]}, False),
+    ],
+)
+def test_a_field_holds_for_an_exec(fields: dict[str, Any], expected: bool) -> None:
+    """Values of a field are alternatives, fields must all hold."""
+    assert holds(executed(ID), **fields) == expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"binary_regex": [""]},
+        {"parent_binary_regex": [""]},
+        {"ancestor_binary_regex": [""], "event_set": ["PROCESS_EXEC"]},
+        {"arguments_regex": [""]},
+        {"parent_arguments_regex": [""]},
+        {"container_id": [""]},
+        {"pid": [0]},
+        {"pid_set": [0]},
+        {"in_init_tree": False},
+        {"namespace": [""]},
+        {"capabilities": {}},
+        {"policy_names": [""]},
+    ],
+)
+def test_an_event_without_a_process_fails_what_asks_for_one(fields: dict[str, Any]) -> None:
+    """process_throttle is about a cgroup."""
+    assert not holds(THROTTLE, **fields)
+
+
+@pytest.mark.parametrize("fields", [{}, {"event_set": [27]}, {"health_check": False}])
+def test_an_event_without_a_process_passes_other_filters(fields: dict[str, Any]) -> None:
+    """Its type, and that it is no health check, are known."""
+    assert holds(THROTTLE, **fields)
+
+
+def test_a_process_without_a_parent_fails_what_asks_for_one() -> None:
+    """Whatever the pattern."""
+    assert not holds(executed(INIT), parent_binary_regex=[""])
+    assert not holds(executed(INIT), parent_arguments_regex=[""])
+
+
+def test_an_exit_is_of_the_same_process() -> None:
+    """Its binary and parent are those of the exec."""
+    assert holds(exited(ID), binary_regex=["id$"], parent_binary_regex=["sh$"], event_set=[5])
+
+
+@pytest.mark.parametrize(
+    ("rules", "held", "expected"),
+    [
+        ({"effective": {"any": ["CAP_CHOWN", "CAP_BPF"]}}, (0, 1), True),
+        ({"effective": {"any": ["CAP_BPF"]}}, (1 << 39, 1), False),
+        ({"permitted": {"all": ["CAP_CHOWN", "DAC_OVERRIDE"]}}, (7, 0), True),
+        ({"permitted": {"all": ["CAP_CHOWN", "DAC_OVERRIDE"]}}, (5, 0), False),
+        ({"permitted": {"exactly": ["CAP_CHOWN", "DAC_OVERRIDE"]}}, (3, 0), True),
+        ({"permitted": {"exactly": ["CAP_CHOWN"]}}, (3, 0), False),
+        ({"inheritable": {"none": ["CAP_CHOWN"]}}, (3, 3, 2), True),
+        ({"inheritable": {"none": [0, 1]}}, (3, 3, 2), False),
+        ({"permitted": {"any": [0]}, "effective": {"any": [0]}}, (1, 0), False),
+        ({}, (0, 0), True),
+    ],
+)
+def test_capabilities(rules: Any, held: tuple[int, ...], expected: bool) -> None:
+    """any, all, exactly and none, of the set that is named."""
+    event = executed(process(capabilities=capabilities(*held)))
+    assert holds(event, capabilities=rules) == expected
+
+
+def test_a_process_without_known_capabilities_fails_every_rule() -> None:
+    """Also `none`."""
+    assert not holds(executed(process()), capabilities={"permitted": {"none": [0]}})
+
+
+def test_deny_wins_and_no_allow_list_lets_all_pass() -> None:
+    """The two lists together."""
+    shells, ids = listed('{"binary_regex":["sh$"]}'), listed('{"binary_regex":["id$"]}')
+    both = listed('{"binary_regex":["sh$"]}{"binary_regex":["id$"]}')
+    shell, made = executed(SHELL), executed(ID)
+
+    def passing(allow: Any, deny: Any) -> list[bool]:
+        test = predicate(allow, deny)
+        assert test is not None
+        return [test(shell), test(made)]
+
+    assert predicate(None, None) is None
+    assert passing(shells, None) == [True, False]
+    assert passing(None, shells) == [False, True]
+    assert passing(both, ids) == [True, False]
+    assert passing(ids, ids) == [False, False]
+    never = listed('{"pod_regex":["a"]}')
+    assert passing(never, None) == [False, False]
+    assert passing(None, never) == [True, True]
+
+
+def test_pid_set_follows_descendants() -> None:
+    """Children and their children, through links of the process table."""
+    test = listed('{"pid_set":[50]}').matches
+    grandchild = process(pid=70, parent=ID)
+    assert test(executed(SHELL))
+    assert test(executed(grandchild))
+    assert not test(executed(INIT))
+    assert not test(executed(process(pid=80, parent=INIT)))
+
+
+def test_pid_set_remembers_descendants_whose_links_are_cut() -> None:
+    """A process that was seen to descend still does when it is gone; its pid alone is nothing."""
+    test = listed('{"pid_set":[50]}').matches
+    child = process(pid=60, parent=SHELL)
+    assert test(executed(child))
+    child.leave()
+    assert test(executed(process(pid=71, parent=child)))
+    other = process(pid=60)
+    other.start = 1
+    assert not test(executed(other))
+    assert not test(executed(process(pid=72, parent=other)))
+
+
+def test_an_answer_about_a_binary_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path is matched once; the memory is bounded."""
+    monkeypatch.setattr(texts, "_REMEMBERED", 2)
+    asked: list[str] = []
+    test = texts.remembered(lambda text: asked.append(text) is None and text == "b")
+    assert [test(text) for text in "aabba"] == [False, False, True, True, False]
+    assert asked == ["a", "b"]
+    assert [test(text) for text in "cab"] == [False, False, True]
+    assert asked == ["a", "b", "c", "a", "b"]
+    assert not test("x" * 300)
+    assert not test("x" * 300)
+    assert len(asked) == 7

@@ -47,6 +47,7 @@ class PidFile:
     def _open(self, directory: str) -> int:
         try:
             os.makedirs(directory, mode=0o755, exist_ok=True)
+            _check_owner(directory)
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as err:
             if err.errno == errno.EROFS:
@@ -70,3 +71,17 @@ class PidFile:
         except FileNotFoundError:
             pass
         os.close(self._fd)
+
+
+def _check_owner(directory: str) -> None:
+    """Refuse a directory in which others could put a file into the place of ours."""
+    trusted = {0, os.geteuid()}
+    link, found = os.lstat(directory), os.stat(directory)
+    mode = stat.S_IMODE(found.st_mode)
+    if {link.st_uid, found.st_uid} <= trusted and not mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return
+    what = "is a symbolic link" if stat.S_ISLNK(link.st_mode) else f"has mode {mode:04o}"
+    raise TetrapyError(
+        f"run directory {directory} {what} and belongs to user {link.st_uid}; only root may be "
+        "able to write to it: remove it"
+    )

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.pyz.conftest import assert_one_line, needs_root, start
-from tests.support.agent import PATIENCE, PYZ, Agent, isolated
+from tests.support.agent import PATIENCE, PYZ, Agent
 
 pytestmark = needs_root
 
@@ -119,32 +119,6 @@ def test_full_disk_to_the_end(tmp_path: Path) -> None:
     assert f"file={disk}/events.json" in line
     count = int(line.rpartition("lines=")[2].split()[0])
     assert count >= 3  # <kernel>, this test and the agent are always there
-
-
-def test_file_size_limit(tmp_path: Path) -> None:
-    """A file that may not grow (ulimit -f) is told as a full disk is; no signal ends the agent."""
-    under = ("prlimit", f"--fsize={16 << 20}", "--")
-    export = tmp_path / "events.json"
-    with export.open("wb") as file:
-        file.truncate(32 << 20)
-    process = subprocess.Popen(
-        isolated([*under, str(PYZ), "--export-filename", str(export)]),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    with process:
-        log = b""
-        for line in process.stdout:
-            log += line
-            if b"File too large" in line:
-                break
-        process.terminate()
-        rest, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
-    assert errors == b""
-    assert b"File too large" in log
-    assert export.stat().st_size == 32 << 20
-    assert b"Events are lost" in rest
 
 
 def test_big_records(tmp_path: Path, actor: Path) -> None:

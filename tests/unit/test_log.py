@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tetrapy.log import LEVELS, Log, standard_log
+from tetrapy.sinks.log_file import open_log_file
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 def logged(form: str = "text", level: str = "info", at: str = "info", **keys: object) -> str:
     stream = io.StringIO()
-    Log(stream, level, form)(at, "Something happened", **keys)
+    Log(stream, level=level, form=form)(at, "Something happened", **keys)
     return stream.getvalue()
 
 
@@ -99,9 +100,9 @@ def test_thresholds(threshold: str) -> None:
         ("a\tb", '"a\\tb"'),
         ("a\\b c", '"a\\\\b c"'),
         (None, "None"),
-        (True, "True"),
+        (True, "true"),
         (1.5, "1.5"),
-        ({"a": 1}, "\"{'a': 1}\""),
+        ({"b": 2, "a": 1}, '"map[a:1 b:2]"'),
     ],
 )
 def test_values_are_quoted_when_they_need_it(value: object, shown: str) -> None:
@@ -113,7 +114,7 @@ def test_values_are_quoted_when_they_need_it(value: object, shown: str) -> None:
 def test_any_value_stays_on_its_line(value: str, form: str) -> None:
     """One call writes one line, whatever the value; JSON reads back."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
-    Log(stream, "info", form)("info", "x", value=value)
+    Log(stream, level="info", form=form)("info", "x", value=value)
     stream.flush()
     written = stream.buffer.getvalue()
     assert written.count(b"\n") == 1
@@ -171,4 +172,30 @@ def test_without_a_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     log = standard_log("info", "text", to_stderr=False)
     log("info", "x")
-    log._stream.close()
+    log._streams[0].close()
+
+
+def test_the_level_can_be_switched_at_run_time() -> None:
+    """Twice switched it is what it was; a new configuration holds."""
+    stream = io.StringIO()
+    log = Log(stream, level="warn")
+    log("debug", "no")
+    assert log.toggle_debug() == "debug"
+    log("debug", "yes")
+    assert log.toggle_debug() == "warn"
+    log("info", "no")
+    log.configure("info")
+    log("info", "again")
+    assert re.findall(r"msg=(\w+)", stream.getvalue()) == ["yes", "again"]
+
+
+def test_a_log_file_takes_the_same_lines(tmp_path, capsys) -> None:
+    """It is emptied at the start, and belongs to its owner alone."""
+    path = tmp_path / "log"
+    path.write_text("old\n")
+    with open_log_file(str(path)) as file:
+        standard_log("info", "text", to_stderr=False, file=file)("info", "Started")
+    assert path.read_text() == capsys.readouterr().out == "level=info msg=Started\n"
+    fresh = tmp_path / "fresh"
+    open_log_file(str(fresh)).close()
+    assert fresh.stat().st_mode & 0o777 == 0o600

@@ -1,122 +1,44 @@
-"""Where lines go: files, standard output, FIFOs; and targets that refuse them."""
+"""Lines to standard output, FIFOs and devices, and to targets that refuse them."""
 
 from __future__ import annotations
 
 import errno
 import os
 import select
-import stat
 import threading
+import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.agent_run import Recorder
+from tests.unit.sink_tools import Recorder, real_write, refuse, silent
 from tetrapy.errors import ExportError
+from tetrapy.sinks import open as opening
 from tetrapy.sinks import stream
-from tetrapy.sinks.stream import LineSink, open_file, standard_output
-
-
-def silent(*_: object, **__: object) -> None:
-    pytest.fail("nothing was to be logged")
-
-
-def refuse(code: int, after: int = 0) -> Any:
-    """An os.write that takes `after` bytes once and then fails."""
-    left = [after]
-
-    def write(fd: int, data: bytes) -> int:
-        if left[0]:
-            done, left[0] = real_write(fd, data[: left[0]]), 0
-            return done
-        raise OSError(code, os.strerror(code))
-
-    return write
-
-
-real_write = os.write
-
-
-def test_a_new_file(tmp_path: Path) -> None:
-    """It is made with mode 0600 and has the lines as they were written."""
-    sink = open_file(str(tmp_path / "x.json"))
-    sink.write(b"one\n")
-    sink.write(b"two\nthree\n")
-    sink.close(silent)
-    assert (tmp_path / "x.json").read_bytes() == b"one\ntwo\nthree\n"
-    assert stat.S_IMODE((tmp_path / "x.json").stat().st_mode) == 0o600
-
-
-def test_each_batch_is_in_the_file_at_once(tmp_path: Path) -> None:
-    """Nothing is held back for a later write."""
-    sink = open_file(str(tmp_path / "x.json"))
-    sink.write(b"one\n")
-    assert (tmp_path / "x.json").read_bytes() == b"one\n"
-    sink.close(silent)
-
-
-def test_a_mode(tmp_path: Path) -> None:
-    """The mode that is asked for, less the umask."""
-    former = os.umask(0o022)
-    try:
-        open_file(str(tmp_path / "x"), 0o666).close(silent)
-    finally:
-        os.umask(former)
-    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o644
-
-
-def test_a_file_that_is_there(tmp_path: Path) -> None:
-    """Lines are added to its end, its mode is left alone, and other writers' lines stay."""
-    path = tmp_path / "x.json"
-    path.write_bytes(b"before\n")
-    path.chmod(0o640)
-    sink = open_file(str(path))
-    sink.write(b"mine\n")
-    with path.open("ab") as other:
-        other.write(b"theirs\n")
-    sink.write(b"mine again\n")
-    sink.close(silent)
-    assert path.read_bytes() == b"before\nmine\ntheirs\nmine again\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-
-
-def test_directories_are_made(tmp_path: Path) -> None:
-    """A path below directories that are not there makes them."""
-    open_file(str(tmp_path / "a/b/x.json")).close(silent)
-    assert (tmp_path / "a/b/x.json").exists()
-
-
-def test_a_name_without_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative name is in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    open_file("x.json").close(silent)
-    assert (tmp_path / "x.json").exists()
-
-
-def test_a_directory(tmp_path: Path) -> None:
-    """A directory is refused, and the message says what to name."""
-    with pytest.raises(
-        ExportError, match=rf"{tmp_path} is a directory; name a file in it.*tetrapy"
-    ):
-        open_file(str(tmp_path))
-
-
-def test_below_a_file(tmp_path: Path) -> None:
-    """The message names the part of the path that is no directory."""
-    (tmp_path / "file").touch()
-    for path in ("file/x.json", "file/a/b/x.json"):
-        with pytest.raises(ExportError, match=f"{tmp_path}/file.* not a directory"):
-            open_file(str(tmp_path / path))
+from tetrapy.sinks.open import open_file, open_sink
+from tetrapy.sinks.rules import FileRules
+from tetrapy.sinks.stream import LineSink
 
 
 def test_a_fifo_without_a_reader(tmp_path: Path) -> None:
     """It is refused at once instead of waited for."""
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ExportError, match=r"fifo cannot be written.*FIFO that nobody reads"):
-        open_file(str(tmp_path / "fifo"))
+        opened(tmp_path / "fifo")
+
+
+def opened(path: Path) -> LineSink:
+    sink = open_file(str(path), FileRules(), silent)
+    assert isinstance(sink, LineSink)
+    return sink
+
+
+def target(tmp_path: Path) -> LineSink:
+    fd = os.open(tmp_path / "x", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return LineSink(fd, str(tmp_path / "x"), owned=True)
 
 
 @pytest.fixture
@@ -125,7 +47,7 @@ def fifo(tmp_path: Path) -> tuple[int, LineSink]:
     path = tmp_path / "fifo"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    return reader, open_file(str(path))
+    return reader, opened(path)
 
 
 def test_a_fifo(fifo: tuple[int, LineSink]) -> None:
@@ -193,7 +115,7 @@ def test_a_reader_that_stalls(fifo: tuple[int, LineSink], monkeypatch: pytest.Mo
 
 def test_a_full_device() -> None:
     """No space is told with the target's name and what waits."""
-    sink = open_file("/dev/full")
+    sink = opened(Path("/dev/full"))
     with pytest.raises(ExportError, match="/dev/full: No space left on device; 4 bytes wait"):
         sink.write(b"one\n")
     log = Recorder()
@@ -202,42 +124,15 @@ def test_a_full_device() -> None:
     assert log.lines[-1][2]["lines"] == 1
 
 
-def test_lines_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was refused is written before what comes later, in one piece."""
-    sink = open_file(str(tmp_path / "x"))
-    monkeypatch.setattr(stream.os, "write", refuse(errno.ENOSPC))
-    for lines in (b"one\n", b"two\n"):
-        with pytest.raises(ExportError):
-            sink.write(lines)
-    monkeypatch.setattr(stream.os, "write", real_write)
-    sink.write(b"three\n")
-    assert (tmp_path / "x").read_bytes() == b"one\ntwo\nthree\n"
-    assert sink.lost == 0
-    sink.close(silent)
-
-
-def test_a_write_that_stops_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest of the line follows, so that no line is torn."""
-    sink = open_file(str(tmp_path / "x"))
-    monkeypatch.setattr(stream.os, "write", refuse(errno.ENOSPC, after=5))
-    with pytest.raises(ExportError):
-        sink.write(b"one\ntwo\n")
-    assert (tmp_path / "x").read_bytes() == b"one\nt"
-    monkeypatch.setattr(stream.os, "write", real_write)
-    sink.write(b"three\n")
-    assert (tmp_path / "x").read_bytes() == b"one\ntwo\nthree\n"
-    sink.close(silent)
-
-
 def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit whole lines are dropped, the newest first, and counted."""
     monkeypatch.setattr(stream, "_PENDING_LIMIT", 100)
-    sink = open_file(str(tmp_path / "x"))
+    sink = target(tmp_path)
     monkeypatch.setattr(stream.os, "write", refuse(errno.ENOSPC))
     for number in range(50):
         with pytest.raises(ExportError):
             sink.write(b"line %04d\n" % number)
-        assert len(sink._pending) <= 100
+        assert sink.waiting <= 100
     assert sink.lost == 40
     monkeypatch.setattr(stream.os, "write", real_write)
     sink.write(b"")
@@ -251,7 +146,7 @@ def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_line_longer_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is kept whole, or dropped and counted; never torn, and no other error comes of it."""
     monkeypatch.setattr(stream, "_PENDING_LIMIT", 10)
-    sink = open_file(str(tmp_path / "x"))
+    sink = target(tmp_path)
     monkeypatch.setattr(stream.os, "write", refuse(errno.ENOSPC))
     with pytest.raises(ExportError):
         sink.write(b"x" * 50 + b"\n")
@@ -268,7 +163,7 @@ def test_lines_that_never_found_room_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the end the log has the number of all lines that are lost."""
-    sink = open_file(str(tmp_path / "x"))
+    sink = target(tmp_path)
     monkeypatch.setattr(stream.os, "write", refuse(errno.ENOSPC))
     with pytest.raises(ExportError):
         sink.write(b"one\ntwo\nthree\n")
@@ -280,8 +175,8 @@ def test_lines_that_never_found_room_are_told(
 def test_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its descriptor is written to, and left open."""
     read, write = os.pipe()
-    monkeypatch.setattr(stream, "_STANDARD_OUTPUT", write)
-    sink = standard_output()
+    monkeypatch.setattr(opening, "_STANDARD_OUTPUT_FD", write)
+    sink = open_sink(SimpleNamespace(export_filename="-"), silent)
     sink.write(b"one\n")
     sink.close(silent)
     os.write(write, b"still open\n")
@@ -321,7 +216,7 @@ def test_any_course_of_a_target(course: list[tuple[bytes, list[int]]], limit: in
             try:
                 sink.write(line)
             except ExportError:
-                assert len(sink._pending) <= limit
+                assert sink.waiting <= limit
         replies.clear()
         sink.close(Recorder())
     got = [line + b"\n" for line in bytes(written).split(b"\n")]
@@ -330,3 +225,47 @@ def test_any_course_of_a_target(course: list[tuple[bytes, list[int]]], limit: in
     assert len(got) + sink.lost == len(sent)
     positions = [int(line.split(b" ")[0]) for line in got]
     assert positions == sorted(positions)
+
+
+def test_a_line_that_its_reader_has_half_of(
+    fifo: tuple[int, LineSink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rest is kept whatever the limit, so that the reader gets no torn line."""
+    monkeypatch.setattr(stream, "_PATIENCE", 0.0)
+    reader, sink = fifo
+    sink._backlog._limit = 10
+    line = b"x" * 200_000 + b"\n"
+    with pytest.raises(ExportError, match="1 lines are lost"):
+        sink.write(line + b"does not fit\n")
+    got = bytearray()
+    while len(got) < len(line):
+        got += os.read(reader, 1 << 20)
+        try:
+            sink.tick(0.0)
+        except ExportError:
+            continue
+    assert bytes(got) == line
+    sink.close(Recorder())
+    os.close(reader)
+
+
+def test_figures(fifo: tuple[int, LineSink]) -> None:
+    """Lines, bytes and the time of the last write; those that the reader left behind are lost."""
+    reader, sink = fifo
+    before = time.time()
+    sink.write(b"one\ntwo\n", 2)
+    sink.write(b"three\n")
+    assert (sink.lines, sink.bytes, sink.failures, sink.lost) == (3, 14, 0, 0)
+    assert before <= sink.last_write <= time.time()
+    os.close(reader)
+    sink.write(b"four\n")
+    assert (sink.lines, sink.lost) == (3, 1)
+    sink.close(silent)
+
+
+def test_a_stream_does_not_rotate(fifo: tuple[int, LineSink]) -> None:
+    """There is no file to begin."""
+    reader, sink = fifo
+    assert sink.rotate() is False
+    sink.close(silent)
+    os.close(reader)

@@ -1,1 +1,1 @@
-"""Where exported lines go."""
+"""Where exported lines go: files that rotate, standard output, FIFOs and devices."""

@@ -1,4 +1,4 @@
-"""A file descriptor that takes lines: a file, or standard output."""
+"""A file descriptor that takes lines: standard output, a FIFO, a device."""
 
 from __future__ import annotations
 
@@ -6,113 +6,83 @@ import errno
 import os
 import select
 import stat
-from typing import Callable
+import time
 
 from tetrapy.errors import ExportError
+from tetrapy.sinks.backlog import LIMIT, Backlog
+from tetrapy.sinks.sink import Log, Sink
 
 # A target that takes nothing is given this much patience, in bytes of lines.
-_PENDING_LIMIT = 8 * 1024 * 1024
+_PENDING_LIMIT = LIMIT
 _PATIENCE = 1.0  # seconds that a stalled reader is waited for
 _NO_PATIENCE = 0.0  # ... and once it has stalled
-_STANDARD_OUTPUT = 1
 
 
-class LineSink:
+class LineSink(Sink):
     """Writes whole lines; what the target refuses waits, and what cannot wait is counted."""
 
     def __init__(self, fd: int, name: str, owned: bool) -> None:
-        self.name = name
-        self.lost = 0  # lines
-        self.closed_by_reader = False
+        super().__init__(name, Backlog(_PENDING_LIMIT))
         self._fd = fd
         self._owned = owned
-        self._pending = b""
+        self._torn = False  # the target has the first part of the line that waits first
         # A pipe or a terminal whose reader stalls must not stall the agent.
         self._may_stall = not stat.S_ISREG(os.fstat(fd).st_mode)
 
-    def write(self, lines: bytes) -> None:
-        """Write `lines`, each ended by a line feed.
-
-        Raises ExportError for a target that refuses them; they are kept for the next call. A pipe
-        that nobody reads any more takes nothing and says so in `closed_by_reader`.
-        """
-        patience = _NO_PATIENCE if self._pending else _PATIENCE
-        data = self._pending + lines if self._pending else lines
-        self._pending = b""
+    def write(self, lines: bytes, count: int = 0) -> None:
+        """Write `lines`; a pipe that nobody reads any more says so in `closed_by_reader`."""
+        backlog = self._backlog
+        patience = _NO_PATIENCE if backlog.size else _PATIENCE
+        data = lines
+        if backlog.size:
+            backlog.add(lines)
+            data = backlog.take()
+        at = 0
         try:
-            while data:
-                done = self._write_some(data, patience)
-                data = data[done:] if done < len(data) else b""
+            while at < len(data):
+                at += self._write_some(data, at, patience)
         except BrokenPipeError:
             self.closed_by_reader = True
+            backlog.lost += data.count(b"\n", at)
         except OSError as err:
-            self._keep(data)
+            if at:
+                self._torn = data[at - 1 : at] != b"\n"
+            backlog.put_back(data[at:], torn=self._torn)
+            self.failures += 1
             raise ExportError(
                 f"export target {self.name}: {err.strerror}; "
-                f"{len(self._pending)} bytes wait, {self.lost} lines are lost"
+                f"{backlog.size} bytes wait, {backlog.lost} lines are lost"
             ) from err
+        else:
+            self._torn = False
+        finally:
+            if at:
+                whole = data is lines and at == len(data)
+                self.lines += count if count and whole else data.count(b"\n", 0, at)
+                self.bytes += at
+                self.last_write = time.time()
 
-    def _write_some(self, data: bytes, patience: float) -> int:
+    def _write_some(self, data: bytes, at: int, patience: float) -> int:
         if not self._may_stall:
-            return os.write(self._fd, data)
+            return os.write(self._fd, data[at:] if at else data)
         if not select.select([], [self._fd], [], patience)[1]:
             raise BlockingIOError(errno.EAGAIN, "its reader does not read")
         # A pipe that select calls writable takes this much without blocking.
-        return os.write(self._fd, data[: select.PIPE_BUF])
+        return os.write(self._fd, data[at : at + select.PIPE_BUF])
 
-    def _keep(self, data: bytes) -> None:
-        if len(data) > _PENDING_LIMIT:
-            end = data.rfind(b"\n", 0, _PENDING_LIMIT) + 1
-            self.lost += data.count(b"\n", end)
-            data = data[:end]
-        self._pending = data
+    def tick(self, now: float) -> None:
+        """Write what waits."""
+        if self._backlog.size:
+            self.write(b"")
 
-    def close(self, log: Callable[..., None]) -> None:
+    def close(self, log: Log) -> None:
         """Write what waits and close the target; says so in `log` when that fails."""
         try:
             self.write(b"")
         except ExportError as err:
-            self.lost += self._pending.count(b"\n")
-            self._pending = b""
+            self._backlog.give_up()
             log("error", "Writing events", error=str(err))
-        if self.lost:
+        if self.lost and not self.closed_by_reader:
             log("error", "Events are lost", file=self.name, lines=self.lost)
         if self._owned:
             os.close(self._fd)
-
-
-def standard_output() -> LineSink:
-    """Lines to standard output."""
-    return LineSink(_STANDARD_OUTPUT, "standard output", owned=False)
-
-
-def open_file(path: str, mode: int = 0o600) -> LineSink:
-    """Lines to the end of the file at `path`, made with `mode` when it is not there.
-
-    Raises ExportError when it cannot be written.
-    """
-    directory = os.path.dirname(path)
-    try:
-        if directory:
-            os.makedirs(directory, mode=0o755, exist_ok=True)
-        # O_NONBLOCK: a FIFO without a reader is refused, not waited for.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-        fd = os.open(path, flags, mode)
-    except (FileExistsError, NotADirectoryError) as err:
-        raise ExportError(
-            f"export target {path} cannot be made: {directory} is not a directory"
-        ) from err
-    except IsADirectoryError as err:
-        raise ExportError(
-            f"export target {path} is a directory; name a file in it, for example "
-            f"{os.path.join(path, 'tetrapy.log')}"
-        ) from err
-    except OSError as err:
-        hint = ""
-        if err.errno == errno.ENXIO:
-            hint = "; it is a FIFO that nobody reads"
-        elif err.errno == errno.EROFS:
-            hint = "; name a file on a file system that can be written"
-        raise ExportError(f"export target {path} cannot be written: {err.strerror}{hint}") from err
-    os.set_blocking(fd, True)
-    return LineSink(fd, path, owned=True)

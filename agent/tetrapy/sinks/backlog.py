@@ -1,0 +1,53 @@
+"""Lines that wait for a target that does not take them."""
+
+from __future__ import annotations
+
+from typing import List
+
+# What may wait, in bytes; it bounds the memory of a target that stays away.
+LIMIT = 8 * 1024 * 1024
+
+
+class Backlog:
+    """Whole lines in order; beyond the limit the newest are given up and counted in `lost`."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.size = 0
+        self.lost = 0
+        self._limit = limit
+        self._parts: List[bytes] = []
+
+    def add(self, lines: bytes) -> None:
+        """Put lines at the end, as many as there is room for."""
+        room = self._limit - self.size
+        if len(lines) > room:
+            end = lines.rfind(b"\n", 0, max(room, 0)) + 1
+            self.lost += lines.count(b"\n", end)
+            lines = lines[:end]
+        if lines:
+            self._parts.append(lines)
+            self.size += len(lines)
+
+    def take(self) -> bytes:
+        """All that waits; nothing waits any more."""
+        data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts.clear()
+        self.size = 0
+        return data
+
+    def put_back(self, data: bytes, *, torn: bool = False) -> None:
+        """Have lines wait that were taken, in front of what was added meanwhile.
+
+        `torn`: the target has a part of the first line, so that one is kept whatever its length.
+        """
+        first = data.find(b"\n") + 1 if torn else 0
+        later = self.take()
+        if first:
+            self._parts.append(data[:first])
+            self.size = first
+        self.add(data[first:])
+        self.add(later)
+
+    def give_up(self) -> None:
+        """Count all that waits as lost."""
+        self.lost += self.take().count(b"\n")

@@ -1,0 +1,53 @@
+"""Lines that wait: whole, in order, bounded, and counted when they are given up."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tetrapy.sinks.backlog import Backlog
+
+texts = st.lists(st.integers(0, 30).map(lambda length: b"x" * length + b"\n"), max_size=6)
+
+
+def test_what_is_put_back_comes_first() -> None:
+    """Lines that came meanwhile stay behind those that were taken before."""
+    backlog = Backlog()
+    backlog.add(b"one\n")
+    backlog.add(b"two\n")
+    taken = backlog.take()
+    backlog.add(b"three\n")
+    backlog.put_back(taken)
+    assert backlog.take() == b"one\ntwo\nthree\n"
+    assert (backlog.size, backlog.lost) == (0, 0)
+
+
+def test_giving_up() -> None:
+    """All that waits is counted."""
+    backlog = Backlog()
+    backlog.add(b"one\ntwo\n")
+    backlog.give_up()
+    assert (backlog.take(), backlog.size, backlog.lost) == (b"", 0, 2)
+
+
+@given(st.lists(texts.map(b"".join)), st.integers(0, 100))
+def test_a_limit(batches: list[bytes], limit: int) -> None:
+    """No more than the limit waits, only whole lines, and the others are counted."""
+    backlog = Backlog(limit)
+    for lines in batches:
+        backlog.add(lines)
+        assert backlog.size <= limit
+    data = backlog.take()
+    assert data.count(b"\n") + backlog.lost == sum(lines.count(b"\n") for lines in batches)
+    assert data == b"" or data.endswith(b"\n")
+
+
+@given(st.binary(max_size=30).map(lambda rest: rest.replace(b"\n", b"") + b"\n"), texts)
+def test_a_torn_line(rest: bytes, more: list[bytes]) -> None:
+    """The rest of a line is kept whatever the limit; what follows keeps to it."""
+    backlog = Backlog(10)
+    backlog.put_back(rest + b"".join(more), torn=True)
+    data = backlog.take()
+    assert data.startswith(rest)
+    assert len(data) <= max(10, len(rest))
+    assert data.count(b"\n") + backlog.lost == 1 + len(more)

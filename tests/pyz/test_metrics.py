@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pyz.conftest import assert_one_line, needs_root
+from tests.pyz.conftest import needs_root
 from tests.pyz.test_hosts import GOOD, PYTHONS
 from tests.support.agent import PYZ, Agent
 
@@ -35,7 +35,7 @@ def scrape(at: str, path: str = "/metrics") -> str:
 def told_source(text: str) -> str:
     """The label `source` of tetrapy_btf_source_info, which is 1."""
     found = re.search(
-        r'^tetrapy_btf_source_info\{kind="\w+",source="(.*)"\} 1\.0$', text, re.MULTILINE
+        r'^tetrapy_btf_source_info\{kind="\w+",source="(.*)"\} 1$', text, re.MULTILINE
     )
     assert found, text
     return found[1]
@@ -59,7 +59,7 @@ def test_served(tmp_path: Path, version: str) -> None:
         info = json.loads((keep / "tetrapy/tetrapy-info.json").read_text())
         assert agent.stop() == 0
     release = subprocess.run([PYZ, "--version"], capture_output=True, text=True, check=True).stdout
-    assert f'version="{release.strip()}"}} 1.0' in text
+    assert f'version="{release.strip()}"}} 1\n' in text
     assert told_source(text) == info["btf_source"]
     assert info["metrics_address"] == "127.0.0.1:0"
     assert not agent.errors
@@ -79,13 +79,68 @@ def test_stop_closes_it(tmp_path: Path, number: int) -> None:
         scrape(at)
 
 
-def test_a_busy_port(run) -> None:
-    """The address, the reason and the flag are in the one line of the error."""
+@pytest.mark.parametrize("setting", ["metrics-server", "healthz-address"])
+def test_a_busy_port(tmp_path: Path, setting: str) -> None:
+    """Address, reason and flag are in the log, and events are recorded all the same."""
     with socket.create_server(("127.0.0.1", 0)) as busy:
         at = f"127.0.0.1:{busy.getsockname()[1]}"
-        line = assert_one_line(run(PYZ, "--metrics-server", at))
-    assert f"metrics cannot be served at {at}: Address already in use" in line
-    assert "--metrics-server" in line
+        with Agent(tmp_path, f"--{setting}={at}", code=PYZ) as agent:
+            assert agent.started().fence()
+            assert agent.stop() == 0
+    (line,) = [line for line in agent.log.splitlines() if "level=error" in line]
+    assert f"cannot be served at {at}: Address already in use" in line
+    assert f"--{setting}" in line
+
+
+def figures(text: str) -> dict[str, float]:
+    """Each sample as it is written without its figure, and the figure."""
+    rows = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {sample: float(value) for sample, _, value in rows}
+
+
+def test_figures_are_those_of_the_file(tmp_path: Path) -> None:
+    """Exported events are the lines of the file, and so are those by type and binary."""
+    with Agent(tmp_path, "--metrics-server=127.0.0.1:0", "--log-level=info", code=PYZ) as agent:
+        at = address(agent.started())
+        agent.fence()
+        told = figures(scrape(at))
+        agent.fence()
+        written = [json.loads(line) for line in agent.lines()]
+        later = figures(scrape(at))
+        assert agent.stop() == 0
+    kinds = [next(iter(line)) for line in written]
+    for kind in ("process_exec", "process_exit"):
+        counts = [
+            sum(
+                value
+                for name, value in figures_.items()
+                if name.startswith("tetragon_events_total{") and f'type="{kind.upper()}"' in name
+            )
+            for figures_ in (told, later)
+        ]
+        assert counts[0] <= kinds.count(kind) <= counts[1]
+    exported = "tetragon_events_exported_total"
+    assert told[exported] <= len(written) <= later[exported]
+    size = "tetragon_events_exported_bytes_total"
+    assert 0 < told[size] <= agent.export.stat().st_size
+
+
+def test_health(tmp_path: Path) -> None:
+    """Beside the metrics and at its own address: well while it runs, stalled is its own word."""
+    flags = ["--metrics-server=127.0.0.1:0", "--healthz-address=127.0.0.1:0"]
+    with Agent(tmp_path, *flags, code=PYZ) as agent:
+        at = address(agent.started())
+        own = re.search(r'"Starting health server" addr="?([^\s"]+)', agent.log)
+        assert own, agent.log
+        agent.fence()
+        for place in (at, own[1]):
+            told = json.loads(scrape(place, "/healthz"))
+            assert told["status"] == "ok"
+            assert told["sensor"] == "ebpf"
+            assert told["exported"] > 0
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            scrape(own[1])
+        assert agent.stop() == 0
 
 
 def test_no_address(run) -> None:

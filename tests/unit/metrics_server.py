@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import socket
 
-from prometheus_client.registry import Collector
-
 from tests.unit.agent_run import Recorder
 from tetrapy.btf.source import KIND_INFERRED, BtfSource
 from tetrapy.config.address import Address
 from tetrapy.metrics.about import About
+from tetrapy.metrics.http import Answer
+from tetrapy.metrics.prometheus import Collector
 from tetrapy.metrics.server import serve
 
 INFERRED = BtfSource(KIND_INFERRED, "inferred from debian/12/x86_64/6.1.0-18-amd64", b"")
@@ -20,9 +20,9 @@ HERE = "127.0.0.1:0"
 class Server:
     """A server in this process."""
 
-    def __init__(self, *collectors: Collector) -> None:
+    def __init__(self, *collectors: Collector, health: Answer | None = None) -> None:
         self.log = Recorder()
-        self.server = serve(HERE, collectors or [About(INFERRED)], self.log)
+        self.server = serve(HERE, collectors or [About(INFERRED)], self.log, health)
         self.address = Address.parse(self.log.keys_of("Starting metrics server")["addr"])
 
     def connect(self) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,16 +18,19 @@ from prometheus_client.registry import Collector
 from tests.support.agent import until
 from tests.unit.agent_run import FakeSensor, Run
 from tests.unit.metrics_server import HERE, Server, fetch
+from tests.unit.metrics_sources import read, series
+from tests.unit.records import SECOND, Task, execute, exit_of, fork
 from tetrapy.btf.source import KIND_ARCHIVE, BtfSource
 from tetrapy.config.address import Address
-from tetrapy.errors import MetricsError
+from tetrapy.metrics import text
 from tetrapy.metrics.about import About
 from tetrapy.metrics.listener import listen
+from tetrapy.metrics.server import Figures
 from tetrapy.version import __version__
 
 
 def test_the_text() -> None:
-    """Prometheus's text format with the two figures and nothing else."""
+    """Prometheus's text format: first what is asked for, then what every server says."""
     serving = Server()
     try:
         status, kind, body = serving.get()
@@ -35,13 +39,13 @@ def test_the_text() -> None:
     assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
     labels = f'commit="",go_version="",modified="",time="",version="{__version__}"'
     origin = "inferred from debian/12/x86_64/6.1.0-18-amd64"
-    assert body.splitlines() == [
-        "# HELP tetragon_build_info Build information about tetrapy",
+    assert body.splitlines()[:6] == [
+        "# HELP tetragon_build_info The version of tetrapy; always 1",
         "# TYPE tetragon_build_info gauge",
-        f"tetragon_build_info{{{labels}}} 1.0",
-        "# HELP tetrapy_btf_source_info Where the kernel's types (BTF) come from",
+        f"tetragon_build_info{{{labels}}} 1",
+        "# HELP tetrapy_btf_source_info Where the kernel's types (BTF) come from; always 1",
         "# TYPE tetrapy_btf_source_info gauge",
-        f'tetrapy_btf_source_info{{kind="inferred",source="{origin}"}} 1.0',
+        f'tetrapy_btf_source_info{{kind="inferred",source="{origin}"}} 1',
     ]
 
 
@@ -70,39 +74,58 @@ def test_a_path_of_any_bytes() -> None:
 
 
 class Broken(Collector):
-    """A collector that raises when it is asked."""
+    """A collector that raises at its first two requests."""
+
+    def __init__(self) -> None:
+        self.left = 2
 
     def collect(self) -> Iterator[Metric]:
-        if threading.current_thread().name == "metrics":
+        if self.left:
+            self.left -= 1
             raise KeyError("no such map")
         return iter(())
 
 
 def test_a_figure_that_cannot_be_had() -> None:
-    """It is an error of this request and a line in the log; the server goes on."""
+    """It is an error of this request, a line in the log and a figure; the server goes on."""
     serving = Server(Broken())
     try:
-        assert [serving.get()[0] for _ in range(2)] == [500, 500]
+        assert [serving.get()[0] for _ in range(3)] == [500, 500, 200]
+        assert 'promhttp_metric_handler_errors_total{cause="gathering"} 2\n' in serving.get()[2]
         assert serving.get("/")[0] == 404
     finally:
         serving.server.close()
     lines = [line for line in serving.log.lines if line[0] == "error"]
-    text = {"error": "KeyError('no such map')"}
-    assert lines == [("error", "Metrics cannot be gathered", text)] * 2
+    keys = {"path": "/metrics", "error": "KeyError('no such map')"}
+    assert lines == [("error", "HTTP request cannot be answered", keys)] * 2
+
+
+def test_a_figure_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the encoder has its own cause."""
+    figures = Figures([])
+    monkeypatch.setattr(text, "_number", lambda _: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        figures()
+    monkeypatch.undo()
+    assert b'promhttp_metric_handler_errors_total{cause="encoding"} 1\n' in figures().body
 
 
 # --- in the agent --------------------------------------------------------------------------------
 
+INIT = Task(1, SECOND)
+CHILD = Task(50, 2 * SECOND)
+COMMAND = [fork(CHILD, INIT), execute(CHILD, INIT, path=b"/bin/ls"), exit_of(CHILD)]
+
 
 class Scraped(FakeSensor):
-    """Asks for the metrics in the midst of the run."""
+    """Asks for the metrics when all records are handled."""
 
     def __init__(self, ask: Callable[[], None]) -> None:
-        super().__init__([])
+        super().__init__([], COMMAND)
         self.ask = ask
 
     def drain(self, limit: int, everything: bool = False) -> list[bytes]:
-        if "detach" not in self.course:
+        if not self.batches and "detach" not in self.course:
             self.ask()
         return super().drain(limit, everything)
 
@@ -111,43 +134,61 @@ def test_an_agent_with_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """It serves while it watches, its info file has the setting, and all is given back."""
     run = Run(tmp_path, monkeypatch)
     said: list[str] = []
+    health: list[tuple[int, str, str]] = []
 
     def ask() -> None:
-        address = run.log.keys_of("Starting metrics server")["addr"]
-        said.append(fetch(Address.parse(address))[2])
+        address = Address.parse(run.log.keys_of("Starting metrics server")["addr"])
+        said.append(fetch(address)[2])
         said.append((tmp_path / "run/tetrapy-info.json").read_text())
+        health.append(fetch(address, "/healthz"))
+        own = Address.parse(run.log.keys_of("Starting health server")["addr"])
+        health.append(fetch(own, "/healthz"))
 
     before = len(os.listdir("/proc/self/fd"))
-    run(Scraped(ask), f"--metrics-server={HERE}")
-    assert 'tetrapy_btf_source_info{kind="kernel",source="kernel: here"} 1.0' in said[0]
+    run(Scraped(ask), f"--metrics-server={HERE}", f"--healthz-address={HERE}")
+    figures = read(said[0])
+    assert figures['tetrapy_btf_source_info{kind="kernel",source="kernel: here"}'] == 1
+    assert figures['tetrapy_sensor_info{blind="",sensor="ebpf"}'] == 1
+    assert figures['tetragon_msg_op_total{msg_op="23"}'] == 1
+    assert figures[series("PROCESS_EXIT", "/bin/ls")] == 1
+    assert figures['tetragon_flags_total{type="clone"}'] == 1
+    exported = sum(n for name, n in figures.items() if name.startswith("tetragon_events_total"))
+    assert figures["tetragon_events_exported_total"] == exported
     assert f'"metrics_address": "{HERE}"' in said[1]
+    assert [status for status, _, _ in health] == [200, 200]
+    assert json.loads(health[0][2])["received"] == len(COMMAND)
     assert len(os.listdir("/proc/self/fd")) == before
-    until(lambda: threading.active_count() == 1, "the end of the thread")
+    until(lambda: threading.active_count() == 1, "the end of the threads")
 
 
-def test_an_agent_that_cannot_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is loaded, nothing left behind."""
+def test_an_agent_without_figures_of_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The setting leaves out the group of events, and no other."""
     run = Run(tmp_path, monkeypatch)
-    sensor = FakeSensor([])
+    said: list[str] = []
+
+    def ask() -> None:
+        address = Address.parse(run.log.keys_of("Starting metrics server")["addr"])
+        said.append(fetch(address)[2])
+
+    run(Scraped(ask), f"--metrics-server={HERE}", "--enable-event-metrics=false")
+    assert "tetragon_events_total" not in said[0]
+    assert read(said[0])['tetragon_flags_total{type="clone"}'] == 1
+
+
+@pytest.mark.parametrize("setting", ["metrics-server", "healthz-address"])
+def test_an_agent_that_cannot_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """It says so in the log and goes on: events matter more than their figures."""
+    run = Run(tmp_path, monkeypatch)
     with listen(Address.parse(HERE)) as busy:
-        address = Address(*busy.getsockname())
-        with pytest.raises(MetricsError, match=str(address)):
-            run(sensor, f"--metrics-server={address}")
-    assert sensor.course == []
-    assert os.listdir(tmp_path / "run") == []
-
-
-def test_a_python_without_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Python that was built without ssl says so in one line, and only when metrics are asked."""
-    run = Run(tmp_path, monkeypatch)
-    for name in [name for name in sys.modules if name.startswith("prometheus_client")]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in ("tetrapy.metrics.about", "tetrapy.metrics.server"):
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "ssl", None)
-    with pytest.raises(MetricsError, match=r"metrics cannot be served: .*\bssl\b"):
-        run(FakeSensor([]), f"--metrics-server={HERE}")
-    run(FakeSensor([]))
+        address = str(Address(*busy.getsockname()))
+        assert run(FakeSensor([], COMMAND), f"--{setting}={address}")
+    (error,) = [keys["error"] for level, _, keys in run.log.lines if level == "error"]
+    assert address in error
+    assert f"--{setting}" in error
     assert "Listening for events..." in run.log.messages
 
 

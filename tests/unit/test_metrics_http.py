@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ from tests.unit.metrics_server import Server, fetch
 from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
 from tetrapy.metrics import http as module
-from tetrapy.metrics.http import LARGEST_REQUEST, MOST_CONNECTIONS, HttpServer
+from tetrapy.metrics.http import LARGEST_REQUEST, MOST_CONNECTIONS, HttpServer, Reply
 from tetrapy.metrics.listener import listen
+
+Asked = Callable[..., tuple[bytes, bytes]]
 
 
 @pytest.fixture
@@ -80,7 +83,9 @@ def test_a_body_larger_than_a_socket_takes(server: Server) -> None:
     listener = listen(Address("127.0.0.1", 0))
     address = Address(*listener.getsockname())
     large = HttpServer(
-        listener, {"/large": lambda: ("a/b", body), "/small": lambda: ("a/b", b"y")}, Recorder()
+        listener,
+        {"/large": lambda: Reply("a/b", body), "/small": lambda: Reply("a/b", b"y")},
+        Recorder(),
     )
     try:
         with socket.create_connection(address, timeout=60) as peer:
@@ -127,6 +132,73 @@ def test_no_descriptor_is_free(server: Server, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(socket.socket, "accept", accept)
     assert server.get()[0] == 200
     assert len(refusals) == 2
+
+
+# --- compression ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def long() -> Iterator[Asked]:
+    """Asks for a text of 4 KiB with these headers; head and body of the response."""
+    listener = listen(Address("127.0.0.1", 0))
+    address = Address(*listener.getsockname())
+    texts = {"/long": lambda: Reply("a/b", LONG), "/short": lambda: Reply("a/b", b"short")}
+    serving = HttpServer(listener, texts, Recorder())
+
+    def ask(headers: bytes, path: bytes = b"/long") -> tuple[bytes, bytes]:
+        with socket.create_connection(address, timeout=60) as peer:
+            peer.sendall(b"GET " + path + b" HTTP/1.1\r\n" + headers + b"\r\n\r\n")
+            head, _, body = b"".join(iter(lambda: peer.recv(65536), b"")).partition(b"\r\n\r\n")
+        return head, body
+
+    yield ask
+    serving.close()
+
+
+LONG = b"tetragon " * 455
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Accept-Encoding: gzip",
+        b"Host: x\r\naccept-encoding:br, GZIP;q=0.5",
+        b"Accept-Encoding: gzip;q=1.0, identity;q=0",
+        b"Accept-Encoding: br\r\nAccept-Encoding: deflate , gzip ",
+    ],
+)
+def test_who_accepts_gzip_gets_it(long: Asked, headers: bytes) -> None:
+    """However the header is written; the length is that of what is sent."""
+    head, body = long(headers)
+    assert b"Content-Encoding: gzip" in head
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert gzip.decompress(body) == LONG
+    assert len(body) < len(LONG) / 10
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Host: gzip",
+        b"Accept-Encoding: identity",
+        b"Accept-Encoding: gzip;q=0",
+        b"Accept-Encoding: gzip ; q=0.000, br",
+        b"Accept-Encoding: gzipped",
+        b"X-Accept-Encoding: gzip",
+    ],
+)
+def test_who_does_not_accept_gzip_gets_text(long: Asked, headers: bytes) -> None:
+    """Nor is a weight of 0 a wish."""
+    head, body = long(headers)
+    assert b"Content-Encoding" not in head
+    assert body == LONG
+
+
+def test_a_short_body_stays_as_it_is(long: Asked) -> None:
+    """Compression would make it longer."""
+    head, body = long(b"Accept-Encoding: gzip", b"/short")
+    assert b"Content-Encoding" not in head
+    assert body == b"short"
 
 
 # --- start and stop ------------------------------------------------------------------------------

@@ -8,12 +8,15 @@ import socket
 from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
 
+# What is served -> the setting that says where.
+_SETTINGS = {"metrics": "--metrics-server", "health": "--healthz-address"}
+
 # What a machine without this family of addresses says.
 _NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
-def listen(address: Address) -> socket.socket:
-    """A listening TCP socket.
+def listen(address: Address, what: str = "metrics") -> socket.socket:
+    """A listening TCP socket; `what` it is for is told when there can be none.
 
     Without a host: every address of the machine, IPv6 and IPv4, as Go does. Of a name's addresses
     the first that this machine has, IPv4 before IPv6. Raises MetricsError naming the address.
@@ -26,7 +29,7 @@ def listen(address: Address) -> socket.socket:
             host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as err:
-        raise _refused(address, err) from err
+        raise _refused(what, address, err) from err
     refusal = OSError(errno.EADDRNOTAVAIL, "the name has no address")
     for family, _, _, _, place in sorted(found, key=lambda one: one[0] != preferred):
         try:
@@ -35,7 +38,7 @@ def listen(address: Address) -> socket.socket:
             refusal = err
             if err.errno not in _NOT_HERE:
                 break
-    raise _refused(address, refusal) from refusal
+    raise _refused(what, address, refusal) from refusal
 
 
 def _bound(family: socket.AddressFamily, place: object) -> socket.socket:
@@ -52,8 +55,8 @@ def _bound(family: socket.AddressFamily, place: object) -> socket.socket:
     return listener
 
 
-def _refused(address: Address, err: OSError) -> MetricsError:
+def _refused(what: str, address: Address, err: OSError) -> MetricsError:
     return MetricsError(
-        f"metrics cannot be served at {address}: {err.strerror}; give --metrics-server an address"
+        f"{what} cannot be served at {address}: {err.strerror}; give {_SETTINGS[what]} an address"
         " of this machine and a port that is free"
     )

@@ -1,0 +1,102 @@
+"""What is counted for each event while metrics are served: one step in a dictionary."""
+
+from __future__ import annotations
+
+from typing import Dict, FrozenSet, Iterable, Iterator
+
+from tetrapy.events.exec import ProcessExec
+from tetrapy.events.flags import flag_words
+from tetrapy.events.json import Event
+from tetrapy.metrics.catalog import CATALOG
+from tetrapy.metrics.prometheus import Collector, Metric
+
+CAPACITY = 4096  # series; a host's own programs are some hundreds
+LONGEST = 255  # characters of a binary that is a label
+OTHER = "other"  # binaries beyond these; none is called so, since their names begin with a slash
+
+_ALL_FLAGS = -1
+
+
+def enabled_labels(names: Iterable[str]) -> FrozenSet[str]:
+    """The labels that `metrics-label-filter` names; blanks around them do not count."""
+    return frozenset(name.strip() for name in names)
+
+
+class EventCounter(Collector):
+    """`tetragon_events_total`: events by type and binary.
+
+    Anybody who may run programs can make up any number of binaries, so that the number and size of
+    the series are limited.
+    """
+
+    def __init__(self, labels: FrozenSet[str], node_name: str, capacity: int = CAPACITY) -> None:
+        """`labels`: those that are enabled; the others are empty, and the series summed.
+
+        `count` takes batches of events, each event once, before any filter of the export.
+        """
+        self._node_name = node_name if "node_name" in labels else ""
+        self._capacity = capacity
+        self._counts: Dict[str, Dict[str, int]] = {}  # type -> binary -> events
+        self.count = self._by_binary if "binary" in labels else self._by_type
+
+    def _by_binary(self, events: Iterable[Event]) -> None:
+        counts = self._counts
+        for event in events:
+            process = event.process
+            binary = "" if process is None else process.binary
+            try:
+                counts[event.type][binary] += 1
+            except KeyError:
+                self._begin(event.type, binary)
+
+    def _by_type(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._begin(event.type, "")
+
+    def _begin(self, kind: str, binary: str) -> None:
+        """Count what has no series yet, or the one of all others."""
+        series = self._counts.setdefault(kind, {})
+        if (
+            binary
+            and binary not in series
+            and (len(binary) > LONGEST or self._series() >= self._capacity)
+        ):
+            binary = OTHER
+        series[binary] = series.get(binary, 0) + 1
+
+    def _series(self) -> int:
+        return sum(map(len, self._counts.values()))
+
+    def collect(self) -> Iterator[Metric]:
+        """The series, how many there are, and how many there may be."""
+        counts = {kind: series.copy() for kind, series in self._counts.copy().items()}
+        yield CATALOG["tetragon_events_total"].of(
+            ((binary, "", self._node_name, "", kind, ""), count)
+            for kind, series in counts.items()
+            for binary, count in series.items()
+        )
+        yield CATALOG["tetrapy_event_series"].single(sum(map(len, counts.values())))
+        yield CATALOG["tetrapy_event_series_capacity"].single(self._capacity)
+
+
+class FlagCounter(Collector):
+    """`tetragon_flags_total`: how many exec events had each flag."""
+
+    def __init__(self) -> None:
+        self._counts: Dict[int, int] = {}
+
+    def count(self, events: Iterable[Event]) -> None:
+        """Count a batch, as the other."""
+        counts = self._counts
+        for event in events:
+            if isinstance(event, ProcessExec):
+                bits = event.process.flags
+                counts[bits] = counts.get(bits, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        """A series for each flag that there is."""
+        by_word = dict.fromkeys(flag_words(_ALL_FLAGS).split(), 0)
+        for bits, count in self._counts.copy().items():
+            for word in flag_words(bits).split():
+                by_word[word] += count
+        yield CATALOG["tetragon_flags_total"].by_label(by_word)

@@ -1,0 +1,98 @@
+"""Parts of an agent with a different figure in every attribute, and what they are told as."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tetrapy.btf.source import KIND_KERNEL, BtfSource
+from tetrapy.metrics.collectors import collectors
+from tetrapy.metrics.counters import EventCounter, FlagCounter
+from tetrapy.metrics.server import Figures
+from tetrapy.metrics.sources import Sources
+
+KERNEL = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
+
+
+def busy() -> Sources:
+    """An agent in full swing."""
+    sources = Sources()
+    sources.sensor = SimpleNamespace(
+        name="ebpf",
+        blind=("thread names", "cgroups"),
+        received=1001,
+        losses={"exec": 11, "exit": 12, "fork": 13, "args": 14, "throttle": 15},
+        lost_in_socket=16,
+        kernel_filtered={"PROCESS_EXEC": 17, "PROCESS_EXIT": 18},
+        programs=(
+            SimpleNamespace(
+                attach="sched_process_exec",
+                section="raw_tp/sched_process_exec",
+                runs=19,
+                seconds=0.25,
+                missed=20,
+            ),
+        ),
+        maps={
+            "throttled": SimpleNamespace(
+                entries=21, capacity=22, update_errors=23, delete_errors=24
+            )
+        },
+        cgroup_rate={"process": 25},
+    )
+    sources.dispatcher = SimpleNamespace(
+        messages={"exec": 31, "fork": 32, "exit": 33},
+        failures={"exec": 34, "": 35},
+        oddities={"process_pid_tid_mismatch_exec": 36},
+        latencies={"exec": SimpleNamespace(counts=[1, 2, 3, 0, 0, 0, 4], sum=37.5)},
+        pieces=SimpleNamespace(
+            size=38,
+            capacity=39,
+            evictions=40,
+            misses={"get": 41},
+            events={"Matched": 42},
+            sizes={"ok": SimpleNamespace(counts=[0] * 20 + [43], sum=44)},
+        ),
+    )
+    sources.table = SimpleNamespace(
+        size=51,
+        capacity=52,
+        evictions=53,
+        misses={"get": 54, "remove": 55},
+        early_deletions=56,
+        unknown_processes=57,
+    )
+    sources.exporter = SimpleNamespace(
+        events=61,
+        bytes=62,
+        last=1_700_000_000.25,
+        filtered=63,
+        aggregated=64,
+        rate_limited=65,
+        lost_lines=66,
+        write_errors=67,
+        rotations=68,
+    )
+    sources.heart = SimpleNamespace(turned=0.0)
+    return sources
+
+
+def figures_of(sources: Sources, events: EventCounter | None = None) -> Figures:
+    """The reply at /metrics of an agent with these parts."""
+    return Figures(collectors(KERNEL, sources, FlagCounter(), events))
+
+
+def series(kind: str, binary: str, node: str = "") -> str:
+    """A series of tetragon_events_total as it is written."""
+    labels = f'binary="{binary}",namespace="",node_name="{node}",pod="",type="{kind}",workload=""'
+    return f"tetragon_events_total{{{labels}}}"
+
+
+def read(text: str) -> dict[str, float]:
+    """Each sample as it is written without its figure, and the figure."""
+    assert list(text_string_to_metric_families(text))
+    rows = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    found = {sample: float(value) for sample, _, value in rows}
+    assert len(found) == len(rows), "a series is there twice"
+    return found

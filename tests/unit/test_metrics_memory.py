@@ -1,0 +1,82 @@
+"""What an agent that serves metrics takes into memory: the families of the library, no servers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AGENT = Path(__file__).resolve().parents[2] / "agent"
+
+UNWANTED = {"ssl", "wsgiref", "http.server", "http.client", "socketserver", "urllib", "email"}
+UNWANTED |= {"gzip", "asyncio", "inspect", "prometheus_client.exposition"}
+
+SERVE = """
+import sys
+from tetrapy.btf.source import BtfSource
+from tetrapy.metrics.collectors import collectors
+from tetrapy.metrics.counters import EventCounter, FlagCounter
+from tetrapy.metrics.health import Health, status_of
+from tetrapy.metrics.server import serve
+from tetrapy.metrics.sources import Sources
+
+sources = Sources()
+listed = collectors(BtfSource("kernel", ""), sources, FlagCounter(), EventCounter(frozenset(), ""))
+health = Health(sources, lambda: status_of(sources))
+addresses = []
+server = serve("127.0.0.1:0", listed, lambda *_, addr: addresses.append(addr), health)
+
+import socket
+with socket.create_connection(addresses[0].split(":")) as peer:
+    peer.sendall(b"GET /metrics HTTP/1.1\\r\\nAccept-Encoding: gzip\\r\\n\\r\\n")
+    assert peer.recv(15) == b"HTTP/1.1 200 OK"
+print(*sys.modules)
+"""
+
+
+def run(program: str) -> set[str]:
+    """The words that a new Python says."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(AGENT), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    return set(done.stdout.split())
+
+
+def test_serving_needs_none_of_the_librarys_servers() -> None:
+    """Nor what they bring: 10 MB that the agent would not use."""
+    modules = run(SERVE)
+    assert "prometheus_client.registry" in modules
+    assert modules & UNWANTED == set()
+
+
+def test_a_python_without_ssl_serves_too() -> None:
+    """As it does not use it."""
+    assert "prometheus_client" in run("import sys; sys.modules['ssl'] = None\n" + SERVE)
+
+
+@pytest.mark.parametrize("first", ["prometheus_client", "tetrapy.metrics.prometheus"])
+def test_either_import_may_come_first(first: str) -> None:
+    """Who imported the whole library keeps it; who comes later finds its modules."""
+    program = (
+        f"import {first}, tetrapy.metrics.prometheus, prometheus_client.parser\n"
+        "import prometheus_client.metrics_core as core\n"
+        "print(tetrapy.metrics.prometheus.Metric is core.Metric)"
+    )
+    assert run(program) == {"True"}
+
+
+def test_a_bundle_without_the_library() -> None:
+    """It is named."""
+    program = (
+        "import importlib.util, sys\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "try: import tetrapy.metrics.prometheus\n"
+        "except ModuleNotFoundError as err: print(err.name)"
+    )
+    assert run(program) == {"prometheus_client"}

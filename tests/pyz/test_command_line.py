@@ -22,6 +22,9 @@ from tetrapy.version import __version__
         (["--nope=1"], "unknown flag: --nope"),
         (["-x"], "unknown flag: -x"),
         (["--export"], "unknown flag: --export"),
+        (["--export-file-name=x"], "did you mean --export-filename?"),
+        (["--debug", "false"], "write --debug=false"),
+        (["--config-dir=/nowhere"], "config-dir"),
         (["word"], "word"),
         (["--btf"], "--btf"),
         (["--rb-size", "much"], '"much"'),
@@ -31,6 +34,8 @@ from tetrapy.version import __version__
         (["--rb-size", "1M", "--rb-size-total", "1M"], "--rb-size and --rb-size-total"),
         (["--log-level", "loud"], '"loud"'),
         (["--log-format", "xml"], '"xml"'),
+        (["--export-file-rotation-interval=1d"], '"1d"'),
+        (["--cgroup-rate=1000"], '"1000"'),
         (["--use-perf-ring-buffer=maybe"], '"maybe"'),
     ],
 )

@@ -78,29 +78,6 @@ def test_old_python(run) -> None:
         assert version in lines[0]
 
 
-def test_without_orjson(tmp_path: Path, actor: Path) -> None:
-    """With the standard library's json alone the lines are the same, byte for byte."""
-    tag = f"same-{os.getpid()}x"
-    lines = []
-    odd = ["ü", "a b", "\x01\x1f\x7f", '"\\/', "\u2028\U0001f680", b"\xff\xfe", "", "\b\f\n\r\t"]
-    with (
-        Agent(tmp_path / "a", code=PYZ) as first,
-        Agent(tmp_path / "b", code=PYZ, environment={"TETRAPY_NO_ORJSON": "1"}) as second,
-    ):
-        first.started()
-        second.started()
-        subprocess.run([actor, tag, "fork", "exec", actor, tag, "exit", "3", *odd], check=False)
-        for agent in (first, second):
-            lines.append([event.line for event in agent.tagged(tag)])
-            assert agent.stop() == 0
-    # Each agent has programs of its own in the kernel, which look at the clock for themselves.
-    clock = re.compile(rb'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|(?<=exec_id":")[^"]+')
-    one, other = ([clock.sub(b"CLOCK", line) for line in side] for side in lines)
-    assert len(one) == 4
-    for line, same in zip(one, other, strict=True):
-        assert line.decode() == same.decode()
-
-
 READ_ONLY = """
 mount --bind {0} {0}
 mount -o remount,bind,noexec {0}
@@ -187,6 +164,7 @@ def test_no_way_for_native_code(run, tmp_path: Path, deny: Path) -> None:
         SYSTEM_CALLS["memfd_create"],
         "--",
         PYZ,
+        "--sensor=ebpf",
         "--export-filename",
         tmp_path / "events",
         prepare="mount -o remount,noexec /run",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import elf_check, shared_library, wheels
+from tools import shared_library
 from tools.zip_writer import replace_file, zip_bytes
 
 PYZ = Path(__file__).resolve().parents[2] / "dist" / "tetrapy.pyz"
@@ -23,8 +23,6 @@ from tetrapy.kernel import bundle, native
 libbpf = native.load_libbpf()
 print("libbpf", libbpf.libbpf_major_version(), libbpf.libbpf_minor_version())
 # A second memfd must not be taken for the first: each keeps its own path.
-orjson = native.load_orjson()
-print("orjson", orjson.dumps({"a": [1, None]}).decode() if orjson else None)
 from tetrapy.kernel import decompress
 frame = b"\x02\x21\x4c\x18\x06\x00\x00\x00\x50Linux"
 print("unpack", decompress.decompressors()["lz4"](frame, 5).decode())
@@ -33,7 +31,7 @@ left = os.listdir(native.RUN_DIRECTORY) if os.path.exists(native.RUN_DIRECTORY) 
 print("left", left)
 """
 
-LOADED = ["libbpf 1 7", 'orjson {"a":[1,null]}', "unpack Linux", "bundle True"]
+LOADED = ["libbpf 1 7", "unpack Linux", "bundle True"]
 
 HOST = f"""
 set -e
@@ -78,9 +76,9 @@ def pythons() -> list[str]:
 
 
 def check(output: str) -> None:
-    """The output of LOADS on a Python that has an orjson in the bundle."""
+    """The output of LOADS."""
     expected = [*LOADED, "left []"]
-    assert output.splitlines()[-5:] == expected
+    assert output.splitlines()[-4:] == expected
 
 
 @pytest.mark.parametrize("python", pythons())
@@ -116,7 +114,7 @@ def test_memfds_without_permission_to_execute(loads: Path, level: int):
     command += [str(loads), str(level), sys.executable]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[:4] == LOADED
+    assert done.stdout.splitlines()[:3] == LOADED
 
 
 @pytest.mark.root
@@ -130,7 +128,7 @@ def refuse(name, flags):
 os.memfd_create = refuse
 from tetrapy.kernel import native
 print(native.load_libbpf({str(run)!r}).libbpf_major_version())
-print(native.load_orjson({str(run)!r}).dumps([1]))
+print(native.load_unpack({str(run)!r}) is not None)
 print(os.listdir({str(run)!r}))
 """
     with zipfile.ZipFile(loads / "loads.pyz") as archive:
@@ -139,18 +137,13 @@ print(os.listdir({str(run)!r}))
     (tmp_path / "refused.pyz").write_bytes(zip_bytes(members))
     command = [sys.executable, "-I", str(tmp_path / "refused.pyz")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.stdout == "1\nb'[1]'\n[]\n", done.stderr
+    assert done.stdout == "1\nTrue\n[]\n", done.stderr
 
 
 def test_bundle_holds_native_code_for_both_machines():
-    """Our libraries need libc alone, as of glibc 2.17; there is orjson for each locked Python."""
+    """Our libraries need libc alone, as of glibc 2.17."""
     with zipfile.ZipFile(PYZ) as archive:
-        names = set(archive.namelist())
         for machine in shared_library.ARCHITECTURES:
             for name in (f"libbpf-{machine}.so", f"libunpack-{machine}.so"):
                 image = archive.read(f"tetrapy/kernel/data/lib/{name}")
                 shared_library.check(name, image, machine)
-        modules = {n for n in names if n.startswith("tetrapy/kernel/data/lib/orjson.cpython-")}
-        assert len(modules) == len(wheels.locked("orjson"))
-        for name in modules:
-            assert elf_check.needs(archive.read(name)).newest_glibc() <= (2, 17)

@@ -13,6 +13,8 @@ from tests.support.agent import PYZ, Agent
 
 pytestmark = needs_root
 
+NO_BPF = "-sys_admin,-cap_38,-cap_39"
+
 
 def test_not_root(run, everyones: Path) -> None:
     """Another user is told that root is needed, before all else."""
@@ -23,14 +25,21 @@ def test_not_root(run, everyones: Path) -> None:
     assert "65534" in line
 
 
+def test_root_without_bpf_has_the_connector(tmp_path: Path, actor: Path) -> None:
+    """Where only BPF is out of reach the agent goes on, and says what it lacks."""
+    under = ("setpriv", "--inh-caps=-all", f"--bounding-set={NO_BPF}")
+    with Agent(tmp_path, code=PYZ, under=under) as agent:
+        agent.started()
+        told = [line for line in agent.log.splitlines() if "process connector" in line]
+        assert any("CAP_BPF" in line for line in told)
+        assert agent.stop() == 0
+
+
 def test_help_for_everyone(run, everyones: Path) -> None:
     """Another user may read the help and the version."""
     user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     for flag in ("--help", "--version"):
         assert run(*user, SYSTEM_PYTHON, everyones, flag, cwd="/").returncode == 0
-
-
-NO_BPF = "-sys_admin,-cap_38,-cap_39"
 
 
 @pytest.mark.parametrize(
@@ -45,8 +54,8 @@ NO_BPF = "-sys_admin,-cap_38,-cap_39"
 def test_missing_capability(run, dropped: str, named: str) -> None:
     """Root without a capability is told which one is missing."""
     command = ("setpriv", "--inh-caps=-all", f"--bounding-set={dropped}")
-    line = assert_one_line(run(*command, PYZ, "--export-filename", "-"))
-    assert named in line
+    flags = ("--sensor=ebpf", "--export-filename", "-")
+    assert named in assert_one_line(run(*command, PYZ, *flags))
 
 
 def test_without_sys_admin(tmp_path: Path, actor: Path) -> None:
@@ -58,7 +67,8 @@ def test_without_sys_admin(tmp_path: Path, actor: Path) -> None:
 
 def test_seccomp(run, deny: Path) -> None:
     """A seccomp filter that refuses bpf(2) is named as the obstacle."""
-    done = run(deny, errno.EPERM, SYSTEM_CALLS["bpf"], "--", PYZ, "--export-filename", "-")
+    flags = ("--sensor=ebpf", "--export-filename", "-")
+    done = run(deny, errno.EPERM, SYSTEM_CALLS["bpf"], "--", PYZ, *flags)
     line = assert_one_line(done)
     assert "seccomp" in line
     assert "EPERM" in line
@@ -66,7 +76,8 @@ def test_seccomp(run, deny: Path) -> None:
 
 def test_seccomp_without_errno(run, deny: Path) -> None:
     """A filter that pretends that there is no bpf(2) is not taken for an old kernel."""
-    done = run(deny, errno.ENOSYS, SYSTEM_CALLS["bpf"], "--", PYZ, "--export-filename", "-")
+    flags = ("--sensor=ebpf", "--export-filename", "-")
+    done = run(deny, errno.ENOSYS, SYSTEM_CALLS["bpf"], "--", PYZ, *flags)
     line = assert_one_line(done)
     assert "ENOSYS" in line
     assert "seccomp" in line
@@ -74,7 +85,7 @@ def test_seccomp_without_errno(run, deny: Path) -> None:
 
 def test_seccomp_perf(run, deny: Path) -> None:
     """A filter that refuses perf_event_open(2) is named when that is what is needed."""
-    flags = ("--use-perf-ring-buffer", "--export-filename", "-")
+    flags = ("--sensor=ebpf", "--use-perf-ring-buffer", "--export-filename", "-")
     done = run(deny, errno.EPERM, SYSTEM_CALLS["perf_event_open"], "--", PYZ, *flags)
     line = assert_one_line(done)
     assert "perf" in line

@@ -12,28 +12,40 @@ from tests.unit.records import abi
 from tetrapy.btf.source import KIND_KERNEL, BtfSource
 from tetrapy.config.sources import read
 from tetrapy.daemon import agent as module
-from tetrapy.daemon import start
+from tetrapy.daemon import sensing
 from tetrapy.daemon.agent import Agent
+from tetrapy.process.tracker import ProcessTracker
+from tetrapy.sensors.dispatch import Dispatcher
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
+
+    from tetrapy.process.details import Details
+    from tetrapy.process.table import ProcessTable
 
 
 class FakeSensor:
     """Hands out batches of records; when there are none left, a signal stops the agent."""
 
+    name = "ebpf"
+    blind = ()
+    settle_seconds = 0.0
+    buffer_bytes = 4096
+    verdicts = None
+    rates = None
+
     def __init__(self, *batches: list[bytes], stop: int = signal.SIGTERM) -> None:
         self.abi = abi()
-        self.clock_gap = 0
-        self.settle_seconds = 0.0
-        self.buffer_bytes = 4096
         self.batches = list(batches)
         self.after_detach: list[bytes] = []
-        self.losses = [0] * len(self.abi.kind_names)
+        self.lost: dict[str, int] = {}
+        self.unwanted: dict[str, int] = {}
         self.stop = stop
         self.course: list[str] = []
+        self.forgotten = 0  # how often it was told to forget
 
     def register(self, epoll: Any) -> None:
         self.course.append("register")
@@ -56,11 +68,30 @@ class FakeSensor:
     def ask_for_wakeup(self) -> bool:
         return True
 
-    def refresh_clock(self) -> None:
-        self.course.append("clock")
+    def handler(
+        self, table: ProcessTable, format_time: Callable[[int], str], details: Details | None
+    ) -> Dispatcher:
+        tracker = ProcessTracker(table, format_time, self.abi.exec_flags, details)
+        return Dispatcher(self.abi, tracker, format_time, self.measure_gap, self)
 
-    def loss_counters(self) -> list[int]:
-        return self.losses
+    def measure_gap(self) -> int:
+        self.course.append("clock")
+        return 0
+
+    def tell_forks_at_once(self, yes: bool) -> None:
+        self.course.append("at once" if yes else "lazily")
+
+    def losses(self) -> dict[str, int]:
+        return self.lost
+
+    def kept_back(self) -> dict[str, int]:
+        return self.unwanted
+
+    def process_entries(self) -> tuple[int, int]:
+        return 0, 32768
+
+    def forget_gone(self, is_there: Callable[[int], bool]) -> None:
+        self.forgotten += 1
 
     def close(self) -> None:
         self.course.append("close")
@@ -74,6 +105,9 @@ class Recorder:
 
     def __call__(self, level: str, message: str, **keys: Any) -> None:
         self.lines.append((level, message, keys))
+
+    def toggle_debug(self) -> str:
+        return "debug"
 
     @property
     def messages(self) -> list[str]:
@@ -96,22 +130,24 @@ class Run:
         monkeypatch.setenv("NODE_NAME", "host1")
         monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
         monkeypatch.setattr(module.privilege, "lift_memory_lock_limit", lambda: None)
-        monkeypatch.setattr(module.privilege, "check_bpf", lambda: None)
-        monkeypatch.setattr(module.btf, "find", lambda *_: BtfSource(KIND_KERNEL, "here"))
+        monkeypatch.setattr(module.capabilities, "drop_all_but", tuple)
+        monkeypatch.setattr(sensing.privilege, "check_bpf", lambda: None)
+        monkeypatch.setattr(sensing.btf, "find", lambda *_: BtfSource(KIND_KERNEL, "here"))
+        monkeypatch.setattr(sensing, "sensor_options", lambda *_: None)
         monkeypatch.setattr(module.gc, "freeze", self.freeze)
         monkeypatch.setattr(module, "RUN_DIRECTORY", str(tmp_path / "run"))
-        monkeypatch.setattr(start, "json_dump", lambda: start.dump_with_json)
 
     def freeze(self) -> None:
         self.frozen += 1
 
     def use(self, sensor: FakeSensor) -> None:
-        self.monkeypatch.setattr(module, "load_sensor", lambda *_: sensor)
+        self.monkeypatch.setattr(sensing, "load_sensor", lambda *_: sensor)
 
     def __call__(self, sensor: FakeSensor, *arguments: str) -> list[Any]:
         """The exported lines of the run."""
         target = self.path / "out.json"
-        flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}", *arguments]
+        flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}"]
+        flags += ["--sensor=ebpf", *arguments]
         self.use(sensor)
         Agent(read(flags, {}), self.log).run()
         return [json.loads(line) for line in target.read_bytes().splitlines()]

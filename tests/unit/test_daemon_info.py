@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.agent_run import Recorder
+from tests.unit.agent_run import FakeSensor, Recorder
 from tetrapy.btf.source import KIND_INFERRED, KIND_KERNEL, BtfSource
 from tetrapy.config.sources import read
 from tetrapy.daemon.info import NAME, InfoFile
@@ -20,7 +20,8 @@ TARGET = "what was there before"
 
 def write(directory: Path, *flags: str, source: BtfSource = KERNEL) -> tuple[InfoFile, Recorder]:
     log = Recorder()
-    return InfoFile(str(directory), read(list(flags), {}), source, log), log
+    settings = read(list(flags), {})
+    return InfoFile(str(directory), settings, source, FakeSensor(), log), log
 
 
 def content(directory: Path) -> dict[str, object]:
@@ -46,6 +47,8 @@ def test_what_it_says(tmp_path: Path) -> None:
         "btf_kind": "kernel",
         "btf_source": "kernel: /sys/kernel/btf/vmlinux",
         "metrics_address": ":2112",
+        "sensor": "ebpf",
+        "blind": [],
         "pid": os.getpid(),
     }
     assert log.lines == []

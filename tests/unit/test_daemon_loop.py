@@ -3,53 +3,78 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.agent_run import FakeSensor
 from tests.unit.procfs import FakeProcfs
-from tests.unit.records import SECOND, Task, abi, exit_of, fork
+from tests.unit.records import NODE, SECOND, Task, exit_of, fork
 from tetrapy.config.sources import read
 from tetrapy.daemon import loop as module
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.start import buffer_size, node_name
-from tetrapy.sensors.base import BufferSize
+from tetrapy.process.table import ProcessTable
+from tetrapy.sensors.options import BufferSize
 
 RECORD = exit_of(Task(5, SECOND))
 PAGE = 4096
 
 
-class Course:
+class FakeExporter:
+    """Takes everything, and remembers what time brought."""
+
+    reader_is_gone = False
+    passed = dropped = 0
+
+    def __init__(self) -> None:
+        self.ticks: list[tuple[float, list[Any]]] = []
+
+    def export(self, events: object) -> None:
+        pass
+
+    def tick(self, now: float, events: list[Any]) -> None:
+        self.ticks.append((now, list(events)))
+
+
+def loop_of(sensor: Any, exporter: Any, procfs: str = "") -> Loop:
+    table = ProcessTable(NODE, procfs)
+    return Loop(sensor, exporter, table, None, procfs, lambda *_, **__: None)
+
+
+class Course(FakeSensor):
     """A loop whose poll, buffer and clock are lists."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *batches: int, wakes: bool = True) -> None:
+        super().__init__()
         self.now = 1000.0
         self.timeouts: list[float] = []
-        self.course: list[str] = []
-        self.batches = list(batches)
+        self.sizes = list(batches)
         self.wakes = wakes
         self.cares = 0
-        self.reader_is_gone = False
-        self.abi, self.clock_gap = abi(), 0
         self.stopped: int | None = None
-        loop = Loop(self, self, "host1", "", lambda *_, **__: None)
-        monkeypatch.setattr(loop, "_handle", lambda records: self.course.append("handle"))
-        monkeypatch.setattr(loop, "_take_care", self.take_care)
+        exporter = FakeExporter()
+        self.loop = loop_of(self, exporter)
+        monkeypatch.setattr(self.loop, "_handle", lambda records: self.course.append("handle"))
+        monkeypatch.setattr(self.loop, "_report_losses", self.take_care)
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
-        loop.run(self, lambda: self.stopped)
+        self.loop.run(self, lambda: self.stopped)
+        self.rounds = [now - 1000.0 for now, _ in exporter.ticks]
 
     def poll(self, timeout: float) -> list[Any]:
         self.timeouts.append(timeout)
         self.now += timeout
         return []
 
-    def drain(self, limit: int) -> list[bytes]:
-        if not self.batches:
+    def drain(self, limit: int, everything: bool = False) -> list[bytes]:
+        if not self.sizes:
             self.stopped = 15
             return []
         self.course.append("drain")
-        return [RECORD] * self.batches.pop(0)
+        return [RECORD] * self.sizes.pop(0)
 
     def ask_for_wakeup(self) -> bool:
         self.course.append("ask")
@@ -73,10 +98,10 @@ def test_a_full_batch_is_followed_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_quiet_buffer_lets_the_reader_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After three looks in vain it asks to be woken, looks once more, and sleeps until care."""
+    """After three looks in vain it asks to be woken, looks once more, sleeps until the round."""
     loop = Course(monkeypatch, 1, 0, 0, 0, 0, 0)
     assert loop.timeouts[:5] == [0.0, 0.05, 0.05, 0.05, 0.0]
-    assert loop.timeouts[5] > 5.0
+    assert 1.5 < loop.timeouts[5] <= 2.0
     asked = loop.course.index("ask")
     assert loop.course[asked + 1] == "drain"
 
@@ -93,13 +118,22 @@ def test_a_buffer_that_cannot_wake_is_looked_at(monkeypatch: pytest.MonkeyPatch)
     assert set(loop.timeouts[1:]) == {0.05}
 
 
-@pytest.mark.parametrize("batches", [[0] * 9, [1] * 500])
+@pytest.mark.parametrize("batches", [[0] * 25, [1] * 500])
 def test_care_is_taken_now_and_then(monkeypatch: pytest.MonkeyPatch, batches: list[int]) -> None:
-    """Clocks and losses are looked at every ten seconds, asleep or busy."""
+    """Clocks and losses are looked at every ten seconds, the rest every two, asleep or busy."""
     loop = Course(monkeypatch, *batches)
     passed = loop.now - 1000.0
     assert passed > 20
     assert passed / 10 - 1 <= loop.cares <= passed / 10 + 2
+    assert passed / 2 - 1 <= len(loop.rounds) <= passed / 2 + 2
+    assert all(1.9 < later - earlier < 2.2 for earlier, later in pairwise(loop.rounds))
+
+
+@pytest.mark.parametrize("batches", [[0] * 25, [1] * 500])
+def test_the_loop_is_seen_to_turn(monkeypatch: pytest.MonkeyPatch, batches: list[int]) -> None:
+    """Who asks whether the loop hangs finds when it last turned, asleep or busy."""
+    loop = Course(monkeypatch, *batches)
+    assert loop.now - loop.loop.turned <= 2.1
 
 
 @pytest.mark.parametrize(
@@ -167,47 +201,59 @@ def test_the_buffer_that_the_settings_ask_for(arguments: list[str], cpus: int, t
     assert buffer_size(read(arguments, {}), cpus).total == total
 
 
-class Quiet:
-    """A sensor without records, and an exporter that takes everything."""
-
-    def __init__(self) -> None:
-        self.abi = abi()
-        self.clock_gap = 0
-        self.losses = [0, 0, 0, 0, 0]
-
-    def loss_counters(self) -> list[int]:
-        return self.losses
-
-    def refresh_clock(self) -> None:
-        self.clock_gap = 5 * SECOND
-
-    def export(self, events: object) -> None:
-        pass
-
-
 @pytest.mark.parametrize("procfs", [True, False])
 def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
     """Two looks at procfs follow a loss, and none when procfs is not to be trusted."""
-    quiet = Quiet()
+    sensor = FakeSensor()
     root = str(FakeProcfs(tmp_path / "proc").root) if procfs else ""
-    loop = Loop(quiet, quiet, "host1", root, lambda *_, **__: None)
+    loop = loop_of(sensor, FakeExporter(), root)
     gone = Task(50, 2 * SECOND)
     loop._handle([fork(gone, Task(1, SECOND))])
     for _ in range(3):
-        loop._take_care()
-    assert len(loop._table) == 2  # nothing was lost, so nothing is suspected
-    quiet.losses = [0, 0, 0, 1, 0]
-    loop._take_care()
-    loop._take_care()
-    assert len(loop._table) == (1 if procfs else 2)
+        loop._report_losses()
+    assert len(loop.table) == 2  # nothing was lost, so nothing is suspected
+    assert sensor.forgotten == 0
+    sensor.lost = {"exit": 1}
+    loop._report_losses()
+    loop._report_losses()
+    assert len(loop.table) == (1 if procfs else 2)
+    assert sensor.forgotten == (2 if procfs else 0)
+    loop._report_losses()
+    assert sensor.forgotten == (2 if procfs else 0)
 
 
-def test_care_measures_the_clocks_again() -> None:
+def test_the_kernel_is_told_who_is_gone(tmp_path: Path) -> None:
+    """It asks by pid, and procfs answers."""
+    procfs = FakeProcfs(tmp_path / "proc")
+    procfs.add(50)
+    asked = {}
+
+    class Sensor(FakeSensor):
+        def forget_gone(self, is_there: Callable[[int], bool]) -> None:
+            asked.update({pid: is_there(pid) for pid in (50, 51)})
+
+    sensor = Sensor()
+    sensor.lost = {"exit": 1}
+    loop_of(sensor, FakeExporter(), str(procfs.root))._report_losses()
+    assert asked == {50: True, 51: False}
+
+
+def test_care_measures_the_clocks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended machine's gap is told to the dispatcher."""
-    quiet = Quiet()
-    loop = Loop(quiet, quiet, "host1", "", lambda *_, **__: None)
-    assert loop._dispatcher.clock_gap == 0
+    loop = loop_of(FakeSensor(), FakeExporter())
     loop._clock.offset = 0
-    loop._take_care()
-    assert loop._dispatcher.clock_gap == 5 * SECOND
+    monkeypatch.setattr(loop.handler, "_measure_gap", lambda: 5 * SECOND)
+    loop._go_round(0.0)
+    assert loop.handler.clock_gap == 5 * SECOND
     assert loop._clock.offset > 0
+
+
+def test_what_time_brings_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round the handler is asked what there is to tell, and the exporter gets it."""
+    exporter = FakeExporter()
+    loop = loop_of(FakeSensor(), exporter)
+    asked: list[int] = []
+    monkeypatch.setattr(loop.handler, "tick", lambda now: asked.append(now) or ["event"])
+    loop._go_round(7.0)
+    assert exporter.ticks == [(7.0, ["event"])]
+    assert asked[0] > 0

@@ -33,6 +33,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An ordinary one: root with all capabilities, no filter, no lockdown."""
     state(monkeypatch)
     monkeypatch.setattr(privilege, "_LOCKDOWN", str(tmp_path / "lockdown"))
+    monkeypatch.setattr(privilege, "_PARANOID", str(tmp_path / "paranoid"))
     monkeypatch.setattr(privilege, "_in_user_namespace", lambda: False)
     return tmp_path
 
@@ -126,6 +127,24 @@ def test_the_real_user_namespace() -> None:
     command = ["unshare", "--user", "--map-root-user", sys.executable, "-c", program]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "held", "named"),
+    [
+        ("3\n", BPF | PERFMON, True),
+        ("2\n", BPF | PERFMON, False),
+        ("3\n", ADMIN, False),
+        ("", BPF | PERFMON, False),
+    ],
+)
+def test_paranoid_perf_events(
+    monkeypatch: pytest.MonkeyPatch, machine: Path, value: str, held: int, named: bool
+) -> None:
+    """Debian's kernels have a level that asks for CAP_SYS_ADMIN."""
+    state(monkeypatch, held)
+    (machine / "paranoid").write_text(value)
+    assert ("perf_event_paranoid is 3" in str(refusal())) == named
 
 
 def test_nothing_that_explains_it() -> None:

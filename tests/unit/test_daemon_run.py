@@ -12,7 +12,7 @@ import pytest
 from tests.unit.agent_run import FakeSensor, Recorder, Run, told
 from tests.unit.records import SECOND, Task, execute, exit_of, fork, pack
 from tetrapy.config.sources import read
-from tetrapy.daemon import agent as module
+from tetrapy.daemon import sensing
 from tetrapy.daemon.agent import Agent
 from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
 
@@ -50,8 +50,10 @@ def test_the_log_of_a_run(run: Run) -> None:
     run(FakeSensor([], COMMAND))
     assert run.log.messages == [
         "Starting tetrapy",
+        "config settings",
         "tetrapy pid file creation succeeded",
         "Exporter configuration",
+        "Capabilities kept",
         f"Read ProcFS {run.procfs.root}/ appended 1/2 entries",
         "Listening for events...",
         "Received signal terminated, shutting down...",
@@ -62,7 +64,7 @@ def test_the_log_of_a_run(run: Run) -> None:
         "received": 3,
         "lost": 0,
         "errors": 0,
-        "filterPass": 0,
+        "filterPass": 4,
         "filterDrop": 0,
     }
     target = str(run.path / "out.json")
@@ -90,12 +92,13 @@ def test_a_signal_during_the_start(run: Run) -> None:
 
 
 def test_order_of_start_and_stop(run: Run) -> None:
-    """Attached before procfs is read; detached before the last records are taken; then closed."""
+    """Attached before procfs is read, after which forks may wait; detached; then closed."""
     sensor = FakeSensor([])
     run(sensor)
     assert [step for step in sensor.course if step != "clock"] == [
-        "register",
         "attach",
+        "register",
+        "lazily",
         "detach",
         "close",
     ]
@@ -110,7 +113,7 @@ def test_everything_is_given_back(run: Run) -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
-@pytest.mark.parametrize("method", ["attach", "drain", "loss_counters"])
+@pytest.mark.parametrize("method", ["attach", "drain", "losses", "kept_back"])
 def test_everything_is_given_back_after_an_error(run: Run, method: str) -> None:
     """The same when the kernel refuses something on the way."""
     before = len(os.listdir("/proc/self/fd"))
@@ -128,15 +131,16 @@ def test_everything_is_given_back_after_an_error(run: Run, method: str) -> None:
 
 
 def test_without_privilege(run: Run) -> None:
-    """Nothing is made when BPF is refused: neither pid file nor export file."""
+    """When BPF is refused the pid file goes again, and nothing was exported."""
 
     def refuse() -> None:
         raise NotPermittedError("tetrapy needs root")
 
-    run.monkeypatch.setattr(module.privilege, "check_bpf", refuse)
+    run.monkeypatch.setattr(sensing.privilege, "check_bpf", refuse)
     with pytest.raises(NotPermittedError):
         run(FakeSensor())
-    assert sorted(os.listdir(run.path)) == ["proc"]
+    assert os.listdir(run.path / "run") == []
+    assert (run.path / "out.json").read_bytes() == b""
 
 
 def test_a_second_instance(run: Run) -> None:
@@ -194,7 +198,7 @@ def test_losses_are_reported_by_kind(run: Run) -> None:
     class Sensor(FakeSensor):
         def drain(self, limit: int, everything: bool = False) -> list[bytes]:
             if not self.batches:
-                self.losses = [0, 3, 0, 1, 0]
+                self.lost = {"exec": 3, "fork": 0, "exit": 1}
             return super().drain(limit, everything)
 
     run(Sensor([], COMMAND))
@@ -241,10 +245,10 @@ def test_a_procfs_of_other_processes(run: Run) -> None:
     """One of another pid namespace is not believed: Tetragon's warning, and no process of it."""
     run.procfs.add(1, parent=0)
     (run.procfs.root / "1/ns").mkdir()
-    (run.procfs.root / "1/ns/pid").touch()
-    inode = (run.procfs.root / "1/ns/pid").stat().st_ino
+    inode = 4026532321
+    (run.procfs.root / "1/ns/pid").symlink_to(f"pid:[{inode}]")
     sensor = FakeSensor([], [fork(CHILD, INIT), execute(CHILD, INIT)])
-    sensor.losses = [0, 1, 0, 0, 0]
+    sensor.lost = {"exec": 1}
     lines = run(sensor)
     assert told(lines) == [("process_exec", 0), ("process_exec", 50)]
     assert "parent" not in lines[1]["process_exec"]
@@ -254,3 +258,29 @@ def test_a_procfs_of_other_processes(run: Run) -> None:
         "inode": inode,
         "expected inode": 4026531836,
     }
+
+
+def test_what_the_kernel_kept_back_counts_as_dropped(run: Run) -> None:
+    """The statistics tell of all events that filters dropped, wherever that was."""
+    sensor = FakeSensor([], COMMAND)
+    sensor.unwanted = {"PROCESS_EXEC": 40, "PROCESS_EXIT": 39}
+    lines = run(sensor, '--export-denylist={"binary_regex":["/ls$"]}', "--metrics-server=")
+    assert told(lines) == [("process_exec", 0)]
+    assert run.log.keys_of("Observer events statistics")["filterDrop"] == 81
+
+
+def test_a_sensor_that_cannot_be_had(run: Run) -> None:
+    """Without eBPF the process connector watches, unless the settings insist."""
+
+    def refuse() -> None:
+        raise NotPermittedError("no BPF here")
+
+    sensor = FakeSensor([], COMMAND)
+    asked = []
+    run.monkeypatch.setattr(sensing.privilege, "check_bpf", refuse)
+    run.monkeypatch.setattr(sensing, "_connector", lambda *given: asked.append(given[-1]) or sensor)
+    assert told(run(sensor, "--sensor=auto"))[-1] == ("process_exit", 50)
+    assert asked == ["no BPF here"]
+    with pytest.raises(NotPermittedError, match="no BPF here"):
+        run(FakeSensor())
+    assert len(asked) == 1

@@ -1,7 +1,8 @@
 """The command line: settings in, exit code out.
 
 Exit codes: 0 after a stop by signal, 1 for wrong use, 255 when the agent could not start
-(Tetragon's, at the versions this agent follows). `tetrapy btf ...` has its own, see `cli.btf`.
+(Tetragon's, at the versions this agent follows). `tetrapy btf ...` has its own, see `cli.btf`;
+`tetrapy config` is `cli.config`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import os
 import sys
 from typing import List, Optional
 
-from tetrapy.config.sources import read
+from tetrapy.config import flags
+from tetrapy.config.settings import Settings, not_yet
+from tetrapy.config.sources import combine
 from tetrapy.errors import ExportError, KernelError, SettingsError, TetrapyError
-from tetrapy.log import standard_log
+from tetrapy.log import Log, standard_log
 
 EXIT_OK = 0
 EXIT_USAGE = 1
@@ -21,39 +24,92 @@ STDOUT = 1
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run the agent, or `tetrapy btf`; returns the exit code."""
+    """Run the agent, or another command; returns the exit code."""
     closed = _open_standard_files()
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _without_own_path(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["btf"]:
         from tetrapy.cli import btf
 
         return btf.main(words[1:], stdout_closed=STDOUT in closed)
-    if words == ["help"]:
-        words = ["--help"]
+    if words[:1] == ["config"]:
+        from tetrapy.cli import config
+
+        return config.main(words[1:], os.environ)
     try:
-        settings = read(words, os.environ)
+        given, asked = flags.parse(["--help"] if words == ["help"] else words)
+        if asked:
+            return _answer(asked)
+        settings = combine(given, os.environ)
     except SettingsError as err:
         print(f"Error: {err}\nRun tetrapy --help for the flags.", file=sys.stderr)
         return EXIT_USAGE
+    if settings.generate_docs:
+        return _answer("docs")
     # Imported late: --help and a mistyped flag need none of it.
     from tetrapy.daemon.agent import Agent
-    from tetrapy.daemon.start import STANDARD_OUTPUT
+    from tetrapy.sinks.open import STANDARD_OUTPUT
 
-    log = standard_log(
-        "debug" if settings.debug else settings.log_level.lower(),
-        settings.log_format,
-        to_stderr=settings.export_filename == STANDARD_OUTPUT,
-    )
+    try:
+        log_file = None
+        if settings.log_file:
+            from tetrapy.sinks.log_file import open_log_file
+
+            log_file = open_log_file(settings.log_file)
+        log = standard_log(
+            "debug" if settings.debug else settings.log_level,
+            settings.log_format,
+            to_stderr=settings.export_filename == STANDARD_OUTPUT,
+            file=log_file,
+        )
+    except (OSError, ExportError) as err:
+        told = err if isinstance(err, ExportError) else f"{settings.log_file}: {err.strerror}"
+        print(f"Error: log-file: {told}", file=sys.stderr)
+        return EXIT_USAGE
+    tell(settings, log)
     try:
         if STDOUT in closed and settings.export_filename == STANDARD_OUTPUT:
             raise ExportError("standard output is closed; open it, or name a file to export to")
-        Agent(settings, log).run()
+        Agent(settings, log, lambda: combine(given, os.environ)).run()
     except TetrapyError as err:
         if isinstance(err, KernelError) and err.log:
             log("debug", "libbpf", log=err.log)
         log("fatal", "Failed to execute tetrapy", error=str(err))
-        return EXIT_FATAL
+        return EXIT_USAGE if isinstance(err, SettingsError) else EXIT_FATAL
     return EXIT_OK
+
+
+def tell(settings: Settings, log: Log) -> None:
+    """Log what was noticed while settings were read, and which of them have no effect."""
+    for note in settings.notes:
+        log(note.level, note.message, **note.fields)
+    for sentence in not_yet(settings):
+        log("warn", sentence)
+
+
+def _answer(asked: str) -> int:
+    """Print what the command line asks for in place of a run."""
+    from tetrapy.cli.config import write
+    from tetrapy.config import help as texts
+    from tetrapy.version import __version__
+
+    if asked == flags.VERSION:
+        return write(f"{__version__}\n")
+    return write(texts.usage() if asked == flags.HELP else texts.as_yaml())
+
+
+def _without_own_path(words: List[str]) -> List[str]:
+    """The words without the agent's own path in front.
+
+    Commands for Tetragon's image name the program once more behind the image, whose entry point it
+    is already.
+    """
+    if (
+        words
+        and words[0].startswith("/")
+        and os.path.realpath(words[0]) == os.path.realpath(sys.argv[0])
+    ):
+        return words[1:]
+    return words
 
 
 def _open_standard_files() -> List[int]:

@@ -7,32 +7,58 @@ import gc
 import os
 import select
 import signal
-from typing import Callable, Dict, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Optional
 
-from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.daemon import btf
+from tetrapy.daemon import privileges, sensing
 from tetrapy.daemon.info import InfoFile
 from tetrapy.daemon.loop import Loop
-from tetrapy.daemon.start import load_sensor, node_name, open_exporter, trusted_procfs
-from tetrapy.errors import MetricsError, ReadOnlyError
-from tetrapy.kernel import privilege
+from tetrapy.daemon.notify import Notifier
+from tetrapy.daemon.start import (
+    make_redactor,
+    make_stages,
+    make_table,
+    open_exporter,
+    trusted_procfs,
+    wanted_details,
+)
+from tetrapy.errors import KernelError, MetricsError, ReadOnlyError
+from tetrapy.kernel import capabilities, privilege
 from tetrapy.kernel.signals import SignalPipe
+from tetrapy.log import Log
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
+from tetrapy.pipeline.exporter import Exporter
+from tetrapy.process.details import Details
 from tetrapy.version import __version__
 
-_SIGNALS: Dict[int, str] = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}
+if TYPE_CHECKING:
+    from tetrapy.daemon.serving import Serving
 
-Log = Callable[..., None]
+_STANDARD_INPUT = 0
+
+# SIGUSR1 switches to log level debug and back; SIGHUP has settings read again.
+_SIGNALS: Dict[int, str] = {
+    signal.SIGINT: "interrupt",
+    signal.SIGTERM: "terminated",
+    signal.SIGUSR1: "user defined signal 1",
+    signal.SIGHUP: "hangup",
+}
 
 
 class Agent:
     """From settings to the last line."""
 
-    def __init__(self, settings: Settings, log: Log) -> None:
+    def __init__(
+        self, settings: Settings, log: Log, reread: Optional[Callable[[], Settings]] = None
+    ) -> None:
+        """`reread` gives the settings of now, for SIGHUP."""
         self._settings = settings
         self._log = log
+        self._reread = reread or (lambda: settings)
+        self._reload: Callable[[], None] = lambda: None
+        self._reload_asked = False
         self._stopped_by: Optional[int] = None
+        self._manager = Notifier(os.environ)
 
     def run(self) -> None:
         """Start, watch until a signal comes, and stop.
@@ -44,23 +70,42 @@ class Agent:
             # First, so that a signal during the start leads to an orderly stop as well.
             signal_fd = acquired.enter_context(SignalPipe(_SIGNALS, self._on_signal))
             log("info", "Starting tetrapy", version=__version__)
-            log("debug", "config settings", config=settings.items())
+            log("info", "config settings", config=settings.items())
+            sensing.check_user(settings)
+            redactor = make_redactor(settings, log)
+            wanted = wanted_details(settings, redactor)
+            serving = self._serving()
+            stages = make_stages(settings, serving.counters if serving else ())
             privilege.lift_memory_lock_limit()
-            privilege.check_bpf()
             self._take_pid_file(acquired)
-            exporter = open_exporter(settings, log)
+            exporter = open_exporter(settings, stages, log)
             acquired.callback(exporter.close)
-            source = btf.find(settings, log)
-            self._serve_metrics(source, acquired)
-            sensor = load_sensor(settings, source, log, RUN_DIRECTORY)
+            procfs = trusted_procfs(settings.procfs, log)
+            sensor, source = sensing.attached(
+                settings, wanted, stages.pushdown, log, RUN_DIRECTORY, procfs
+            )
             acquired.callback(sensor.close)
+            self._give_up_privileges(sensor.name)
+            # After the search for BTF, which forks: a process with threads had better not.
+            if serving is not None:
+                serving.start(source, acquired)
             epoll = acquired.enter_context(select.epoll())
             epoll.register(signal_fd, select.EPOLLIN)
             sensor.register(epoll)
-            sensor.attach()
-            acquired.callback(InfoFile(RUN_DIRECTORY, settings, source, log).remove)
-            procfs = trusted_procfs(settings.procfs, log)
-            self._watch(Loop(sensor, exporter, node_name(), procfs, log), epoll)
+            acquired.callback(InfoFile(RUN_DIRECTORY, settings, source, sensor, log).remove)
+            table, details = make_table(settings, wanted, sensor, procfs)
+            loop = Loop(sensor, exporter, table, details, procfs, log)
+            if serving is not None:
+                serving.watch(sensor, loop, exporter, details)
+            if self._manager:
+                # Imported late: only a service manager shows it.
+                from tetrapy.daemon.status import Status
+
+                acquired.callback(self._manager.close)
+                status = Status(sensor, source, loop, exporter, settings.export_filename)
+                loop.after_round = lambda: self._manager.turned(status.line())
+            self._reload = self._first_reload(exporter, loop, details)
+            self._watch(loop, epoll)
 
     def _take_pid_file(self, acquired: contextlib.ExitStack) -> None:
         try:
@@ -76,19 +121,27 @@ class Agent:
             pidfile=pid_file.path,
         )
 
-    def _serve_metrics(self, source: BtfSource, acquired: contextlib.ExitStack) -> None:
-        # After the search for BTF, which forks: a process with threads had better not.
-        if not self._settings.metrics_server:
-            return
-        # Imported late: an agent that serves no metrics pays nothing for them.
+    def _give_up_privileges(self, sensor: str) -> None:
+        """Before there are other threads, which would keep theirs."""
         try:
-            from tetrapy.metrics.about import About
-            from tetrapy.metrics.server import serve
-        except ImportError as err:  # prometheus_client wants ssl and more, which some Pythons lack
-            text = f"metrics cannot be served: {err}; take a Python that has it"
-            raise MetricsError(text) from err
-        server = serve(self._settings.metrics_server, [About(source)], self._log)
-        acquired.callback(server.close)
+            kept = capabilities.drop_all_but(privileges.needed(self._settings, sensor))
+        except KernelError as err:
+            self._log("warn", "Privileges that are not needed any more are kept", error=str(err))
+            return
+        self._log("info", "Capabilities kept", capabilities=", ".join(kept) or "none")
+
+    def _serving(self) -> Optional[Serving]:
+        settings = self._settings
+        if not settings.metrics_server and not settings.healthz_address:
+            return None
+        # Imported late: an agent that serves nothing pays nothing for it.
+        try:
+            from tetrapy.daemon.serving import Serving
+        except ImportError as err:  # a Python that lacks a part of its library
+            raise MetricsError(
+                f"metrics cannot be served: {err}; take a Python that has it"
+            ) from err
+        return Serving(settings, self._log)
 
     def _watch(self, loop: Loop, epoll: select.epoll) -> None:
         loop.seed()
@@ -97,11 +150,40 @@ class Agent:
         gc.collect()
         gc.freeze()
         gc.enable()
-        loop.run(epoll, lambda: self._stopped_by)
+        self._manager.ready()
+        loop.run(epoll, self._stopped)
+        self._manager.stopping()
         if self._stopped_by is not None:
             name = _SIGNALS[self._stopped_by]
             self._log("info", f"Received signal {name}, shutting down...")
         loop.stop()
 
+    def _stopped(self) -> Optional[int]:
+        """The signal that ends the run; settings are read again here, between two batches."""
+        if self._reload_asked:
+            self._reload_asked = False
+            with self._manager.reloading():
+                self._reload()
+        return self._stopped_by
+
+    def _first_reload(
+        self, exporter: Exporter, loop: Loop, details: Optional[Details]
+    ) -> Callable[[], None]:
+        def reload() -> None:
+            # Imported late: most agents never read their settings again.
+            from tetrapy.daemon.reload import Reload
+
+            parts = (exporter, loop.handler, details)
+            self._reload = Reload(self._settings, self._reread, self._log, *parts)
+            self._reload()
+
+        return reload
+
     def _on_signal(self, number: int) -> None:
-        self._stopped_by = number
+        # Of an agent that somebody started at a terminal, a hangup is the end.
+        if number == signal.SIGHUP and not os.isatty(_STANDARD_INPUT):
+            self._reload_asked = True
+        elif number == signal.SIGUSR1:
+            self._log("info", f"Log level is now {self._log.toggle_debug()}")
+        else:
+            self._stopped_by = number

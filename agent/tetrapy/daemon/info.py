@@ -1,6 +1,7 @@
 """The info file: what runs here and how, for tools that look after the agent.
 
-Names of the keys are those of Tetragon's tetragon-info.json; `btf_source` and `btf_kind` are ours.
+Names of the keys are those of Tetragon's tetragon-info.json; `btf_source`, `btf_kind`, `sensor` and
+`blind` (what the sensor cannot see) are ours.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Callable
 
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
+from tetrapy.sensors.sensor import Sensor
 
 NAME = "tetrapy-info.json"
 
@@ -20,7 +22,14 @@ Log = Callable[..., None]
 class InfoFile:
     """`<directory>/tetrapy-info.json`, from start to stop."""
 
-    def __init__(self, directory: str, settings: Settings, source: BtfSource, log: Log) -> None:
+    def __init__(
+        self,
+        directory: str,
+        settings: Settings,
+        source: BtfSource,
+        sensor: Sensor,
+        log: Log,
+    ) -> None:
         """Write it; what cannot be written is logged, for the agent does not depend on it."""
         self.path = os.path.join(directory, NAME)
         content = {
@@ -30,6 +39,8 @@ class InfoFile:
             "btf_kind": source.kind,
             "btf_source": source.told,
             "metrics_address": settings.metrics_server,
+            "sensor": sensor.name,
+            "blind": list(sensor.blind),
             "pid": os.getpid(),
         }
         aside = f"{self.path}.{os.getpid()}"

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import select
 import time
-from typing import Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
-from tetrapy.kernel.clock import WallClock
+from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.pipeline.exporter import Exporter
+from tetrapy.process.details import Details
 from tetrapy.process.seed import Seen, fill, read_all
 from tetrapy.process.table import ProcessTable
-from tetrapy.process.tracker import ProcessTracker
-from tetrapy.sensors.base import BaseSensor
-from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.loss import LossCounter
+from tetrapy.sensors.sensor import Sensor
 
 _BATCH = 512  # records decoded and written at a time; bounds the memory of a burst
 _TICK = 0.05  # seconds between two looks at a buffer that is in use
 _QUIET_TICKS = 3  # looks that find nothing before the reader sleeps
-_CARE_INTERVAL = 10.0  # seconds between two looks at clocks and losses
+_ROUND_INTERVAL = 2.0  # seconds between two looks at what time brings: rotation, windows, limits
+_CARE_ROUNDS = 5  # rounds between two looks at clocks and losses
 _SWEEPS = 2  # looks for processes whose exit was lost
 
 Log = Callable[..., None]
@@ -29,7 +30,13 @@ class Loop:
     """Moves records from the sensor through the process table to the exporter."""
 
     def __init__(
-        self, sensor: BaseSensor, exporter: Exporter, node: str, procfs: str, log: Log
+        self,
+        sensor: Sensor,
+        exporter: Exporter,
+        table: ProcessTable,
+        details: Optional[Details],
+        procfs: str,
+        log: Log,
     ) -> None:
         """`procfs` is empty when there is none to be trusted."""
         self._sensor = sensor
@@ -37,12 +44,14 @@ class Loop:
         self._procfs = procfs
         self._log = log
         self._clock = WallClock()
-        self._table = ProcessTable(node, procfs)
-        self._tracker = ProcessTracker(self._table, self._clock.format, sensor.abi.exec_flags)
-        self._dispatcher = Dispatcher(sensor.abi, self._tracker, sensor.clock_gap)
-        self._losses = LossCounter(sensor.abi.kind_names)
-        self._received = 0
-        self._next_care = 0.0
+        self.table = table
+        self.handler = sensor.handler(table, self._clock.format, details)
+        self.losses = LossCounter()
+        self.received = 0
+        self.turned = time.monotonic()  # when the loop was last seen to turn
+        self.after_round: Callable[[], None] = lambda: None  # for who watches over the loop
+        self._next_round = 0.0
+        self._rounds = 0
         self._sweeps = 0
 
     def seed(self) -> None:
@@ -51,19 +60,21 @@ class Loop:
         Raises KernelError when procfs cannot be listed.
         """
         seen, listed = self._read_procfs()
-        records: List[bytes] = []
+        records: List[Any] = []
         time.sleep(self._sensor.settle_seconds)
         while True:
             batch = self._sensor.drain(_BATCH)
             records.extend(batch)
             if len(batch) < _BATCH:
                 break
-        processes = fill(self._table, seen, self._dispatcher.touched(records))
-        self._exporter.export([self._tracker.on_seed(process) for process in processes])
+        handler = self.handler
+        processes = fill(self.table, seen, handler.touched(records))
+        self._exporter.export([handler.seed_event(process) for process in processes])
         self._log("info", f"Read ProcFS {self._procfs} appended {len(seen)}/{listed} entries")
-        self._tracker.starting = True
+        handler.starting = True
         self._handle(records)
-        self._tracker.starting = False
+        handler.starting = False
+        handler.seeded(list(self.table))
         self._sweeps = _SWEEPS  # an exit between two attached programs was not seen
 
     def _read_procfs(self) -> Tuple[List[Seen], int]:
@@ -101,11 +112,11 @@ class Loop:
                 timeout = _TICK
             if quiet >= _QUIET_TICKS and self._sensor.ask_for_wakeup():
                 # A record that came before the request wakes nobody, so look once more.
-                timeout = 0.0 if quiet == _QUIET_TICKS else self._care_timeout()
-            now = time.monotonic()
-            if now >= self._next_care:
-                self._next_care = now + _CARE_INTERVAL
-                self._take_care()
+                timeout = 0.0 if quiet == _QUIET_TICKS else self._round_timeout()
+            self.turned = now = time.monotonic()
+            if now >= self._next_round:
+                self._next_round = now + _ROUND_INTERVAL
+                self._go_round(now)
 
     def stop(self) -> None:
         """Detach, take what is still in the buffer, and say what was seen."""
@@ -117,42 +128,49 @@ class Loop:
                 break
             self._handle(records)
         self._report_losses()
-        lost = self._losses.total
-        share = 100 * lost / (self._received + lost) if lost else 0
+        lost = self.losses.total
+        share = 100 * lost / (self.received + lost) if lost else 0
         self._log(
             "info",
-            f"BPF events statistics: {self._received} received, {share:.2g}% events loss",
+            f"BPF events statistics: {self.received} received, {share:.2g}% events loss",
         )
         self._log(
             "info",
             "Observer events statistics",
-            received=self._received,
+            received=self.received,
             lost=lost,
-            errors=self._dispatcher.errors,
-            filterPass=0,
-            filterDrop=0,
+            errors=self.handler.errors,
+            filterPass=self._exporter.passed,
+            filterDrop=self._exporter.dropped + sum(self._sensor.kept_back().values()),
         )
 
-    def _handle(self, records: List[bytes]) -> None:
-        self._received += len(records)
-        events = self._dispatcher.events(records)
+    def _handle(self, records: List[Any]) -> None:
+        self.received += len(records)
+        events = self.handler.events(records)
         if events:
             self._exporter.export(events)
 
-    def _care_timeout(self) -> float:
-        return max(0.0, self._next_care - time.monotonic())
+    def _round_timeout(self) -> float:
+        return max(0.0, self._next_round - time.monotonic())
 
-    def _take_care(self) -> None:
-        self._clock.refresh()
-        self._sensor.refresh_clock()
-        self._dispatcher.clock_gap = self._sensor.clock_gap
-        self._report_losses()
+    def _go_round(self, now: float) -> None:
+        self._exporter.tick(now, self.handler.tick(boot_time_ns()))
+        self._rounds += 1
+        if self._rounds % _CARE_ROUNDS == 1:
+            self._clock.refresh()
+            self.handler.refresh_clock()
+            self._report_losses()
+        self.after_round()
 
     def _report_losses(self) -> None:
-        new = self._losses.update(self._sensor.loss_counters())
+        new = self.losses.update(self._sensor.losses())
         if new:
             self._log("warn", "Kernel events lost", **new, hint="raise --rb-size-total")
             self._sweeps = _SWEEPS
         if self._sweeps and self._procfs:
             self._sweeps -= 1
-            self._table.forget_gone()
+            self.table.forget_gone()
+            self._sensor.forget_gone(self._is_there)
+
+    def _is_there(self, pid: int) -> bool:
+        return os.path.exists(f"{self._procfs}/{pid}")

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import Callable
+import time
+from typing import Callable, Optional, Sequence, Tuple
 
 from tetrapy.btf import unpack
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.errors import KernelError, NotPermittedError
-from tetrapy.events.json import Dump, JsonEncoder, dump_with_json
+from tetrapy.events.json import JsonEncoder
 from tetrapy.events.text import to_text
 from tetrapy.kernel import features
-from tetrapy.kernel.native import load_orjson
+from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.pipeline.exporter import Exporter
-from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace
-from tetrapy.sensors.base import BaseSensor, BufferSize
-from tetrapy.sinks.stream import LineSink, open_file, standard_output
+from tetrapy.pipeline.stages import Count, Stages
+from tetrapy.process.details import Details, Redactor, Wanted
+from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
+from tetrapy.process.table import ProcessTable
+from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.configuration import CONTEXT_PROGRAM
+from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
+from tetrapy.sensors.verdicts import KernelFilters
+from tetrapy.sinks.open import open_sink
 
-STANDARD_OUTPUT = "-"
+_PROCESS_BYTES = 64  # of an entry of the kernel's map, for settings that give its size in bytes
 
 _BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 2 << 20, 16 << 20  # bytes
 
@@ -32,43 +39,104 @@ def node_name() -> str:
     return to_text(name or os.uname().nodename.encode("utf-8", "surrogateescape"))
 
 
-def open_exporter(settings: Settings, log: Log) -> Exporter:
+def open_exporter(settings: Settings, stages: Stages, log: Log) -> Exporter:
     """The way of events to the file or stream that the settings name.
 
     Raises ExportError when it cannot be written.
     """
     name = settings.export_filename
-    if name == STANDARD_OUTPUT:
-        sink = standard_output()
-    elif name:
-        sink = open_file(name)
-    else:
-        sink = LineSink(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), os.devnull, owned=True)
-    log("info", "Exporter configuration", enabled=bool(name), fileName=name)
-    return Exporter(JsonEncoder(node_name(), json_dump()), sink, log)
+    sink = open_sink(settings, log)
+    log("info", "Exporter configuration", enabled=stages.writes, fileName=name)
+    encoder = JsonEncoder(node_name(), settings.cluster_name)
+    return Exporter(encoder, sink, log, stages, lambda: WallClock().format(boot_time_ns()))
 
 
-def json_dump() -> Dump:
-    """orjson's encoder, or the standard library's where there is no orjson for this Python."""
-    orjson = load_orjson()
-    return dump_with_json if orjson is None else orjson.dumps
+def make_redactor(settings: Settings, log: Log) -> Optional[Redactor]:
+    """What takes secrets out of texts; None when the settings name none.
+
+    Raises SettingsError for filters that make no sense.
+    """
+    if not settings.redaction_filters:
+        return None
+    from tetrapy.pipeline.redaction import parse_redaction
+
+    redactor = parse_redaction(settings.redaction_filters, "redaction-filters")
+    log("info", "Configured redaction filters", redactionFilters=settings.redaction_filters)
+    if redactor is not None:
+        for warning in redactor.warnings:
+            log("warn", warning)
+    return redactor
 
 
-def load_sensor(settings: Settings, source: BtfSource, log: Log, run_directory: str) -> BaseSensor:
+def make_stages(settings: Settings, counters: Sequence[Count]) -> Stages:
+    """What is between events and lines. Raises SettingsError for filters that make no sense."""
+    stages = Stages.of(settings, time.monotonic_ns())
+    return stages._replace(counters=tuple(counters))
+
+
+def wanted_details(settings: Settings, redactor: Optional[Redactor] = None) -> Wanted:
+    """What the settings want to know of a process beyond the usual."""
+    return Wanted(
+        credentials=settings.enable_process_cred,
+        namespaces=settings.enable_process_ns,
+        users=settings.username_metadata == "unix",
+        environment=settings.enable_process_environment_variables,
+        variables=frozenset(settings.filter_environment_variables),
+        redactor=redactor,
+    )
+
+
+def make_table(
+    settings: Settings, wanted: Wanted, sensor: object, procfs: str
+) -> Tuple[ProcessTable, Optional[Details]]:
+    """The process table, and what fills in the details; None when none are wanted."""
+    details = None
+    if wanted.anything:
+        abi = sensor.abi if isinstance(sensor, BaseSensor) else None
+        details = Details(wanted, abi, host_namespaces(procfs) if procfs else None)
+    ancestors = "base" in settings.enable_ancestors
+    capacity = settings.process_cache_size
+    return ProcessTable(node_name(), procfs, capacity, details, ancestors), details
+
+
+def sensor_options(
+    settings: Settings, wanted: Wanted, filters: Optional[KernelFilters]
+) -> SensorOptions:
+    """How the base sensor is to be loaded, but for the kernel's types."""
+    rate = settings.cgroup_rate
+    size = settings.execve_map_size // _PROCESS_BYTES
+    return SensorOptions(
+        use_ring=not settings.use_perf_ring_buffer and features.has_ring_buffer(),
+        size=buffer_size(settings, os.cpu_count() or 1),
+        context=wanted.context,
+        environment=wanted.environment,
+        processes=settings.execve_map_entries or size or PROCESSES,
+        pieces=settings.data_cache_size,
+        rate=Rate(rate.events, rate.interval_ns) if rate else None,
+        filters=filters,
+    )
+
+
+def load_sensor(
+    options: SensorOptions, source: BtfSource, log: Log, run_directory: str
+) -> BaseSensor:
     """The base sensor, loaded into the kernel with these types and not yet attached.
 
     Raises LayoutError or KernelError, which tell the obstacle.
     """
-    use_ring = not settings.use_perf_ring_buffer and features.has_ring_buffer()
+    if options.context and CONTEXT_PROGRAM in source.off:
+        log("warn", "Credentials and namespaces cannot be told: this kernel's types are not known")
+        options = options._replace(context=False)
     with unpack.custom_path(source, run_directory) as path:
         try:
-            sensor = BaseSensor(use_ring, buffer_size(settings, os.cpu_count() or 1), path)
+            sensor = BaseSensor(options._replace(btf_path=path))
         except KernelError as err:
             if path is None or isinstance(err, NotPermittedError):
                 raise
             text = f"{err}; the kernel's types came from {source.origin}: do they fit it?"
             raise KernelError(text, err.errno, err.log) from err
-    kind = "BPF ring buffer size (bytes)" if use_ring else "Perf buffer size (bytes)"
+    kind = "BPF ring buffer size (bytes)" if options.use_ring else "Perf buffer size (bytes)"
+    log("info", f"Set execve_map entries {options.processes}")
     log("info", kind, total=sensor.buffer_bytes)
     return sensor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from typing import Dict
+from typing import Dict, Set
 
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
@@ -13,6 +13,8 @@ _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _MAP_ARRAY = 2
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _LOCKDOWN = "/sys/kernel/security/lockdown"
+_PARANOID = "/proc/sys/kernel/perf_event_paranoid"
+_PARANOID_FOR_ADMIN = 2  # the highest upstream; Debian and Ubuntu know 3 and 4 as well
 _USER_NAMESPACE = "/proc/self/ns/user"
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, include/linux/proc_ns.h
 
@@ -33,7 +35,7 @@ def check_bpf() -> None:
     A map alone proves nothing: where kernel.unprivileged_bpf_disabled is 0, anyone may make one.
     Raises NotPermittedError, which names the obstacle, or KernelError without bpf(2).
     """
-    _check_capabilities(0, "")
+    check_capabilities()
     fd = libbpf().bpf_map_create(_MAP_ARRAY, b"tetrapy_check", 4, 4, 1, None)
     if fd >= 0:
         os.close(fd)
@@ -47,7 +49,7 @@ def denied(errno: int, what: str) -> KernelError:
     text = f"{what}: {error_text(errno)}"
     if errno in (_EPERM, _EACCES, _ENOSYS):
         try:
-            _check_capabilities(errno, text)
+            check_capabilities(errno, text)
         except NotPermittedError as err:
             return err
         filtered = _status().get("Seccomp", "0")
@@ -78,6 +80,13 @@ def denied(errno: int, what: str) -> KernelError:
             "tetrapy outside of it (not rootless, without user namespaces of a container engine)",
             errno,
         )
+    paranoid = _perf_event_paranoid()
+    if paranoid > _PARANOID_FOR_ADMIN and not _held() & {"CAP_SYS_ADMIN"}:
+        return NotPermittedError(
+            f"{text}: kernel.perf_event_paranoid is {paranoid}, which can ask for more than "
+            f"CAP_PERFMON; give it CAP_SYS_ADMIN, or set it to {_PARANOID_FOR_ADMIN} with sysctl",
+            errno,
+        )
     return NotPermittedError(
         f"{text}: every capability that is needed is held and no seccomp filter is in force; a "
         "security module may forbid it, see the kernel log (dmesg)",
@@ -85,9 +94,9 @@ def denied(errno: int, what: str) -> KernelError:
     )
 
 
-def _check_capabilities(errno: int, text: str) -> None:
-    capabilities = int(_status().get("CapEff", "0"), 16)
-    held = {name for name, bit in _CAPABILITIES.items() if capabilities & (1 << bit)}
+def check_capabilities(errno: int = 0, text: str = "") -> None:
+    """Raise NotPermittedError when a capability for BPF is missing; `text` tells what failed."""
+    held = _held()
     if "CAP_SYS_ADMIN" in held or {"CAP_BPF", "CAP_PERFMON"} <= held:
         return
     uid = os.geteuid()
@@ -104,6 +113,19 @@ def _check_capabilities(errno: int, text: str) -> None:
         "--cap-add for them",
         errno,
     )
+
+
+def _held() -> Set[str]:
+    capabilities = int(_status().get("CapEff", "0"), 16)
+    return {name for name, bit in _CAPABILITIES.items() if capabilities & (1 << bit)}
+
+
+def _perf_event_paranoid() -> int:
+    try:
+        with open(_PARANOID, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
 
 
 def _status() -> Dict[str, str]:

@@ -1,0 +1,246 @@
+"""What metrics and health tell of a run: its parts in the shapes of metrics.sources."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Mapping, Sequence
+
+from tetrapy.daemon.loop import Loop
+from tetrapy.metrics import zero
+from tetrapy.metrics.records import LATENCY_BOUNDS
+from tetrapy.named import NamedTuple
+from tetrapy.pipeline.exporter import Exporter
+from tetrapy.process.details import Details
+from tetrapy.process.table import ProcessTable
+from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.histogram import Histogram
+from tetrapy.sensors.sensor import Handler, Sensor
+
+
+class MapUse(NamedTuple):
+    """How full a BPF map is."""
+
+    entries: int
+    capacity: int
+    update_errors: int
+    delete_errors: int
+
+
+class ProgramUse(NamedTuple):
+    """What the kernel counts for a BPF program."""
+
+    attach: str
+    section: str
+    runs: int
+    seconds: float
+    missed: int
+
+
+class SensorFigures:
+    """Of any sensor; what only BPF has is empty for the connector."""
+
+    def __init__(self, sensor: Sensor, loop: Loop) -> None:
+        self._sensor = sensor
+        self._loop = loop
+        self.name = sensor.name
+        self.blind = sensor.blind
+
+    @property
+    def received(self) -> int:
+        """Records read."""
+        return self._loop.received
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """Records that found no room in the buffer, by kind."""
+        return self._sensor.buffer_losses() if isinstance(self._sensor, BaseSensor) else {}
+
+    @property
+    def lost_in_socket(self) -> int:
+        """Messages of the process connector that its socket dropped."""
+        if isinstance(self._sensor, BaseSensor):
+            return 0
+        return sum(self._sensor.losses().values())
+
+    @property
+    def kernel_filtered(self) -> Mapping[str, int]:
+        """Events that the kernel kept back, by type."""
+        return self._sensor.kept_back()
+
+    @property
+    def programs(self) -> Sequence[ProgramUse]:
+        """The BPF programs that are attached."""
+        if not isinstance(self._sensor, BaseSensor):
+            return ()
+        return [
+            ProgramUse(
+                f"sched_process_{kind}",
+                f"raw_tp/sched_process_{kind}",
+                use.runs,
+                use.run_time_ns / 1e9,
+                use.misses,
+            )
+            for kind, use in self._sensor.programs().items()
+        ]
+
+    @property
+    def maps(self) -> Mapping[str, MapUse]:
+        """The map of processes, under Tetragon's name."""
+        if not isinstance(self._sensor, BaseSensor):
+            return {}
+        entries, capacity, full = self._sensor.process_map()
+        return {"execve_map": MapUse(entries, capacity, full, 0)}
+
+    @property
+    def cgroup_rate(self) -> Mapping[str, int]:
+        """Starts and stops of throttling."""
+        rates = self._sensor.rates if isinstance(self._sensor, BaseSensor) else None
+        if rates is None:
+            return {}
+        return {"throttle_start": rates.starts, "throttle_stop": rates.stops}
+
+
+class DispatcherFigures:
+    """Of the base sensor's dispatcher."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, kinds: List[str], details: object, timed: bool
+    ) -> None:
+        """`kinds`: names by enum event_kind; `timed`: measure how long each record takes."""
+        self._dispatcher = dispatcher
+        self._kinds = kinds
+        self._details = details
+        self._counts: List[int] = [0] * len(kinds)
+        self.latencies: Dict[str, Histogram] = {}
+        self.pieces = dispatcher.pieces
+        dispatcher.messages = self._counts
+        if timed:
+            dispatcher.time_records(self._observe)
+
+    def _observe(self, kind: str, nanoseconds: int) -> None:
+        histogram = self.latencies.get(kind)
+        if histogram is None:
+            histogram = self.latencies[kind] = Histogram(LATENCY_BOUNDS)
+        histogram.add(nanoseconds / 1000)
+
+    @property
+    def messages(self) -> Mapping[str, int]:
+        """Records by kind."""
+        return {name: count for name, count in zip(self._kinds, self._counts) if name}
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """Records that made no sense, by kind."""
+        return dict(self._dispatcher.failures)
+
+    @property
+    def oddities(self) -> Mapping[str, int]:
+        """Users without a name."""
+        details = self._details
+        if not isinstance(details, Details):
+            return {}
+        return {"process_metadata_username_failed": details.unnamed_users}
+
+
+class HandlerFigures:
+    """Of the connector's handler, which tells how many records made no sense and no more."""
+
+    messages = zero.NONE
+    oddities = zero.NONE
+    latencies = zero.NONE
+    pieces = zero.Pieces()
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """Under the name of an unknown kind."""
+        return {"": self._handler.errors}
+
+
+class TableFigures:
+    """Of the process table."""
+
+    early_deletions = 0  # nothing is collected later: a process goes with its exit
+
+    def __init__(self, table: ProcessTable) -> None:
+        self._table = table
+
+    @property
+    def size(self) -> int:
+        """Processes now."""
+        return len(self._table)
+
+    @property
+    def capacity(self) -> int:
+        """The most there may be."""
+        return self._table.capacity
+
+    @property
+    def evictions(self) -> int:
+        """Processes that gave way because it was full."""
+        return self._table.evictions
+
+    @property
+    def misses(self) -> Mapping[str, int]:
+        """Processes that were not there, by what they were wanted for."""
+        return {"get": self._table.misses, "remove": self._table.unknown_processes}
+
+    @property
+    def unknown_processes(self) -> int:
+        """Exits of processes of which only the pid is known."""
+        return self._table.unknown_processes
+
+
+class ExporterFigures:
+    """Of the exporter and its sink."""
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+        self._sink = exporter.sink
+
+    @property
+    def events(self) -> int:
+        """Lines that the target has."""
+        return self._sink.lines
+
+    @property
+    def bytes(self) -> int:
+        """Written."""
+        return self._sink.bytes
+
+    @property
+    def last(self) -> float:
+        """When something was written last, in seconds since 1970; 0 is never."""
+        return self._sink.last_write
+
+    @property
+    def filtered(self) -> int:
+        """Events that the lists dropped."""
+        return self._exporter.dropped
+
+    @property
+    def aggregated(self) -> int:
+        """Events that were counted in the line of an equal one."""
+        return self._exporter.aggregated
+
+    @property
+    def rate_limited(self) -> int:
+        """Events that the rate limit dropped."""
+        return self._exporter.rate_limited
+
+    @property
+    def lost_lines(self) -> int:
+        """Lines that the target did not take and that could not wait longer."""
+        return self._sink.lost
+
+    @property
+    def write_errors(self) -> int:
+        """Times that the target refused."""
+        return self._sink.failures
+
+    @property
+    def rotations(self) -> int:
+        """Of the file."""
+        return self._sink.rotations

@@ -1,0 +1,106 @@
+"""Which sensor watches: eBPF where it can be used, and the process connector where it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any, Callable, Optional, Tuple
+
+from tetrapy.btf.source import KIND_NONE, BtfSource
+from tetrapy.config.settings import Settings
+from tetrapy.daemon import btf
+from tetrapy.daemon.start import load_sensor, sensor_options
+from tetrapy.errors import (
+    BtfNotFoundError,
+    KernelError,
+    LayoutError,
+    NativeCodeError,
+    TetrapyError,
+)
+from tetrapy.kernel import privilege
+from tetrapy.process.details import Wanted
+from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.verdicts import KernelFilters
+
+AUTO, CONNECTOR = "auto", "connector"
+
+NO_BTF = BtfSource(KIND_NONE, "not needed: the process connector is used")
+
+# What keeps eBPF from being used; anything else is a mistake of ours or of the operator.
+_OBSTACLES = (KernelError, BtfNotFoundError, LayoutError, NativeCodeError)
+
+Log = Callable[..., None]
+
+
+def check_user(settings: Settings) -> None:
+    """Raise NotPermittedError, before anything else fails, for a user who may not use eBPF.
+
+    Root without the capabilities goes on: the process connector may serve.
+    """
+    if settings.sensor != CONNECTOR and os.geteuid():
+        privilege.check_capabilities()
+
+
+def attached(
+    settings: Settings,
+    wanted: Wanted,
+    filters: Optional[KernelFilters],
+    log: Log,
+    run_directory: str,
+    procfs: str,
+) -> Tuple[Sensor, BtfSource]:
+    """The sensor that the settings and this kernel allow, attached, and where types came from.
+
+    Raises TetrapyError that names the obstacle.
+    """
+    if settings.sensor == CONNECTOR:
+        return _connector(settings, wanted, log, procfs, "the settings ask for it"), NO_BTF
+    try:
+        return _ebpf(settings, wanted, filters, log, run_directory)
+    except _OBSTACLES as err:
+        # A BTF file that somebody named and that does not serve is a mistake to be mended.
+        if settings.sensor != AUTO or settings.btf:
+            raise
+        if isinstance(err, KernelError) and err.log:
+            log("debug", "libbpf", log=err.log)
+        try:
+            return _connector(settings, wanted, log, procfs, str(err)), NO_BTF
+        except TetrapyError as second:
+            log("info", "The process connector cannot be used either", error=str(second))
+            raise err from second
+
+
+def _ebpf(
+    settings: Settings,
+    wanted: Wanted,
+    filters: Optional[KernelFilters],
+    log: Log,
+    run_directory: str,
+) -> Tuple[Sensor, BtfSource]:
+    privilege.check_bpf()
+    source = btf.find(settings, log)
+    sensor = load_sensor(sensor_options(settings, wanted, filters), source, log, run_directory)
+    with contextlib.ExitStack() as acquired:
+        acquired.callback(sensor.close)
+        sensor.attach()
+        acquired.pop_all()
+    return sensor, source
+
+
+def _connector(settings: Settings, wanted: Wanted, log: Log, procfs: str, why: str) -> Sensor:
+    # Imported late: pyroute2 is large, and most hosts have eBPF.
+    from tetrapy.sensors.connector import sensor as connector
+
+    sensor: Any = connector.open_sensor(settings, wanted, procfs)
+    with contextlib.ExitStack() as acquired:
+        acquired.callback(sensor.close)
+        sensor.attach()
+        acquired.pop_all()
+    log(
+        "warn",
+        "Events come from the process connector, not from eBPF",
+        because=why,
+        blind="; ".join(sensor.blind),
+    )
+    found: Sensor = sensor
+    return found

@@ -1,0 +1,96 @@
+"""Metrics and health over HTTP. Imported by an agent that serves them, and by no other."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Callable, List, Optional
+
+from tetrapy.btf.source import BtfSource
+from tetrapy.config.settings import Settings
+from tetrapy.daemon.figures import (
+    DispatcherFigures,
+    ExporterFigures,
+    HandlerFigures,
+    SensorFigures,
+    TableFigures,
+)
+from tetrapy.daemon.loop import Loop
+from tetrapy.daemon.start import node_name
+from tetrapy.errors import MetricsError
+from tetrapy.metrics.collectors import collectors
+from tetrapy.metrics.counters import EventCounter, FlagCounter, enabled_labels
+from tetrapy.metrics.health import Health, status_of
+from tetrapy.metrics.http import HttpServer
+from tetrapy.metrics.server import serve, serve_health
+from tetrapy.metrics.sources import Sources
+from tetrapy.pipeline.exporter import Exporter
+from tetrapy.pipeline.stages import Count
+from tetrapy.process.details import Details
+from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.sensor import Sensor
+
+Log = Callable[..., None]
+
+
+class Serving:
+    """What is counted, what tells of it, and the servers."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._settings = settings
+        self._log = log
+        self._sources = Sources()
+        self._flags = FlagCounter()
+        self._events: Optional[EventCounter] = None
+        if settings.enable_event_metrics:
+            labels = enabled_labels(settings.metrics_label_filter)
+            self._events = EventCounter(labels, node_name())
+
+    @property
+    def counters(self) -> List[Count]:
+        """What is to be told each batch of events."""
+        if not self._settings.metrics_server:
+            return []
+        events = [] if self._events is None else [self._events.count]
+        return [self._flags.count, *events]
+
+    def start(self, source: BtfSource, acquired: contextlib.ExitStack) -> None:
+        """Listen. What cannot listen is logged: the agent does not depend on it, as Tetragon."""
+        settings, sources = self._settings, self._sources
+        health = Health(sources, lambda: status_of(sources))
+        if settings.metrics_server:
+            found = collectors(source, sources, self._flags, self._events)
+            self._begin(
+                lambda: serve(settings.metrics_server, found, self._log, health),
+                "Failed to start metrics server",
+                acquired,
+            )
+        if settings.healthz_address:
+            self._begin(
+                lambda: serve_health(settings.healthz_address, health, self._log),
+                "Failed to start health server",
+                acquired,
+            )
+
+    def _begin(
+        self, begin: Callable[[], HttpServer], failure: str, acquired: contextlib.ExitStack
+    ) -> None:
+        try:
+            acquired.callback(begin().close)
+        except MetricsError as err:
+            self._log("error", failure, error=str(err))
+
+    def watch(
+        self, sensor: Sensor, loop: Loop, exporter: Exporter, details: Optional[Details]
+    ) -> None:
+        """From now on the figures are those of these parts."""
+        sources = self._sources
+        sources.sensor = SensorFigures(sensor, loop)
+        sources.table = TableFigures(loop.table)
+        sources.exporter = ExporterFigures(exporter)
+        sources.heart = loop
+        handler = loop.handler
+        if isinstance(handler, Dispatcher):
+            timed = self._settings.enable_msg_handling_latency
+            sources.dispatcher = DispatcherFigures(handler, handler.kind_names, details, timed)
+        else:
+            sources.dispatcher = HandlerFigures(handler)

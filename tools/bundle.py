@@ -7,7 +7,6 @@ packed; the packed file has the same names. tetrapy.kernel.bundle reads both.
 from __future__ import annotations
 
 import sys
-import zipfile
 from pathlib import Path
 
 # The agent's own reader judges whether the archive fits the objects.
@@ -16,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 from tetrapy.abi.core_needs import Needs
 from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.errors import ArchiveError
-from tools import bpf_objects, libbpf_so, shared_library, unpack_so, wheels
+from tools import bpf_objects, libbpf_so, shared_library, unpack_so
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.zip_writer import replace_file
@@ -35,9 +34,6 @@ def stage() -> dict[str, bytes]:
     for architecture in shared_library.ARCHITECTURES:
         for library in (libbpf_so.library(architecture), unpack_so.library(architecture)):
             files[f"lib/{library.stem}-{architecture}.so"] = library.read_bytes()
-    for wheel in wheels.locked("orjson"):
-        name, image = extension_module(wheel)
-        files[f"lib/{name}"] = image
     files["btfs/archive.xz"] = _btf_archive([files[f"bpf/{name}"] for name in bpf_objects.FLAVOURS])
     for name, contents in files.items():
         path = STAGED / name
@@ -48,18 +44,6 @@ def stage() -> dict[str, bytes]:
         if path.is_file() and not beside and str(path.relative_to(STAGED)) not in files:
             path.unlink(missing_ok=True)
     return files
-
-
-def extension_module(wheel: wheels.Wheel) -> tuple[str, bytes]:
-    """The name and contents of the one extension module in a wheel.
-
-    The name carries the ABI as Python itself spells it: `orjson.cpython-38-x86_64-linux-gnu.so`.
-    """
-    with zipfile.ZipFile(wheel.path()) as archive:
-        names = [name for name in archive.namelist() if name.endswith(".so")]
-        if len(names) != 1:
-            raise BuildError(f"{wheel.filename} holds {len(names)} extension modules, not one")
-        return names[0].rpartition("/")[2], archive.read(names[0])
 
 
 def _btf_archive(objects: list[bytes]) -> bytes:

@@ -21,17 +21,38 @@ LIMIT = 8 * 1024 * 1024
 # Where tetrapy.kernel.bundle looks for the bundle in the packed file.
 BUNDLE = "tetrapy/kernel/data"
 
-PURE_PACKAGES = ("importlib_resources", "prometheus_client", "pyroute2", "zipp")
+PURE_PACKAGES = (
+    "cel_python",
+    "lark",
+    "prometheus_client",
+    "python_dateutil",
+    "pyroute2",
+    "pyyaml",
+    "six",
+)
 
-# What every start imports is compiled ahead: all that these import at once, and this package. Each
-# entry of the zip costs the start a little, so that what only some starts need has but its source.
-_AT_START = ("tetrapy.cli.main", "tetrapy.daemon.agent")
-_PACKAGE_AT_START = "importlib_resources"
+# What every start imports is compiled ahead: all that these import at once. Each entry of the zip
+# costs the start a little, so that what only some starts need has but its source.
+_AT_START = ("tetrapy.cli.main", "tetrapy.daemon.agent", "tetrapy.sinks.file", "tetrapy.sinks.open")
 
 # Parts that importing these packages does not reach on Linux: tests, other systems, tools for
-# recorded packets, network services of their own, other servers and readers of metrics.
+# recorded packets, network services of their own, other servers and readers of metrics, what needs
+# a library in C, command lines, time zones of their own.
 _PRUNED = (
-    "importlib_resources/tests/",
+    "_yaml/",
+    "celpy/__main__.py",
+    "celpy/c7nlib.py",
+    "dateutil/easter.py",
+    "dateutil/rrule.py",
+    "dateutil/tz/win.py",
+    "dateutil/tzwin.py",
+    "dateutil/zoneinfo/",
+    "lark/__pyinstaller/",
+    "lark/ast_utils.py",
+    "lark/grammars/",
+    "lark/reconstruct.py",
+    "lark/tools/",
+    "lark/tree_matcher.py",
     "pr2modules/",
     "prometheus_client/bridge/",
     "prometheus_client/core.py",
@@ -44,6 +65,7 @@ _PRUNED = (
     "pyroute2/dhcp/",
     "pyroute2/iproute/bsd.py",
     "pyroute2/iproute/windows.py",
+    "yaml/cyaml.py",
 )
 
 
@@ -52,15 +74,11 @@ def build() -> Path:
 
     Raises BuildError when a part is missing or the file grows above its limit.
     """
-    parts: dict[str, dict[str, bytes]] = {"tetrapy": sources()}
-    for package in PURE_PACKAGES:
-        parts[package] = pure_package(package)
+    parts: dict[str, dict[str, bytes]] = {"tetrapy": sources(), "packages": packages()}
     files = imported_at_start()
     fast = {name: data for name, data in parts["tetrapy"].items() if name in files}
     version = ".".join(map(str, sys.version_info[:2]))
-    parts[f"bytecode for CPython {version}"] = bytecode.compiled(
-        {**fast, **parts[_PACKAGE_AT_START]}
-    )
+    parts[f"bytecode for CPython {version}"] = bytecode.compiled(fast)
     for name, contents in bundle.stage().items():
         parts.setdefault(_part(name), {})[f"{BUNDLE}/{name}"] = contents
     members = {name: data for files in parts.values() for name, data in files.items()}
@@ -70,6 +88,19 @@ def build() -> Path:
         raise BuildError(f"tetrapy.pyz would take {len(packed):,} bytes; {LIMIT:,} is the limit")
     replace_file(OUTPUT, packed, 0o755)
     return OUTPUT
+
+
+def packages() -> dict[str, bytes]:
+    """The packages of others as one file, and which modules it has: see agent/__main__.py."""
+    files: dict[str, bytes] = {}
+    for project in PURE_PACKAGES:
+        files.update(pure_package(project))
+    modules = {name.partition("/")[0].removesuffix(".py") for name in files}
+    listed = sorted(name for name in modules if ".dist-info" not in name)
+    return {
+        "packages.zip": zip_bytes(files, ""),
+        "packages.zip.txt": "".join(f"{name}\n" for name in listed).encode(),
+    }
 
 
 def sources() -> dict[str, bytes]:
@@ -108,7 +139,8 @@ def pure_package(project: str) -> dict[str, bytes]:
     with zipfile.ZipFile(wheel.path()) as archive:
         for name in archive.namelist():
             directory, _, base = name.rpartition("/")
-            used = name.endswith(".py") and not name.startswith(_PRUNED)
+            # A grammar, besides modules: celpy reads one.
+            used = name.endswith((".py", ".lark")) and not name.startswith(_PRUNED)
             licence = ".dist-info" in directory and base.startswith(
                 ("LICENSE", "COPYING", "NOTICE")
             )
@@ -120,7 +152,7 @@ def pure_package(project: str) -> dict[str, bytes]:
 def _part(name: str) -> str:
     directory, _, base = name.partition("/")
     titles = {"bpf": "BPF objects", "btfs": "BTF archive"}
-    return titles.get(directory) or ("orjson" if base.startswith("orjson") else base)
+    return titles.get(directory) or base
 
 
 def _table(parts: Mapping[str, Mapping[str, bytes]], packed: bytes) -> str:

@@ -15,10 +15,11 @@ MODULES = sorted(AGENT.rglob("*.py"))
 
 # Third-party packages of the bundle, and the rooms that may know of them. "" is agent/__main__.py.
 BUNDLED = {
-    "importlib_resources": {"kernel"},
-    "orjson": {"kernel"},
+    "celpy": {"pipeline"},
+    "lark": {"pipeline"},
     "prometheus_client": {"metrics"},
-    "pyroute2": {"kernel", "process", "containers"},
+    "pyroute2": {"kernel"},
+    "yaml": {"config", "policy"},
 }
 
 
@@ -65,5 +66,9 @@ def test_a_kernel_with_btf_does_not_pay_for_those_without() -> None:
     """What a start imports before it has looked at the kernel holds no inference, no archive."""
     files = imported_at_start()
     assert "tetrapy/btf/discovery.py" in files
-    others = ("btf/fallbacks", "btf/archive", "btf/inference", "btf/harvest", "cli/btf", "metrics")
+    others = (
+        *("btf/fallbacks", "btf/archive", "btf/inference", "btf/harvest", "cli/btf", "metrics"),
+        *("daemon/figures", "daemon/reload", "daemon/serving", "kernel/connector"),
+        *("kernel/pyroute2", "pipeline/cel", "pipeline/regex", "sensors/connector"),
+    )
     assert [file for file in files if file.startswith(tuple(f"tetrapy/{o}" for o in others))] == []

@@ -18,7 +18,7 @@ UV_VERSION := 0.13.9
 # The targets of one run share the cache, the two cores and dist/.
 .NOTPARALLEL:
 .PHONY: help run test setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
-	floor format unit kernel pyz vm kernels-doc bench budget refresh-btfs lock clean
+	floor format unit kernel pyz vm kernels-doc bench budget release refresh-btfs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -90,6 +90,11 @@ bench: setup build ## what an event costs, in a guest and here (root), and what 
 
 budget: setup build ## fails when an event costs more instructions than it did (bench/budget.json)
 	$(Q)$(PYTHON) -m bench.guest --check
+
+release: setup build ## tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
+	$(Q)rm -f dist/*.tar.gz dist/*.deb dist/*.rpm dist/*.sha256sum
+	$(Q)$(VENV)/python -m tools.release
+	$(Q)$(VENV)/python -m tools.supply_chain dist
 
 refresh-btfs: setup ## btfs/archive.xz and its index from a corpus of kernel BTFs
 	$(Q)$(VENV)/python btfs/refresh.py

@@ -101,7 +101,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="tetrapy-guest-") as scratch:
         initrd, disk, console = (Path(scratch, name) for name in ("initrd", "disk", "console"))
         with _PREPARING:
-            command = _command(kernel, smp, memory, append, deterministic)
+            command = prepared(kernel, smp, memory, append, deterministic)
             base = root.build(kernel.arch)
         _write_initrd(initrd, base, script, files or {})
         disk.touch()
@@ -112,15 +112,15 @@ def run(
             command += ["-device", "nvme,drive=result,serial=result"]
         else:
             command += ["-serial", f"file:{disk}"]
-        life = _live(command, console, timeout)
-        for _ in range(BOOT_ATTEMPTS - 1):
-            if life.reached_init:
-                break
-            print(f"guest {kernel.name} {life.end} before init ran: once more", file=sys.stderr)
-            life = _live(command, console, timeout)
-        brought = _read_result(disk)
+        life = live(kernel.name, command, console, timeout)
+        brought = read_result(disk)
     if "exit_code" not in brought:
         raise GuestError(f"guest {kernel.name} ({kernel.release}) {life.end}", life.console)
+    return result_of(kernel, life, brought)
+
+
+def result_of(kernel: Kernel, life: Life, brought: dict[str, bytes]) -> GuestResult:
+    """The result of a guest that has brought its files."""
     return GuestResult(
         exit_code=int(brought.pop("exit_code")),
         output=brought.pop("output").decode("utf-8", "replace"),
@@ -130,6 +130,14 @@ def run(
         cpu_seconds=life.cpu_seconds,
         kernel=kernel,
     )
+
+
+def prepared(
+    kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool = False
+) -> list[str]:
+    """QEMU's command for a kernel, made bootable first; its disks and console are to be added."""
+    with _PREPARING:
+        return _command(kernel, smp, memory, append, deterministic)
 
 
 def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool) -> list[str]:
@@ -174,7 +182,7 @@ def _write_initrd(path: Path, base: Path, script: str, files: Mapping[str, Conte
 
 
 @dataclass
-class _Life:
+class Life:
     """One run of QEMU, from power on to its end by itself or by a bound."""
 
     reached_init: bool
@@ -184,7 +192,18 @@ class _Life:
     cpu_seconds: float
 
 
-def _live(command: list[str], console: Path, timeout: float) -> _Life:
+def live(name: str, command: list[str], console: Path, timeout: float) -> Life:
+    """Run QEMU to its end, once more if init was not reached: `name` is told then."""
+    life = _live(command, console, timeout)
+    for _ in range(BOOT_ATTEMPTS - 1):
+        if life.reached_init:
+            break
+        print(f"guest {name} {life.end} before init ran: once more", file=sys.stderr)
+        life = _live(command, console, timeout)
+    return life
+
+
+def _live(command: list[str], console: Path, timeout: float) -> Life:
     console.write_bytes(b"")
     started = time.monotonic()
     end = "powered off without a result"
@@ -211,7 +230,7 @@ def _live(command: list[str], console: Path, timeout: float) -> _Life:
         process.returncode = 0  # wait4 has collected it: nothing is left for Popen to wait for
         complaint.seek(0)
         printed = console.read_bytes() + complaint.read()
-    return _Life(
+    return Life(
         reached_init or INIT_MARK in printed,
         end,
         printed.decode("utf-8", "replace").replace("\r", ""),
@@ -220,7 +239,7 @@ def _live(command: list[str], console: Path, timeout: float) -> _Life:
     )
 
 
-def _read_result(disk: Path) -> dict[str, bytes]:
+def read_result(disk: Path) -> dict[str, bytes]:
     """Regular files of the tar at the disk's start; empty when the guest wrote none, or a part."""
     brought = {}
     try:

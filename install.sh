@@ -1,0 +1,227 @@
+#!/bin/sh
+# Installs tetrapy from the unpacked release as a service of systemd, or upgrades it in place.
+# Nothing is changed unless all that can be known beforehand is right.
+set -eu
+umask 022
+export LC_ALL=C
+
+usage() {
+	cat <<'END'
+Usage: ./install.sh [--no-start] [--root DIR]
+
+  --no-start   install, but neither enable nor start the service
+  --root DIR   install below DIR and leave systemd alone; for images and packages
+  --help       this text
+
+Settings in /etc/tetrapy are never changed. uninstall.sh removes what was installed.
+END
+}
+
+die() {
+	echo "install.sh: $*" >&2
+	exit 1
+}
+
+# What the service gets, so that Python is looked for where it will be.
+SERVICE_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+MANIFEST=/usr/local/lib/tetrapy/manifest
+# A line of the manifest until all files are there.
+INCOMPLETE='# incomplete'
+# The administrator's directories; they are made, and their content is nobody else's business.
+OWN_DIRECTORIES='/etc/tetrapy /etc/tetrapy/tetrapy.conf.d'
+
+main() {
+	root='' start=yes
+	while [ $# -gt 0 ]; do
+		case $1 in
+			--no-start) start=no ;;
+			--root) [ $# -gt 1 ] || die "--root needs a directory"; shift; root=$1 ;;
+			--root=*) root=${1#--root=} ;;
+			--help | -h) usage; exit 0 ;;
+			*) usage >&2; die "unknown option: $1" ;;
+		esac
+		shift
+	done
+	cd "$(dirname "$0")"
+	case $root in
+		'' | /*) ;;
+		*) die "--root $root: name an absolute directory" ;;
+	esac
+	root=${root%/}
+
+	unfinished=''
+	trap '[ -z "$unfinished" ] || rm -f "$unfinished"' EXIT
+	check_release
+	[ -n "$root" ] || check_host
+	old=''
+	[ ! -f "$root$MANIFEST" ] || old=$(cat "$root$MANIFEST")
+	check_targets
+	install_files
+	if [ -z "$root" ]; then
+		run_service
+	fi
+	echo 'tetrapy installed successfully!'
+}
+
+check_release() {
+	[ -f SHA256SUMS ] || die "SHA256SUMS is not beside install.sh: unpack the whole release"
+	command -v sha256sum > /dev/null || die "sha256sum is not here: install coreutils"
+	sha256sum --check --quiet --strict SHA256SUMS > /dev/null 2>&1 ||
+		die "files differ from SHA256SUMS ($(damaged)): download and unpack the release again"
+	version=$(cat VERSION)
+}
+
+damaged() {
+	sha256sum --check --quiet SHA256SUMS 2> /dev/null | cut -d: -f1 | tr '\n' ' ' | sed 's/ $//'
+}
+
+check_host() {
+	[ "$(id -u)" = 0 ] || die "tetrapy is installed by root: sudo ./install.sh"
+	case $(uname -s)/$(uname -m) in
+		Linux/x86_64 | Linux/aarch64) ;;
+		*) die "tetrapy runs on Linux on x86_64 and aarch64; this is $(uname -s) on $(uname -m)" ;;
+	esac
+	if ! [ -d /run/systemd/system ] || ! command -v systemctl > /dev/null; then
+		die "systemd does not run here; tetrapy.pyz runs without: see docs/install.md"
+	fi
+	python=$(PATH=$SERVICE_PATH command -v python3) ||
+		die "no python3 in $SERVICE_PATH: install Python 3.8 or newer"
+	"$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null ||
+		die "$python is $("$python" --version 2>&1 || echo broken); tetrapy needs Python 3.8 or newer" \
+			"as python3"
+	# All that a start imports, out of the very file that is installed.
+	said=$("$python" -I -c 'import sys
+sys.path.insert(0, sys.argv[1])
+import tetrapy.cli.main, tetrapy.daemon.agent, tetrapy.kernel.libbpf' usr/local/bin/tetrapy 2>&1) ||
+		die "$python lacks a part of its library: $(echo "$said" | tail -n 1)"
+	if [ -e /usr/bin/tetrapy ]; then
+		die "tetrapy is installed from a package; remove it first (apt remove tetrapy," \
+			"or rpm -e tetrapy), or upgrade the package"
+	fi
+}
+
+# What is to be installed: the files of the release below usr/.
+release_files() {
+	sed -n 's|^[0-9a-f]*  usr/|/usr/|p' SHA256SUMS
+}
+
+# A path can be written if the deepest directory of it that is there can be.
+check_targets() {
+	for path in $(release_files) $OWN_DIRECTORIES; do
+		directory=$root${path%/*}
+		until [ -e "$directory" ] || [ -z "$directory" ]; do
+			directory=${directory%/*}
+		done
+		directory=${directory:-/}
+		if ! [ -d "$directory" ] || ! [ -w "$directory" ]; then
+			die "$directory is no directory that can be written, for $path"
+		fi
+		if [ -d "$root$path" ] && ! owned "dir $path"; then
+			case " $OWN_DIRECTORIES " in
+				*" $path "*) ;;
+				*) die "$path is a directory; move it away" ;;
+			esac
+		elif [ -e "$root$path" ] && [ -f "$root$path" ] && ! owned "$path" &&
+			! cmp -s ".$path" "$root$path"; then
+			die "$root$path is there already and no install.sh put it there; move it away"
+		fi
+	done
+}
+
+# Whether the last install.sh wrote this line into the manifest.
+owned() {
+	has_line "$old" "$1"
+}
+
+has_line() { # TEXT LINE
+	case "
+$1
+" in
+		*"
+$2
+"*) return 0 ;;
+	esac
+	return 1
+}
+
+install_files() {
+	# An installation that was interrupted has never been started.
+	fresh=no
+	if [ -z "$old" ] || has_line "$old" "$INCOMPLETE"; then
+		fresh=yes
+	fi
+	# Before the files, so that an end in between leaves nothing that uninstall.sh does not know.
+	new=$(new_manifest)
+	make_directory "${MANIFEST%/*}"
+	old_files=$(echo "$old" | sed '/^\//!d')
+	mark=''
+	[ "$fresh" = no ] || mark=$INCOMPLETE
+	write_manifest "$mark
+$new
+$old_files"
+	for path in $(release_files); do
+		make_directory "${path%/*}"
+		if [ -x ".$path" ]; then mode=755; else mode=644; fi
+		# A file appears whole, and one that runs is not written to.
+		unfinished=$root$path.new
+		install -m "$mode" ".$path" "$unfinished"
+		mv -f "$unfinished" "$root$path"
+	done
+	for path in $OWN_DIRECTORIES; do
+		make_directory "$path"
+	done
+	for path in $old_files; do
+		has_line "$new" "$path" || rm -f "$root$path"
+	done
+	write_manifest "$new"
+}
+
+# The files, and the directories that this or an earlier run had to make, parents first.
+new_manifest() {
+	{
+		for path in $(release_files) $MANIFEST $OWN_DIRECTORIES/.; do
+			directory=${path%/*}
+			while [ -n "$directory" ]; do
+				[ -d "$root$directory" ] && ! owned "dir $directory" || echo "dir $directory"
+				directory=${directory%/*}
+			done
+		done
+		echo "$old" | sed -n '/^dir /p'
+	} | sort -u
+	release_files
+	echo "$MANIFEST"
+}
+
+write_manifest() {
+	unfinished=$root$MANIFEST.new
+	echo "$1" | sed '/^$/d' > "$unfinished"
+	mv -f "$unfinished" "$root$MANIFEST"
+}
+
+make_directory() {
+	[ -d "$root$1" ] || mkdir -p "$root$1"
+}
+
+run_service() {
+	systemctl daemon-reload
+	if [ "$start" = no ]; then
+		echo "not started: systemctl enable --now tetrapy"
+		return
+	fi
+	if [ "$fresh" = yes ]; then
+		systemctl enable --quiet tetrapy.service
+	elif [ "$(systemctl is-active tetrapy.service || :)" = inactive ]; then
+		echo "the service is stopped, as it was before: systemctl start tetrapy"
+		return
+	fi
+	systemctl reset-failed tetrapy.service 2> /dev/null || :
+	# Comes back when the agent listens, or has ended.
+	if ! systemctl restart tetrapy.service 2> /dev/null; then
+		echo "The last lines of the log:" >&2
+		journalctl --unit tetrapy.service --no-pager --output cat --lines 12 >&2 || :
+		die "tetrapy $version is installed, but it does not start; see above and" \
+			"docs/troubleshooting.md, then: systemctl restart tetrapy"
+	fi
+}
+
+main "$@"

@@ -1,0 +1,157 @@
+# A host with BTF: what the installer refuses, the packages, and the least rights. Runs as root in
+# the guest; what it finds is judged by test_packages.py. VERSION is replaced by the release's.
+. /test/common.sh
+cd /test || exit 1
+tar xf tetrapy-VERSION-amd64.tar.gz
+list_files before
+
+step refusals <<'END'
+release=tetrapy-VERSION-amd64
+refused() { # WHY COMMAND...
+	why=$1
+	shift
+	said=$("$@" 2>&1) && code=0 || code=$?
+	echo "$why: $code $said"
+}
+cp -a $release damaged
+echo >> damaged/usr/local/bin/tetrapy
+refused damaged damaged/install.sh
+refused nobody sudo -u nobody $release/install.sh
+mount --bind old-python /usr/bin/python3.11
+refused old $release/install.sh
+umount /usr/bin/python3.11
+mount -t tmpfs tmpfs /usr/lib/python3.11/ctypes
+refused minimal $release/install.sh
+umount /usr/lib/python3.11/ctypes
+mv /bin/systemctl /test
+refused no-systemd $release/install.sh
+mv /test/systemctl /bin
+mount --bind /usr/lib/systemd /usr/lib/systemd
+mount -o remount,bind,ro /usr/lib/systemd
+refused read-only $release/install.sh
+umount /usr/lib/systemd
+mkdir -p /usr/local/lib/tetrapy/tetrapy.conf.d
+echo mine > /usr/local/lib/tetrapy/tetrapy.conf.d/log-level
+refused foreign $release/install.sh
+rm -r /usr/local/lib/tetrapy
+END
+list_files refused
+
+step deb <<'END'
+. /test/common.sh
+sudo dpkg -i tetrapy_VERSION_amd64.deb
+systemctl is-enabled tetrapy
+systemctl is-active tetrapy
+tell_rights
+/bin/true marked-by-the-test
+wait_for has_event marked-by-the-test
+dpkg --verify tetrapy
+before=$(main_pid)
+sudo dpkg -i tetrapy_VERSION_amd64.deb
+is_another "$before" && echo another process
+tetrapy-VERSION-amd64/install.sh
+true
+END
+step deb_remove <<'END'
+echo debug | sudo tee /etc/tetrapy/tetrapy.conf.d/log-level
+sudo dpkg --remove tetrapy
+ls -d /etc/tetrapy /var/log/tetrapy
+sudo dpkg --purge tetrapy
+END
+list_files deb
+
+step rpm <<'END'
+. /test/common.sh
+# dpkg's Python is not in rpm's database.
+sudo rpm -i --nodeps tetrapy-VERSION-1.x86_64.rpm
+sudo systemctl enable --now tetrapy
+systemctl is-active tetrapy
+rpm -V --nodeps tetrapy
+/bin/true marked-by-the-test
+wait_for has_event marked-by-the-test
+before=$(main_pid)
+sudo rpm -U --nodeps --force tetrapy-VERSION-1.x86_64.rpm
+is_another "$before" && echo another process
+sudo rpm -e tetrapy
+rm -r /var/log/tetrapy
+END
+list_files rpm
+
+step watchdog <<'END'
+. /test/common.sh
+tetrapy-VERSION-amd64/install.sh --no-start
+sudo dpkg -i tetrapy_VERSION_amd64.deb
+sudo rpm -i --nodeps tetrapy-VERSION-1.x86_64.rpm
+systemctl is-enabled tetrapy
+systemctl is-active tetrapy
+mkdir -p /etc/systemd/system/tetrapy.service.d
+printf '[Service]\nWatchdogSec=6\nRestartSec=1\n' > /etc/systemd/system/tetrapy.service.d/test.conf
+systemctl daemon-reload
+systemctl start tetrapy
+before=$(main_pid)
+# It answers for longer than the interval, and is ended when its main loop stands still.
+sleep 15
+[ "$(main_pid)" = "$before" ] && echo same process
+kill -STOP "$before"
+wait_for is_another "$before" && echo another process
+has_logged 'Watchdog timeout' && echo the watchdog did it
+END
+step connector <<'END'
+. /test/common.sh
+echo connector | sudo tee /etc/tetrapy/tetrapy.conf.d/sensor
+sudo systemctl restart tetrapy
+wait_for tells_rate
+systemctl show -P StatusText tetrapy
+/bin/sleep 1.234
+wait_for has_event 1.234
+sudo rm /etc/tetrapy/tetrapy.conf.d/sensor
+END
+step scanned <<'END'
+. /test/common.sh
+# As a kernel without BTF that no archive has.
+mount -t tmpfs tmpfs /sys/kernel/btf
+echo /test/empty.xz > /etc/tetrapy/tetrapy.conf.d/btf-archive
+echo ebpf > /etc/tetrapy/tetrapy.conf.d/sensor
+systemctl daemon-reload
+systemctl restart tetrapy
+systemctl show -P StatusText tetrapy
+has_logged 'inferred from the memory of the running kernel' && echo scanned
+tell_rights
+umount /sys/kernel/btf
+rm /etc/tetrapy/tetrapy.conf.d/btf-archive /etc/tetrapy/tetrapy.conf.d/sensor
+systemctl daemon-reload
+END
+step elsewhere <<'END'
+. /test/common.sh
+echo /srv/logs/events.json | sudo tee /etc/tetrapy/tetrapy.conf.d/export-filename
+sudo mkdir -p /srv/logs /etc/systemd/system/tetrapy.service.d
+printf '[Service]\nReadWritePaths=/srv/logs\n' | sudo tee /etc/systemd/system/tetrapy.service.d/logs.conf
+sudo systemctl daemon-reload
+sudo systemctl restart tetrapy
+wait_for test -s /srv/logs/events.json
+ls /srv/logs
+sudo rm /etc/tetrapy/tetrapy.conf.d/export-filename
+printf '[Service]\nGroup=adm\n' | sudo tee /etc/systemd/system/tetrapy.service.d/group.conf
+echo 640 | sudo tee /etc/tetrapy/tetrapy.conf.d/export-file-perm
+sudo rm /var/log/tetrapy/tetrapy.log
+sudo systemctl daemon-reload
+sudo systemctl restart tetrapy
+/bin/true readable-by-adm
+wait_for has_event readable-by-adm
+stat -c '%a %U:%G %n' /var/log/tetrapy /var/log/tetrapy/tetrapy.log
+END
+step does_not_start <<'END'
+echo loud | sudo tee /etc/tetrapy/tetrapy.conf.d/log-level
+tetrapy-VERSION-amd64/install.sh
+echo "exit code $?"
+sudo rm /etc/tetrapy/tetrapy.conf.d/log-level
+sudo systemctl reset-failed tetrapy
+sudo systemctl restart tetrapy
+systemctl is-active tetrapy
+END
+step remove_all <<'END'
+sudo /usr/local/lib/tetrapy/uninstall.sh --purge
+rm -r /srv/logs /etc/systemd/system/tetrapy.service.d
+END
+list_files after
+exit 0

@@ -1,0 +1,105 @@
+"""The root of a guest with systemd: a small Debian 12 in an ext4 image, without a network.
+
+mmdebstrap installs packages that apt has verified, from the mirrors of this system's apt, once per
+recipe; the image is kept in the cache and checked at every use. Making it needs root.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tools import artifacts, debian
+from tools.errors import BuildError
+
+SUITE = "bookworm"
+PACKAGES = ("python3", "rpm", "sudo", "systemd", "systemd-sysv")
+SIZE = "512M"  # sparse: costs what is in it
+_FORMAT = "2"  # change when the code below changes what the image holds
+_HERE = Path(__file__).parent
+_FILES = {
+    "/usr/lib/systemd/system/guest-test.service": (_HERE / "guest-test.service", 0o644),
+    "/usr/lib/guest-test": (_HERE / "guest-test", 0o755),
+}
+# What no guest needs, and what its emulated boot would wait for.
+_UNWANTED = ("doc", "info", "locale", "man", "lintian", "perl", "perl5")
+_MASKED = (
+    "dev-hugepages.mount dev-mqueue.mount dpkg-db-backup.timer fstrim.timer getty.target "
+    "kmod-static-nodes.service ldconfig.service serial-getty@ttyS0.service "
+    "sys-fs-fuse-connections.mount sys-kernel-config.mount systemd-ask-password-console.path "
+    "systemd-ask-password-wall.path systemd-binfmt.service systemd-firstboot.service "
+    "systemd-journal-flush.service systemd-logind.service systemd-machine-id-commit.service "
+    "systemd-modules-load.service systemd-pstore.service systemd-random-seed.service "
+    "systemd-tmpfiles-clean.timer systemd-udev-trigger.service systemd-udevd.service "
+    "systemd-update-utmp.service systemd-update-utmp-runlevel.service"
+).split()
+_MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
+
+
+def build() -> Path:
+    """Path of the image in the cache. Raises BuildError when it cannot be made."""
+    recipe = [_FORMAT, SUITE, *PACKAGES, SIZE, *_UNWANTED, *_MASKED, _MACHINE_ID]
+    recipe += [path.read_text() for path, _ in _FILES.values()]
+    return artifacts.built("systemd-root", artifacts.digest(recipe), _make) / "root.ext4"
+
+
+def _make(directory: Path) -> None:
+    if os.geteuid() != 0:
+        raise BuildError("the root of a guest with systemd is made by root: run this once as root")
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".systemd-root-") as scratch:
+        root = Path(scratch, "root")
+        _bootstrap(root)
+        _furnish(root)
+        image = directory / "root.ext4"
+        mke2fs = shutil.which("mke2fs", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        options = ["-q", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(image), SIZE]
+        _run([mke2fs or "mke2fs", *options])
+
+
+def _bootstrap(root: Path) -> None:
+    sites = debian.mirrors()
+    sources = [
+        f"deb {sites['main']} {SUITE} main",
+        f"deb {sites['security']} {SUITE}-security main",
+    ]
+    options = ["--quiet", "--mode=root", "--variant=essential", f"--include={','.join(PACKAGES)}"]
+    options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNWANTED[:4]]
+    _run(["mmdebstrap", *options, SUITE, str(root), *sources])
+
+
+def _furnish(root: Path) -> None:
+    for name in (*(f"usr/share/{name}" for name in _UNWANTED), "var/cache", "var/lib/apt"):
+        shutil.rmtree(root / name, ignore_errors=True)
+    for name in ("result", "test", "usr/share/man/man8", "var/cache"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    # What is left out above is not left out of packages that a test installs.
+    for path in (root / "etc/dpkg/dpkg.cfg.d").iterdir():
+        path.unlink()
+    (root / "etc/machine-id").write_text(_MACHINE_ID)
+    (root / "etc/hostname").write_text("guest\n")
+    (root / "etc/hosts").write_text("127.0.0.1 localhost guest\n")
+    for name, (source, mode) in _FILES.items():
+        target = root / name.lstrip("/")
+        target.write_bytes(source.read_bytes())
+        target.chmod(mode)
+    units = root / "etc/systemd/system"
+    for unit in _MASKED:
+        (units / unit).symlink_to("/dev/null")
+    wanted = units / "multi-user.target.wants"
+    wanted.mkdir(exist_ok=True)
+    (wanted / "guest-test.service").symlink_to("/usr/lib/systemd/system/guest-test.service")
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(
+            command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+    except FileNotFoundError as err:
+        raise BuildError(f"{command[0]} is not here: make setup") from err
+    if done.returncode:
+        words = done.stderr.strip().splitlines()[-5:]
+        raise BuildError(f"{command[0]}: exit code {done.returncode}: {'; '.join(words)}")

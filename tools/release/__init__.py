@@ -1,0 +1,1 @@
+"""What a release consists of: tarballs, Debian packages and RPMs around dist/tetrapy.pyz."""

@@ -1,0 +1,98 @@
+"""The files of an installation: the same whether a tarball, a .deb or an .rpm brings them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tools.errors import BuildError
+from tools.fetch import ROOT
+
+PYZ = ROOT / "dist/tetrapy.pyz"
+# Names of the architectures as Tetragon's releases, dpkg and rpm have them; all get the same file.
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+# Of every file in a release, whenever it is made: 1980-01-01, as inside the .pyz.
+EPOCH = 315532800
+
+DESCRIPTION = "Tetragon's process events out of one self-contained Python file"
+
+Kind = Literal["tarball", "deb", "rpm"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A regular file of root's."""
+
+    content: bytes
+    mode: int = 0o644
+
+
+def version() -> str:
+    """What agent/tetrapy/version.py states."""
+    text = (ROOT / "agent/tetrapy/version.py").read_text()
+    found = re.search(r'^__version__ = "([0-9][0-9a-z.]*)"$', text, re.MULTILINE)
+    if not found:
+        raise BuildError("agent/tetrapy/version.py does not state a version such as 1.2.3")
+    return found[1]
+
+
+def installed(kind: Kind) -> dict[str, File]:
+    """Absolute path -> file. Raises BuildError when the .pyz was not built."""
+    if not PYZ.exists():
+        raise BuildError("dist/tetrapy.pyz is not there: make build")
+    prefix = "/usr/local" if kind == "tarball" else "/usr"
+    zsh = "vendor-completions" if kind == "deb" else "site-functions"
+    manual = _read("docs/tetrapy.8")
+    if kind != "tarball":
+        manual = File(gzip.compress(manual.content, 9, mtime=0))
+    suffix = "" if kind == "tarball" else ".gz"
+    files = {
+        f"{prefix}/bin/tetrapy": File(PYZ.read_bytes(), 0o755),
+        f"{prefix}/share/man/man8/tetrapy.8{suffix}": manual,
+        f"{prefix}/share/bash-completion/completions/tetrapy": _read("completions/tetrapy.bash"),
+        f"{prefix}/share/fish/vendor_completions.d/tetrapy.fish": _read("completions/tetrapy.fish"),
+        f"{prefix}/share/zsh/{zsh}/_tetrapy": _read("completions/_tetrapy"),
+        "/usr/lib/systemd/system/tetrapy.service": _read("tetrapy.service"),
+        "/usr/lib/systemd/system-generators/tetrapy-generator": _read(
+            "deploy/tetrapy-generator", 0o755
+        ),
+    }
+    for path in sorted((ROOT / "deploy/tetrapy.conf.d").iterdir()):
+        files[f"{prefix}/lib/tetrapy/tetrapy.conf.d/{path.name}"] = File(path.read_bytes())
+    if kind == "tarball":
+        files[f"{prefix}/lib/tetrapy/uninstall.sh"] = _read("uninstall.sh", 0o755)
+        return files
+    return {path: _moved(path, file) for path, file in files.items()}
+
+
+def sums(files: dict[str, File]) -> bytes:
+    """SHA256SUMS as sha256sum writes it, for names relative to the current directory."""
+    lines = (
+        f"{hashlib.sha256(file.content).hexdigest()}  {name}\n"
+        for name, file in sorted(files.items())
+    )
+    return "".join(lines).encode()
+
+
+def write(files: dict[str, File], root: Path) -> None:
+    """Put the files below `root`."""
+    for name, file in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(file.mode)
+
+
+def _read(name: str, mode: int = 0o644) -> File:
+    return File((ROOT / name).read_bytes(), mode)
+
+
+def _moved(path: str, file: File) -> File:
+    """The unit and the settings name places of a package, which leaves /usr/local alone."""
+    if path.startswith("/usr/lib/"):
+        return File(file.content.replace(b"/usr/local/", b"/usr/"), file.mode)
+    return file

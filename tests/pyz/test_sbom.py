@@ -1,0 +1,193 @@
+"""The bill of materials of the built file: nothing is left out, nothing is made up."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+from tests.support.agent import PYZ
+from tests.unit.test_signing import commands, run
+from tools.errors import BuildError
+from tools.fetch import ROOT, source_pins
+from tools.sbom import inventory
+from tools.sbom.contents import INNER
+from tools.supply_chain import bills
+from tools.zip_writer import zip_bytes
+from tools.zipapp import FIRST_LINE
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the built file, and what lets others trust it."""
+    directory = tmp_path_factory.mktemp("release")
+    (directory / "tetrapy.pyz").write_bytes(PYZ.read_bytes())
+    (directory / "tetrapy-0.0.0.spdx.json").write_text("of an older version")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.supply_chain", str(directory)],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    # What an older release left is gone.
+    assert not (directory / "tetrapy-0.0.0.spdx.json").exists()
+    return directory
+
+
+@pytest.fixture(scope="module")
+def spdx_path(release: Path) -> Path:
+    (path,) = release.glob("*.spdx.json")
+    return path
+
+
+@pytest.fixture(scope="module")
+def members() -> dict[str, bytes]:
+    with zipfile.ZipFile(PYZ) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def repacked(members: dict[str, bytes]) -> bytes:
+    return zip_bytes(members, FIRST_LINE)
+
+
+def test_it_is_valid_spdx(spdx_path: Path) -> None:
+    """By the validator of SPDX' own library, of what a reader gets."""
+    assert validate_full_spdx_document(parse_file(str(spdx_path))) == []
+
+
+def test_every_file_belongs_to_one_package(spdx_path: Path) -> None:
+    """No file is in two packages, none is in no package."""
+    document = json.loads(spdx_path.read_text())
+    ids = {entry["SPDXID"] for entry in document["files"]}
+    owned = [
+        relation["relatedSpdxElement"]
+        for relation in document["relationships"]
+        if relation["relationshipType"] == "CONTAINS" and relation["relatedSpdxElement"] in ids
+    ]
+    assert len(owned) == len(ids)
+    assert set(owned) == ids
+
+
+def test_every_package_has_files_or_is_in_one_that_has(spdx_path: Path) -> None:
+    """Nothing is listed that is not in the file."""
+    document = json.loads(spdx_path.read_text())
+    linked = {
+        relation["relatedSpdxElement"]
+        for relation in document["relationships"]
+        if relation["relationshipType"] == "STATIC_LINK"
+    }
+    for package in document["packages"]:
+        if package["name"] == "tetrapy.pyz":
+            continue
+        assert package.get("filesAnalyzed", True) or package["SPDXID"] in linked, package["name"]
+
+
+def test_native_libraries_name_their_sources(spdx_path: Path) -> None:
+    """With the versions and digests of the lock."""
+    document = json.loads(spdx_path.read_text())
+    packages = {package["name"]: package for package in document["packages"]}
+    for name, pin in source_pins().items():
+        package = packages[name]
+        assert package["versionInfo"] == pin["version"]
+        assert package["downloadLocation"] == pin["upstream"]
+        assert package["checksums"][0]["checksumValue"] == pin["upstream_sha256"]
+
+
+def test_packages_say_where_they_come_from(spdx_path: Path) -> None:
+    """By a package URL and a release's own address, never by a mirror."""
+    document = json.loads(spdx_path.read_text())
+    hosts = {"github.com", "sourceware.org", "zlib.net", "www.oberhumer.com"}
+    for package in document["packages"]:
+        if package["name"] == "tetrapy.pyz":
+            continue
+        (reference,) = package["externalRefs"]
+        assert reference["referenceLocator"].startswith("pkg:")
+        place = package["downloadLocation"]
+        if place == "NOASSERTION":
+            own = "pkg:generic/tetrapy"
+            assert reference["referenceLocator"].startswith(("pkg:pypi/", own))
+        else:
+            assert place.split("/")[2] in hosts
+
+
+def test_both_bills_tell_the_same(release: Path, spdx_path: Path) -> None:
+    """The same packages, the same licences, the same files in SPDX and CycloneDX."""
+    (path,) = release.glob("*.cdx.json")
+    other = json.loads(path.read_text())
+    mine = json.loads(spdx_path.read_text())
+    files = {file["name"] for one in other["components"] for file in one.get("components", ())}
+    assert files == {entry["fileName"].removeprefix("./") for entry in mine["files"]}
+    assert {(one["name"], one["version"]) for one in other["components"]} == {
+        (package["name"], package["versionInfo"])
+        for package in mine["packages"]
+        if package["name"] != "tetrapy.pyz"
+    }
+
+
+def test_the_same_file_gives_the_same_bills(release: Path) -> None:
+    """Byte for byte; a date is in them only when SOURCE_DATE_EPOCH gives it."""
+    for path, data in bills.make(release / "tetrapy.pyz").items():
+        assert path.read_bytes() == data, path.name
+
+
+def test_a_reader_can_compare_bill_and_file(
+    release: Path, members: dict[str, bytes], tmp_path: Path
+) -> None:
+    """The documented command finds no difference, and the one file that was changed."""
+    (command,) = commands("What is inside")
+    assert run(command, release).returncode == 0
+    for path in release.glob("*.spdx.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    changed = repacked({**members, "tetrapy/version.py": b"evil"})
+    (tmp_path / "tetrapy.pyz").write_bytes(changed)
+    done = run(command, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "./tetrapy/version.py\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["stray.py", "tetrapy/stray.py", "tetrapy/errors.so", "tetrapy/kernel/data/lib/x.so"]
+)
+def test_a_stray_file_is_refused(members: dict[str, bytes], name: str) -> None:
+    """Wherever it lies."""
+    with pytest.raises(BuildError, match=rf"^{re.escape(name)} is in the file and comes from nowh"):
+        inventory.take(repacked({**members, name: b"x"}))
+
+
+def test_a_stray_file_in_the_inner_zip_is_refused(members: dict[str, bytes]) -> None:
+    """Packages of others are traced to their wheels, file by file."""
+    with zipfile.ZipFile(io.BytesIO(members[INNER])) as archive:
+        inner = {name: archive.read(name) for name in archive.namelist()}
+    stray = zip_bytes({**inner, "six_more.py": b"x"}, "")
+    with pytest.raises(BuildError, match=r"packages\.zip/six_more\.py is in the file and comes"):
+        inventory.take(repacked({**members, INNER: stray}))
+    changed = zip_bytes({**inner, "six.py": b"x"}, "")
+    with pytest.raises(BuildError, match=r"packages\.zip/six\.py is not what pypi-six"):
+        inventory.take(repacked({**members, INNER: changed}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tetrapy/version.pyc",
+        "tetrapy/kernel/data/bpf/base.bpf.o",
+        "tetrapy/kernel/data/lib/libbpf-x86_64.so",
+        "tetrapy/kernel/data/btfs/archive.xz",
+        f"{INNER}.txt",
+    ],
+)
+def test_a_changed_file_is_refused(members: dict[str, bytes], name: str) -> None:
+    """Code compiled ahead, native code and data as well as sources."""
+    changed = members[name][:-1] + bytes([members[name][-1] ^ 1])
+    with pytest.raises(BuildError, match=f"^{re.escape(name)} is not what tetrapy"):
+        inventory.take(repacked({**members, name: changed}))

@@ -1,0 +1,3 @@
+"""What dist/tetrapy.pyz is made of: each file traced to where it comes from, told as SPDX and
+CycloneDX.
+"""

@@ -1,0 +1,148 @@
+"""The components of tetrapy.pyz, out of the locks: name, version, licence, where it comes from.
+
+A component has files in the .pyz, or is compiled into one that has (`part_of`).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zipfile
+from typing import Any, NamedTuple
+
+from tools import wheels
+from tools.errors import BuildError
+from tools.fetch import ROOT, source_pins
+from tools.zipapp import PURE_PACKAGES
+
+UNSTATED = "NOASSERTION"
+
+# As stated by each package in its LICENSE, where its metadata has no expression of SPDX.
+_LICENCES = {
+    "cel_python": "Apache-2.0",
+    "lark": "MIT",
+    "prometheus_client": "Apache-2.0 AND BSD-2-Clause",
+    "pyroute2": "Apache-2.0 OR GPL-2.0-or-later",
+    "python_dateutil": "Apache-2.0 AND BSD-3-Clause",
+    "pyyaml": "MIT",
+    "six": "MIT",
+    "libbpf": "LGPL-2.1-only OR BSD-2-Clause",
+    "elfutils": "GPL-2.0-or-later OR LGPL-3.0-or-later",
+    "zlib": "Zlib",
+    "zstd": "BSD-3-Clause OR GPL-2.0-only",
+    "lz4": "BSD-2-Clause",
+    "lzo2": "GPL-2.0-or-later",
+}
+# Libraries of our own build, and the sources that are compiled into each.
+LIBRARIES = {"libbpf": ("libbpf", "elfutils", "zlib"), "libunpack": ("zstd", "lz4", "lzo2")}
+_PURL_NAMES = {
+    "libbpf": "pkg:github/libbpf/libbpf@v{}",
+    "elfutils": "pkg:generic/elfutils@{}",
+    "zlib": "pkg:github/madler/zlib@v{}",
+    "zstd": "pkg:github/facebook/zstd@v{}",
+    "lz4": "pkg:github/lz4/lz4@v{}",
+    "lzo2": "pkg:generic/lzo@{}",
+}
+
+
+class Component(NamedTuple):
+    """One entry of the bill of materials."""
+
+    key: str  # names it in the documents: letters, digits, `.` and `-`
+    name: str
+    version: str
+    licence: str  # an expression of SPDX
+    purl: str
+    location: str = ""  # the address of a release; empty where the package URL says all
+    sha256: str = ""  # of the archive or wheel
+    part_of: tuple[str, ...] = ()  # keys of the components that it is compiled into
+
+
+def own(version: str) -> list[Component]:
+    """What this repository makes."""
+    licence = _own_licence()
+    libraries = [
+        Component(
+            f"tetrapy-{library}",
+            f"{library}.so of tetrapy",
+            version,
+            " AND ".join(f"({_LICENCES[name]})" for name in sources),
+            f"pkg:generic/tetrapy-{library}@{version}",
+        )
+        for library, sources in LIBRARIES.items()
+    ]
+    return [
+        Component("tetrapy", "tetrapy", version, licence, f"pkg:generic/tetrapy@{version}"),
+        Component(
+            "tetrapy-bpf",
+            "BPF programs of tetrapy",
+            version,
+            "GPL-2.0-only",
+            f"pkg:generic/tetrapy-bpf@{version}",
+        ),
+        *libraries,
+    ]
+
+
+def _own_licence() -> str:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return str(project.get("license", UNSTATED))
+
+
+def sources() -> list[Component]:
+    """The source archives that are compiled into our libraries."""
+    pins = source_pins()
+    return [
+        Component(
+            f"source-{name}",
+            name,
+            pins[name]["version"],
+            _LICENCES[name],
+            _PURL_NAMES[name].format(pins[name]["version"]),
+            pins[name]["upstream"],
+            pins[name]["upstream_sha256"],
+            (f"tetrapy-{library}",),
+        )
+        for library, names in LIBRARIES.items()
+        for name in names
+    ]
+
+
+def packages() -> dict[wheels.Wheel, Component]:
+    """The wheels whose files are taken as they are; one component each."""
+    return {
+        wheel: _of_wheel(wheel, project)
+        for project in PURE_PACKAGES
+        for wheel in wheels.locked(project)
+    }
+
+
+def _of_wheel(wheel: wheels.Wheel, project: str) -> Component:
+    name, version = wheel.project.lower().replace("_", "-"), wheel.version
+    key = f"pypi-{name}-{version}"
+    if wheel.abi != "none":
+        key += f"-{wheel.abi}-{wheel.machine.replace('_', '-')}"
+    return Component(
+        key,
+        name,
+        version,
+        _stated_licence(wheel) or _LICENCES[project],
+        f"pkg:pypi/{name}@{version}?file_name={wheel.filename}",
+        sha256=wheel.sha256,
+    )
+
+
+def _stated_licence(wheel: wheels.Wheel) -> str:
+    """The expression in the wheel's metadata (PEP 639); empty where there is none."""
+    metadata = _member(wheel, r"[^/]+\.dist-info/METADATA").decode()
+    found = re.search(r"^License-Expression: (.+)$", metadata.partition("\n\n")[0], re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _member(wheel: wheels.Wheel, pattern: str) -> bytes:
+    """The one file of a wheel whose name matches; empty when there is none."""
+    with zipfile.ZipFile(wheel.path()) as archive:
+        names = [name for name in archive.namelist() if re.fullmatch(pattern, name)]
+        if len(names) > 1:
+            raise BuildError(f"{wheel.filename} has {' and '.join(names)}; which one is meant?")
+        return archive.read(names[0]) if names else b""

@@ -1,0 +1,121 @@
+"""Each file of a .pyz with the component it belongs to: it has the bytes that are there, or fails.
+
+A file is not told by its name: it must be, byte for byte, a file of this checkout, of a pinned
+wheel, of what the build compiled from pinned sources, or the bytecode of a source beside it.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tools import bpf_objects, bundle, bytecode, libbpf_so, shared_library, unpack_so
+from tools.errors import BuildError
+from tools.fetch import ROOT
+from tools.sbom import components
+from tools.sbom.components import Component
+from tools.sbom.contents import INNER, contents
+from tools.sbom.texts import NAME as TEXTS
+from tools.sbom.texts import texts
+from tools.wheels import Wheel
+from tools.zipapp import BUNDLE, FIRST_LINE
+
+_VERSION = re.compile(rb'^__version__ = "(.+)"$', re.MULTILINE)
+
+
+class Inventory(NamedTuple):
+    """What a .pyz holds."""
+
+    version: str
+    components: list[Component]
+    files: dict[str, bytes]
+    owners: dict[str, str]  # name of a file -> key of its component
+
+    def files_of(self, component: Component) -> list[str]:
+        """Names of the component's files, sorted."""
+        return sorted(name for name, key in self.owners.items() if key == component.key)
+
+
+def take(pyz: bytes) -> Inventory:
+    """The inventory of a packed file.
+
+    Raises BuildError for a file that comes from nowhere or differs from where it comes from, for a
+    component without files, for bytes that are no file.
+    """
+    files = contents(pyz, f"{FIRST_LINE}\n".encode())
+    version = _version(files)
+    wheels = components.packages()
+    listed = [*components.own(version), *components.sources()]
+    listed += wheels.values()
+    origins: dict[str, tuple[str, bytes]] = {}
+    for key, name, data in (*_own_files(files), *_built_files(), *_wheel_files(wheels)):
+        origins[name] = key, data
+    owners = {}
+    stray = sorted(set(files) - set(origins))
+    if stray:
+        raise BuildError(f"{stray[0]} is in the file and comes from nowhere that is known")
+    for name, data in files.items():
+        owners[name], wanted = origins[name]
+        if data != wanted:
+            raise BuildError(f"{name} is not what {owners[name]} has: was it built of this tree?")
+    _check_use(listed, owners)
+    return Inventory(version, listed, files, owners)
+
+
+def _version(files: Mapping[str, bytes]) -> str:
+    found = _VERSION.search(files.get("tetrapy/version.py", b""))
+    if not found:
+        raise BuildError("tetrapy/version.py states no version")
+    return found[1].decode()
+
+
+def _own_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bytes]]:
+    agent = ROOT / "agent"
+    sources = {str(path.relative_to(agent)): path.read_bytes() for path in agent.rglob("*.py")}
+    for name, data in sources.items():
+        yield "tetrapy", name, data
+    ahead = {name: sources[name] for name in sources if f"{name}c" in files}
+    for name, data in bytecode.compiled(ahead).items():
+        yield "tetrapy", name, data
+    # The inner zip is made of files that are traced one by one.
+    inner = [name for name in files if name.startswith(f"{INNER}/")]
+    yield "tetrapy", INNER, files.get(INNER, b"")
+    modules = {name.split("/")[1].removesuffix(".py") for name in inner if name.endswith(".py")}
+    yield "tetrapy", f"{INNER}.txt", "".join(f"{name}\n" for name in sorted(modules)).encode()
+    yield "tetrapy", f"{BUNDLE}/btfs/archive.xz", (ROOT / "btfs/archive.xz").read_bytes()
+    if f"{INNER}/{TEXTS}" in files:
+        yield "tetrapy", f"{INNER}/{TEXTS}", texts().encode()
+
+
+def _built_files() -> Iterator[tuple[str, str, bytes]]:
+    for name in bpf_objects.OBJECTS:
+        yield "tetrapy-bpf", f"{BUNDLE}/bpf/{name}", (bundle.STAGED / "bpf" / name).read_bytes()
+    for architecture in shared_library.ARCHITECTURES:
+        for build in (libbpf_so, unpack_so):
+            path = build.library(architecture)
+            name = f"{BUNDLE}/lib/{path.stem}-{architecture}.so"
+            yield f"tetrapy-{path.stem}", name, path.read_bytes()
+
+
+def _wheel_files(
+    wheels: Mapping[Wheel, Component],
+) -> Iterator[tuple[str, str, bytes]]:
+    for wheel, component in wheels.items():
+        with zipfile.ZipFile(wheel.path()) as archive:
+            for name in archive.namelist():
+                yield component.key, f"{INNER}/{name}", archive.read(name)
+
+
+def _check_use(listed: list[Component], owners: Mapping[str, str]) -> None:
+    used = set(owners.values())
+    keys = Counter(component.key for component in listed)
+    for component in listed:
+        if keys[component.key] > 1:
+            raise BuildError(f"two components are called {component.key}")
+        if not used & {component.key, *component.part_of}:
+            raise BuildError(f"{component.name} {component.version} has no file in tetrapy.pyz")
+        if not component.licence:
+            raise BuildError(f"{component.name} {component.version} has no licence")

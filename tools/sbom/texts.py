@@ -1,0 +1,77 @@
+"""The licence texts of all that tetrapy.pyz holds, as one text.
+
+Most licences ask for it. They are read from the pinned archives themselves.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import zipfile
+from collections.abc import Iterator
+
+from tools import wheels
+from tools.errors import BuildError
+from tools.fetch import source, source_pins
+from tools.sbom import components
+
+NAME = "LICENSES.txt"
+
+# The files of a source archive that state the licence of what is compiled of it.
+_OF_SOURCES = {
+    "libbpf": ("LICENSE", "LICENSE.LGPL-2.1", "LICENSE.BSD-2-Clause"),
+    "elfutils": ("COPYING-GPLV2", "COPYING-LGPLV3"),
+    "zlib": ("LICENSE",),
+    "zstd": ("LICENSE", "COPYING"),
+    "lz4": ("lib/LICENSE",),
+    "lzo2": ("COPYING",),
+}
+_OF_WHEELS = re.compile(
+    r"[^/]+\.dist-info/(?:.*/)?(?:LICEN[CS]E|COPYING|NOTICE)[^/]*", re.IGNORECASE
+)
+_RULE = "=" * 100
+
+
+def texts() -> str:
+    """All texts; equal ones stand once, below all that they are of. Raises BuildError."""
+    of: dict[str, list[str]] = {}
+    for title, text in (*_source_texts(), *_wheel_texts()):
+        titles = of.setdefault(text, [])
+        if title not in titles:
+            titles.append(title)
+    parts = [f"{_RULE}\n{chr(10).join(titles)}\n{_RULE}\n\n{text}" for text, titles in of.items()]
+    return "\n".join(parts)
+
+
+def _source_texts() -> Iterator[tuple[str, str]]:
+    pins = source_pins()
+    for name, files in _OF_SOURCES.items():
+        path = source(name)
+        with tarfile.open(path) as archive:
+            members = {m.name.partition("/")[2]: m for m in archive.getmembers() if m.isfile()}
+            for file in files:
+                found = archive.extractfile(members[file]) if file in members else None
+                if found is None:
+                    raise BuildError(f"{path.name} has no {file}, which states its licence")
+                yield f"{name} {pins[name]['version']}: {file}", _text(found.read())
+
+
+def _wheel_texts() -> Iterator[tuple[str, str]]:
+    for wheel, component in components.packages().items():
+        found = list(_texts_of(wheel))
+        if not found:
+            raise BuildError(f"{wheel.filename} has no licence text")
+        for name, text in found:
+            yield f"{component.name} {component.version}: {name}", text
+
+
+def _texts_of(wheel: wheels.Wheel) -> Iterator[tuple[str, str]]:
+    with zipfile.ZipFile(wheel.path()) as archive:
+        for name in archive.namelist():
+            if _OF_WHEELS.fullmatch(name):
+                yield name.rpartition("/")[2], _text(archive.read(name))
+
+
+def _text(data: bytes) -> str:
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\f", "\n")
+    return text.rstrip() + "\n"

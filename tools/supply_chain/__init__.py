@@ -1,0 +1,1 @@
+"""What lets others trust the files of a release: sums, bills of materials, a signature."""

@@ -7,13 +7,17 @@ the measured one, one more to see whether memory grows, and a burst with all in 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 AGENT = ("/usr/bin/python3", "/test/tetrapy.pyz")
@@ -23,6 +27,19 @@ RESULT = Path("/result")
 SETTLE = 3.0  # guest seconds, in which the agent writes what it has and falls asleep
 IDLE = 60.0
 LISTENING = b"Listening for events"
+
+DENIED = '{"binary_regex":["^/test/nothing$"]}'
+# Name -> flags: what else is measured with a load of its own.
+VARIANTS = {
+    "details": [
+        "--enable-process-cred",
+        "--enable-process-ns",
+        "--enable-ancestors=base",
+    ],
+    "denied_in_kernel": [f"--export-denylist={DENIED}"],
+    "denied_in_user_space": [f"--export-denylist={DENIED}", "--kernel-filters=false"],
+    "metrics": ["--metrics-server=127.0.0.1:2112"],
+}
 
 
 def load(count: int, width: int, tag: str) -> int:
@@ -66,12 +83,12 @@ def bpf_descriptors(pid: int) -> list[dict[str, str]]:
 class Agent:
     """A running agent, watched by a driver that preempts it, so that no instruction is missed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, flags: Sequence[str] = ()) -> None:
         self.export = RESULT / f"{name}.json"
         self.log = b""
         started = time.monotonic_ns()
         self.process = subprocess.Popen(
-            [*AGENT, "--export-filename", str(self.export)],
+            [*AGENT, "--export-filename", str(self.export), *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
@@ -105,6 +122,39 @@ def measure(agent: Agent, count: int, tag: str) -> dict[str, int]:
     return {"wall": wall, "cpu": settled - before, "after": settled - ended}
 
 
+def variant(name: str, count: int) -> dict[str, object]:
+    """A life of the agent with other settings: what a load costs, and what memory it takes."""
+    agent = Agent(name, VARIANTS[name])
+    load(count // 4, 1, f"{name}-warm-up")
+    result: dict[str, object] = {"load": measure(agent, count, name)}
+    if name == "metrics":
+        scrape()
+        time.sleep(SETTLE)
+    result["memory"] = memory(agent.pid)
+    agent.stop()
+    # The events of this life are counted by others.
+    agent.export.unlink()
+    return result
+
+
+def raise_loopback() -> None:
+    """What `ip link set lo up` does (netdevice(7)); the guest has no such program."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sH14x", b"lo", 1)  # IFF_UP
+        fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
+
+
+def scrape() -> None:
+    """What Prometheus does."""
+    with socket.create_connection(("127.0.0.1", 2112)) as connection:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: guest\r\n\r\n")
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    if b"tetragon_events_total" not in answer:
+        sys.exit(f"no metrics: {answer[:500]!r}")
+
+
 def main() -> None:
     """All loads, in the order that the figures are read in."""
     count = int(sys.argv[1])
@@ -131,6 +181,9 @@ def main() -> None:
     record["descriptors"] = bpf_descriptors(agent.pid)
     record["code"] = agent.stop()
     record["log"] = agent.log.decode()
+
+    raise_loopback()
+    record["variants"] = {name: variant(name, count // 2) for name in VARIANTS}
 
     # Apart, because counting the programs' time is work too.
     Path("/proc/sys/kernel/bpf_stats_enabled").write_text("1")

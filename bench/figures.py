@@ -24,17 +24,25 @@ class Figure(NamedTuple):
 
 
 FIGURES: Mapping[str, Figure] = {
-    "added": Figure("added by one fork+exec+exit, all in", "k", 1e3, 140, "545 to 576"),
+    "added": Figure("added by one fork+exec+exit, all in", "k", 1e3, 100, "545 to 576"),
     "agent": Figure("- of that, CPU of the agent", "k", 1e3, None, "510 to 540"),
     "kernel": Figure("- of that, BPF programs", "k", 1e3, None, "26"),
+    "details": Figure(
+        "the same with credentials, namespaces, ancestors", "k", 1e3, None, "545 and more"
+    ),
+    "denied_in_user_space": Figure("the same, denied by a filter in user space", "k", 1e3, None),
+    "denied_in_kernel": Figure("the same, denied by a filter in the kernel", "k", 1e3, None),
+    "metrics": Figure("the same with metrics", "k", 1e3, None),
     "start": Figure("start to listening, CPU of the agent", "M", 1e6, 500, "5660"),
     "start_elapsed": Figure("start to listening, guest time", "M", 1e6, None, "6100 to 6300"),
-    "idle": Figure("an idle minute, CPU of the agent", "M", 1e6, None, "20"),
+    "idle": Figure("an idle minute, CPU of the agent", "M", 1e6, 5, "20"),
     "verified": Figure("verified BPF instructions", "k", 1e3, None),
     "peak": Figure("resident memory, peak", "MB", 1e6, 36, "110 to 113"),
     "settled": Figure("resident memory, 3 s after the start", "MB", 1e6, 26, "92.6"),
     "loaded": Figure("resident memory, after all loads", "MB", 1e6, None, "98.9"),
     "private": Figure("- of that, shared with no other process", "MB", 1e6, None),
+    "metrics_peak": Figure("resident memory with metrics, peak", "MB", 1e6, 40),
+    "metrics_settled": Figure("resident memory with metrics, after a scrape", "MB", 1e6, 30),
     "maps": Figure("memory of BPF maps", "MB", 1e6, 8, "30.4"),
 }
 
@@ -47,10 +55,13 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float]:
     # What the agent still does when the load has ended belongs to the load's cost too.
     added = load["wall"] + load["after"] - base
     memories = [value for name, value in record.items() if name.startswith("memory_")]
+    variants = record["variants"]
+    with_metrics = variants["metrics"]["memory"]
     return {
         "added": added / count,
         "agent": load["cpu"] / count,
         "kernel": sum(program_costs(record).values()),
+        **{name: _added(record, found) for name, found in variants.items()},
         "start": record["start"]["cpu"],
         "start_elapsed": record["start"]["elapsed"],
         "idle": record["idle"],
@@ -60,8 +71,18 @@ def figures_of(record: Mapping[str, Any]) -> dict[str, float]:
         "settled": record["memory_started"]["rss"],
         "loaded": record["memory_burst"]["rss"],
         "private": record["memory_burst"]["private"],
+        "metrics_peak": max(with_metrics["peak"], with_metrics["rss"]),
+        "metrics_settled": with_metrics["rss"],
         "maps": map_bytes(record["descriptors"]),
     }
+
+
+def _added(record: Mapping[str, Any], variant: Mapping[str, Any]) -> float:
+    """What one process of the load costs more than without an agent."""
+    count = record["count"] // 2
+    base = (record["base"] + record["base_again"]) / 2 / record["count"]
+    load = variant["load"]
+    return float((load["wall"] + load["after"]) / count - base)
 
 
 def map_bytes(descriptors: Iterable[Mapping[str, str]]) -> int:

@@ -1,0 +1,1 @@
+"""What an operator has to rely on, measured: nothing lost, nothing torn, nothing left behind."""

@@ -1,0 +1,15 @@
+"""What is lost is told, to the last event: measured where nothing else runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.reliability import guest, stop
+
+
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(name, marks=pytest.mark.matrix) for name in ("5.10", "6.1", "7")]
+)
+def test_losses_add_up(kernel: str) -> None:
+    """Told and lost together are every exec and exit; log, last words and metrics agree."""
+    assert stop.failures(guest.measure(kernel, seconds=1), alone=True) == []

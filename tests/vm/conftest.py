@@ -26,8 +26,9 @@ PARALLEL_GUESTS = 2
 
 # Fixture of a test -> the sessions that it judges. `guest` is a guest as a whole.
 _WANTED: dict[str, Callable[[Way], bool]] = {
-    "running": lambda way: way.starts,
+    "running": lambda way: way.starts and not way.details,
     "busy": lambda way: way.burst,
+    "telling": lambda way: way.details,
     "refused": lambda way: not way.starts,
     "session": lambda way: True,
 }
@@ -99,6 +100,7 @@ def running(request: pytest.FixtureRequest, booted: dict[str, Future[vm.Guest]])
 
 
 busy = running
+telling = running
 refused = session
 
 

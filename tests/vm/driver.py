@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.vm import situations, victims
+from tests.vm import details, situations, victims
 
 RESULT = Path("/result")
 STORE = "/var/lib/tetrapy"
@@ -75,7 +75,7 @@ def session(name: str, plan: dict[str, Any]) -> dict[str, object]:
             around.enter_context(situations.legacy_cgroups())
         launcher = situations.LAUNCHERS.get(plan["situation"], [])
         command = [*launcher, "/usr/bin/python3", plan["pyz"], *plan["options"]]
-        return {**life(command, directory, burst=plan["burst"]), "prepared": prepared}
+        return {**life(command, directory, plan), "prepared": prepared}
 
 
 def prepare(pyz: str, words: list[str]) -> dict[str, object]:
@@ -90,7 +90,7 @@ def prepare(pyz: str, words: list[str]) -> dict[str, object]:
     return {"code": done.returncode, "output": done.stdout}
 
 
-def life(command: list[str], directory: Path, *, burst: bool) -> dict[str, object]:
+def life(command: list[str], directory: Path, plan: dict[str, Any]) -> dict[str, object]:
     """Run the agent and what it has to see; its log and export end in the directory."""
     before = leftovers()
     log = directory / "log"
@@ -107,7 +107,8 @@ def life(command: list[str], directory: Path, *, burst: bool) -> dict[str, objec
     if record["listened"]:
         record["during"] = leftovers()
         record["victims"] = victims.run_victims()
-        record["burst"] = victims.run_burst() if burst else {}
+        record["burst"] = victims.run_burst() if plan["burst"] else {}
+        record["details"] = details.run() if plan["details"] else {}
         agent.terminate()
     record["code"] = agent.wait()
     record["before"], record["after"] = before, settled(before)

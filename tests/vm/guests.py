@@ -20,7 +20,15 @@ PYZ = HERE.parents[1] / "dist/tetrapy.pyz"
 # What each guest left, for people and for tests/vm/report.py.
 LEFT = HERE.parents[1] / "build/guests"
 SCRIPT = "#!/bin/sh\nexit 8\n"
-GUEST_SIDE = ("driver.py", "victims.py", "situations.py", "contained.py", "confined.py", "probe.py")
+GUEST_SIDE = (
+    "driver.py",
+    "victims.py",
+    "details.py",
+    "situations.py",
+    "contained.py",
+    "confined.py",
+    "probe.py",
+)
 
 
 @dataclass

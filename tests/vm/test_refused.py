@@ -12,7 +12,7 @@ def test_lockdown() -> None:
     """A kernel that is locked down against reading its memory is named as the obstacle."""
     result = qemu.run(
         kernels.get(KERNEL),
-        "/test/tetrapy.pyz --export-filename /tmp/events.json; echo code $?",
+        "/test/tetrapy.pyz --sensor=ebpf --export-filename /tmp/events.json; echo code $?",
         {"/test/tetrapy.pyz": PYZ},
         append="lockdown=confidentiality lsm=lockdown",
     )

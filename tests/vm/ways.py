@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OWN, EXACT, RELEASE, USER, STORE = "kernel", "exact", "release", "user", "store"
 INFERRED, SCANNED = "inferred", "scanned"
@@ -59,6 +59,7 @@ class Way:
     # Commands of the .pyz that are run before, with the exit codes that they must have.
     before: tuple[tuple[int, tuple[str, ...]], ...] = ()
     burst: bool = False
+    details: bool = False  # processes of tests/vm/details.py are run
 
     @property
     def starts(self) -> bool:
@@ -74,6 +75,19 @@ WAYS = {
         hidden=False,
         options=("--use-perf-ring-buffer",),
         burst=True,
+    ),
+    "details": Way(
+        "the kernel's own BTF, everything told that can be asked for",
+        OWN,
+        hidden=False,
+        options=(
+            "--enable-process-cred",
+            "--enable-process-ns",
+            "--username-metadata=unix",
+            "--enable-process-environment-variables",
+            "--enable-ancestors=base",
+        ),
+        details=True,
     ),
     "exact": Way(
         "the archive's entry of this kernel, added where the shipped archive has none",
@@ -164,4 +178,10 @@ WAYS = {
         )
         for place in FLIPS
     },
+}
+
+# What must be refused is eBPF: else the process connector would be used in its place.
+WAYS = {
+    name: way if way.starts else replace(way, options=(*way.options, "--sensor=ebpf"))
+    for name, way in WAYS.items()
 }

@@ -9,7 +9,7 @@ Q := $(if $(V),,@)
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 PYTEST := $(VENV)/python -m pytest
 C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
-BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py)
+BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py bench/reliability)
 UV_VERSION := 0.13.9
 
 .DEFAULT_GOAL := help

@@ -58,6 +58,7 @@ TEST = [
     Need("g++", _command("g++")),  # unpacks the corpus of kernel BTFs, builds loads and victims
     Need("lz4", _command("lz4")),  # unpacks kernels; so does zstd
     Need("mmdebstrap", _command("mmdebstrap")),  # makes the root of a guest with systemd
+    Need("openssl", _command("openssl")),  # verifies what a release signs
     Need("qemu-system-arm", _command("qemu-system-aarch64")),
     Need("qemu-system-x86", _command("qemu-system-x86_64")),
     Need("rpm", _command("rpmbuild")),  # makes a part of a release; so does dpkg-deb

@@ -97,6 +97,9 @@ def packages() -> dict[str, bytes]:
         files.update(pure_package(project))
     modules = {name.partition("/")[0].removesuffix(".py") for name in files}
     listed = sorted(name for name in modules if ".dist-info" not in name)
+    from tools.sbom import texts  # late: it imports this module
+
+    files[texts.NAME] = texts.texts().encode()
     return {
         "packages.zip": zip_bytes(files, ""),
         "packages.zip.txt": "".join(f"{name}\n" for name in listed).encode(),

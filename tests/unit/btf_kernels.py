@@ -46,7 +46,9 @@ def facts(number: int = 0, *absent: str) -> Facts:
     A kernel has one of the two forms of kernfs_node.id.
     """
     return tuple(
-        None if any(word in need for word in ("kernfs_node___v54", *absent)) else 64 * (at + 1) + 64 * 100 * number
+        None
+        if any(word in need for word in ("kernfs_node___v54", *absent))
+        else 64 * (at + 1) + 64 * 100 * number
         for at, need in enumerate(needs().names)
     )
 

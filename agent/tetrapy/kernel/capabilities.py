@@ -63,7 +63,7 @@ def drop_all_but(names: Iterable[str]) -> Tuple[str, ...]:
         _empty_bounding_set(keep)
         before = held()
         after = Sets(0, before.permitted & keep, before.effective & keep)
-        _set(after)
+        change(after)
         sys_calls.call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
         sys_calls.call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     except OSError as err:
@@ -87,7 +87,8 @@ def _empty_bounding_set(keep: int) -> None:
             return
 
 
-def _set(sets: Sets) -> None:
+def change(sets: Sets) -> None:
+    """Give the calling thread these. Raises OSError."""
     header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
     words = (sets.effective, sets.permitted, sets.inheritable)
     halves = [word & 0xFFFFFFFF for word in words] + [word >> 32 for word in words]

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import struct
 from typing import Iterator
 
-from tetrapy.kernel import sys_calls
+from tetrapy.kernel import capabilities, sys_calls
+from tetrapy.kernel.capabilities import Sets, change
 from tetrapy.named import NamedTuple
-
-_VERSION_3 = 0x20080522  # include/uapi/linux/capability.h
 
 # include/uapi/linux/prctl.h
 _PR_CAPBSET_READ, _PR_GET_SECUREBITS, _PR_SET_SECUREBITS = 23, 27, 28
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _NO_ROOT = 1  # SECBIT_NOROOT (include/uapi/linux/securebits.h)
-
-
-class Sets(NamedTuple):
-    """Capability sets as numbers; bit N is the capability N."""
-
-    inheritable: int
-    permitted: int
-    effective: int
 
 
 class OddSets(NamedTuple):
@@ -40,30 +29,12 @@ class OddSets(NamedTuple):
     ambient: int
 
 
-def get() -> Sets:
-    """Those of the calling thread."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
-    data = (ctypes.c_uint32 * 6)()  # twice effective, permitted, inheritable
-    sys_calls.call("capget", ctypes.addressof(header), ctypes.addressof(data))
-    effective, permitted, inheritable = (data[at] | data[at + 3] << 32 for at in range(3))
-    return Sets(inheritable, permitted, effective)
-
-
-def change(sets: Sets) -> None:
-    """Give the calling thread these. Raises OSError."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
-    words = (sets.effective, sets.permitted, sets.inheritable)
-    halves = [word & 0xFFFFFFFF for word in words] + [word >> 32 for word in words]
-    data = (ctypes.c_uint32 * 6)(*halves)
-    sys_calls.call("capset", ctypes.addressof(header), ctypes.addressof(data))
-
-
 def become_odd(wanted: OddSets, securebits: int) -> None:
     """Have as much of the wanted sets as the thread's own allow, and these securebits.
 
     Raises OSError if they cannot be changed, or too little is held for four sets that differ.
     """
-    held = get()
+    held = capabilities.held()
     odd = OddSets(*(part & held.permitted for part in wanted))
     if len({0, *odd}) <= len(odd):
         raise OSError(errno.EPERM, f"of capabilities too few are held, {held.permitted:#x}")
@@ -82,7 +53,7 @@ def give_up_for_exec() -> bool:
     try:
         if os.geteuid() or sys_calls.call("prctl", _PR_GET_SECUREBITS, 0, 0, 0, 0) & _NO_ROOT:
             return False
-        held = get()
+        held = capabilities.held()
         for number in _numbers(held.permitted):
             if sys_calls.call("prctl", _PR_CAPBSET_READ, number, 0, 0, 0):
                 change(Sets(*(part & ~(1 << number) for part in held)))

@@ -75,7 +75,8 @@ def build() -> Path:
     Raises BuildError when a part is missing or the file grows above its limit.
     """
     parts: dict[str, dict[str, bytes]] = {"tetrapy": sources(), "packages": packages()}
-    files = imported_at_start()
+    # Python asks for the code of __main__ twice.
+    files = {"__main__.py", *imported_at_start()}
     fast = {name: data for name, data in parts["tetrapy"].items() if name in files}
     version = ".".join(map(str, sys.version_info[:2]))
     parts[f"bytecode for CPython {version}"] = bytecode.compiled(fast)

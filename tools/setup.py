@@ -56,6 +56,7 @@ TEST = [
     *BUILD,
     Need("bpftool", lambda: shutil.which("bpftool", path=_with_sbin()) is not None),
     Need("g++", _command("g++")),  # unpacks the corpus of kernel BTFs, builds loads and victims
+    Need("libcap2-bin", lambda: shutil.which("setcap", path=_with_sbin()) is not None),
     Need("lz4", _command("lz4")),  # unpacks kernels; so does zstd
     Need("mmdebstrap", _command("mmdebstrap")),  # makes the root of a guest with systemd
     Need("openssl", _command("openssl")),  # verifies what a release signs

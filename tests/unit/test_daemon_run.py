@@ -60,6 +60,9 @@ def test_the_log_of_a_run(run: Run) -> None:
         "BPF events statistics: 3 received, 0% events loss",
         "Observer events statistics",
     ]
+    config = run.log.keys_of("config settings")["config"]
+    assert (config["export-file-perm"], config["cgroup-rate"]) == ("600", "")
+    assert (config["export-aggregation-window-size"], config["debug"]) == ("15s", False)
     assert run.log.keys_of("Observer events statistics") == {
         "received": 3,
         "lost": 0,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from tetrapy.config.setting import Setting
+from tetrapy.config.setting import CGROUP_RATE, DURATION, MODE, Setting
 from tetrapy.config.table import SETTINGS
+from tetrapy.config.values import show
 from tetrapy.named import NamedTuple
 
 __all__ = ["DEFAULT", "SETTINGS", "Note", "Setting", "Settings", "not_yet"]
@@ -44,6 +45,15 @@ class Settings:
     def items(self) -> Dict[str, Any]:
         """Name -> value of every setting."""
         return dict(self._values)
+
+    def logged(self) -> Dict[str, Any]:
+        """The same for a log, in which numbers that people write otherwise are texts."""
+        return {
+            setting.name: show(setting, self._values[setting.name])
+            if setting.kind in (MODE, DURATION, CGROUP_RATE)
+            else self._values[setting.name]
+            for setting in SETTINGS
+        }
 
     def source(self, name: str) -> str:
         """What set it: "--debug", "TETRAPY_DEBUG", a path, or "default"."""

@@ -70,7 +70,7 @@ class Agent:
             # First, so that a signal during the start leads to an orderly stop as well.
             signal_fd = acquired.enter_context(SignalPipe(_SIGNALS, self._on_signal))
             log("info", "Starting tetrapy", version=__version__)
-            log("info", "config settings", config=settings.items())
+            log("info", "config settings", config=settings.logged())
             sensing.check_user(settings)
             redactor = make_redactor(settings, log)
             wanted = wanted_details(settings, redactor)

@@ -12,6 +12,8 @@ from tools.errors import BuildError
 
 PATH = Path(__file__).with_name("budget.json")
 TOLERANCE = 0.05
+# What is a difference of two loads is as unsure as these: a fraction of a percent of 266 k.
+SLACK = {"denied_in_kernel": 1500}  # instructions
 
 
 class Budget(NamedTuple):
@@ -21,11 +23,11 @@ class Budget(NamedTuple):
     figures: Mapping[str, float]
 
     def exceeded(self, measured: Mapping[str, float]) -> list[str]:
-        """A line for each figure that is more than TOLERANCE over the landed one."""
+        """A line for each figure that is more than TOLERANCE, or SLACK, over the landed one."""
         lines = []
         for name, landed in self.figures.items():
             now = measured[name]
-            if now > landed * (1 + TOLERANCE):
+            if now > landed + max(landed * TOLERANCE, SLACK.get(name, 0)):
                 figure = FIGURES[name]
                 lines.append(
                     f"{figure.title.removeprefix('- of that, ')}: "

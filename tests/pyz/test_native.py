@@ -58,6 +58,7 @@ def loads(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("loads")
     with zipfile.ZipFile(PYZ) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
+    del members["__main__.pyc"]
     library = members[f"tetrapy/kernel/data/lib/libbpf-{platform.machine()}.so"]
     (directory / "lib.so").write_bytes(library)
     members["__main__.py"] = LOADS.encode()

@@ -8,10 +8,13 @@ from ctypes import byref, c_size_t
 from typing import Any, Dict, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
-from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf, set_print
+from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf
+from tetrapy.kernel.libbpf_log import collected
 
 # What the verifier's log says, after libbpf's editing, of a structure that the BTF does not have.
 _UNRESOLVED = "failed to resolve CO-RE relocation"
+_LOG_BEGINS, _LOG_ENDS = "-- BEGIN PROG LOAD LOG --", "-- END PROG LOAD LOG --"
+_STATISTICS = "processed "  # the last line of a verifier's log: instructions, states
 
 _MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (include/uapi/linux/bpf.h)
 
@@ -29,27 +32,28 @@ class BpfObject:
         self._links: Dict[str, Any] = {}
         self._lib = libbpf()
         self._data = data  # libbpf reads from it until the object is loaded
-        self._print = set_print(self.messages.append)
         self._options = ObjectOpenOptions(
             size=ctypes.sizeof(ObjectOpenOptions),
             object_name=name.encode(),
             btf_custom_path=os.fsencode(btf_path) if btf_path else None,
         )
-        self._object = self._lib.bpf_object__open_mem(data, len(data), byref(self._options))
+        with collected(self.messages):
+            self._object = self._lib.bpf_object__open_mem(data, len(data), byref(self._options))
         if not self._object:
             raise self._error(f"BPF object {name}: not accepted by libbpf", last_errno())
 
     def _error(self, what: str, errno: int) -> KernelError:
         log = "\n".join(self.messages)
-        reason = next((line for line in log.splitlines() if _UNRESOLVED in line), "")
+        reason = refusal_reason(log)
         text = f"{what}: {error_text(errno)}"
-        return KernelError(f"{text}: {reason.strip()}" if reason else text, abs(errno), log)
+        return KernelError(f"{text}: {reason}" if reason else text, abs(errno), log)
 
     # --- before loading -----------------------------------------------------------------
 
     def set_max_entries(self, map_name: str, entries: int) -> None:
         """Give a map its size."""
-        error = self._lib.bpf_map__set_max_entries(self._map(map_name), entries)
+        with collected(self.messages):
+            error = self._lib.bpf_map__set_max_entries(self._map(map_name), entries)
         if error:
             raise self._error(f"map {map_name}: size {entries}", error)
 
@@ -69,7 +73,8 @@ class BpfObject:
 
         Raises KernelError, with libbpf's messages and the verifier's log as `log`.
         """
-        error = self._lib.bpf_object__load(self._object)
+        with collected(self.messages):
+            error = self._lib.bpf_object__load(self._object)
         if error:
             raise self._error(f"BPF object {self.name}: not accepted by the kernel", error)
 
@@ -81,7 +86,8 @@ class BpfObject:
         Raises KernelError when there is no such program, or the kernel refuses it.
         """
         program = self._program(program_name)
-        link = self._lib.bpf_program__attach(program)
+        with collected(self.messages):
+            link = self._lib.bpf_program__attach(program)
         if not link:
             raise self._error(f"BPF program {program_name}: not attached", last_errno())
         self._links[program_name] = link
@@ -155,3 +161,20 @@ class BpfObject:
                     return address, size.value
             found = self._lib.bpf_object__next_map(self._object, found)
         raise KernelError(f"BPF object {self.name} has no section {section}")
+
+
+def refusal_reason(log: str) -> str:
+    """The line of libbpf's messages that says why a program was refused; empty when none does.
+
+    That is the relocation that could not be resolved, or else what the verifier said last.
+    """
+    lines = [line.strip() for line in log.splitlines()]
+    for line in lines:
+        if _UNRESOLVED in line:
+            return line
+    if _LOG_ENDS not in lines:
+        return ""
+    end = lines.index(_LOG_ENDS)
+    begin = max((at for at in range(end) if _LOG_BEGINS in lines[at]), default=end)
+    said = [line for line in lines[begin + 1 : end] if line and not line.startswith(_STATISTICS)]
+    return said[-1] if said else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 from ctypes import (
-    CFUNCTYPE,
     POINTER,
     Structure,
     c_bool,
@@ -20,8 +19,9 @@ from ctypes import (
     c_void_p,
 )
 from errno import errorcode
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
+from tetrapy.kernel import libbpf_log
 from tetrapy.kernel.native import load_libbpf
 
 
@@ -86,8 +86,6 @@ class TestRunOptions(Structure):
     ]
 
 
-PrintCallback = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
-
 _PROTOTYPES = {
     # name: (result, arguments)
     "bpf_object__open_mem": (ObjectPointer, [c_void_p, c_size_t, POINTER(ObjectOpenOptions)]),
@@ -120,7 +118,7 @@ _PROTOTYPES = {
     "libbpf_num_possible_cpus": (c_int, []),
     "libbpf_probe_bpf_map_type": (c_int, [c_int, c_void_p]),
     "libbpf_probe_bpf_helper": (c_int, [c_int, c_int, c_void_p]),
-    "libbpf_set_print": (c_void_p, [PrintCallback]),
+    "libbpf_set_print": (c_void_p, [libbpf_log.PrintCallback]),
     "libbpf_strerror": (c_int, [c_int, c_char_p, c_size_t]),
     "libbpf_version_string": (c_char_p, []),
 }
@@ -143,6 +141,7 @@ def libbpf() -> Any:
             function = getattr(library, name)
             function.restype = result
             function.argtypes = arguments
+        libbpf_log.install(library)
         _library = library
     return _library
 
@@ -160,29 +159,3 @@ def error_text(errno: int) -> str:
     buffer = ctypes.create_string_buffer(256)
     libbpf().libbpf_strerror(number, buffer, len(buffer))
     return f"{buffer.value.decode()} (libbpf {number})"
-
-
-_LIBBPF_WARN = 0  # enum libbpf_print_level
-
-_vsnprintf = ctypes.CDLL(None).vsnprintf
-_vsnprintf.restype = c_int
-_vsnprintf.argtypes = [c_void_p, c_size_t, c_char_p, c_void_p]
-
-
-def set_print(receive: Callable[[str], None]) -> object:
-    """Have libbpf's warnings given to `receive`; what it says beside them is dropped.
-
-    The caller keeps the returned object as long as libbpf may print.
-    """
-
-    def on_print(level: int, template: bytes, arguments: int) -> int:
-        if level != _LIBBPF_WARN:
-            return 0
-        buffer = ctypes.create_string_buffer(4096)
-        _vsnprintf(buffer, len(buffer), template, arguments)
-        receive(buffer.value.decode("utf-8", "replace").rstrip("\n"))
-        return 0
-
-    callback = PrintCallback(on_print)
-    libbpf().libbpf_set_print(callback)
-    return callback

@@ -102,9 +102,19 @@ def test_the_bpf_programs_are_gpl() -> None:
     assert bpf.licence == "GPL-2.0-only"
 
 
+def test_the_agent_states_its_licence() -> None:
+    """The bill says what LICENSE says."""
+    (agent,) = (c for c in components.own("1.2.3") if c.key == "tetrapy")
+    assert agent.licence == "Apache-2.0"
+    assert "Apache License" in (components.ROOT / "LICENSE").read_text()
+    assert "GNU GENERAL PUBLIC LICENSE" in (components.ROOT / "bpf/LICENSE").read_text()
+
+
 def test_each_wheel_and_source_has_its_licence_text() -> None:
     """Equal texts stand once, below the names of all that they are of."""
     found = texts.texts()
+    assert "\ntetrapy: LICENSE\n" in found
+    assert "\nBPF programs of tetrapy: bpf/LICENSE\n" in found
     for component in (*components.sources(), *components.packages().values()):
         assert f"\n{component.name} {component.version}: " in found
     assert found.count("Everyone is permitted to copy and distribute verbatim copies") >= 2

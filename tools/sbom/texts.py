@@ -12,10 +12,13 @@ from collections.abc import Iterator
 
 from tools import wheels
 from tools.errors import BuildError
-from tools.fetch import source, source_pins
+from tools.fetch import ROOT, source, source_pins
 from tools.sbom import components
 
 NAME = "LICENSES.txt"
+
+# This repository's own.
+_OWN = {"tetrapy": "LICENSE", "BPF programs of tetrapy": "bpf/LICENSE"}
 
 # The files of a source archive that state the licence of what is compiled of it.
 _OF_SOURCES = {
@@ -35,12 +38,17 @@ _RULE = "=" * 100
 def texts() -> str:
     """All texts; equal ones stand once, below all that they are of. Raises BuildError."""
     of: dict[str, list[str]] = {}
-    for title, text in (*_source_texts(), *_wheel_texts()):
+    for title, text in (*_own_texts(), *_source_texts(), *_wheel_texts()):
         titles = of.setdefault(text, [])
         if title not in titles:
             titles.append(title)
     parts = [f"{_RULE}\n{chr(10).join(titles)}\n{_RULE}\n\n{text}" for text, titles in of.items()]
     return "\n".join(parts)
+
+
+def _own_texts() -> Iterator[tuple[str, str]]:
+    for name, file in _OWN.items():
+        yield f"{name}: {file}", _text((ROOT / file).read_bytes())
 
 
 def _source_texts() -> Iterator[tuple[str, str]]:

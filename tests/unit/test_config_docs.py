@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,18 @@ import pytest
 from tetrapy.cli.btf.commands import COMMANDS as BTF_COMMANDS
 from tetrapy.config.settings import SETTINGS
 from tetrapy.config.sources import read
-from tools.settings_docs.pages import pages
+from tools.settings_docs.pages import pages, sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = pages()
+GENERATED = {**PAGES, **sources()}
 FLAGS = [f"--{setting.name}" for setting in SETTINGS]
 
 
-@pytest.mark.parametrize("path", sorted(PAGES))
+@pytest.mark.parametrize("path", sorted(GENERATED))
 def test_nothing_is_stale(path: str) -> None:
     """`python3 -m tools.settings_docs` writes what is committed."""
-    assert (ROOT / path).read_text() == PAGES[path], "run python3 -m tools.settings_docs"
+    assert (ROOT / path).read_text() == GENERATED[path], "run python3 -m tools.settings_docs"
 
 
 @pytest.mark.parametrize("path", sorted(PAGES))
@@ -115,3 +117,24 @@ def test_bash(line: str, offered: list[str]) -> None:
 def test_bash_offers_every_flag() -> None:
     """And the two that are no settings."""
     assert set(completed("tetrapy --")) == {*FLAGS, "--help", "--version"}
+
+
+def test_a_setting_that_is_not_there_is_an_error_of_the_type_checker(tmp_path: Path) -> None:
+    """A misspelt attribute, and a value of another type, do not pass mypy."""
+    code = (
+        "from tetrapy.config.settings import Settings\n"
+        "def use(settings: Settings) -> int:\n"
+        "    print(settings.clusster_name)\n"
+        "    return settings.cluster_name\n"
+    )
+    (tmp_path / "use.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-error-summary", tmp_path / "use.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert '"Settings" has no attribute "clusster_name"' in done.stdout
+    assert 'got "str", expected "int"' in done.stdout
+    assert len([line for line in done.stdout.splitlines() if "error:" in line]) == 2, done.stdout

@@ -1,1 +1,1 @@
-"""Documents and completions that are written from the table of settings."""
+"""Documents, completions and types that are written from the table of settings."""

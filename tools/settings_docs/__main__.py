@@ -1,4 +1,4 @@
-"""Write docs/configuration.md, docs/tetrapy.8 and completions/ from the table of settings.
+"""Write docs/configuration.md, docs/tetrapy.8, completions/ and config/typed.py from the table.
 
 python3 -m tools.settings_docs
 """
@@ -12,9 +12,9 @@ from tools.fetch import ROOT
 # The agent's sources are not installed.
 sys.path.insert(0, str(ROOT / "agent"))
 
-from tools.settings_docs.pages import pages
+from tools.settings_docs.pages import pages, sources
 
-for path, text in pages().items():
+for path, text in {**pages(), **sources()}.items():
     target = ROOT / path
     target.parent.mkdir(exist_ok=True)
     target.write_text(text)

@@ -7,13 +7,13 @@ from pathlib import Path
 from tetrapy.config.help import default, placeholder, without_effect
 from tetrapy.config.setting import BOOL, LIST, Setting
 from tetrapy.config.table import SETTINGS, TOPICS
-from tools.settings_docs import completions
+from tools.settings_docs import completions, types
 
 HERE = Path(__file__).resolve().parent
 
 
 def pages() -> dict[str, str]:
-    """Path below the repository -> content, of everything that is generated."""
+    """Path below the repository -> content, of every document that is generated."""
     return {
         "docs/configuration.md": markdown(),
         "docs/tetrapy.8": manual(),
@@ -21,6 +21,11 @@ def pages() -> dict[str, str]:
         "completions/_tetrapy": completions.zsh(),
         "completions/tetrapy.fish": completions.fish(),
     }
+
+
+def sources() -> dict[str, str]:
+    """Path -> content of the Python that is generated."""
+    return {types.PATH: types.source()}
 
 
 def markdown() -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from tetrapy.config.setting import CGROUP_RATE, DURATION, MODE, Setting
 from tetrapy.config.table import SETTINGS
+from tetrapy.config.typed import TypedSettings
 from tetrapy.config.values import show
 from tetrapy.named import NamedTuple
 
@@ -22,7 +23,7 @@ class Note(NamedTuple):
     fields: Mapping[str, str]
 
 
-class Settings:
+class Settings(TypedSettings):
     """An attribute for each row of the table, hyphens turned into underscores."""
 
     def __init__(
@@ -36,11 +37,13 @@ class Settings:
         self._sources = sources or {}
         self.notes = tuple(notes)
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name.replace("_", "-")]
-        except KeyError:
-            raise AttributeError(name) from None
+    if not TYPE_CHECKING:  # which then knows the attributes of TypedSettings, and no others
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return self._values[name.replace("_", "-")]
+            except KeyError:
+                raise AttributeError(name) from None
 
     def items(self) -> Dict[str, Any]:
         """Name -> value of every setting."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+import tracemalloc
+from typing import Callable
 
 import pytest
 from hypothesis import example, given
@@ -156,6 +159,90 @@ def test_invalid_runs_byte_by_byte(data: bytes) -> None:
         in_run = not length
         at += length or 1
     assert to_text(data) == expected
+
+
+def runs_replaced(data: bytes) -> str:
+    """What to_text is to give: each run of bytes that decode to nothing, by one U+FFFD."""
+    return re.sub("[\udc80-\udcff]+", "\ufffd", data.decode("utf-8", "surrogateescape"))
+
+
+# Bytes that a fast way could take for its own marks, characters cut off, and runs of all lengths.
+odd_parts = st.sampled_from(
+    [b"a", b"?", b"0", b"1", b"\0", b"\x1a", b"\xef\xbf\xbd", b"\xc3\xa9", b"\xff", b"\xfe"]
+) | st.sampled_from(
+    [b"\x80", b"\xc3", b"\xef\xbf", b"\xf0\x9f", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf"]
+)
+odd_runs = st.tuples(odd_parts, st.sampled_from([1, 2, 3, 7, 63, 64, 65, 1000])).map(
+    lambda both: both[0] * both[1]
+)
+
+
+@given(st.lists(odd_runs, max_size=8).map(b"".join))
+@example(b"\xff\x1a1\xef\xbf\xbd\x1a0")
+@example(b"\xff\xef\xbf\xbd\xff\xef\xbf\xbd")
+def test_invalid_runs_of_all_lengths(data: bytes) -> None:
+    """However long the runs are and whatever is between them, a real U+FFFD among it."""
+    assert to_text(data) == runs_replaced(data)
+
+
+SIZE = 1 << 18  # of the arguments that one exec can have
+HOSTILE = {
+    "invalid bytes one by one": b"\xffa",
+    "invalid bytes": b"\xff",
+    "lone continuations": b"\x80",
+    "beginnings that do not go on": b"\xc3a",
+    "surrogates": b"\xed\xa0\x80",
+    "short runs": b"\xff" * 7 + b"a",
+    "real marks between": b"\xff\x1a\xef\xbf\xbd",
+    "zero bytes": b"\0",
+    "spaces": b" ",
+    "arguments that are a space": b" \0",
+    "arguments of one character": b"a\0",
+    "quotes": b'" ',
+    "control characters": b"\x01",
+    "valid beside invalid": b"\xc3\xa9\xff",
+}
+
+
+def shown(area: bytes) -> str:
+    return join_arguments(to_text(area).split("\0"))
+
+
+def calls(act: Callable[[], object]) -> int:
+    """How many functions, of Python and of C, are called meanwhile."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in {"call", "c_call"}
+
+    sys.setprofile(note)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("part", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_takes_no_more_steps_than_a_short_one(part: bytes) -> None:
+    """All that grows with the text is done by single passes in C: calls grow hardly at all."""
+    short, long = part * (4096 // len(part)), part * (SIZE // len(part))
+    more = calls(lambda: shown(long)) - calls(lambda: shown(short))
+    assert more < 50
+
+
+@pytest.mark.parametrize("part", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_not_taken_apart(part: bytes) -> None:
+    """A list of its runs would take eight bytes and more for each, and as much time."""
+    data = part * (SIZE // len(part))
+    tracemalloc.start()
+    try:
+        to_text(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * SIZE
 
 
 def joined_as_go(cwd: str, path: str) -> str:

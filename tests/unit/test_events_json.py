@@ -62,7 +62,8 @@ def test_a_whole_exec_line() -> None:
         (0x100, ',"status":1'),
         (9, ',"signal":"SIGKILL"'),
         (0x8B, ',"signal":"SIGSEGV"'),
-        (34, ""),
+        (34, ',"signal":"SIGRTMIN"'),
+        (37, ',"signal":"SIGRTMIN+3"'),
         (0x10F, ',"signal":"SIGTERM","status":1'),
     ],
 )

@@ -8,15 +8,19 @@ from typing import Optional, Tuple
 from tetrapy.events.kinds import PROCESS_EXIT
 from tetrapy.events.process import Process
 
-_CORE_DUMPED = 0x80
-_NAMES = {number.value: number.name for number in signal.Signals}
+_SIGRTMIN = 34  # what programs call so: libc keeps the kernel's first two for itself
+_SIGRTMAX = 64
+_NAMES = {number.value: number.name for number in signal.Signals if number < 32}
 _NAMES.setdefault(16, "SIGSTKFLT")  # unknown to Python before 3.11
+_NAMES[_SIGRTMIN] = "SIGRTMIN"
+for _number in range(_SIGRTMIN + 1, _SIGRTMAX + 1):
+    _NAMES[_number] = f"SIGRTMIN+{_number - _SIGRTMIN}"
 
 
 class ProcessExit:
     """`code` is what wait(2) reports; `time` is formatted.
 
-    `ancestors`, from the parent outwards, are empty unless the settings ask for them.
+    `ancestors`, from the grandparent outwards, are empty unless the settings ask for them.
     """
 
     __slots__ = ("ancestors", "code", "parent", "process", "time")
@@ -44,9 +48,13 @@ class ProcessExit:
 
     @property
     def signal(self) -> str:
-        """The name of the signal that ended the process; empty for none and for real-time ones."""
-        number = self.code & 0xFF
-        if number & _CORE_DUMPED:
-            number &= 0x7F
-        name = _NAMES.get(number, "")
-        return "" if name.startswith("SIGRT") else name
+        """The signal that ended the process; empty for a process that ended by itself.
+
+        Tetragon leaves out real-time signals. A number without a name is `SIG32`, as debuggers
+        write it; what is no end by wait(2)'s rules, as kernel threads may leave, is `code 0x7f`.
+        """
+        code = self.code
+        number = code & 0x7F  # the bit above says that a core was dumped
+        if code > 0xFFFF or number == 0x7F or code & 0xFF == 0x80:
+            return f"code {code:#x}"
+        return (_NAMES.get(number) or f"SIG{number}") if number else ""

@@ -18,8 +18,8 @@ LIMIT = 256 * 1024  # bytes of all arguments together, ARGS_LIMIT in bpf/events.
         (["a"], "a"),
         (["a b"], '"a b"'),
         (["a b", "c d"], '"a b" "c d"'),
-        (["", "a"], " a"),
-        (["a", "", "", "b"], "a   b"),
+        (["", "a"], '"" a'),
+        (["a", "", "", "b"], 'a "" "" b'),
         (['say "x"'], '"say "x""'),
         (['"x"'], '"x"'),
         (["it's"], "it's"),
@@ -34,7 +34,7 @@ LIMIT = 256 * 1024  # bytes of all arguments together, ARGS_LIMIT in bpf/events.
     ],
 )
 def test_quoting(stage: Stage, given: list[str], shown: str) -> None:
-    """An argument with a blank is quoted, without escapes; empty ones leave their blanks."""
+    """An argument that is empty or has a blank is quoted, without escapes."""
     stage.run("exit", 0, *given)
     started, ended = stage.one()
     assert started.arguments == f"{stage.tag} exit 0 {shown}"
@@ -49,17 +49,18 @@ def test_first_argument_with_blank(stage: Stage) -> None:
 
 
 def test_first_argument_empty(stage: Stage) -> None:
-    """Empty arguments at the front vanish, as Tetragon's joining has it."""
+    """Empty arguments at the front are told."""
     stage.command(stage.copy(), "", "", "exit")
     started, _ = stage.one()
-    assert started.arguments == "exit"
+    assert started.arguments == ' "" "" exit'
 
 
 def test_last_argument_empty(stage: Stage) -> None:
-    """Empty arguments at the end leave their blanks."""
-    stage.run("exit", 0, "", "")
-    started, _ = stage.one()
-    assert started.arguments == f"{stage.tag} exit 0  "
+    """Empty arguments at the end are told, also where no working directory follows them."""
+    for directory in (stage.directory, "/"):
+        stage.run("exit", 0, "", "", cwd=directory)
+    for image in stage.execs():
+        assert image.arguments == f'{stage.tag} exit 0 "" ""'
 
 
 def test_no_arguments(stage: Stage) -> None:

@@ -310,7 +310,7 @@ def test_ancestors(tmp_path: Path) -> None:
     stage.seed()
     stage.fork(10, 11)
     event = stage.exec(11)
-    assert [one.pid for one in event.ancestors] == [10, 1]
+    assert [one.pid for one in event.ancestors] == [1]
     assert all(one.start_time for one in event.ancestors)
     ended = stage.exit(11)
     assert ended is not None

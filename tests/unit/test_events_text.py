@@ -11,7 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tetrapy.events.text import absolute_path, arguments_text, join_arguments, to_text
+from tetrapy.events.text import (
+    absolute_path,
+    arguments_text,
+    command_line_text,
+    join_arguments,
+    to_text,
+)
 
 # Every class of byte that matters: ASCII, parts of 2, 3 and 4 byte sequences, never valid ones.
 AWKWARD = b'a "\\\n\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xff\xfe\xc0\xaf'
@@ -21,26 +27,16 @@ spaced = st.text('ab "', max_size=4)  # often empty, often with a space
 
 
 def joined_as_tetragon(tokens: list[str]) -> str:
-    """The rule of Tetragon's ArgsDecoder, one token after the other."""
+    """The rule of Tetragon's decoder, one token after the other; empty ones as since 2026-09."""
     text = ""
     for token in tokens:
-        if " " in token:
+        if " " in token or token == "":
             text = text + ' "' + token + '"'
         elif text == "":
             text = token
         else:
             text = text + " " + token
     return text
-
-
-def decoded_as_tetragon(argv: list[bytes], cwd: bytes) -> str:
-    """argv[1:] and the working directory in one piece, cut and split as ArgsDecoder does it."""
-    pieces = [argument.decode() for argument in argv[1:]]
-    blob = "\0".join([*pieces, cwd.decode()] if cwd else pieces)
-    tokens = blob.rstrip("\0").split("\0")
-    if cwd:
-        tokens = tokens[:-1]
-    return joined_as_tetragon(tokens)
 
 
 @pytest.mark.parametrize(
@@ -54,21 +50,24 @@ def decoded_as_tetragon(argv: list[bytes], cwd: bytes) -> str:
         (["c", "a b"], 'c "a b"'),
         (["a b", "c d"], ' "a b" "c d"'),
         ([" "], ' " "'),
-        (["a", "", "b"], "a  b"),
-        (["a", ""], "a "),
-        (["", "a"], "a"),
-        (["", "", "a"], "a"),
-        (["", "a b"], ' "a b"'),
-        (["a", "", "", "b c"], 'a   "b c"'),
+        (["a", "", "b"], 'a "" b'),
+        ([""], ' ""'),
+        (["a", ""], 'a ""'),
+        (["a", "", ""], 'a "" ""'),
+        (["", "a"], ' "" a'),
+        (["", "", "a"], ' "" "" a'),
+        (["", "a b"], ' "" "a b"'),
+        (["a", "", "", "b c"], 'a "" "" "b c"'),
+        (["a", "", "", "", "b"], 'a "" "" "" b'),
         (['say "hi there"'], ' "say "hi there""'),
         (["a\tb", "c\nd"], "a\tb c\nd"),
     ],
 )
 def test_arguments_are_joined_as_tetragon_joins_them(argv: list[str], shown: str) -> None:
-    """Only an argument with a space is quoted, nothing is escaped, leading empty ones vanish."""
+    """Only an argument that is empty or has a space is quoted, and nothing is escaped."""
     assert join_arguments(argv) == shown
     area = b"prog\0" + b"".join(argument.encode() + b"\0" for argument in argv)
-    assert arguments_text(area, cwd_follows=True) == shown
+    assert arguments_text(area) == shown
 
 
 @given(st.lists(arguments | spaced, max_size=6))
@@ -77,16 +76,21 @@ def test_joining_is_tetragons_for_any_arguments(argv: list[str]) -> None:
     assert join_arguments(argv) == joined_as_tetragon(argv)
 
 
-@given(st.lists(arguments | spaced, max_size=6), st.sampled_from(["", "/root", "/a b"]))
-@example(["prog"], "")
-@example(["prog", ""], "")
-@example(["prog", "", ""], "/root")
-@example(["prog", "a", ""], "/root")
-def test_an_argument_area_is_decoded_as_tetragon_decodes_it(argv: list[str], cwd: str) -> None:
-    """Trailing empty arguments survive only where a working directory follows them."""
-    encoded = [argument.encode() for argument in argv]
-    area = b"".join(argument + b"\0" for argument in encoded)
-    assert arguments_text(area, bool(cwd)) == decoded_as_tetragon(encoded, cwd.encode())
+@given(st.lists(arguments | spaced, max_size=6))
+@example(["prog"])
+@example(["prog", ""])
+@example(["prog", "", "", ""])
+@example(["", "", "a", ""])
+def test_an_argument_area_has_every_argument(argv: list[str]) -> None:
+    """Empty ones too, wherever they are; procfs reads the same unless nothing follows but zeros."""
+    area = b"".join(argument.encode() + b"\0" for argument in argv)
+    assert arguments_text(area) == joined_as_tetragon(argv[1:])
+    assert command_line_text(area) == (joined_as_tetragon(argv[1:]) if any(argv[1:]) else "")
+
+
+def test_a_title_has_no_arguments() -> None:
+    """A program that shortens its title with setproctitle leaves zero bytes behind it."""
+    assert command_line_text(b"postgres: checkpointer" + b"\0" * 40) == ""
 
 
 @pytest.mark.parametrize(
@@ -103,13 +107,13 @@ def test_an_argument_area_is_decoded_as_tetragon_decodes_it(argv: list[str], cwd
 )
 def test_argument_areas_of_odd_shapes(area: bytes, shown: str) -> None:
     """Empty argv, an empty argv[0], and an area that is cut in an argument are read as they are."""
-    assert arguments_text(area, cwd_follows=True) == shown
+    assert arguments_text(area) == shown
 
 
-@given(awkward_bytes, st.booleans())
-def test_any_area_gives_text_without_zero_bytes(area: bytes, cwd_follows: bool) -> None:
+@given(awkward_bytes)
+def test_any_area_gives_text_without_zero_bytes(area: bytes) -> None:
     """No bytes make the decoder raise, and no zero byte is left in its result."""
-    text = arguments_text(area, cwd_follows)
+    text = arguments_text(area)
     assert "\0" not in text
     text.encode()
 

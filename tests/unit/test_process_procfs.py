@@ -120,8 +120,8 @@ def test_an_executable_that_cannot_be_read(procfs: FakeProcfs) -> None:
     [
         ((b"sh",), "/root", ""),
         ((b"sh", b""), "/root", ""),
-        ((b"sh", b"a", b""), "/root", "a "),
-        ((b"sh", b"a", b""), "/", "a"),
+        ((b"sh", b"a", b""), "/root", 'a ""'),
+        ((b"sh", b"a", b""), "/", 'a ""'),
         ((b"sh", b"\xff\xfe", b"\xc3\xa9"), "/", "\ufffd \u00e9"),
     ],
 )

@@ -102,9 +102,10 @@ def test_namespaces(telling: Session, name: str) -> None:
 
 
 def test_ancestors(telling: Session) -> None:
-    """From the driver to init."""
+    """From beyond the driver, which is the parent, to init."""
     pid = telling.record["details"]["root"]["pid"]
     (event,) = telling.of("process_exec", pid)
     pids = [one["pid"] for one in event["ancestors"]]
-    assert pids[0] == telling.record["driver"]
+    assert event["parent"]["pid"] == telling.record["driver"]
+    assert event["ancestors"][0]["exec_id"] == event["parent"]["parent_exec_id"]
     assert pids[-1] == 1

@@ -11,7 +11,7 @@ from tetrapy.events.process import Process
 class ProcessExec:
     """`process` runs since `process.ktime`; `parent` is unset when it is not known.
 
-    `ancestors`, from the parent outwards, are empty unless the settings ask for them.
+    `ancestors`, from the grandparent outwards, are empty unless the settings ask for them.
     """
 
     __slots__ = ("ancestors", "parent", "process")

@@ -50,36 +50,40 @@ def _one_each(text: _Runs, mark: _Runs) -> _Runs:
 
 
 def join_arguments(arguments: List[str]) -> str:
-    """Arguments as one string; one that has a space is quoted and always follows a space."""
-    joined = ""
-    for argument in arguments:
-        if " " in argument:
-            joined += ' "' + argument + '"'
-        elif joined:
-            joined += " " + argument
-        else:
-            joined = argument
+    """Arguments as one string; one that has a space, or is empty, is quoted and follows a space."""
+    joined = " ".join(
+        argument if argument and " " not in argument else f'"{argument}"' for argument in arguments
+    )
+    if arguments and (not arguments[0] or " " in arguments[0]):
+        return f" {joined}"
     return joined
 
 
-def arguments_text(data: bytes, cwd_follows: bool) -> str:
-    """The kernel's argument area (each argument ended by a zero byte) without argv[0].
-
-    Tetragon appends the working directory to the arguments before it cuts off zero bytes at the
-    end; so empty arguments at the end survive only when a working directory follows.
-    """
+def arguments_text(data: bytes) -> str:
+    """The kernel's argument area (each argument ended by a zero byte) without argv[0]."""
     _, _, rest = data.partition(b"\0")
     if not rest:
         return ""
-    if rest.endswith(b"\0"):
-        rest = rest[:-1]
-    if not cwd_follows:
-        rest = rest.rstrip(b"\0")
-    text = to_text(rest)
-    if " " in text:
+    text = to_text(rest[:-1] if rest.endswith(b"\0") else rest)
+    if " " in text or not text:
         return join_arguments(text.split("\0"))
-    # Without quoting only leading empty arguments are special: they vanish.
-    return text.lstrip("\0").replace("\0", " ")
+    # Only empty arguments are quoted. Two passes, since each takes every other one of a row.
+    if "\0\0" in text:
+        text = text.replace("\0\0", '\0""\0').replace("\0\0", '\0""\0')
+    if text[0] == "\0":
+        text = f' ""{text}'
+    if text[-1] == "\0":
+        text += '""'
+    return text.replace("\0", " ")
+
+
+def command_line_text(data: bytes) -> str:
+    """The same of `/proc/PID/cmdline`, which a process may have overwritten with a title.
+
+    Zero bytes are then all that follows the title: no arguments.
+    """
+    _, _, rest = data.partition(b"\0")
+    return arguments_text(data) if rest.strip(b"\0") else ""
 
 
 def absolute_path(path: str, cwd: str) -> str:

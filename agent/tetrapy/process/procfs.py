@@ -10,7 +10,7 @@ from tetrapy.events import flags
 from tetrapy.events.credentials import Capabilities, Credentials
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import UNSET_ID
-from tetrapy.events.text import arguments_text, to_text
+from tetrapy.events.text import command_line_text, to_text
 from tetrapy.named import NamedTuple
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
@@ -83,7 +83,7 @@ def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
         cwd, cwd_bits = _cwd(base)
         bits |= cwd_bits
         binary = _link(base, "exe") or to_text(cmdline.split(b"\0", 1)[0])
-        arguments = arguments_text(cmdline, cwd_follows=not bits & flags.ROOT_CWD)
+        arguments = command_line_text(cmdline)
     return ProcfsProcess(
         pid=pid,
         parent_pid=int(fields[1]),

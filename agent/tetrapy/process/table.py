@@ -89,20 +89,22 @@ class ProcessTable:
     def _shorten(self, process: Process) -> None:
         """Let go of the ancestors that are too far away, unless they are alive."""
         parent: Optional[Process] = process
-        for _ in range(ANCESTORS):
+        for _ in range(ANCESTORS + 1):  # and the parent
             if parent is None or parent.pid <= _FIRST_PIDS:
                 return
             parent = parent.parent
         if parent is not None and self._live.get(parent.pid) is not parent:
             parent.leave()
 
-    def ancestors(self, process: Optional[Process]) -> Tuple[Process, ...]:
-        """`process` and its parents, outwards, up to the first process of the machine."""
+    def ancestors(self, parent: Optional[Process]) -> Tuple[Process, ...]:
+        """Those beyond the `parent` that an event shows, up to the first process of the machine."""
         line: List[Process] = []
-        if self.keeps_ancestors:
-            while process is not None and process.pid and len(line) < ANCESTORS:
-                line.append(process)
-                process = process.parent if process.pid > _FIRST_PIDS else None
+        one = parent
+        while self.keeps_ancestors and one is not None and one.pid > _FIRST_PIDS:
+            one = one.parent
+            if one is None or not one.pid or len(line) == ANCESTORS:
+                break
+            line.append(one)
         return tuple(line)
 
     def _evict(self) -> None:

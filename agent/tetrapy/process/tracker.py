@@ -164,7 +164,7 @@ class ProcessTracker:
         process.uid = uid
         process.auid = auid
         process.binary = path if path[:1] == "/" else absolute_path(path, process.cwd)
-        process.arguments = arguments_text(arguments, cwd_follows=cwd_size > 0)
+        process.arguments = arguments_text(arguments)
         if path_size >= _LONG_PATH:
             bits |= flags.DATA_FILENAME
         if len(arguments) + path_size >= _LONG_DATA:

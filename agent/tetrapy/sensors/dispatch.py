@@ -11,7 +11,7 @@ from tetrapy.events.decoder import EventAbi
 from tetrapy.events.json import Event
 from tetrapy.events.process import Process
 from tetrapy.events.records import ExecRecord
-from tetrapy.events.text import arguments_text, to_text
+from tetrapy.events.text import command_line_text, to_text
 from tetrapy.events.throttle import START, STOP, ProcessThrottle
 from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.seed import Executed, Touched
@@ -65,7 +65,6 @@ class Dispatcher:
         self._kinds = {name: decoder.kind for name, decoder in abi.decoders.items()}
         self._exec, self._exit = abi.decoders["exec"], abi.decoders["exit"]
         self._apart = abi.exec_flags["EXEC_ARGS_APART"]
-        self._cwd_root = abi.exec_flags["EXEC_CWD_ROOT"]
         self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
         self._env_error = abi.exec_flags["EXEC_ENV_ERROR"]
         self._area_args, self._area_env = abi.areas["AREA_ARGS"], abi.areas["AREA_ENV"]
@@ -187,7 +186,7 @@ class Dispatcher:
                 record = execute.make(execute.unpack(data))
                 at = execute.size + record.path_size
                 arguments = data[at : at + (0 if record.flags & self._apart else record.args_size)]
-                text = arguments_text(arguments, cwd_follows=not record.flags & self._cwd_root)
+                text = command_line_text(arguments)
                 path = to_text(data[execute.size : at])
                 executed.setdefault(record.pid, Executed(record.ktime + self.clock_gap, path, text))
         return Touched(forked, executed)

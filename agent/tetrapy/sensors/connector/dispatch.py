@@ -6,7 +6,7 @@ from typing import Dict, Iterable, List, Optional, Protocol, Set, Tuple
 
 from tetrapy.events.json import Event
 from tetrapy.events.process import Process
-from tetrapy.events.text import arguments_text, to_text
+from tetrapy.events.text import command_line_text, to_text
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.seed import Executed, Touched
@@ -106,7 +106,7 @@ class ConnectorDispatcher:
                 path, arguments = "", ""
                 if seen is not None:
                     path = to_text(seen.exe)
-                    arguments = arguments_text(seen.command_line, cwd_follows=seen.cwd != b"/")
+                    arguments = command_line_text(seen.command_line)
                 at = record.time + self.clock_gap
                 executed.setdefault(record.pid, Executed(at, path, arguments))
         return Touched(forked, executed)

@@ -13,7 +13,7 @@ from tetrapy.events import flags
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess
-from tetrapy.events.text import arguments_text, to_text
+from tetrapy.events.text import command_line_text, to_text
 from tetrapy.process.details import Details
 from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.table import ProcessTable
@@ -247,7 +247,7 @@ def _show(process: Process, seen: Optional[Look]) -> int:
         process.binary = to_text(seen.comm)
         return bits | _NO_IMAGE
     process.binary = to_text(seen.exe or seen.command_line.split(b"\0", 1)[0])
-    process.arguments = arguments_text(seen.command_line, cwd_follows=not bits & flags.ROOT_CWD)
+    process.arguments = command_line_text(seen.command_line)
     if not seen.exe:
         bits |= flags.MISS | flags.ERROR_FILENAME
     if not seen.command_line:

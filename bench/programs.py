@@ -1,10 +1,12 @@
-"""The load and the program it executes, compiled static for this machine's architecture."""
+"""The loads and the program that they execute, compiled for this machine's architecture."""
 
 from __future__ import annotations
 
 import platform
 from pathlib import Path
 
+from tools import zig
+from tools.fetch import cache_dir
 from tools.guest.freestanding import compile_program
 
 HERE = Path(__file__).resolve().parent
@@ -18,3 +20,14 @@ def build(directory: Path) -> tuple[Path, Path]:
     for path in (load, nothing):
         compile_program(HERE / f"{path.name}.c", path, platform.machine())
     return load, nothing
+
+
+def build_attack(directory: Path) -> Path:
+    """Compile attack.c, which has threads and so a C library, as old as any guest's."""
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    attack = directory / "attack"
+    options = ["-O1", "-Wall", "-Wextra", "-Werror", "-s", "-fno-sanitize=all"]
+    options += ["-target", f"{platform.machine()}-linux-gnu.2.17", "-o", str(attack)]
+    zig.cc([*options, str(HERE / "attack.c"), "-lpthread"], directory, cache_dir() / "zig-cache")
+    return attack

@@ -3,12 +3,15 @@
     python3 -m bench.reliability storm [--minutes 30] [--rate PROCESSES_A_SECOND]
     python3 -m bench.reliability kills [--rounds 200] [--seed NUMBER]
     python3 -m bench.reliability stop  [--seconds 10]
+    python3 -m bench.reliability attack [--short] [--only NAME] [--victims 500]
 
 storm: processes start and end as fast as they can (or at a rate) while small files are rotated and
 compressed; every event of every process has to be in one of the files once. kills: the agent is
 killed at a random moment under load and started again with the same files; every line of every
 file has to be whole, and nothing of a dead agent may be left in the kernel. stop: the agent is
 stopped (SIGSTOP) under load until its buffer overflows; what is missing has to be what it tells.
+attack: an ordinary user does what is expensive to an observer; no event of another user may be
+missing, and memory and files stay within their bounds.
 
 Only processes of the loads count. Exit codes: 0, 1 when something is wrong, 2 when nothing was
 measured.
@@ -26,7 +29,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench.reliability import kills, stop, storm
+from bench.reliability import attack, attacks, checks, kills, stop, storm
 from bench.reliability.loads import Loads
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -49,7 +52,12 @@ def main() -> int:
     except (BuildError, subprocess.SubprocessError) as err:
         print(f"bench.reliability: {err}", file=sys.stderr)
         return 2
-    _show(figures, as_json=arguments.json)
+    if arguments.what == "attack" and not arguments.json:
+        print(attack.table(figures["attacks"], arguments.victims))
+        for name, missed in figures["checks"].items():
+            print(f"{name:45} {'; '.join(missed) or 'holds'}")
+    else:
+        _show(figures, as_json=arguments.json)
     for line in wrong:
         print(f"wrong: {line}", file=sys.stderr)
     return 1 if wrong else 0
@@ -57,6 +65,8 @@ def main() -> int:
 
 def _measure(arguments: argparse.Namespace, directory: Path) -> tuple[dict[str, Any], list[str]]:
     pyz, flags = arguments.pyz.resolve(), arguments.flag
+    if arguments.what == "attack":
+        return _attack(arguments, directory)
     loads = Loads.built(directory / "programs")
     if arguments.what == "storm":
         figures = storm.storm(pyz, directory, loads, arguments.minutes, arguments.rate, flags)
@@ -67,6 +77,24 @@ def _measure(arguments: argparse.Namespace, directory: Path) -> tuple[dict[str, 
         return figures, kills.failures(figures)
     figures = stop.stop(pyz, directory, loads, arguments.seconds, flags)
     return figures, stop.failures(figures)
+
+
+def _attack(arguments: argparse.Namespace, directory: Path) -> tuple[dict[str, Any], list[str]]:
+    directory.chmod(0o755)  # the attackers' programs are in it
+    programs = attack.Programs.built(directory / "programs")
+    rows, wrong = {}, []
+    for number, one in enumerate(attacks.named(arguments.only, short=arguments.short)):
+        place = directory / str(number)
+        row = attack.attack(
+            arguments.pyz.resolve(), place, programs, one, arguments.victims, arguments.flag
+        )
+        rows[one.name] = row
+        wrong += [f"{one.name}: {line}" for line in attack.failures(row)]
+    found = checks.run_all(
+        arguments.pyz.resolve(), directory, programs, arguments.only, short=arguments.short
+    )
+    wrong += [f"{name}: {line}" for name, missed in found.items() for line in missed]
+    return {"attacks": rows, "checks": found}, wrong
 
 
 def _show(figures: dict[str, Any], *, as_json: bool) -> None:
@@ -100,6 +128,10 @@ def _arguments() -> argparse.Namespace:
     command.add_argument("--seed", type=int, default=0)
     command = what.add_parser("stop", parents=[common])
     command.add_argument("--seconds", type=float, default=10)
+    command = what.add_parser("attack", parents=[common])
+    command.add_argument("--short", action="store_true", help="what CI runs")
+    command.add_argument("--only", action="append", default=[], help="names that contain this")
+    command.add_argument("--victims", type=int, default=attack.VICTIMS)
     return parser.parse_args()
 
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -36,17 +37,29 @@ class Sample(NamedTuple):
 class Watched:
     """One run of the agent."""
 
-    def __init__(self, pyz: Path, directory: Path, *flags: str) -> None:
-        """Start it; `directory` gets export, log and run directory."""
+    def __init__(
+        self,
+        pyz: Path,
+        directory: Path,
+        *flags: str,
+        environment: Mapping[str, str] | None = None,
+        export: Path | None = None,
+        under: Sequence[str] = (),
+    ) -> None:
+        """Start it; `directory` gets export, log and run directory.
+
+        `environment`: variables to add; `under`: a command that runs a command.
+        """
         self.run = directory / "run"
         self.run.mkdir(parents=True, exist_ok=True)
         self.run.chmod(0o755)
-        self.export = directory / "events.json"
+        self.export = export or directory / "events.json"
         self._log = directory / "log"
         self.started = time.monotonic()
-        command = [sys.executable, str(pyz), "--export-filename", str(self.export), *flags]
+        command = [*under, sys.executable, str(pyz), "--export-filename", str(self.export), *flags]
         private = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _PRIVATE]
         variables = {n: v for n, v in os.environ.items() if not n.startswith("TETRAPY_")}
+        variables.update(environment or {})
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*private, "sh", str(self.run), *command],
@@ -105,6 +118,14 @@ class Watched:
             int(found[1]) if found else 0,
             ticks / os.sysconf("SC_CLK_TCK"),
         )
+
+    def peak(self) -> int:
+        """KB of resident memory that it had at most; 0 when it has ended."""
+        try:
+            found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+        return int(found[1]) if found else 0
 
     def held(self) -> dict[str, set[int]]:
         """Ids of the BPF programs, maps and links that it holds now."""

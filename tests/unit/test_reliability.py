@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import socket
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.reliability import kills, stop, storm
+from bench.reliability import attack, attacks, kills, life, stop, storm
+from bench.reliability.follower import Follower
 from bench.reliability.reader import Tally, files, whole
 from bench.reliability.watched import Sample
 
@@ -142,3 +145,70 @@ def test_what_a_kill_may_not_leave() -> None:
     assert kills.failures({**sound, "pid file taken over": False})
     for name in sound:
         assert kills.failures({**sound, name: [1], "pid file taken over": True})
+
+
+UNHARMED = {
+    "victim's processes": 500,
+    "execs told": 500,
+    "exits told": 500,
+    "told twice": 0,
+    "lines broken": 0,
+    "exit code": 0,
+    "peak of RSS in MB": 40.0,
+    "MB kept": 60.0,
+    "longest pause in s": 1000.0,
+    "stop in s": 1000.0,
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"execs told": 499},
+        {"exits told": 499},
+        {"told twice": 1},
+        {"lines broken": 1},
+        {"exit code": -9},
+        {"peak of RSS in MB": 64.1},
+        {"MB kept": 70.0},
+    ],
+)
+def test_what_an_attack_may_not_do(change: dict[str, float]) -> None:
+    """Events and bytes are judged, a clock never."""
+    assert attack.failures(UNHARMED) == []
+    assert len(attack.failures({**UNHARMED, **change})) == 1
+
+
+def test_attacks_are_chosen_by_name_and_length() -> None:
+    """Without a name all are; the short form is a part of them."""
+    assert attacks.named([], short=False) == list(attacks.ATTACKS)
+    short = attacks.named([], short=True)
+    assert 0 < len(short) < len(attacks.ATTACKS)
+    assert [one.name for one in attacks.named(["forks"], short=False)] == ["forks"]
+
+
+def test_an_export_is_followed_across_rotations(tmp_path: Path) -> None:
+    """What is told counts even when no file has it any more; a torn last line is broken."""
+    export = tmp_path / "events.json"
+    export.write_bytes(line("process_exec", "a-0") + line("process_exec", "b-1"))
+    follower = Follower(export, "a")
+    while follower.lines < 2:
+        pass
+    export.rename(tmp_path / "events-1.json")
+    export.write_bytes(line("process_exit", "a-0") + line("process_exec", "a-1") + b"{")
+    while follower.lines < 4:
+        pass
+    follower.end()
+    assert follower.told == {"process_exec": [0, 1], "process_exit": [0]}
+    assert follower.broken == 1
+
+
+def test_the_longest_pause_is_between_signs_of_life(tmp_path: Path) -> None:
+    """A status is no sign; the pause that lasts at the end counts."""
+    signs = life.Life(tmp_path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        for message in (b"STATUS=x", b"READY=1", b"STATUS=y\nWATCHDOG=1"):
+            manager.sendto(message, os.fsencode(signs.environment["NOTIFY_SOCKET"]))
+        while signs.signs < 2:
+            pass
+    assert 0 < signs.end().longest < life.ALLOWED

@@ -1,0 +1,218 @@
+"""An ordinary user attacks while another one's processes run: what is told, what does it take?"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from bench.reliability import life
+from bench.reliability.attacks import Attack
+from bench.reliability.cgroups import Cgroups
+from bench.reliability.follower import Follower
+from bench.reliability.reader import KINDS, files, lines
+from bench.reliability.watched import Watched
+
+VICTIM, ATTACKER = 64001, 65534  # uids
+VICTIMS = 500
+MEMORY = 64.0  # MB: the aim for the peak of resident memory
+STOP = 5.0  # seconds: the aim for the stop
+KEPT = 6 * 10.0  # MB: one export file and five backups, by the defaults
+_SLACK = 1.1
+_LEAD = 0.5  # seconds that the attack is ahead of the victim, and the agent's work of both
+_BOUND = 60.0  # seconds; an agent that takes longer to stop is killed
+
+
+class Programs(NamedTuple):
+    """bench/attack.c and what its loads execute, in a directory that every user may enter."""
+
+    attack: Path
+    nothing: Path
+
+    @classmethod
+    def built(cls, directory: Path) -> Self:
+        """Compiled for this machine. Raises BuildError."""
+        from bench import programs
+
+        _, nothing = programs.build(directory)
+        return cls(programs.build_attack(directory), nothing)
+
+    def start(self, *words: str, uid: int) -> subprocess.Popen[bytes]:
+        """A load in the background, in a session of its own."""
+        return subprocess.Popen(
+            [str(self.attack), *words, f"as={uid}", f"program={self.nothing}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def victim(self, tag: str, count: int, pause: int) -> int:
+        """Executes so many programs, `pause` ms apart; how many ran. Raises CalledProcessError."""
+        words = ("victim", f"tag={tag}", f"count={count}", f"ms={pause}")
+        return done(self.start(*words, uid=VICTIM))
+
+
+def done(load: subprocess.Popen[bytes]) -> int:
+    """Wait for a load; how often it did what it does. Raises CalledProcessError."""
+    output, _ = load.communicate()
+    found = re.search(rb"done=(\d+)", output)
+    if load.returncode or not found:
+        raise subprocess.CalledProcessError(load.returncode, load.args, output)
+    return int(found[1])
+
+
+def attack(
+    pyz: Path, directory: Path, programs: Programs, one: Attack, victims: int, flags: list[str]
+) -> dict[str, Any]:
+    """One attack on an agent of its own; the figures. Raises BuildError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tag = f"victim-{os.getpid()}"
+    signs = life.Life(directory)
+    with Watched(pyz, directory, *one.flags, *flags, environment=signs.environment) as agent:
+        agent.listening()
+        follower = Follower(agent.export, tag)
+        with _attacking(programs, one, directory) as load:
+            time.sleep(_LEAD)
+            began = time.monotonic()
+            ran = programs.victim(tag, victims, 10)
+            lasted = time.monotonic() - began
+        time.sleep(_LEAD)
+        pause = signs.end().longest
+        before = agent.sample()
+        stopped, peak = _stop(agent)
+    follower.end()
+    told = {kind: len(set(follower.told[kind])) for kind in KINDS}
+    return {
+        "victim's processes": ran,
+        "execs told": told["process_exec"],
+        "exits told": told["process_exit"],
+        "told twice": sum(map(len, follower.told.values())) - sum(told.values()),
+        "records lost": agent.statistics()["lost"] if agent.says("Observer events") else -1,
+        "lost, says the log": agent.told_losses(),
+        "peak of RSS in MB": peak / 1024,
+        "longest pause in s": pause,
+        "stop in s": stopped,
+        "CPU in s": before.cpu,
+        "MB written": follower.bytes / 1e6,
+        "MB kept": sum(path.stat().st_size for path in files(agent.export)) / 1e6,
+        "victim's events kept": _kept(agent.export, tag),
+        "longest line in kB": follower.longest / 1e3,
+        "lines broken": follower.broken,
+        "attacker did": load.count,
+        "seconds": lasted,
+        "exit code": agent.process.returncode,
+    }
+
+
+class _Load:
+    """What the attacker has done, known when it has ended."""
+
+    count = 0
+
+
+@contextmanager
+def _attacking(programs: Programs, one: Attack, directory: Path) -> Iterator[_Load]:
+    """The attack goes on in the body of the `with`."""
+    load = _Load()
+    if not one.load:
+        yield load
+        return
+    place = directory / "place"
+    place.mkdir(mode=0o777, exist_ok=True)
+    place.chmod(0o777)
+    with Cgroups(one.cgroups, ATTACKER) as cgroups:
+        words = [*one.load, "seconds=100", f"place={cgroups.path or place}"]
+        if cgroups.path:
+            words.append(f"enter={cgroups.path}")
+        process = programs.start(*words, uid=0 if one.as_root else ATTACKER)
+        try:
+            yield load
+        finally:
+            # A load that ends by itself, the processes that it left included.
+            os.killpg(process.pid, signal.SIGTERM)
+            output, _ = process.communicate()
+            found = re.search(rb"done=(\d+)", output)
+            load.count = int(found[1]) if found else -1
+
+
+def _stop(agent: Watched) -> tuple[float, int]:
+    """Seconds that the stop took, and kB that the agent had at most until then."""
+    began = time.monotonic()
+    peak = 0
+    agent.process.terminate()
+    while agent.process.poll() is None and time.monotonic() - began < _BOUND:
+        peak = max(peak, agent.peak())
+        time.sleep(0.02)
+    if agent.process.poll() is None:
+        agent.process.kill()
+        agent.process.wait()
+    return time.monotonic() - began, peak
+
+
+def _kept(export: Path, tag: str) -> int:
+    """Lines of the victim that are still in one of the files."""
+    wanted = f'"arguments":"{tag}-'.encode()
+    return sum(wanted in line[:4096] for path in files(export) for line in lines(path))
+
+
+def failures(figures: dict[str, Any]) -> list[str]:
+    """What is wrong with one attack's figures: events and bytes, never times."""
+    ran = figures["victim's processes"]
+    found = [
+        f"{name}: {figures[name]} of {ran}"
+        for name in ("execs told", "exits told")
+        if figures[name] != ran
+    ]
+    zero = ("told twice", "lines broken", "exit code")
+    found += [f"{name}: {figures[name]}" for name in zero if figures[name]]
+    for name, bound in (("peak of RSS in MB", MEMORY), ("MB kept", KEPT * _SLACK)):
+        if figures[name] > bound:
+            found.append(f"{name}: {figures[name]:.0f}, should be under {bound:.0f}")
+    return found
+
+
+_COLUMNS = (
+    ("execs told", "execs", ".0f"),
+    ("exits told", "exits", ".0f"),
+    ("records lost", "lost", ".0f"),
+    ("peak of RSS in MB", "RSS MB", ".1f"),
+    ("longest pause in s", "pause s", ".1f"),
+    ("stop in s", "stop s", ".1f"),
+    ("CPU in s", "CPU s", ".1f"),
+    ("MB written", "written MB", ".0f"),
+    ("MB kept", "kept MB", ".0f"),
+    ("victim's events kept", "evidence", ".0f"),
+    ("longest line in kB", "line kB", ".0f"),
+    ("attacker did", "attacker", ".0f"),
+)
+
+
+def table(rows: dict[str, dict[str, Any]], victims: int) -> str:
+    """The figures of all attacks, the aims below the heads."""
+    aims = {
+        "execs": str(victims),
+        "exits": str(victims),
+        "RSS MB": f"< {MEMORY:.0f}",
+        "pause s": f"< {life.ALLOWED:.0f}",
+        "stop s": f"< {STOP:.0f}",
+        "kept MB": f"< {KEPT * _SLACK:.0f}",
+        "evidence": str(2 * victims),
+    }
+    heads = [head for _, head, _ in _COLUMNS]
+    cells = [["", *heads], ["aim", *(aims.get(head, "") for head in heads)]]
+    cells += [
+        [name, *(format(figures[key], form) for key, _, form in _COLUMNS)]
+        for name, figures in rows.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        f"{row[0]:{widths[0]}}  "
+        + "  ".join(f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True))
+        for row in cells
+    )

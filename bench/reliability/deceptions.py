@@ -1,0 +1,161 @@
+"""Attacks that tell the agent something else than what is: is it taken in?"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+
+from bench.reliability import cgroups
+from bench.reliability.attack import ATTACKER
+from bench.reliability.setting import Setting, all_lines, ended, execs, fence, scrape
+from bench.reliability.watched import free_port
+from tools.errors import BuildError
+
+_ID = "0123456789abcdef" * 4
+_SHADOWED = ("google", "prometheus_client", "pyroute2", "yaml", "celpy", "regex")
+
+
+def forged_paths(setting: Setting) -> list[str]:
+    """A user's own program, started by a path that reads like a system's, past a deny list."""
+    home = setting.directory / "home"
+    for name in ("cwd", "e/usr/bin", "e/usr/lib/systemd"):
+        (home / name).mkdir(parents=True)
+    program = setting.programs.nothing.read_bytes()
+    for name in ("e/usr/bin/apt", "e/usr/lib/systemd/systemd"):
+        (home / name).write_bytes(program)
+        (home / name).chmod(0o755)
+    # As text, so many steps up from cwd/l are the root; where the link leads they are `e`.
+    ups = len((home / "cwd").parts)
+    deep = home / "e" / "/".join(map(str, range(ups)))
+    deep.mkdir(parents=True)
+    (home / "cwd/l").symlink_to(deep)
+    for path in [home, *home.rglob("*")]:
+        os.chown(path, ATTACKER, ATTACKER, follow_symlinks=False)
+    up = "/".join([".."] * ups)
+    below = str(home).lstrip("/")
+    ns = "unshare -Urm sh -c"
+    scripts = {
+        "relative": f"cd {home}/cwd; exec l/{up}/usr/bin/apt",
+        "absolute": f"exec /usr/lib/systemd/../../../{below}/e/usr/bin/apt",
+        "chroot": f"exec unshare -Ur chroot {home}/e /usr/lib/systemd/systemd",
+        "mounted": f"exec {ns} 'mount --bind {home}/e/usr /usr && exec /usr/bin/apt \"$0\"'",
+        "descriptor": f"exec 3< {home}/e/usr/bin/apt; cd /usr/bin; exec /proc/self/fd/3",
+        "detached": f"exec {ns} 'mount -t tmpfs x {home}/cwd && mkdir -p {home}/cwd/usr/bin && "
+        f"cp {home}/e/usr/bin/apt {home}/cwd/usr/bin/ && cd {home}/cwd && "
+        f'umount -l {home}/cwd && exec usr/bin/apt "$0"\'',
+    }
+    deny = json.dumps({"binary_regex": ["^/usr/bin/apt$", "^/usr/lib/systemd/", "^/proc/self/fd"]})
+    ran = []
+    with setting.agent(f"--export-denylist={deny}") as agent:
+        for name, script in scripts.items():
+            tag = f"forged-{name}-{os.getpid()}"
+            if setting.start(["sh", "-c", f'{script} "{tag}"']).wait() == 0:
+                ran.append((name, tag))
+        fence(agent, setting)
+        told = execs(agent.export)
+        wrong = ended(agent)
+    # Shells and helpers that bear the tag in their own arguments are none of those.
+    names = {one.get("arguments") for one in told}
+    wrong += [f"{name}: the deny list hides it" for name, tag in ran if tag not in names]
+    return wrong if ran else [*wrong, "no forged path could be run"]
+
+
+def container_ids(setting: Setting) -> list[str]:
+    """Cgroups with names that a container's could have, and of containers."""
+    long = "backup_of_the_accounting_database_to_the_second_data_centre_every_night"
+    places = {
+        f"docker/{_ID}": True,
+        f"docker/{_ID}/mine": True,
+        f"kubepods/crio-{_ID}.scope/container": True,
+        f"system/docker-{_ID}.scope": True,
+        f"system/{long}.scope": False,
+        f"machine/libpod-conmon-{_ID}.scope": False,
+        "machine/3f1c9a0c7d2e4b5f8a6d7c8b9e0f1a2b": False,
+        f"docker/{_ID[:-1]}g": False,
+        f"docker/{_ID}0": False,
+    }
+    wrong = []
+    with cgroups.named(list(places)) as made, setting.agent() as agent:
+        pids = {
+            name: setting.start(
+                ["sh", "-c", 'echo 0 > "$0"; exec "$1" in', f"{path}/cgroup.procs",
+                 str(setting.programs.nothing)],
+                uid=0,
+            )
+            for name, path in made.items()
+        }  # fmt: skip
+        for process in pids.values():
+            process.wait()
+        fence(agent, setting)
+        told = {one["pid"]: one.get("docker", "") for one in execs(agent.export)}
+        wrong = ended(agent)
+        for name, is_one in places.items():
+            found = told.get(pids[name].pid)
+            if found is None or bool(found) != is_one:
+                wrong.append(f"{name}: docker={found!r}")
+    return wrong
+
+
+def redaction(setting: Setting) -> list[str]:
+    """A secret at any place of a long text that costs is never shown, and no exec is missing."""
+    chance = random.Random(16)  # noqa: S311 - the same texts each time
+    costly = [
+        "-p x " * 26_000,
+        "--password " * 11_000,
+        "-" * 130_000,
+        "://" * 43_000,
+        "-p= " * 32_000,
+    ]
+    secret = "hunter2"  # noqa: S105
+    rule = r'{"redact": ["(?:--password|-p)[= ]*([^ ]+)", "://[^:/@ ]+:([^@ ]+)@"]}'
+    with setting.agent(f"--redaction-filters={rule}") as agent:
+        pids = []
+        for turn in range(20):
+            text = costly[turn % len(costly)]
+            at = chance.randrange(len(text))
+            shown = f"{text[:at]} --password={secret} {text[at:]}"[:131_000]
+            pids.append(setting.run(text, shown))
+        fence(agent, setting)
+        told = [one["pid"] for one in execs(agent.export)]
+        shows = sum(secret.encode() in line for line in all_lines(agent.export))
+        wrong = ended(agent)
+    missing = [pid for pid in pids if pid not in told]
+    wrong += [f"{len(missing)} of {len(pids)} execs are missing"] if missing else []
+    return [*wrong, *([f"{shows} lines show the secret"] if shows else [])]
+
+
+def shadowed(setting: Setting) -> list[str]:
+    """Modules of the host and of the user that bear the names of those that the file carries."""
+    home = setting.directory / "home"
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    of_user, of_path = home / f".local/lib/{version}/site-packages", home / "path"
+    for directory in (of_user, of_path):
+        directory.mkdir(parents=True)
+        for name in _SHADOWED:
+            (directory / f"{name}.py").write_text(
+                "raise ImportError('not the one that is meant')\n"
+            )
+        (directory / "x.pth").write_text(f"import sys; sys.path.insert(0, {str(of_path)!r})\n")
+    environment = {
+        "HOME": str(home),
+        "PYTHONPATH": str(of_path),
+        "PYTHONUSERBASE": str(home / ".local"),
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONWARNINGS": "error",
+    }
+    wrong = []
+    port = free_port()
+    cel = '{"cel_expression": ["process_exec.process.uid == uint(99)"]}'
+    flags = (f"--metrics-server=127.0.0.1:{port}", f"--export-denylist={cel}")
+    for sensor in ("ebpf", "connector"):
+        try:
+            with setting.agent(*flags, f"--sensor={sensor}", environment=environment) as agent:
+                if b"tetragon_events_total" not in scrape(port):
+                    wrong.append(f"{sensor}: no metrics")
+                wrong += [f"{sensor}: {line}" for line in ended(agent)]
+        except BuildError as err:
+            wrong.append(f"{sensor}: {err}"[:300])
+    return wrong

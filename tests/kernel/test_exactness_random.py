@@ -5,14 +5,18 @@ A world is what a program declares, and what a kernel has instead (tests/support
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import answers, asking, world_types, worlds
 from tests.support.relocated import relocate
 from tests.support.world_layout import laid_out
+from tests.support.world_types import Composite, Member, World
+from tests.unit.builders import instruction
 from tetrapy.abi import core_relocs
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
@@ -21,8 +25,11 @@ from tetrapy.errors import LayoutError
 
 # A flavour stands behind the type that it is one of.
 NAMES = ["s", "s___o", "r"]
-# Drawing a world costs more than all that is done with it.
-EXAMPLES = settings(max_examples=400, suppress_health_check=list(HealthCheck))
+# Drawing a world costs more than all that is done with it. A longer run asks for more of them.
+EXAMPLES = settings(
+    max_examples=int(os.environ.get("TETRAPY_WORLDS", "400")),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 class Case(NamedTuple):
@@ -64,13 +71,61 @@ def test_the_resolver_finds_what_libbpf_finds(case: Case) -> None:
 @given(cases())
 def test_made_btf_relocates_as_the_kernels_own(case: Case) -> None:
     """Byte for byte; only a kernel with several types of one name may have no facts."""
+    assert made_is_as_good(case) or case.is_ambiguous
+
+
+def made_is_as_good(case: Case) -> bool:
+    """Whether there are facts; AssertionError when they say other than the kernel's own BTF."""
     full = relocate(case.program, case.kernel)
     needs = Needs([case.program])
     try:
         made = minimal_btf(needs, needs.facts(Btf(case.kernel)))
     except LayoutError:
-        assert case.is_ambiguous
-        return
+        return False
     # What libbpf refuses has no facts either.
     assert not any(isinstance(outcome, str) for outcome in full.values())
     assert relocate(case.program, made) == full
+    return True
+
+
+def asked(mine: Composite, kernel: list[Composite], kind: str, code: bytes) -> Case:
+    """One question about the first member of a struct."""
+    written = world_types.write(World((mine,), (), ()))
+    question = asking.Ask(written.composites[0], (0, 0), asking.KIND[kind], code)
+    theirs = World(tuple(kernel), (), ())
+    program = asking.assemble(written, [question])
+    return Case(program, world_types.write(theirs).builder.build(), theirs.is_ambiguous())
+
+
+def holding(size: int = 1, at: int = 0, bits: int = 0) -> Composite:
+    """A struct s with an unsigned integer `a`."""
+    return Composite("struct", "s", (Member("a", ("int", size, 0), bits, at),), at // 8 + size)
+
+
+@pytest.mark.parametrize("places", [(0, 1), (3, 3)])
+@pytest.mark.parametrize("kind", ["field_byte_offset", "field_byte_size", "field_exists"])
+def test_two_bits_of_one_byte_are_two_places(places: tuple[int, int], kind: str) -> None:
+    """Types of one name have to agree on the bit, even where only the byte is asked for."""
+    code = asking.move(int(kind != "field_byte_offset"))
+    case = asked(holding(bits=1), [holding(at=at, bits=1) for at in places], kind, code)
+    (full,) = relocate(case.program, case.kernel).values()
+    assert ("field offset ambiguity" in str(full)) is (places[0] != places[1])
+    assert made_is_as_good(case) is (places[0] == places[1])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "refusal"),
+    [
+        (holding(4, 8 * 0x7FFC), None),
+        (holding(4, 8 * 0x8000), "value too big"),
+        (holding(8, 64), None),
+        (holding(16, 128), "invalid new mem size"),
+    ],
+)
+def test_what_no_instruction_can_load_has_no_facts(theirs: Composite, refusal: str | None) -> None:
+    """Too far away, or more bytes than a register has."""
+    load = instruction(0x61, 0, 0)
+    case = asked(holding(4), [theirs], "field_byte_offset", load)
+    (full,) = relocate(case.program, case.kernel).values()
+    assert refusal is None or refusal in str(full)
+    assert made_is_as_good(case) is (refusal is None)

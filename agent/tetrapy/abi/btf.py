@@ -135,10 +135,11 @@ class Btf:
         count = 1
         for _ in range(_MAX_DEPTH):
             found = self.resolve(type_id)
-            if found.kind in _HAS_SIZE:
-                return count * found.ref
-            if found.kind == k.KIND_PTR:
-                return count * 8
+            if found.kind in _HAS_SIZE or found.kind == k.KIND_PTR:
+                size = count * (8 if found.kind == k.KIND_PTR else found.ref)
+                if size >> 32:
+                    raise BtfError(f"type {type_id}: {size} bytes are more than 32 bits can count")
+                return size
             if found.kind == k.KIND_VAR:
                 type_id = found.ref
             elif found.kind == k.KIND_ARRAY:

@@ -12,6 +12,7 @@ from typing import Iterator, List, Tuple
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
+from tetrapy.errors import LayoutError
 
 COMPOSITE = (k.KIND_STRUCT, k.KIND_UNION)
 ENUMS = (k.KIND_ENUM, k.KIND_ENUM64)
@@ -57,9 +58,12 @@ def fields_match(local: Btf, mine: int, target: Btf, theirs: int) -> bool:
     return False
 
 
-def types_match(local: Btf, mine: int, target: Btf, theirs: int, depth: int = _MAX_DEPTH) -> bool:
-    """Whether two types of one name fit each other; structs do whatever they hold."""
-    for _ in range(depth):
+def types_match(local: Btf, mine: int, target: Btf, theirs: int, level: int = _MAX_DEPTH) -> bool:
+    """Whether two types of one name fit each other; structs do whatever they hold.
+
+    Raises LayoutError for more types inside each other than libbpf follows.
+    """
+    for _ in range(_MAX_DEPTH):
         here, there = local.resolve(mine), target.resolve(theirs)
         if not same_kind(here, there):
             return False
@@ -72,15 +76,19 @@ def types_match(local: Btf, mine: int, target: Btf, theirs: int, depth: int = _M
         elif here.kind == k.KIND_ARRAY:
             mine, theirs = local.array(here).element_id, target.array(there).element_id
         elif here.kind == k.KIND_FUNC_PROTO:
-            pairs = list(zip(local.parameters(here), target.parameters(there)))
-            if here.vlen != there.vlen or not all(
-                types_match(local, a[1], target, b[1], depth - 1) for a, b in pairs
-            ):
+            if here.vlen != there.vlen:
                 return False
+            for (_name, one), (_other, two) in zip(
+                local.parameters(here), target.parameters(there)
+            ):
+                if level <= 0:
+                    raise LayoutError(f"{here} has more than {_MAX_DEPTH} prototypes inside it")
+                if not types_match(local, one, target, two, level - 1):
+                    return False
             mine, theirs = here.ref, there.ref
         else:
             return False
-    return False
+    raise LayoutError(f"type {theirs} has more than {_MAX_DEPTH} types inside each other")
 
 
 def _elements(local: Btf, mine: int, target: Btf, theirs: int) -> Iterator[Tuple[Type, Type]]:

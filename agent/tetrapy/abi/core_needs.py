@@ -46,6 +46,9 @@ _SIZE_KINDS = frozenset(
     )
 )
 _DETAILS = ("bits", "size", "signed")
+# What a BPF instruction can load or store: how far from its register, and how many bytes.
+_MAX_OFFSET = 0x7FFF
+_MAX_ACCESS = 8
 
 
 class Question(NamedTuple):
@@ -55,6 +58,7 @@ class Question(NamedTuple):
     local: Btf
     relocation: CoreRelocation
     sized: bool  # whether the size of the field or type matters
+    accessed: bool = False  # whether an instruction loads or stores the field
 
 
 class Needs:
@@ -94,7 +98,8 @@ class Needs:
             raise LayoutError(f"{kind} of {subject}: libbpf does not look for types without a name")
         sized = relocation.is_access or relocation.kind in _SIZE_KINDS
         if relocation.kind in relocs.FIELD_KINDS:
-            self._add(self.fields, Question(subject, local, relocation, sized))
+            question = Question(subject, local, relocation, sized, relocation.is_access)
+            self._add(self.fields, question)
             details = _DETAILS if sized else ()
             strides = [f"stride {text}" for _, text in stride_texts(local, relocation)]
             return [f"{what} {subject}" for what in ("offset", *details)] + strides
@@ -112,12 +117,15 @@ class Needs:
     @staticmethod
     def _add(questions: Dict[str, Question], new: Question) -> None:
         known = questions.get(new.subject, new)
-        questions[new.subject] = new._replace(sized=new.sized or known.sized)
+        questions[new.subject] = new._replace(
+            sized=new.sized or known.sized, accessed=new.accessed or known.accessed
+        )
 
     def facts(self, target: Btf) -> Facts:
         """A kernel's answers, of its full BTF or of one made by `core_minimal`.
 
-        Raises BtfError when it is damaged, LayoutError when it has types of one name that differ.
+        Raises BtfError when it is damaged, LayoutError when libbpf would refuse a relocation: for
+        types of one name that differ, say.
         """
         answers: Dict[str, int] = {}
         for questions in self._by_root:
@@ -170,7 +178,13 @@ def _field_answer(question: Question, field: Field) -> Dict[str, int]:
     offset = field.bit_offset if question.sized else field.byte_offset * 8
     if not field.is_readable:
         raise LayoutError(f"{subject} is a bitfield that lies in two words: libbpf cannot read it")
-    answers = {f"offset {subject}": offset}
+    if question.accessed and (field.byte_offset > _MAX_OFFSET or field.size > _MAX_ACCESS):
+        raise LayoutError(
+            f"{subject} has {field.size} bytes at byte {field.byte_offset}: libbpf has no"
+            " instruction for that"
+        )
+    # Types of one name have to agree on the bit, whatever is asked. It is no fact by itself.
+    answers = {f"offset {subject}": offset, f"bit {subject}": field.bit_offset}
     if question.sized:
         values = (field.bits, field.size, int(field.signed))
         answers.update({f"{what} {subject}": v for what, v in zip(_DETAILS, values)})

@@ -15,9 +15,11 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Member, Type
 from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name, fields_match
 from tetrapy.abi.core_relocs import CoreRelocation
+from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
 
-_MAX_DEPTH = 32
+# As libbpf's BPF_CORE_SPEC_MAX_LEN.
+_MAX_DEPTH = 64
 _MASK = (1 << 64) - 1
 
 
@@ -140,11 +142,14 @@ def _member(
 ) -> Optional[Tuple[Type, Member, int]]:
     """The composite, its member that stands for `mine`, and its bit offset from the outer type.
 
-    Anonymous members are looked into, each type once.
+    Anonymous members are looked into, each type once. Raises LayoutError where they are inside each
+    other more often than libbpf follows.
     """
     outer = target.resolve(outer_id)
-    if outer.kind not in COMPOSITE or outer.id in seen or depth > _MAX_DEPTH:
+    if outer.kind not in COMPOSITE or outer.id in seen:
         return None
+    if depth >= _MAX_DEPTH:
+        raise LayoutError(f"{outer} is inside more than {_MAX_DEPTH} types without a name")
     seen.add(outer.id)
     for member in target.members(outer):
         if not member.name:

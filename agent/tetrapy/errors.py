@@ -61,6 +61,10 @@ class KernelError(TetrapyError):
         self.log = log
 
 
+class NotLoadedError(KernelError):
+    """The kernel, or libbpf before it, did not take a BPF object: its BTF may be the reason."""
+
+
 class NotPermittedError(KernelError):
     """The process lacks a privilege that it needs."""
 

@@ -132,7 +132,10 @@ class Run:
         monkeypatch.setattr(module.privilege, "lift_memory_lock_limit", lambda: None)
         monkeypatch.setattr(module.capabilities, "drop_all_but", tuple)
         monkeypatch.setattr(sensing.privilege, "check_bpf", lambda: None)
-        monkeypatch.setattr(sensing.btf, "find", lambda *_: BtfSource(KIND_KERNEL, "here"))
+        source = BtfSource(KIND_KERNEL, "here")
+        monkeypatch.setattr(
+            sensing.btf, "loaded", lambda _settings, _log, load: (load(source), source)
+        )
         monkeypatch.setattr(sensing, "sensor_options", lambda *_: None)
         monkeypatch.setattr(module.gc, "freeze", self.freeze)
         monkeypatch.setattr(module, "RUN_DIRECTORY", str(tmp_path / "run"))

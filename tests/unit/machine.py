@@ -115,7 +115,11 @@ class Machine:
 
     def find(self, host: Host = HERE, user_path: str = "", *, check: bool = True) -> BtfSource:
         """What discovery finds on this machine."""
-        given = Search(
+        return find_btf(self.search(host, check=check), user_path)
+
+    def search(self, host: Host = HERE, *, check: bool = True) -> Search:
+        """What a search on this machine is given."""
+        return Search(
             host,
             lambda: self.archive,
             lambda: [OBJECT],
@@ -125,7 +129,6 @@ class Machine:
             self.inference,
             check,
         )
-        return find_btf(given, user_path)
 
     def messages(self, level: str) -> list[str]:
         """The log's lines of a level, without their fields."""

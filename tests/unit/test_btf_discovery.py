@@ -7,16 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.builders import EXIT, Symbol, elf
+from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.machine import (
     FILES,
     HERE,
     KERNEL,
+    NEED,
     RELEASE,
     Machine,
+    Truth,
     facts_of,
 )
-from tetrapy.btf import fallbacks, places, search, source
+from tetrapy.btf import discovery, fallbacks, places, search, source
+from tetrapy.btf.inference.examiner import Finding
+from tetrapy.btf.pack import pack
+from tetrapy.btf.store import LocalStore
 from tetrapy.errors import BtfNotFoundError
 
 
@@ -153,3 +158,66 @@ def test_the_error_lists_every_place_in_order_and_the_way_out(machine: Machine) 
     assert "`tetrapy btf add FILE`" in text
     assert "debug package" in text
     assert "\n" not in text
+
+
+def unknown_kind() -> bytes:
+    """A kernel's BTF with a type of a kind that nobody here knows."""
+    b = BtfBuilder()
+    b.composite("s", 64, [("a", b.integer("int", 4), 0)])
+    b.add(20)
+    return b.build()
+
+
+@pytest.mark.parametrize(
+    ("data", "finding"),
+    [
+        (unknown_kind(), "type 3 is of an unknown kind"),
+        (KERNEL[:-9], "cut short"),
+        (b"", "too few"),
+        (b"\0" * 64, "starts with"),
+    ],
+)
+def test_btf_that_is_not_understood_leads_to_the_next(
+    machine: Machine, data: bytes, finding: str
+) -> None:
+    """Wherever it is: the kernel's own, a file, the store; each is named when nothing is left."""
+    own = machine.put(places.KERNEL_BTF, data)
+    file = machine.put(FILES[0], data)
+    LocalStore(machine.places.store).add(HERE, data)
+    with pytest.raises(BtfNotFoundError) as caught:
+        machine.find()
+    text = str(caught.value)
+    assert text.count(finding) == 3
+    assert text.index(own) < text.index(file) < text.index("/store")
+    machine.archive = pack({str(HERE): (32,)}, [NEED])
+    assert machine.find().kind == source.KIND_ARCHIVE
+    last = machine.put(FILES[3])
+    assert machine.find().origin == last
+
+
+def test_each_source_is_asked_for_when_the_last_one_did_not_serve(machine: Machine) -> None:
+    """All of them in order, though all can be read: the kernel may take none."""
+    machine.truth = Truth(0)
+    machine.truth.found = Finding((0,), "", "debian/12/x86_64/x")
+    machine.truth.scanned = Finding((0,), "")
+    own = machine.put(places.KERNEL_BTF)
+    files = [machine.put(place) for place in FILES[:2]]
+    stored = LocalStore(machine.places.store).add(HERE, KERNEL)
+    machine.archive = pack({str(HERE): (0,)}, [NEED])
+    wanted = machine.search()
+    tried: list[tuple[str, str]] = []
+    found = []
+    with pytest.raises(BtfNotFoundError) as caught:  # noqa: PT012 - the loop ends with it
+        for one in discovery.sources(wanted, "", tried):
+            found.append(one.origin)
+            assert machine.closed == max(len(found) - 1, 0)
+            discovery.refuse(wanted, one, "was refused", tried)
+    memory = "inferred from the memory of the running kernel"
+    origins = [own, *files, stored, str(HERE), "inferred from debian/12/x86_64/x", memory]
+    assert found == origins
+    assert [one for one in tried if one[1] == "was refused"] == [
+        (o, "was refused") for o in origins
+    ]
+    assert [str(caught.value).find(o) for o in origins] == sorted(
+        str(caught.value).find(o) for o in origins
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_needs import Facts
@@ -24,16 +24,16 @@ from tetrapy.btf.source import (
     BtfSource,
 )
 from tetrapy.btf.store import LocalStore, host_of
-from tetrapy.errors import ArchiveError, BtfNotFoundError, TetrapyError
+from tetrapy.errors import ArchiveError, BtfNotFoundError, LayoutError, TetrapyError
 
 INFERENCE_NAME = "inference from the archive"
 SCAN_NAME = "scan of kernel memory"
 
 
-def find_elsewhere(
+def elsewhere(
     search: Search, user_path: str, own: str, finding: str, tried: List[Tuple[str, str]]
-) -> BtfSource:
-    """The first source but for the kernel's own, which was looked for at `own`.
+) -> Iterator[BtfSource]:
+    """The sources but for the kernel's own, which was looked for at `own`.
 
     Raises BtfNotFoundError with all that was tried, which is also added to `tried`.
     """
@@ -41,13 +41,27 @@ def find_elsewhere(
     judge = Judge(search.read_objects(), search.examine, search.log, check=search.check)
     with contextlib.closing(judge):
         if user_path:
-            return fallbacks.user(judge, user_path)
-        fallbacks.missing("default kernel", own, finding)
+            yield fallbacks.user(judge, user_path)
+            return
+        if finding:
+            fallbacks.missing("default kernel", own, finding)
         for attempt in (fallbacks.files, fallbacks.stored, fallbacks.archived):
-            found = next(attempt(judge), None)
-            if found:
-                return found
+            for found in attempt(judge):
+                # What the examination acquired is not needed while this one is tried.
+                judge.close()
+                yield found
     raise BtfNotFoundError(not_found(search.host, tried))
+
+
+def understood(path: str) -> str:
+    """Why the BTF in a file cannot be read; empty if it can."""
+    try:
+        Btf(read_btf(path))
+    except OSError as err:
+        return (err.strerror or str(err)).lower()
+    except TetrapyError as err:
+        return str(err)
+    return ""
 
 
 class _Fallbacks:
@@ -67,17 +81,21 @@ class _Fallbacks:
         if found.refusal:
             raise BtfNotFoundError(f"user specified BTF {path}: {found.refusal}")
         self._log("info", "BTF file: user specified btf file found", **{"btf-file": path})
-        return judge.source(KIND_USER, path, *found[1:])
+        try:
+            return judge.source(KIND_USER, path, *found[1:])
+        except LayoutError as err:
+            raise BtfNotFoundError(f"user specified BTF {path}: {err}") from err
 
     def files(self, judge: Judge) -> Iterator[BtfSource]:
         for kind, path in candidates(self._search.host.release, self._search.places):
             found = Judgement(inspect(path))
             if not found.refusal:
                 found = _from_file(judge, path)
-            if not found.refusal:
-                self._log("info", "BTF discovery: candidate btf file found", **{"btf-file": path})
-                yield judge.source(kind, path, *found[1:])
-            self.missing("candidate", path, found.refusal)
+            if found.refusal:
+                self.missing("candidate", path, found.refusal)
+                continue
+            self._log("info", "BTF discovery: candidate btf file found", **{"btf-file": path})
+            yield from self._made(judge, kind, path, *found[1:])
 
     def stored(self, judge: Judge) -> Iterator[BtfSource]:
         host, store = self._search.host, LocalStore(self._search.places.store)
@@ -99,7 +117,7 @@ class _Fallbacks:
             self.missing("local store", store.directory, found.refusal)
             return
         self._log("info", "BTF discovery: local store has this kernel", btf=path)
-        yield judge.source(KIND_STORE, path, *found[1:])
+        yield from self._made(judge, KIND_STORE, path, *found[1:])
 
     def archived(self, judge: Judge) -> Iterator[BtfSource]:
         """From the archive, exactly or inferred; then without it."""
@@ -129,9 +147,12 @@ class _Fallbacks:
             found = judge.judge(archive.layouts[number], origin)
             if not found.refusal:
                 log("info", f"BTF discovery: {name} has this kernel", btf=origin)
-                yield judge.source(KIND_ARCHIVE, origin, *found[1:])
-            finding = f"its {origin} {found.refusal}"
-        self._not_archived(finding)
+                yield from self._made(judge, KIND_ARCHIVE, origin, *found[1:])
+                finding = ""
+            else:
+                finding = f"its {origin} {found.refusal}"
+        if finding:
+            self._not_archived(finding)
         yield from self._inferred(judge, archive)
 
     def _inferred(self, judge: Judge, archive: Optional[Archive]) -> Iterator[BtfSource]:
@@ -149,15 +170,15 @@ class _Fallbacks:
             known = archive
             inferred = self._ask(judge, INFERENCE_NAME, lambda asked: asked.infer(known, host))
             if inferred.facts is not None and not inferred.doubtful:
-                yield self._found(judge, KIND_INFERRED, inferred.facts, inferred)
+                yield from self._found(judge, KIND_INFERRED, inferred.facts, inferred)
         if mode == INFERENCE_AUTO:
             scanned = self._ask(judge, SCAN_NAME, lambda asked: asked.scan())
         else:
             self.tried.append((SCAN_NAME, scanned.reason))
         if scanned.facts is not None and (inferred.facts is None or not judge.off(scanned.facts)):
-            yield self._found(judge, KIND_SCANNED, scanned.facts, scanned)
-        if inferred.facts is not None:
-            yield self._found(judge, KIND_INFERRED, inferred.facts, inferred)
+            yield from self._found(judge, KIND_SCANNED, scanned.facts, scanned)
+        if inferred.facts is not None and inferred.doubtful:
+            yield from self._found(judge, KIND_INFERRED, inferred.facts, inferred)
 
     def _ask(self, judge: Judge, name: str, ask: Callable[[Examiner], Finding]) -> Finding:
         """What the examiner of the running kernel answers."""
@@ -172,7 +193,7 @@ class _Fallbacks:
             self.tried.append((name, found.reason))
         return found
 
-    def _found(self, judge: Judge, kind: str, facts: Facts, found: Finding) -> BtfSource:
+    def _found(self, judge: Judge, kind: str, facts: Facts, found: Finding) -> Iterator[BtfSource]:
         """What is used of an answer, said loudly."""
         origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
         self._log(
@@ -182,7 +203,24 @@ class _Fallbacks:
             proven=found.proven,
             unproven="; ".join(found.unproven),
         )
-        return judge.source(kind, origin, facts, found.off, found.doubtful)
+        yield from self._made(judge, kind, origin, facts, found.off, found.doubtful)
+
+    def _made(
+        self,
+        judge: Judge,
+        kind: str,
+        origin: str,
+        facts: Facts,
+        off: Sequence[str],
+        doubtful: Sequence[str],
+    ) -> Iterator[BtfSource]:
+        """The source of these facts, unless no BTF can have them."""
+        try:
+            made = judge.source(kind, origin, facts, off, doubtful)
+        except LayoutError as err:
+            self.missing("candidate", origin, str(err))
+            return
+        yield made
 
     def _not_archived(self, finding: str) -> None:
         name = self._search.archive_name

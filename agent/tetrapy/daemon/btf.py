@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Callable, FrozenSet, Iterator, Optional, Set
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    FrozenSet,
+    Iterator,
+    List,
+    Optional,
+    Set,
+    Tuple,
+    TypeVar,
+)
 
 from tetrapy.btf import discovery, host
 from tetrapy.btf.places import Places
 from tetrapy.btf.search import EMBEDDED, Search
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
+from tetrapy.errors import NotLoadedError
 from tetrapy.kernel import bundle
 from tetrapy.sensors.base import OBJECTS
 
@@ -21,10 +32,11 @@ if TYPE_CHECKING:
 _MAX_ARCHIVE = 16 << 20
 
 Log = Callable[..., None]
+Loaded = TypeVar("Loaded")
 
 
 def search(settings: Settings, log: Log) -> Search:
-    """What `discovery.find_btf` needs to know about this host and these settings."""
+    """What `discovery.sources` needs to know about this host and these settings."""
     path = settings.btf_archive
     return Search(
         host.current(host.system_root(settings.procfs)),
@@ -44,9 +56,26 @@ def _read(path: str) -> bytes:
         return file.read(_MAX_ARCHIVE)
 
 
-def find(settings: Settings, log: Log) -> BtfSource:
-    """The BTF to use. Raises BtfNotFoundError with all that was tried."""
-    return discovery.find_btf(search(settings, log), settings.btf)
+def loaded(
+    settings: Settings, log: Log, load: Callable[[BtfSource], Loaded]
+) -> Tuple[Loaded, BtfSource]:
+    """What `load` makes of the first BTF that the kernel takes, and that BTF.
+
+    Raises BtfNotFoundError with all that was tried; what `load` raises, unless it is
+    NotLoadedError for BTF that nobody named.
+    """
+    wanted = search(settings, log)
+    tried: List[Tuple[str, str]] = []
+    with contextlib.closing(discovery.sources(wanted, settings.btf, tried)) as sources:
+        while True:
+            source = next(sources)
+            try:
+                return load(source), source
+            except NotLoadedError as err:
+                if settings.btf:
+                    raise
+                log("debug", "libbpf", log=err.log)
+                discovery.refuse(wanted, source, str(err), tried)
 
 
 @contextlib.contextmanager

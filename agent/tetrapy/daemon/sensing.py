@@ -78,8 +78,10 @@ def _ebpf(
     run_directory: str,
 ) -> Tuple[Sensor, BtfSource]:
     privilege.check_bpf()
-    source = btf.find(settings, log)
-    sensor = load_sensor(sensor_options(settings, wanted, filters), source, log, run_directory)
+    options = sensor_options(settings, wanted, filters)
+    sensor, source = btf.loaded(
+        settings, log, lambda types: load_sensor(options, types, log, run_directory)
+    )
     with contextlib.ExitStack() as acquired:
         acquired.callback(sensor.close)
         sensor.attach()

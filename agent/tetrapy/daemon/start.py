@@ -122,7 +122,8 @@ def load_sensor(
 ) -> BaseSensor:
     """The base sensor, loaded into the kernel with these types and not yet attached.
 
-    Raises LayoutError or KernelError, which tell the obstacle.
+    Raises LayoutError or KernelError, which tell the obstacle; NotLoadedError where other types may
+    help.
     """
     if options.context and CONTEXT_PROGRAM in source.off:
         log("warn", "Credentials and namespaces cannot be told: this kernel's types are not known")
@@ -134,7 +135,7 @@ def load_sensor(
             if path is None or isinstance(err, NotPermittedError):
                 raise
             text = f"{err}; the kernel's types came from {source.origin}: do they fit it?"
-            raise KernelError(text, err.errno, err.log) from err
+            raise type(err)(text, err.errno, err.log) from err
     kind = "BPF ring buffer size (bytes)" if options.use_ring else "Perf buffer size (bytes)"
     log("info", f"Set execve_map entries {options.processes}")
     log("info", kind, total=sensor.buffer_bytes)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from ctypes import byref, c_size_t
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple, Type
 
-from tetrapy.errors import KernelError
+from tetrapy.errors import KernelError, NotLoadedError
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf
 from tetrapy.kernel.libbpf_log import collected
 
-# What the verifier's log says, after libbpf's editing, of a structure that the BTF does not have.
-_UNRESOLVED = "failed to resolve CO-RE relocation"
+# What says why: the verifier's log, after libbpf's editing, of a structure that the BTF does not
+# have, and libbpf of BTF that it does not understand.
+_REASONS = (
+    "failed to resolve CO-RE relocation",
+    "failed to read kernel BTF",
+    "failed to parse target BTF",
+    "failed to find valid kernel BTF",
+)
 _LOG_BEGINS, _LOG_ENDS = "-- BEGIN PROG LOAD LOG --", "-- END PROG LOAD LOG --"
 _STATISTICS = "processed "  # the last line of a verifier's log: instructions, states
+# Not for what was loaded: other BTF would not help.
+_NO_ROOM = frozenset((errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC))
 
 _MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (include/uapi/linux/bpf.h)
 
@@ -42,11 +51,11 @@ class BpfObject:
         if not self._object:
             raise self._error(f"BPF object {name}: not accepted by libbpf", last_errno())
 
-    def _error(self, what: str, errno: int) -> KernelError:
+    def _error(self, what: str, number: int, kind: Type[KernelError] = KernelError) -> KernelError:
         log = "\n".join(self.messages)
         reason = refusal_reason(log)
-        text = f"{what}: {error_text(errno)}"
-        return KernelError(f"{text}: {reason}" if reason else text, abs(errno), log)
+        text = f"{what}: {error_text(number)}"
+        return kind(f"{text}: {reason}" if reason else text, abs(number), log)
 
     # --- before loading -----------------------------------------------------------------
 
@@ -71,12 +80,14 @@ class BpfObject:
     def load(self) -> None:
         """Have the kernel verify and take maps and programs.
 
-        Raises KernelError, with libbpf's messages and the verifier's log as `log`.
+        Raises NotLoadedError, with libbpf's messages and the verifier's log as `log`; KernelError
+        when there is no room for it.
         """
         with collected(self.messages):
             error = self._lib.bpf_object__load(self._object)
         if error:
-            raise self._error(f"BPF object {self.name}: not accepted by the kernel", error)
+            kind = KernelError if abs(error) in _NO_ROOM else NotLoadedError
+            raise self._error(f"BPF object {self.name}: not accepted by the kernel", error, kind)
 
     # --- after loading ------------------------------------------------------------------
 
@@ -164,13 +175,14 @@ class BpfObject:
 
 
 def refusal_reason(log: str) -> str:
-    """The line of libbpf's messages that says why a program was refused; empty when none does.
+    """The line of libbpf's messages that says why an object was refused; empty when none does.
 
-    That is the relocation that could not be resolved, or else what the verifier said last.
+    That is the relocation that could not be resolved, the BTF that could not be read, or else what
+    the verifier said last.
     """
     lines = [line.strip() for line in log.splitlines()]
     for line in lines:
-        if _UNRESOLVED in line:
+        if any(reason in line for reason in _REASONS):
             return line
     if _LOG_ENDS not in lines:
         return ""

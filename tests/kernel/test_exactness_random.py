@@ -129,3 +129,19 @@ def test_what_no_instruction_can_load_has_no_facts(theirs: Composite, refusal: s
     (full,) = relocate(case.program, case.kernel).values()
     assert refusal is None or refusal in str(full)
     assert made_is_as_good(case) is (refusal is None)
+
+
+def test_an_array_whose_size_nobody_asks_has_no_elements() -> None:
+    """It may have none in the kernel either, where an element of it is not found then."""
+    array = ("array", ("int", 4, 0), 0)
+    mine = Composite("struct", "s", (Member("f", ("int", 4, 0)), Member("a", array, 0, 32)), 4)
+    theirs = Composite("struct", "s", (Member("a", array), Member("f", ("int", 4, 0))), 4)
+    written = world_types.write(World((mine,), (), ()))
+    (type_id,) = written.composites
+    offset = asking.KIND["field_byte_offset"]
+    questions = [
+        asking.Ask(type_id, (0, 1), offset, asking.move(4)),
+        asking.Ask(type_id, (0, 1, 0), offset, instruction(0x61, 0, 4)),
+    ]
+    kernel = world_types.write(World((theirs,), (), ())).builder.build()
+    assert made_is_as_good(Case(asking.assemble(written, questions), kernel, is_ambiguous=False))

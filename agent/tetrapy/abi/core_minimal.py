@@ -171,7 +171,7 @@ class _Maker:
             size = own.size
         if not inner:
             is_array = own is not None and own.declared.kind == k.KIND_ARRAY
-            return (1 if size is None else size) if is_array else None
+            return (size or 0) if is_array else None
         if inner[0].hops[0].name is not None:
             return None
         most = max(leaf.hops[0].number for leaf in inner) + 1
@@ -198,10 +198,11 @@ class _Maker:
             return writer.add(kind, name, flag=declared.kind_flag)
         if kind == k.KIND_ARRAY and leaf:
             # Only the size of the whole can matter: it is that of one element, but for pointers.
-            # With more of them an index would be found that the kernel's array does not have.
+            # With more of them an index would be found that the kernel's array does not have, and so
+            # with any where nobody asks for the size.
             inner = leaf.local.resolve(leaf.local.array(declared).element_id)
             element = self._plain(inner, name, size or None, leaf)
-            count = 1 if size is None or size else 0
+            count = int(bool(size))
             if inner.kind == k.KIND_PTR and size:
                 count = size // 8
             return writer.array(element, count)

@@ -198,8 +198,8 @@ class _Maker:
             return writer.add(kind, name, flag=declared.kind_flag)
         if kind == k.KIND_ARRAY and leaf:
             # Only the size of the whole can matter: it is that of one element, but for pointers.
-            # With more of them an index would be found that the kernel's array does not have, and so
-            # with any where nobody asks for the size.
+            # With more of them an index would be found that the kernel's array does not have; where
+            # nobody asks for the size, with any.
             inner = leaf.local.resolve(leaf.local.array(declared).element_id)
             element = self._plain(inner, name, size or None, leaf)
             count = int(bool(size))

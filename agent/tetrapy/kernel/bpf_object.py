@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple, Type
 from tetrapy.errors import KernelError, NotLoadedError
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf
 from tetrapy.kernel.libbpf_log import collected
+from tetrapy.kernel.shared_memory import at_address
 
 # What says why: the verifier's log, after libbpf's editing, of a structure that the BTF does not
 # have, and libbpf of BTF that it does not understand.
@@ -119,13 +120,6 @@ class BpfObject:
             program = self._lib.bpf_object__next_program(self._object, program)
         return fds
 
-    def variable(self, section: str, offset: int) -> ctypes.c_uint32:
-        """A 32-bit variable of a writable section, shared with the running programs."""
-        address, size = self._section(section)
-        if offset + ctypes.sizeof(ctypes.c_uint32) > size:
-            raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
-        return ctypes.c_uint32.from_address(address + offset)
-
     def contents(self, section: str) -> Tuple[memoryview, bool]:
         """The contents of a writable section, and whether the running programs share that memory.
 
@@ -134,8 +128,7 @@ class BpfObject:
         """
         address, size = self._section(section)
         flags = self._lib.bpf_map__map_flags(self._map(section))
-        memory = (ctypes.c_ubyte * size).from_address(address)
-        return memoryview(memory).cast("B"), bool(flags & _MMAPABLE)
+        return at_address(address, size), bool(flags & _MMAPABLE)
 
     def detach(self, program_name: Optional[str] = None) -> None:
         """Take one program off its hook, or all; maps stay readable."""

@@ -109,6 +109,7 @@ _PROTOTYPES = {
     "bpf_map_update_elem": (c_int, [c_int, c_void_p, c_void_p, ctypes.c_uint64]),
     "bpf_map_delete_elem": (c_int, [c_int, c_void_p]),
     "bpf_map_get_next_key": (c_int, [c_int, c_void_p, c_void_p]),
+    "bpf_map_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
     "bpf_map_create": (
         c_int,
         [c_int, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p],

@@ -38,6 +38,23 @@ def write_u32(map_fd: int, index: int, value: int) -> None:
         raise KernelError(f"map entry {index}: {error_text(errno)}", errno)
 
 
+def expect_sizes(map_fd: int, key_size: int, value_size: int) -> None:
+    """Hold a map to the sizes of its keys and values, in bytes.
+
+    Raises KernelError when they are others, or the kernel does not tell them.
+    """
+    info = (ctypes.c_uint32 * 4)()  # struct bpf_map_info: type, id, key_size, value_size, ...
+    size = ctypes.c_uint32(ctypes.sizeof(info))
+    if libbpf().bpf_map_get_info_by_fd(map_fd, ctypes.byref(info), ctypes.byref(size)):
+        errno = last_errno()
+        raise KernelError(f"information on a map: {error_text(errno)}", errno)
+    if (info[2], info[3]) != (key_size, value_size):
+        raise KernelError(
+            f"a map has keys of {info[2]} and values of {info[3]} bytes, not {key_size} and"
+            f" {value_size}"
+        )
+
+
 _ANY, _NOEXIST = 0, 1  # flags of an update: BPF_ANY, BPF_NOEXIST (include/uapi/linux/bpf.h)
 
 
@@ -45,7 +62,12 @@ class BpfMap:
     """A hash of fixed sizes: keys and values are bytes."""
 
     def __init__(self, fd: int, key_size: int, value_size: int) -> None:
-        """`fd` belongs to the object that the map is of."""
+        """`fd` belongs to the object that the map is of.
+
+        Raises KernelError when the map's sizes are others: the kernel would write beyond `get`'s
+        buffer.
+        """
+        expect_sizes(fd, key_size, value_size)
         self._fd = fd
         self._key_size = key_size
         self._value = ctypes.create_string_buffer(value_size)

@@ -17,6 +17,7 @@ from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.libbpf import TestRunOptions, error_text, libbpf
 from tetrapy.kernel.privilege import denied, lift_memory_lock_limit
+from tetrapy.kernel.shared_memory import Fields
 from tetrapy.kernel.sys_calls import NUMBERS, get_thread_name, set_thread_name
 from tetrapy.kernel.window import Window
 from tetrapy.named import NamedTuple
@@ -57,6 +58,7 @@ class KernelMemory:
         self._layout = struct_layout(btf, "peek_window")
         self._object = BpfObject(data, "peek")
         self._former_name = b""
+        self._view = self._data = memoryview(b"")
         try:
             self._load()
             self.window = Window(self._object, _SECTION, mapped)
@@ -82,8 +84,9 @@ class KernelMemory:
         """Find the parts of the window: request, answer and data."""
         at = self.variables["window"][0]
         self._view = self.window.view[at : at + self._layout.size]
-        self._request, self._request_at = _part(self._layout, _REQUEST)
-        self._answer, self._answer_at = _part(self._layout, _ANSWER)
+        # The program runs in the thread that asks, so nobody else touches them meanwhile.
+        self._request = Fields(*_part(self._layout, _REQUEST, self._view))
+        self._answer = Fields(*_part(self._layout, _ANSWER, self._view))
         member = self._layout.members["data"]
         self.page = member.size
         self._data = self._view[member.offset : member.offset + member.size]
@@ -136,7 +139,7 @@ class KernelMemory:
             return None
         if size > self.page:
             return self._read_long(address, size)
-        self._request.pack_into(self._view, self._request_at, address, size, _NOT_RUN)
+        self._request.write(address, size, _NOT_RUN)
         if not self.window.mapped:
             self.window.push()
         self._run()
@@ -150,7 +153,7 @@ class KernelMemory:
     def current(self) -> Task:
         """The thread that calls this."""
         self._again(0, 0)
-        _, address, numbers = self._answer.unpack_from(self._view, self._answer_at)
+        _, address, numbers = self._answer.read()
         return Task(address, numbers & 0xFFFFFFFF, numbers >> 32)
 
     def _read_long(self, address: int, size: int) -> Optional[bytes]:
@@ -163,11 +166,11 @@ class KernelMemory:
         return b"".join(parts)
 
     def _ask(self, address: int, size: int) -> None:
-        self._request.pack_into(self._view, self._request_at, address, size, _NOT_RUN)
+        self._request.write(address, size, _NOT_RUN)
         self.window.push()
 
     def _result(self) -> int:
-        error: int = self._answer.unpack_from(self._view, self._answer_at)[0]
+        error: int = self._answer.read()[0]
         return error
 
     def _again(self, address: int, size: int) -> int:
@@ -194,15 +197,18 @@ class KernelMemory:
     def close(self) -> None:
         """Give everything back to the kernel; safe to call twice."""
         # What is mapped goes away: a later use must fail, not touch it.
-        self._view = self._data = memoryview(b"")
+        self._view.release()
+        self._data.release()
         self._object.close()
         if self._former_name:
             set_thread_name(self._former_name)
             self._former_name = b""
 
 
-def _part(layout: StructLayout, names: Tuple[str, ...]) -> Tuple[Struct, int]:
-    """What packs these neighbours of a struct, and the offset of the first."""
+def _part(
+    layout: StructLayout, names: Tuple[str, ...], view: memoryview
+) -> Tuple[Struct, memoryview, int]:
+    """What packs these neighbours of the struct in `view`, and the offset of the first."""
     members = [layout.members.get(name) for name in names]
     found = [member for member in members if member is not None]
     if len(found) != len(names):
@@ -212,7 +218,7 @@ def _part(layout: StructLayout, names: Tuple[str, ...]) -> Tuple[Struct, int]:
     moved = {
         name: member._replace(offset=member.offset - start) for name, member in zip(names, found)
     }
-    return unpacker(StructLayout(layout.name, end - start, moved), names), start
+    return unpacker(StructLayout(layout.name, end - start, moved), names), view, start
 
 
 def _kernel_half() -> Tuple[int, int]:

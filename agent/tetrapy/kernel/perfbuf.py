@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import mmap
 import os
 import select
 import time
@@ -19,6 +18,7 @@ from typing import Callable, List, Tuple
 from tetrapy.errors import KernelError
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.privilege import denied
+from tetrapy.kernel.shared_memory import LOADS_IN_ORDER, PAGE, Fence, Word, map_memory
 
 _PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}  # system call numbers
 _TYPE_SOFTWARE = 1
@@ -32,7 +32,6 @@ _ENODEV = 19
 
 _HEAD_OFFSET = 1024  # perf_event_mmap_page.data_head
 _TAIL_OFFSET = 1032
-_POSITION = Struct("=Q")
 _HEADER = Struct("=IHH")  # type, misc, size
 _RAW_SIZE = Struct("=I")
 
@@ -47,18 +46,22 @@ class _CpuBuffer:
         self.fd = _open_event(cpu, size // 2)
         self._size = size
         try:
-            self._memory = mmap.mmap(self.fd, mmap.PAGESIZE + size, mmap.MAP_SHARED)
+            self._memory = map_memory(self.fd, PAGE + size, writable=True)
             fcntl.ioctl(self.fd, _ENABLE, 0)
         except OSError as err:
             os.close(self.fd)
             raise KernelError(
                 f"perf buffer of CPU {cpu} ({size} bytes): {err.strerror}", err.errno or 0
             ) from err
+        self._head = Word(self._memory, _HEAD_OFFSET, 8)
+        self._tail = Word(self._memory, _TAIL_OFFSET, 8)
+        self._fence = Fence()
 
     def take(self, records: List[bytes]) -> None:
-        memory = self._memory
-        tail = _POSITION.unpack_from(memory, _TAIL_OFFSET)[0]
-        head = _POSITION.unpack_from(memory, _HEAD_OFFSET)[0]
+        tail = self._tail.load()
+        head = self._head.load()
+        if not LOADS_IN_ORDER:
+            self._fence()
         while tail < head:
             kind, _, length = _HEADER.unpack(self._read(tail, _HEADER.size))
             if kind == _RECORD_SAMPLE:
@@ -66,15 +69,18 @@ class _CpuBuffer:
                 (raw_size,) = _RAW_SIZE.unpack_from(raw)
                 records.append(raw[_RAW_SIZE.size : _RAW_SIZE.size + raw_size])
             tail += length
-        _POSITION.pack_into(memory, _TAIL_OFFSET, tail)
+        if not LOADS_IN_ORDER:
+            self._fence()
+        self._tail.store(tail)
 
     def _read(self, position: int, length: int) -> bytes:
         at = position & (self._size - 1)
-        page = mmap.PAGESIZE
-        first = self._memory[page + at : page + min(at + length, self._size)]
-        return first + self._memory[page : page + length - len(first)]
+        first = self._memory[PAGE + at : PAGE + min(at + length, self._size)]
+        return first + self._memory[PAGE : PAGE + length - len(first)]
 
     def close(self) -> None:
+        self._head.release()
+        self._tail.release()
         self._memory.close()
         os.close(self.fd)
 

@@ -10,13 +10,18 @@ as resident memory too, and putting the two ends of a rare record together is ch
 
 from __future__ import annotations
 
-import mmap
 import select
-from struct import Struct
 from typing import List
 
-_POSITION = Struct("=Q")
-_LENGTH = Struct("=I")
+from tetrapy.kernel.shared_memory import (
+    LOADS_IN_ORDER,
+    PAGE,
+    Fence,
+    Word,
+    map_memory,
+    words32,
+)
+
 _BUSY = 1 << 31
 _DISCARDED = 1 << 30
 _LENGTH_MASK = _DISCARDED - 1
@@ -27,43 +32,52 @@ class RingBuffer:
     """The consumer of one ring buffer map of `size` bytes (a power of two)."""
 
     def __init__(self, map_fd: int, size: int) -> None:
-        page = mmap.PAGESIZE
         self._size = size
-        self._page = page
-        self._consumer = mmap.mmap(map_fd, page, mmap.MAP_SHARED, offset=0)
-        self._data = mmap.mmap(map_fd, page + size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-        self._position = _POSITION.unpack_from(self._consumer)[0]
+        self._data = map_memory(map_fd, PAGE + size, PAGE)
+        self._consumer_page = map_memory(map_fd, PAGE, writable=True)
+        self._lengths = words32(self._data)
+        self._producer = Word(self._data, 0, 8)
+        self._consumer = Word(self._consumer_page, 0, 8)
+        self._position = self._consumer.load()
+        self._fence = Fence()
         self.fd = map_fd
         self.epoll_flags = select.EPOLLIN | select.EPOLLET
 
     def drain(self, limit: int) -> List[bytes]:
         """At most `limit` records, oldest first, taken out of the buffer."""
-        data, page, mask = self._data, self._page, self._size - 1
-        end_of_data = page + self._size
-        length_of = _LENGTH.unpack_from
+        data, lengths, mask = self._data, self._lengths, self._size - 1
+        end_of_data = PAGE + self._size
         position = self._position
-        end = _POSITION.unpack_from(data)[0]
+        end = self._producer.load()
+        if not LOADS_IN_ORDER:
+            self._fence()
         records: List[bytes] = []
         while position < end and limit:
-            at = page + (position & mask)
-            length = length_of(data, at)[0]
+            at = PAGE + (position & mask)
+            length = lengths[at >> 2]
             if length & _BUSY:
                 break  # reserved, not yet written; everything behind it waits
+            if not LOADS_IN_ORDER:
+                self._fence()
             size = length & _LENGTH_MASK
             at += _HEADER_SIZE
             if not length & _DISCARDED:
                 record = data[at : at + size]
                 if at + size > end_of_data:
-                    record += data[page : at + size - self._size]
+                    record += data[PAGE : at + size - self._size]
                 records.append(record)
                 limit -= 1
             position += (size + _HEADER_SIZE + 7) & ~7
         if position != self._position:
             self._position = position
-            _POSITION.pack_into(self._consumer, 0, position)
+            if not LOADS_IN_ORDER:
+                self._fence()
+            self._consumer.store(position)
         return records
 
     def close(self) -> None:
         """Unmap the buffer; the map itself belongs to the BPF object."""
-        self._consumer.close()
+        for view in (self._lengths, self._producer, self._consumer):
+            view.release()
+        self._consumer_page.close()
         self._data.close()

@@ -9,6 +9,7 @@ from typing import Any
 from tetrapy.errors import KernelError
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
+from tetrapy.kernel.shared_memory import Word
 
 
 class Window:
@@ -26,6 +27,10 @@ class Window:
             self.view = memoryview(bytearray(self.view))
         self._key = ctypes.c_uint32(0)
         self._buffer: Any = (ctypes.c_ubyte * len(self.view)).from_buffer(self.view)
+
+    def word(self, offset: int, size: int) -> Word:
+        """A variable that programs may use at any moment; `offset` and `size` (4 or 8) in bytes."""
+        return Word(self.view, offset, size)
 
     def push(self) -> None:
         """Let the programs see what was written. Raises KernelError when the kernel refuses it."""

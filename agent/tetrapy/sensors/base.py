@@ -6,12 +6,12 @@ It loads the object whose flavour the kernel takes and attaches it to three raw 
 from __future__ import annotations
 
 import select
-import struct
+from struct import Struct
 from typing import Callable, Dict, List, Optional, Tuple, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
-from tetrapy.abi.layout import enum_values, rodata_offsets
+from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
@@ -24,6 +24,7 @@ from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
 from tetrapy.kernel.privilege import denied
 from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.kernel.ringbuf import RingBuffer
+from tetrapy.kernel.shared_memory import Fence
 from tetrapy.kernel.window import Window
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
@@ -38,6 +39,7 @@ RING_OBJECT = "bpf/base.bpf.o"
 PERF_OBJECT = "bpf/base-perf.bpf.o"
 OBJECTS = (RING_OBJECT, PERF_OBJECT)
 
+_PID = Struct("=I")
 _PROGRAM_PREFIX = "on_"  # and the kind of its records
 _CALL_PREFIX = "CALL_"  # of enumerators, and the name of a program in capital letters
 
@@ -109,18 +111,22 @@ class BaseSensor:
         self._losses_fd = loaded.map_fd("losses")
         self._counters_fd = loaded.map_fd("counters")
         self._counters = enum_values(btf, "counter")
-        self._processes = BpfMap(loaded.map_fd("processes"), 4, 8)
+        self._processes = BpfMap(
+            loaded.map_fd("processes"), _PID.size, struct_layout(btf, "process").size
+        )
         self._programs = [
             (name, fds[_PROGRAM_PREFIX + name])
             for name in self.abi.decoders
             if _PROGRAM_PREFIX + name in fds
         ]
         self._bss = Window(loaded, ".bss")
+        self._forks_at_once = self._bss.word(*self._variables["forks_at_once"])
         self.tell_forks_at_once(yes=True)
         fd = loaded.map_fd("events")
         if self.uses_ring:
             self._buffer = RingBuffer(fd, options.size.total)
-            self._sleeps = loaded.variable(".bss", self._variables["reader_sleeps"][0])
+            self._sleeps = self._bss.word(*self._variables["reader_sleeps"])
+            self._fence = Fence()
         else:
             self._buffer = PerfBuffer(fd, options.size.per_cpu, self.abi.ktime_of)
 
@@ -158,8 +164,7 @@ class BaseSensor:
 
     def tell_forks_at_once(self, yes: bool) -> None:
         """Whether a fork is told when it happens, or when it matters."""
-        offset, size = self._variables["forks_at_once"]
-        self._bss.view[offset : offset + size] = int(yes).to_bytes(size, "little")
+        self._forks_at_once.store(int(yes))
         self._bss.push()
 
     def detach(self) -> None:
@@ -183,7 +188,8 @@ class BaseSensor:
         """Have the next record wake the reader; False when the kernel cannot be asked."""
         if not self.uses_ring:
             return False
-        self._sleeps.value = 1
+        self._sleeps.store(1)
+        self._fence()  # else the next look at the buffer could be before it
         return True
 
     def losses(self) -> Dict[str, int]:
@@ -227,7 +233,7 @@ class BaseSensor:
     def forget_gone(self, is_there: Callable[[int], bool]) -> None:
         """Have the kernel forget processes that are not there any more: their exit was missed."""
         for key in list(self._processes):
-            if not is_there(struct.unpack("=I", key)[0]):
+            if not is_there(_PID.unpack(key)[0]):
                 self._processes.delete(key)
 
     def close(self) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import time
+from struct import Struct
 from typing import List, Optional, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.native import memfd
 from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.shared_memory import Fence, Fields
 from tetrapy.kernel.subject import capabilities, tiny_program
 from tetrapy.kernel.subject.child import Child
 from tetrapy.named import NamedTuple
@@ -171,18 +172,19 @@ def _exec(memory: KernelMemory, path: str, writer: int) -> None:
 
 def _set(memory: KernelMemory, tgid: int) -> None:
     """Have the program capture the next exec of a process; 0 is none's number."""
-    view, variables = memory.window.view, memory.variables
-    struct.pack_into("=I", view, variables["exec_tgid"][0], tgid)
-    struct.pack_into("=I", view, variables["exec_seen"][0], 0)
+    # Any process of the machine may execute meanwhile, and the program looks at both.
+    memory.window.word(*memory.variables["exec_tgid"]).store(tgid)
+    memory.window.word(*memory.variables["exec_seen"]).store(0)
     memory.window.push()
 
 
 def _wait_for_exec(memory: KernelMemory) -> None:
     """The pipe closes a moment before the kernel tells tracers."""
-    seen = memory.variables["exec_seen"][0]
+    seen = memory.window.word(*memory.variables["exec_seen"])
     for _ in range(_PATIENCE):
         memory.window.pull()
-        if memory.window.view[seen]:
+        if seen.load():
+            Fence()()
             return
         time.sleep(0.0002)
     raise OSError("the exec was not seen at the tracepoint sched_process_exec")
@@ -202,4 +204,4 @@ def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> ExecF
 
 def _words(memory: KernelMemory, variable: str) -> Tuple[int, ...]:
     offset, size = memory.variables[variable]
-    return struct.unpack_from(f"={size // 8}Q", memory.window.view, offset)
+    return Fields(Struct(f"={size // 8}Q"), memory.window.view, offset).read()

@@ -152,6 +152,7 @@ class Run:
         flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}"]
         flags += ["--sensor=ebpf", *arguments]
         self.use(sensor)
+        flags = [*flags, "--raise-priority=false"]  # or this process would have it
         Agent(read(flags, {}), self.log).run()
         return [json.loads(line) for line in target.read_bytes().splitlines()]
 

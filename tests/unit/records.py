@@ -19,6 +19,7 @@ from tetrapy.events.decoder import EventAbi
 from tetrapy.events.json import Event, JsonEncoder
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import WallClock
+from tetrapy.process.budget import LIMIT
 from tetrapy.process.table import CAPACITY, ProcessTable
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors.dispatch import Dispatcher
@@ -209,9 +210,10 @@ class World:
         capacity: int = CAPACITY,
         details: Details | None = None,
         ancestors: bool = False,
+        most_bytes: int = LIMIT,
         kernel: KernelSide | None = None,
     ) -> None:
-        self.table = ProcessTable(NODE, procfs, capacity, details, ancestors)
+        self.table = ProcessTable(NODE, procfs, capacity, details, ancestors, most_bytes)
         clock = wall_clock().format
         self.tracker = ProcessTracker(self.table, clock, abi().exec_flags, details)
         self.dispatcher = Dispatcher(abi(), self.tracker, clock, None, kernel)

@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING, Callable, Dict, Optional
 
 from tetrapy.config.settings import Settings
-from tetrapy.daemon import privileges, sensing
+from tetrapy.daemon import priority, privileges, sensing
 from tetrapy.daemon.info import InfoFile
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.notify import Notifier
@@ -23,7 +23,7 @@ from tetrapy.daemon.start import (
     wanted_details,
 )
 from tetrapy.errors import KernelError, MetricsError, ReadOnlyError
-from tetrapy.kernel import capabilities, privilege
+from tetrapy.kernel import capabilities, malloc, privilege
 from tetrapy.kernel.signals import SignalPipe
 from tetrapy.log import Log
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tetrapy.daemon.serving import Serving
 
 _STANDARD_INPUT = 0
+_SECOND = 1_000_000_000
 
 # SIGUSR1 switches to log level debug and back; SIGHUP has settings read again.
 _SIGNALS: Dict[int, str] = {
@@ -59,6 +60,7 @@ class Agent:
         self._reload_asked = False
         self._stopped_by: Optional[int] = None
         self._manager = Notifier(os.environ)
+        self._after_start: Callable[[], None] = lambda: None  # what each round of the loop does
 
     def run(self) -> None:
         """Start, watch until a signal comes, and stop.
@@ -72,6 +74,9 @@ class Agent:
             log("info", "Starting tetrapy", version=__version__)
             log("info", "config settings", config=settings.logged())
             sensing.check_user(settings)
+            malloc.keep_small()
+            if settings.raise_priority:
+                priority.ask(log)
             redactor = make_redactor(settings, log)
             wanted = wanted_details(settings, redactor)
             serving = self._serving()
@@ -103,7 +108,8 @@ class Agent:
 
                 acquired.callback(self._manager.close)
                 status = Status(sensor, source, loop, exporter, settings.export_filename)
-                loop.after_round = lambda: self._manager.turned(status.line())
+                self._after_start = lambda: self._manager.turned(status.line())
+                loop.after_round = self._manager.starting
             self._reload = self._first_reload(exporter, loop, details)
             self._watch(loop, epoll)
 
@@ -151,12 +157,13 @@ class Agent:
         gc.freeze()
         gc.enable()
         self._manager.ready()
+        loop.after_round = self._after_start
         loop.run(epoll, self._stopped)
         self._manager.stopping()
         if self._stopped_by is not None:
             name = _SIGNALS[self._stopped_by]
             self._log("info", f"Received signal {name}, shutting down...")
-        loop.stop()
+        loop.stop(self._settings.stop_timeout / _SECOND)
 
     def _stopped(self) -> Optional[int]:
         """The signal that ends the run; settings are read again here, between two batches."""

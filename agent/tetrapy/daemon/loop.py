@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import time
@@ -16,7 +17,11 @@ from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.loss import LossCounter
 from tetrapy.sensors.sensor import Sensor
 
-_BATCH = 512  # records decoded and written at a time; bounds the memory of a burst
+_BATCH = 512  # records taken at a time
+_SLICE = 128  # records decoded and written at a time; bounds the memory of a burst
+_SIGN_OF_LIFE = 1.0  # seconds within a batch after which one is given
+_SEED_BYTES = 16 << 20  # of records that came while procfs was read, as much as a large buffer has
+_STOP_RESERVE = 1.5  # seconds of a stop that are left for closing, at most half of them
 _TICK = 0.05  # seconds between two looks at a buffer that is in use
 _QUIET_TICKS = 3  # looks that find nothing before the reader sleeps
 _ROUND_INTERVAL = 2.0  # seconds between two looks at what time brings: rotation, windows, limits
@@ -46,6 +51,7 @@ class Loop:
         self._clock = WallClock()
         self.table = table
         self.handler = sensor.handler(table, self._clock.format, details)
+        exporter.alive = self.alive
         self.losses = LossCounter()
         self.received = 0
         self.turned = time.monotonic()  # when the loop was last seen to turn
@@ -62,9 +68,11 @@ class Loop:
         seen, listed = self._read_procfs()
         records: List[Any] = []
         time.sleep(self._sensor.settle_seconds)
-        while True:
+        size = 0
+        while size < _SEED_BYTES:
             batch = self._sensor.drain(_BATCH)
             records.extend(batch)
+            size += sum(map(len, batch))
             if len(batch) < _BATCH:
                 break
         handler = self.handler
@@ -81,7 +89,7 @@ class Loop:
         if not self._procfs:
             return [], 0
         try:
-            return read_all(self._procfs)
+            return read_all(self._procfs, self.alive)
         except OSError as err:
             raise KernelError(
                 f"procfs {self._procfs}: {err.strerror}; name the host's with --procfs"
@@ -118,15 +126,28 @@ class Loop:
                 self._next_round = now + _ROUND_INTERVAL
                 self._go_round(now)
 
-    def stop(self) -> None:
-        """Detach, take what is still in the buffer, and say what was seen."""
+    def stop(self, seconds: float = 5.0) -> None:
+        """Detach, take what is still in the buffer, and say what was seen.
+
+        What cannot be handled in so many seconds, less some for closing, is counted as lost.
+        """
+        end = time.monotonic() + max(seconds - _STOP_RESERVE, seconds / 2)
         self._sensor.detach()
         time.sleep(self._sensor.settle_seconds)
+        given_up = 0
         while True:
             records = self._sensor.drain(_BATCH, everything=True)
             if not records:
                 break
-            self._handle(records)
+            given_up += len(records) - self._handle(records, end)
+        if given_up:
+            self.losses.totals["left at the stop"] = given_up
+            self._log(
+                "warn",
+                "Kernel events lost: there was no time for them before the stop",
+                records=given_up,
+                hint="raise --stop-timeout",
+            )
         self._report_losses()
         lost = self.losses.total
         share = 100 * lost / (self.received + lost) if lost else 0
@@ -144,11 +165,26 @@ class Loop:
             filterDrop=self._exporter.dropped + sum(self._sensor.kept_back().values()),
         )
 
-    def _handle(self, records: List[Any]) -> None:
-        self.received += len(records)
-        events = self.handler.events(records)
-        if events:
-            self._exporter.export(events)
+    def _handle(self, records: List[Any], end: float = math.inf) -> int:
+        """Make lines of records, until the monotonic clock says `end`; returns of how many."""
+        for at in range(0, len(records), _SLICE):
+            if at or end < math.inf:
+                self.alive()
+                if time.monotonic() >= end:
+                    return at
+            part = records[at : at + _SLICE]
+            self.received += len(part)
+            events = self.handler.events(part)
+            if events:
+                self._exporter.export(events)
+        return len(records)
+
+    def alive(self) -> None:
+        """The loop works, within a batch too; it is told once a second at most."""
+        now = time.monotonic()
+        if now - self.turned >= _SIGN_OF_LIFE:
+            self.turned = now
+            self.after_round()
 
     def _round_timeout(self) -> float:
         return max(0.0, self._next_round - time.monotonic())

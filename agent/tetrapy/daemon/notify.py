@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Callable, Iterator, List, Mapping, Optional
 if TYPE_CHECKING:
     import socket
 
+_EXTENSION = 60  # seconds more that a start is given, each time that it is seen to go on
+
 SOCKET, WATCHDOG, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 
 
@@ -39,13 +41,21 @@ class Notifier:
         self._send(["READY=1", *self._changed(status)])
 
     def turned(self, status: str = "") -> None:
-        """The main loop goes round: answer the watchdog when it is time, and tell a new status."""
+        """The agent works: answer the watchdog when it is time, and tell a new status."""
         lines = self._changed(status)
         now = self._clock()
         if self._beat and now >= self._next_beat:
             lines.append("WATCHDOG=1")
         if lines and self._send(lines) and lines[-1] == "WATCHDOG=1":
             self._next_beat = now + self._beat
+
+    def starting(self) -> None:
+        """The start goes on, and may need more time than the manager would give it."""
+        now = self._clock()
+        if now >= self._next_beat:
+            lines = [f"EXTEND_TIMEOUT_USEC={_EXTENSION * 1_000_000}"]
+            self._send([*lines, "WATCHDOG=1"] if self._beat else lines)
+            self._next_beat = now + min(self._beat or _EXTENSION, _EXTENSION / 2)
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:

@@ -47,7 +47,7 @@ def open_exporter(settings: Settings, stages: Stages, log: Log) -> Exporter:
     name = settings.export_filename
     sink = open_sink(settings, log)
     log("info", "Exporter configuration", enabled=stages.writes, fileName=name)
-    encoder = JsonEncoder(node_name(), settings.cluster_name)
+    encoder = JsonEncoder(node_name(), settings.cluster_name, settings.export_event_max_bytes)
     return Exporter(encoder, sink, log, stages, lambda: WallClock().format(boot_time_ns()))
 
 
@@ -95,8 +95,9 @@ def make_table(
         abi = sensor.abi if isinstance(sensor, BaseSensor) else None
         details = Details(wanted, abi, host_namespaces(procfs) if procfs else None)
     ancestors = "base" in settings.enable_ancestors
-    capacity = settings.process_cache_size
-    return ProcessTable(node_name(), procfs, capacity, details, ancestors), details
+    capacity, most_bytes = settings.process_cache_size, settings.process_cache_max_bytes
+    table = ProcessTable(node_name(), procfs, capacity, details, ancestors, most_bytes)
+    return table, details
 
 
 def sensor_options(

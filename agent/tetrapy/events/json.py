@@ -5,14 +5,24 @@ A process is encoded once (events/process.py); a line is its bytes between const
 
 from __future__ import annotations
 
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from tetrapy.events.compact import compact
+from tetrapy.events.cut import json_size, shorten
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.events.throttle import ProcessThrottle
+
+_KEPT = 8192  # bytes of a process that are kept for the next line; longer ones are encoded anew
+
+MOST_BYTES = 2 << 20  # of a line, unless the settings say otherwise
+LEAST_BYTES = 64 << 10  # what a line needs: a process and a parent of which every text is cut
+_ANCESTORS = 640 << 10  # bytes that the ancestors of one line may take, half of it at most
+_FLAGS = 100  # bytes for the words that say what is cut
+
+Change = Callable[[Dict[str, Any]], Dict[str, Any]]  # of an event's message
 
 Event = Union[ProcessExec, ProcessExit, ProcessThrottle, RateLimitInfo]
 
@@ -63,35 +73,55 @@ _ORDER = (
 
 
 class JsonEncoder:
-    """Event -> one line, ended by a line feed."""
+    """Event -> one line, ended by a line feed.
 
-    def __init__(self, node_name: str, cluster_name: str = "") -> None:
+    A line has at most `most_bytes`; of one that would have more the texts of the process are cut,
+    and its flags say so. The most distant of many ancestors are left out.
+    """
+
+    def __init__(
+        self, node_name: str, cluster_name: str = "", most_bytes: int = MOST_BYTES
+    ) -> None:
         """`cluster_name` is shown by each event unless it is empty."""
         self._node_name = node_name
         self._cluster_name = cluster_name
+        self._most = max(most_bytes, LEAST_BYTES)
+        self.cut_lines = 0  # that were too long
+        self.cut_ancestors = 0  # that were left out
         node = b',"node_name":' + _escaped(node_name) + b',"time":"%b"'
         if cluster_name:
             node += b',"cluster_name":' + _escaped(cluster_name)
         self._exec = b'{"process_exec":{"process":%b%b}' + node + b"}\n"
         self._exit = b'{"process_exit":{"process":%b%b%b,"time":"%b"%b}' + node + b"}\n"
 
-    def encode(self, event: Event) -> bytes:
-        """The event's line."""
+    def encode(self, event: Event, change: Optional[Change] = None, count: int = 1) -> bytes:
+        """The event's line: of its message as `change` leaves it, for so many events."""
+        line = self._made(event, change, count)
+        if len(line) > self._most:
+            return self._cut(event, change, count, len(line))
+        return line
+
+    def _made(self, event: Event, change: Optional[Change], count: int) -> bytes:
+        if change is None and count == 1:
+            return self._whole(event)
+        return self._changed(event, change or _unchanged, count)
+
+    def _whole(self, event: Event) -> bytes:
         if isinstance(event, ProcessExec):
             process = event.process
             if process.binary_properties is not None:
-                return self.line(event, body_of(event))
+                return self._changed(event, _unchanged, 1)
             body = process.json or self._encode(process)
             parent = event.parent
             shown = b"" if parent is None else b',"parent":' + (parent.json or self._encode(parent))
             if event.ancestors:
-                shown += self._ancestors(event.ancestors)
+                shown += self._ancestors(event)
             return self._exec % (body, shown, process.start_time.encode())
         if isinstance(event, ProcessExit):
             process, parent = event.process, event.parent
             body = process.json or self._encode(process)
             shown = b"" if parent is None else b',"parent":' + (parent.json or self._encode(parent))
-            ancestors = self._ancestors(event.ancestors) if event.ancestors else b""
+            ancestors = self._ancestors(event) if event.ancestors else b""
             time = event.time.encode()
             end = b""
             if event.code:
@@ -101,7 +131,34 @@ class JsonEncoder:
                 if status:
                     end += b',"status":%d' % status
             return self._exit % (body, shown, end, time, ancestors, time)
-        return self.line(event, body_of(event))
+        return self._changed(event, _unchanged, 1)
+
+    def _changed(self, event: Event, change: Change, count: int) -> bytes:
+        if isinstance(event, (ProcessExec, ProcessExit)) and event.ancestors:
+            self._ancestors(event)
+        return self.line(event, change(body_of(event)), count if count > 1 else 0)
+
+    def _cut(self, event: Event, change: Optional[Change], count: int, size: int) -> bytes:
+        """The line of an event that takes `size` bytes whole."""
+        self.cut_lines += 1
+        assert isinstance(event, (ProcessExec, ProcessExit))  # no other has long texts
+        process = event.process.copy()
+        texts = json_size(process.arguments)
+        texts += sum(json_size(key) + json_size(text) for key, text in process.environment)
+        most = self._most - (size - texts) - _FLAGS
+        if process.environment:
+            most //= 2  # for the arguments, and as much for the variables
+        while True:
+            most = max(most, 0)
+            shorten(process, most)
+            if isinstance(event, ProcessExec):
+                event = ProcessExec(process, event.parent, event.ancestors)
+            else:
+                event = ProcessExit(process, event.parent, event.code, event.time, event.ancestors)
+            line = self._made(event, change, count)
+            if len(line) <= self._most or not most:
+                return line
+            most //= 2
 
     def line(self, event: Event, body: Dict[str, Any], count: int = 0) -> bytes:
         """The line of an event whose message is `body`.
@@ -119,13 +176,29 @@ class JsonEncoder:
             out["cluster_name"] = self._cluster_name
         return compact(out).encode() + b"\n"
 
-    def _ancestors(self, ancestors: Tuple[Process, ...]) -> bytes:
-        encoded = [one.json or self._encode(one) for one in ancestors]
+    def _ancestors(self, event: Union[ProcessExec, ProcessExit]) -> bytes:
+        """Those that there is room for; the event has no others from then on."""
+        room = min(_ANCESTORS, self._most // 2)
+        encoded: List[bytes] = []
+        for one in event.ancestors:
+            body = one.json or self._encode(one)
+            room -= len(body)
+            if room < 0:
+                self.cut_ancestors += len(event.ancestors) - len(encoded)
+                event.ancestors = event.ancestors[: len(encoded)]
+                break
+            encoded.append(body)
         return b',"ancestors":[' + b",".join(encoded) + b"]"
 
     def _encode(self, process: Process) -> bytes:
-        body = process.json = process.encoded()
+        body = process.encoded()
+        if len(body) <= _KEPT:
+            process.json = body
         return body
+
+
+def _unchanged(body: Dict[str, Any]) -> Dict[str, Any]:
+    return body
 
 
 def _escaped(text: str) -> bytes:

@@ -6,19 +6,23 @@ ended alike too. What differs, such as pid, exec_id and times, is shown of the f
 Events that are about no process are never merged.
 
 A window begins with the first event that waits. When it ends, when as many different lines wait as
-the buffer holds, and when the agent stops, the lines go on in the order of their first events. A
-line has `aggregation_info` only if it stands for more than one event, so that a reader who does not
-know it, and one who takes its absence for 1 as Tetragon's readers must, count right.
+the buffer holds or their texts take more than MOST_BYTES, and when the agent stops, the lines go on
+in the order of their first events. A line has `aggregation_info` only if it stands for more than
+one event, so that a reader who does not know it, and one who takes its absence for 1 as Tetragon's
+readers must, count right.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, Hashable, Iterable, List, Optional, Tuple
 
+from tetrapy.events.cut import characters
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.json import Event
 
 Counted = Tuple[Event, int]
+
+MOST_BYTES = 4 << 20  # characters of texts of all lines that wait
 
 
 class Aggregator:
@@ -29,6 +33,7 @@ class Aggregator:
         self._window = window
         self._most = max(buffer_size, 1)
         self._waiting: Dict[Hashable, List[Any]] = {}  # what is equal -> first event, count
+        self._size = 0
         self.due_at: Optional[int] = None
         """When `flush` is to be called; None while nothing waits."""
 
@@ -44,8 +49,10 @@ class Aggregator:
             if line is not None:
                 line[1] += 1
                 continue
-            if len(waiting) >= self._most:
+            size = _size(event)
+            if len(waiting) >= self._most or self._size + size > MOST_BYTES:
                 out += self.flush()
+            self._size += size
             if not waiting:
                 self.due_at = now + self._window
             waiting[key] = [event, 1]
@@ -55,8 +62,17 @@ class Aggregator:
         """All lines that wait, the earliest first."""
         out = [(event, count) for event, count in self._waiting.values()]
         self._waiting.clear()
+        self._size = 0
         self.due_at = None
         return out
+
+
+def _size(event: Event) -> int:
+    process = event.process
+    if process is None:
+        return 0
+    size = len(process.arguments) + len(process.cwd) + len(process.binary)
+    return size + (characters(process.environment) if process.environment else 0)
 
 
 def _key(event: Event) -> Hashable:

@@ -6,16 +6,22 @@ import time
 from typing import Callable, Iterable, List, Sequence, Tuple
 
 from tetrapy.errors import ExportError
-from tetrapy.events.json import Event, JsonEncoder, body_of
+from tetrapy.events.json import Event, JsonEncoder
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.pipeline.stages import Stages
 from tetrapy.sinks.sink import Sink
+
+_SLICE = 64  # events between two signs of life
+_CHUNK = 512 << 10  # bytes of lines that are written at once, or one line
 
 FormatNow = Callable[[], str]
 
 
 class Exporter:
-    """Takes batches of events and hands lines to the sink, one write a batch."""
+    """Takes batches of events and hands lines to the sink, one write a batch.
+
+    Of a batch whose lines take much, each half megabyte is a write, so that no more is in memory.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,9 @@ class Exporter:
         self._stages = stages
         self._format_now = format_now
         self._failing = False
+        self.alive: Callable[[], None] = lambda: None  # called now and then within a batch
+        self._lines: List[bytes] = []  # that are about to be written
+        self._size = 0
         # Without these a line is the event's own bytes.
         self._is_plain = not (stages.aggregator or stages.limiter or stages.change)
 
@@ -46,7 +55,13 @@ class Exporter:
             count(events)
         if not stages.writes:
             return
-        wanted = stages.wanted
+        for at in range(0, len(events), _SLICE):
+            self._export(events[at : at + _SLICE])
+            self.alive()
+        self._flush()
+
+    def _export(self, events: Sequence[Event]) -> None:
+        wanted = self._stages.wanted
         if wanted is not None:
             before = len(events)
             events = [event for event in events if wanted(event)]
@@ -54,9 +69,10 @@ class Exporter:
         self.passed += len(events)
         if not self._is_plain:
             self._export_staged(events)
-        elif events:
-            encode = self._encoder.encode
-            self._write([encode(event) for event in events])
+            return
+        encode, put = self._encoder.encode, self._put
+        for event in events:
+            put(encode(event))
 
     def replace_stages(self, stages: Stages) -> None:
         """Go on with other stages and the same counters; what waits in the old ones is written."""
@@ -74,57 +90,58 @@ class Exporter:
         stages = self._stages
         due = None if stages.aggregator is None else stages.aggregator.due_at
         if due is not None and time.monotonic_ns() >= due:
-            self._write_lines(stages.aggregator.flush())
+            self._put_all(stages.aggregator.flush())
         if stages.limiter is not None:
             self._tell_limit(stages.limiter.report(time.monotonic_ns()))
+        self._flush()
         self._guarded(lambda: self.sink.tick(now))
 
     def finish(self) -> None:
         """Write what waits in windows, and what the rate limit has not told yet."""
         stages = self._stages
         if stages.aggregator is not None:
-            self._write_lines(stages.aggregator.flush())
+            self._put_all(stages.aggregator.flush())
         if stages.limiter is not None:
             self._tell_limit(stages.limiter.take())
+        self._flush()
 
     def _export_staged(self, events: Iterable[Event]) -> None:
         aggregator = self._stages.aggregator
         if aggregator is None:
-            self._write_lines([(event, 1) for event in events])
+            self._put_all((event, 1) for event in events)
         else:
-            self._write_lines(aggregator.add(events, time.monotonic_ns()))
+            self._put_all(aggregator.add(events, time.monotonic_ns()))
 
-    def _write_lines(self, lines: Iterable[Tuple[Event, int]]) -> None:
-        """Write each event once, with the number that it stands for."""
-        limiter = self._stages.limiter
-        encoded: List[bytes] = []
+    def _put_all(self, lines: Iterable[Tuple[Event, int]]) -> None:
+        """Put each event once, with the number that it stands for."""
+        limiter, of_type = self._stages.limiter, self._stages.change
         now = time.monotonic_ns()
-        for event, count in lines:
+        for number, (event, count) in enumerate(lines):
             self.aggregated += count - 1
             if limiter is not None and not limiter.allow(now, count):
                 self.rate_limited += count
                 continue
-            encoded.append(self._encode(event, count))
-        if encoded:
-            self._write(encoded)
-
-    def _encode(self, event: Event, count: int) -> bytes:
-        of_type = self._stages.change
-        change = None if of_type is None else of_type(event.type)
-        if change is None and count == 1:
-            return self._encoder.encode(event)
-        body = body_of(event)
-        if change is not None:
-            body = change(body)
-        return self._encoder.line(event, body, count if count > 1 else 0)
+            change = None if of_type is None else of_type(event.type)
+            self._put(self._encoder.encode(event, change, count))
+            if not number % _SLICE:
+                self.alive()
 
     def _tell_limit(self, dropped: int) -> None:
         """An event that no filter and no limit holds back."""
         if dropped:
-            self._write([self._encoder.encode(RateLimitInfo(dropped, self._format_now()))])
+            self._put(self._encoder.encode(RateLimitInfo(dropped, self._format_now())))
 
-    def _write(self, lines: List[bytes]) -> None:
-        self._guarded(lambda: self.sink.write(b"".join(lines), len(lines)))
+    def _put(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        lines = self._lines
+        if lines:
+            self._guarded(lambda: self.sink.write(b"".join(lines), len(lines)))
+            self._lines, self._size = [], 0
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Have the sink do something; its refusal is logged once, and when it is over."""

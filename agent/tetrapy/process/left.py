@@ -10,10 +10,13 @@ from collections import OrderedDict
 from typing import Dict, List, Optional, Tuple
 
 from tetrapy.events.process import Process
+from tetrapy.process.budget import weight
 
 _CAPACITY = 1024  # processes; a child that was lost keeps its cloner's images until they give way
 
 _IMAGES = 16  # of one process: it executed so often while a child was untold
+
+_MOST_BYTES = 2 << 20  # of all images
 
 _Key = Tuple[int, int]  # pid, start
 
@@ -22,9 +25,10 @@ class LeftImages:
     """Images by the process that ran them, as long as untold children may ask."""
 
     def __init__(self) -> None:
-        self._images: OrderedDict[_Key, List[Process]] = OrderedDict()
+        self._images: OrderedDict[_Key, List[Tuple[Process, int]]] = OrderedDict()  # and weight
         self._untold: Dict[_Key, int] = {}
         self._at: Dict[_Key, int] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._images)
@@ -39,17 +43,19 @@ class LeftImages:
             self._forget(key)
             return
         images = self._images.setdefault(key, [])
-        images.append(process)
-        del images[:-_IMAGES]
+        images.append((process, weight(process)))
+        self._bytes += images[-1][1]
+        if len(images) > _IMAGES:
+            self._bytes -= images.pop(0)[1]
         self._untold[key] = untold
         self._at[key] = at
-        if len(self._images) > _CAPACITY:
+        while len(self._images) > _CAPACITY or self._bytes > _MOST_BYTES:
             self._forget(next(iter(self._images)))
 
     def find(self, pid: int, start: int, at: int) -> Optional[Process]:
         """What the process ran at the time `at`; None when nobody kept it."""
         found = None
-        for image in self._images.get((pid, start), ()):
+        for image, _ in self._images.get((pid, start), ()):
             if image.ktime <= at or found is None:
                 found = image
         return found
@@ -63,6 +69,6 @@ class LeftImages:
                 self._forget(key)
 
     def _forget(self, key: _Key) -> None:
-        self._images.pop(key, None)
+        self._bytes -= sum(size for _, size in self._images.pop(key, ()))
         self._untold.pop(key, None)
         self._at.pop(key, None)

@@ -8,6 +8,7 @@ from typing import Iterator, Optional
 from tetrapy.containers.cgroup import container_of_procfs
 from tetrapy.events import flags
 from tetrapy.events.credentials import Capabilities, Credentials
+from tetrapy.events.cut import REPEATED, cut
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import command_line_text, to_text
@@ -17,6 +18,10 @@ INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
 _DEAD = (b"Z", b"X")
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
+
+# Bytes of a command line that are read, and of JSON that is kept of it: a process that was there
+# before is told in lines that repeat it.
+_READ = 4 * REPEATED
 
 TICK_NS = 10_000_000  # procfs counts start times in hundredths of a second on every architecture
 
@@ -59,8 +64,11 @@ def list_pids(root: str) -> Iterator[int]:
             yield int(name)
 
 
-def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
-    """What procfs shows of `pid`; None when it is gone (or a zombie, which is the same)."""
+def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsProcess]:
+    """What procfs shows of `pid`; None when it is gone (or a zombie, which is the same).
+
+    Arguments that take more than `most` bytes of JSON are cut, and the flags say so.
+    """
     base = os.path.join(root, str(pid))
     try:
         stat = _read(base, "stat")
@@ -68,7 +76,7 @@ def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
         fields = stat[stat.rindex(b")") + 2 :].split()
         if fields[0] in _DEAD:
             base = _living_thread(base, str(pid))
-        cmdline = _read(base, "cmdline")
+        cmdline = _read(base, "cmdline", _READ)
         status = _read(base, "status")
     except OSError:
         return None
@@ -83,7 +91,10 @@ def read_process(root: str, pid: int) -> Optional[ProcfsProcess]:
         cwd, cwd_bits = _cwd(base)
         bits |= cwd_bits
         binary = _link(base, "exe") or to_text(cmdline.split(b"\0", 1)[0])
-        arguments = command_line_text(cmdline)
+        text = command_line_text(cmdline)
+        arguments = cut(text, most)
+        if len(cmdline) == _READ or len(arguments) < len(text):
+            bits |= flags.TRUNC_ARGS
     return ProcfsProcess(
         pid=pid,
         parent_pid=int(fields[1]),
@@ -161,9 +172,9 @@ def _living_thread(base: str, leader: str) -> str:
     return f"{base}/task/{threads[0]}"
 
 
-def _read(base: str, name: str) -> bytes:
+def _read(base: str, name: str, most: int = -1) -> bytes:
     with open(f"{base}/{name}", "rb", buffering=0) as file:
-        return file.read()
+        return file.read(most) or b""
 
 
 def _try_read(base: str, name: str) -> bytes:

@@ -7,13 +7,18 @@ both is told apart here.
 from __future__ import annotations
 
 from posixpath import basename
-from typing import Dict, Iterable, List, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Set, Tuple
 
+from tetrapy.events import flags
+from tetrapy.events.cut import REPEATED
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.named import NamedTuple
 from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_process
 from tetrapy.process.table import ProcessTable
+
+# Arguments of all processes, in characters, and what one process may have when there are more.
+_MOST, _LEAST = 4 << 20, 256
 
 
 class Seen(NamedTuple):
@@ -38,17 +43,19 @@ class Touched(NamedTuple):
     executed: Dict[int, Executed]  # by pid
 
 
-def read_all(root: str) -> Tuple[List[Seen], int]:
-    """Every process of procfs, and how many were listed.
+def read_all(root: str, alive: Callable[[], None] = lambda: None) -> Tuple[List[Seen], int]:
+    """Every process of procfs, and how many were listed; `alive` is called for each.
 
     Raises OSError when `root` cannot be listed.
     """
     seen = []
-    listed = 0
+    listed = characters = 0
     for pid in list_pids(root):
         listed += 1
-        process = read_process(root, pid)
+        alive()
+        process = read_process(root, pid, REPEATED if characters < _MOST else _LEAST)
         if process is not None:
+            characters += len(process.arguments)
             seen.append(Seen(boot_time_ns(), process))
     return seen, listed
 
@@ -85,10 +92,16 @@ def _shows_new_image(process: ProcfsProcess, end: int, executed: Executed) -> bo
         executed.ktime < end
         or not process.has_command_line
         or (
-            process.arguments == executed.arguments
+            _same_arguments(process, executed.arguments)
             and (bool(process.arguments) or basename(process.binary) == basename(executed.path))
         )
     )
+
+
+def _same_arguments(process: ProcfsProcess, arguments: str) -> bool:
+    if process.flags & flags.TRUNC_ARGS:
+        return arguments.startswith(process.arguments)
+    return process.arguments == arguments
 
 
 def _parents_first(seen: Iterable[Seen]) -> List[Seen]:

@@ -7,7 +7,9 @@ from functools import partial
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from tetrapy.events import flags
+from tetrapy.events.cut import REPEATED, repeated
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess, make_exec_id
+from tetrapy.process import budget
 from tetrapy.process.details import Details
 from tetrapy.process.procfs import TICK_NS, ProcfsProcess, read_process
 
@@ -29,7 +31,9 @@ class ProcessTable:
     With `ancestors` it keeps its parent, up to ANCESTORS of them.
 
     There are never more than `capacity` processes: the one that came first gives way, and is read
-    from procfs when it is asked for again.
+    from procfs when it is asked for again. All images together, those that only children refer to
+    included, take at most about `most_bytes`: kept JSON gives way first, then long texts are cut,
+    then the processes that came first go.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class ProcessTable:
         capacity: int = CAPACITY,
         details: Optional[Details] = None,
         ancestors: bool = False,
+        most_bytes: int = budget.LIMIT,
     ) -> None:
         self._node = node.encode()
         self._procfs = procfs
@@ -54,6 +59,10 @@ class ProcessTable:
         self.keeps_ancestors = ancestors
         self.capacity = max(capacity, 2)
         self.evictions = 0
+        self.cuts = 0  # images whose texts were cut because all were too heavy
+        self.bytes = 0  # that images took when they were last weighed
+        self.most_bytes = most_bytes
+        self._room = most_bytes // 8  # bytes that may come until they are weighed again
         self.misses = 0  # look-ups that found nothing, not even in procfs
         self.unknown_processes = 0  # of which nothing is known but what a record says
         self.kernel = self._make_kernel()
@@ -69,15 +78,37 @@ class ProcessTable:
         """The exec_id of an image that may not be in the table."""
         return make_exec_id(self._node, ktime, pid)
 
-    def put(self, process: Process) -> None:
-        """Make `process` the image of its pid, in place of the one there."""
+    def put(self, process: Process) -> Process:
+        """Make `process` the image of its pid, in place of the one there.
+
+        Returns the image that the table has: `process`, or a copy with shorter texts.
+        """
+        process = repeated(process)
         live = self._live
+        self._room -= budget.FIXED + len(process.arguments) + len(process.binary) + len(process.cwd)
+        if process.environment:
+            self._room -= REPEATED
+        if self._room < 0:
+            self._weigh()
         former = live.get(process.pid)
         if former is not None:
             self.leave(former)
         elif len(live) >= self.capacity:
             self._evict()
         live[process.pid] = process
+        return process
+
+    def _weigh(self) -> None:
+        total, cut = budget.lighten(budget.with_parents(self._live.values()), self.most_bytes)
+        self.cuts += cut
+        if total > self.most_bytes:
+            gone = 1
+            while gone and total > self.most_bytes * 7 // 8:
+                gone = self._evict()
+                total -= gone
+        self.bytes = total
+        # A character may take four bytes.
+        self._room = max(self.most_bytes - total, self.most_bytes // 4) // 4
 
     def leave(self, process: Process) -> None:
         """A process is gone, or runs another image."""
@@ -107,13 +138,15 @@ class ProcessTable:
             line.append(one)
         return tuple(line)
 
-    def _evict(self) -> None:
+    def _evict(self) -> int:
+        """Take out the process that came first; returns the bytes that it took."""
         for process in self._live.values():
             if process.pid > _FIRST_PIDS:
                 del self._live[process.pid]
                 self.leave(process)
                 self.evictions += 1
-                return
+                return budget.weight(process)
+        return 0
 
     def find(self, pid: int, start: int) -> Optional[Process]:
         """The live image of the process that was forked at `start`."""
@@ -191,8 +224,7 @@ class ProcessTable:
         process.parent = parent
         if self._details is not None and not seen.is_kernel_thread:
             self._details.of_procfs(process, self._procfs)
-        self.put(process)
-        return process
+        return self.put(process)
 
     def _make_kernel(self) -> Process:
         kernel = Process(self._node, 0, 0, _KERNEL_KTIME)

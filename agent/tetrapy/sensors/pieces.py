@@ -11,11 +11,15 @@ CAPACITY = 64  # unless the settings say otherwise; more means that execs were l
 # Bytes of whole arguments: bounds of Tetragon's histogram of data events.
 SIZE_BOUNDS = tuple(range(1000, 40_000, 2000))
 
+MOST_BYTES = 8 << 20  # of all that wait: 32 times the longest
+
 _Key = Tuple[int, int, int]  # pid, ktime of the exec, enum args_area
 
 
 class Pieces:
-    """What waits for its exec, at most `capacity` of them: then the one that waits longest goes.
+    """What waits for its exec, at most `capacity` of them and MOST_BYTES.
+
+    Of more, the one that waits longest goes.
 
     The figures are plain attributes, for metrics to read.
     """
@@ -23,6 +27,7 @@ class Pieces:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = max(capacity, 1)
         self.evictions = 0
+        self.bytes = 0
         # Names are those of Tetragon's data events.
         self.events: Dict[str, int] = dict.fromkeys(
             ("Added", "Appended", "Bad", "Matched", "NotMatched", "Received"), 0
@@ -49,19 +54,22 @@ class Pieces:
         events["Received"] += 1
         if not offset:
             events["Added"] += 1
+            self.bytes += len(piece) - len(waiting.get(key, b""))
             waiting[key] = piece
-            if len(waiting) > self.capacity:
-                del waiting[next(iter(waiting))]
-                self.evictions += 1
         elif len(waiting.get(key, b"")) == offset:
             events["Appended"] += 1
+            self.bytes += len(piece)
             waiting[key] += piece
         else:
             events["Bad"] += 1
+        while len(waiting) > self.capacity or self.bytes > MOST_BYTES:
+            self.bytes -= len(waiting.pop(next(iter(waiting))))
+            self.evictions += 1
 
     def claim(self, key: _Key, size: int) -> bytes:
         """Hand over what came; it is shorter than `size` if a piece was lost."""
         found = self._waiting.pop(key, b"")
+        self.bytes -= len(found)
         self.events["Matched" if found else "NotMatched"] += 1
         self.sizes["ok" if len(found) == size else "bad"].add(len(found))
         return found

@@ -77,6 +77,14 @@ TOPICS: Tuple[Topic, ...] = (
         (
             Setting("process-cache-size", UINT, 65536, "most processes that are remembered"),
             Setting(
+                "process-cache-max-bytes",
+                UINT,
+                24 << 20,
+                "most bytes that remembered processes take; beyond, long texts are cut, then the"
+                " oldest processes are forgotten",
+                own=True,
+            ),
+            Setting(
                 "process-cache-gc-interval",
                 DURATION,
                 30 * SECOND,

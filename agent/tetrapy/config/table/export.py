@@ -51,6 +51,21 @@ TOPICS: Tuple[Topic, ...] = (
             ),
             Setting("export-file-compress", BOOL, False, "compress rotated files with gzip"),
             Setting(
+                "export-file-user-share",
+                UINT,
+                50,
+                "percent of the export files that one user other than root may fill within a day;"
+                " what is beyond goes into files of its own, 0 is no limit",
+                own=True,
+            ),
+            Setting(
+                "export-event-max-bytes",
+                UINT,
+                2 << 20,
+                "most bytes of a line, at least 65536; the texts of a longer one are cut",
+                own=True,
+            ),
+            Setting(
                 "export-rate-limit",
                 INT,
                 -1,

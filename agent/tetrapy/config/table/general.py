@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from tetrapy.config.setting import BOOL, DIRECTORY, FILE, STRING, Setting, Topic
+from tetrapy.config.setting import (
+    BOOL,
+    DIRECTORY,
+    DURATION,
+    FILE,
+    SECOND,
+    STRING,
+    Setting,
+    Topic,
+)
 
 TOPICS: Tuple[Topic, ...] = (
     (
@@ -38,6 +47,21 @@ TOPICS: Tuple[Topic, ...] = (
                 "file that log lines are written to as well; emptied at start",
             ),
             Setting("procfs", DIRECTORY, "/proc/", "procfs that is read for existing processes"),
+            Setting(
+                "stop-timeout",
+                DURATION,
+                5 * SECOND,
+                "most time that a stop takes; events that are left then are counted as lost",
+                own=True,
+            ),
+            Setting(
+                "raise-priority",
+                BOOL,
+                True,
+                "run ahead of other processes, and be the last that a lack of memory ends, unless"
+                " who started the agent has said how",
+                own=True,
+            ),
             Setting(
                 "generate-docs", BOOL, False, "print every flag with its default as YAML and exit"
             ),

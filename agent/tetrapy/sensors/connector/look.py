@@ -15,7 +15,7 @@ from tetrapy.named import NamedTuple
 from tetrapy.process.procfs import TICK_NS
 
 _CHUNK = 1 << 16
-_LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
+LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
 
 
 class Look(NamedTuple):
@@ -33,13 +33,16 @@ class Look(NamedTuple):
     docker: str
     inner_pid: int  # pid in its own pid namespace; 0 outside of containers
     environment: bytes  # empty unless it is asked for
+    truncated: bool = False  # arguments or variables were longer than what was read
 
 
-def look(root: str, pid: int, image: bool = True, environment: bool = False) -> Optional[Look]:
+def look(
+    root: str, pid: int, image: bool = True, environment: bool = False, longest: int = LONGEST
+) -> Optional[Look]:
     """What procfs below `root` shows of `pid`, None when it is gone.
 
     What a process loses first is read first. `image` is false for one that has ended; `environment`
-    asks for its variables.
+    asks for its variables. At most `longest` bytes are read of them, and of arguments.
     """
     try:
         handle = os.open(f"{root}/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -47,9 +50,9 @@ def look(root: str, pid: int, image: bool = True, environment: bool = False) -> 
         return None
     try:
         exe = _link(handle, "exe") if image else b""
-        command_line = _read(handle, "cmdline", _LONGEST) if image else b""
+        command_line = _read(handle, "cmdline", longest) if image else b""
         cwd = _link(handle, "cwd") if image else b""
-        variables = _read(handle, "environ", _LONGEST) if image and environment else b""
+        variables = _read(handle, "environ", longest) if image and environment else b""
         stat = _read(handle, "stat")
         if not stat:
             return None
@@ -75,6 +78,7 @@ def look(root: str, pid: int, image: bool = True, environment: bool = False) -> 
             docker=docker,
             inner_pid=int(status[b"NSpid"][-1]) if docker and b"NSpid" in status else 0,
             environment=variables,
+            truncated=max(len(command_line), len(variables)) >= longest,
         )
     except (ValueError, IndexError):
         return None
@@ -114,7 +118,7 @@ def _read(handle: int, name: str, limit: int = _CHUNK) -> bytes:
     except OSError:
         return b""
     try:
-        data = os.read(file, _CHUNK)
+        data = os.read(file, min(limit, _CHUNK))
         if len(data) < _CHUNK // 16:  # procfs gives a small file at once
             return data
         return data + _rest(file, limit - len(data))

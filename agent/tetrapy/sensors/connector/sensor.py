@@ -13,7 +13,7 @@ from tetrapy.kernel.connector import ProcessConnector, poke, poke_everywhere
 from tetrapy.process.details import Details, Wanted
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
-from tetrapy.sensors.connector.look import look
+from tetrapy.sensors.connector.look import LONGEST, look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 
@@ -26,6 +26,9 @@ BLIND = (
     "arguments, directory and user are those of a moment after the exec",
     "a process forked with CLONE_PARENT counts as forked by its parent",
 )
+# Bytes of arguments and variables that are read whole for one batch, and what is read of each
+# process behind them.
+_WHOLE, _SHORT = 4 << 20, 4096
 PRIORITY = -20  # nice(2); a look that comes late sees nothing
 
 
@@ -58,6 +61,7 @@ class ConnectorSensor:
         self._lost = 0
         self._overruns = 0  # those whose losses are known, or will be with the next messages
         self._silences = 0
+        self._room = 0  # of the bytes that one batch may read whole
         self._attached = False
         self._heard = False  # a message since the last look at the clocks
         self._poked = False  # one was provoked then
@@ -145,6 +149,7 @@ class ConnectorSensor:
         records: List[Record] = []
         looked: Dict[int, Tuple[int, int]] = {}  # pid -> its record, the time of the look
         taken = 0
+        self._room = _WHOLE
         while taken < limit:
             messages, self._waiting = self._waiting or self._receive(limit - taken), []
             if not messages:
@@ -207,7 +212,10 @@ class ConnectorSensor:
                     self.missed += 1
 
     def _look(self, record: Exec, image: bool) -> Exec:
-        seen = look(self._procfs, record.pid, image, self._environment)
+        longest = LONGEST if self._room > 0 else _SHORT
+        seen = look(self._procfs, record.pid, image, self._environment, longest)
+        if seen is not None:
+            self._room -= len(seen.command_line) + len(seen.environment)
         return record._replace(seen=seen)
 
     def _doubt(self, records: List[Record], index: int, looked_at: int, executed_at: int) -> None:

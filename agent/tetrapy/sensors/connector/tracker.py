@@ -254,4 +254,6 @@ def _show(process: Process, seen: Optional[Look]) -> int:
         bits |= flags.MISS | flags.ERROR_ARGS
     if not cwd:
         bits |= flags.MISS
+    if seen.truncated:
+        bits |= flags.TRUNC_ARGS
     return bits

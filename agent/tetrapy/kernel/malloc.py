@@ -1,0 +1,28 @@
+"""Having glibc give memory back: what one burst took must not stay with the agent for good."""
+
+from __future__ import annotations
+
+import ctypes
+
+# malloc.h; a threshold that is set no longer grows by itself, up to 32 MiB, with what was freed.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_THRESHOLD = 128 << 10  # bytes: long texts and batches of lines are given back at once
+
+
+def keep_small() -> bool:
+    """Return long texts to the kernel when they are freed, and have one heap for all threads.
+
+    False where the C library is not glibc; it then does as it does.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return all(
+        mallopt(name, value)
+        for name, value in (
+            (_M_MMAP_THRESHOLD, _THRESHOLD),
+            (_M_TRIM_THRESHOLD, _THRESHOLD),
+            (_M_ARENA_MAX, 1),
+        )
+    )

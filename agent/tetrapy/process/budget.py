@@ -1,0 +1,72 @@
+"""How many bytes images may take, all together: what gives way when they take more.
+
+Counting each image's bytes in and out would cost every process; so only what is added is counted,
+roughly, and all is weighed when that could have become too much. The time between two weighings
+grows with what they find, so they cost little.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable, List, Optional, Set, Tuple
+
+from tetrapy.events.cut import REPEATED, characters, shorten
+from tetrapy.events.process import Process
+
+LIMIT = 24 << 20  # bytes, unless the settings say otherwise
+
+# What an image takes beside its texts: the object, its ids and times, its place in the table.
+FIXED = 800
+
+# Bytes of JSON that a text may keep, one after the other, until all is light enough. A path of 256
+# bytes is left alone: filters go by it.
+_STEPS = (REPEATED // 4, REPEATED // 16)
+
+
+def weight(process: Process) -> int:
+    """The bytes that an image takes."""
+    total = FIXED + (process.arguments.__sizeof__() + process.binary.__sizeof__())
+    total += process.cwd.__sizeof__()
+    if process.json is not None:
+        total += len(process.json)
+    if process.environment:
+        total += characters(process.environment) + 150 * len(process.environment)
+    return total
+
+
+def with_parents(live: Iterable[Process]) -> List[Process]:
+    """Each image once: those in the table, and those that only others still refer to."""
+    seen: Set[int] = set()
+    found: List[Process] = []
+    for process in live:
+        one: Optional[Process] = process
+        while one is not None and id(one) not in seen:
+            seen.add(id(one))
+            found.append(one)
+            one = one.parent
+    return found
+
+
+def lighten(images: List[Process], limit: int) -> Tuple[int, int]:
+    """Let go of bytes when the images take more than `limit`, down to three quarters of it.
+
+    First kept JSON goes, which is made anew, then texts are cut, those of the oldest image first.
+    Returns what the images take then, and how many were cut.
+    """
+    total = sum(map(weight, images))
+    if total <= limit:
+        return total, 0
+    aim = limit * 3 // 4
+    for process in images:
+        if process.json is not None and total > aim:
+            total -= len(process.json)
+            process.json = None
+    cut = 0
+    for most in _STEPS:
+        for process in images:
+            if total <= aim:
+                return total, cut
+            before = weight(process)
+            if before > FIXED + most and shorten(process, most):
+                total -= before - weight(process)
+                cut += 1
+    return total, cut

@@ -1,0 +1,84 @@
+"""What an ordinary user makes large stays small in the agent and in its file: bytes, not clocks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from tests.support.agent import Agent
+
+HUGE = "\x01" * 130_000  # of the two arguments that one process may have in the kernel's records
+SCRIPT = "i=0; while [ $i -lt {0} ]; do /bin/true; i=$((i+1)); done; exit 0"
+ROOM = 64 << 20
+
+
+def highest(agent: Agent) -> int:
+    """Bytes of memory that the agent had at most."""
+    agent.fence()
+    for line in Path(f"/proc/{agent.pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    raise AssertionError
+
+
+def test_a_parent_with_long_arguments(tmp_path: Path) -> None:
+    """Its arguments are in its own exec line, and a beginning of them in each child's."""
+    with Agent(
+        tmp_path, "--export-file-max-size-mb", "1000", "--enable-ancestors", "base"
+    ) as agent:
+        agent.started()
+        command = ["/bin/sh", "-c", SCRIPT.format(500), "tag", HUGE, HUGE]
+        subprocess.run(command, check=True, user=65534)
+        size = highest(agent)
+        lines = [line for line in agent.lines() if b'"uid":65534' in line]
+        assert agent.stop() == 0
+    assert size < ROOM
+    whole = [line for line in lines if len(line) > 20_000]
+    (told,) = [json.loads(line)["process_exec"]["process"] for line in whole]
+    assert told["arguments"].count("\x01") == 260_000
+    assert "truncArgs" not in told["flags"]
+    children = [line for line in lines if b'"binary":"/bin/true"' in line]
+    assert len(children) >= 1000
+    for line in children:
+        (event,) = [value for name, value in json.loads(line).items() if "process_" in name]
+        assert "truncArgs" in event["parent"]["flags"]
+
+
+def test_many_processes_with_long_arguments(tmp_path: Path) -> None:
+    """Parents that have ended live on with their children, and take little."""
+    with Agent(tmp_path, "--export-file-max-size-mb", "1000") as agent:
+        agent.started()
+        script = "sleep 1000 > /dev/null 2>&1 & echo $!; exit 0"
+        sleeping = []
+        try:
+            for _ in range(150):
+                command = ["/bin/sh", "-c", script, "tag", "🚀" + HUGE[1:], HUGE]
+                done = subprocess.run(command, check=True, user=65534, stdout=subprocess.PIPE)
+                sleeping.append(int(done.stdout))
+            size = highest(agent)
+        finally:
+            for pid in sleeping:
+                os.kill(pid, 9)
+        assert agent.stop() == 0
+    assert size < ROOM
+
+
+def test_the_longest_line(tmp_path: Path) -> None:
+    """A limit on lines holds for each, and each is JSON."""
+    most = 100_000
+    with Agent(tmp_path, "--export-event-max-bytes", str(most)) as agent:
+        agent.started()
+        for text in (HUGE, "🚀" * 30_000, "x" * 130_000, '"' * 130_000):
+            subprocess.run(["/bin/true", text, text], check=True)
+        agent.fence()
+        lines = agent.lines()
+        assert agent.stop() == 0
+    assert max(map(len, lines)) <= most
+    cut = [
+        event["process_exec"]["process"]
+        for event in map(json.loads, lines)
+        if "truncArgs" in event.get("process_exec", {}).get("process", {}).get("flags", "")
+    ]
+    assert len(cut) >= 4

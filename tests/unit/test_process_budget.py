@@ -61,7 +61,7 @@ def test_parents_that_are_gone() -> None:
     world = World(most_bytes=MOST)
     before = heavy()
     words = (b"p", b"x" * 4_000)
-    for parent, child in zip(tasks(1_000), tasks(1_000, first=10_000)):
+    for parent, child in zip(tasks(1_000), tasks(1_000, first=10_000), strict=True):
         world.feed(
             execute(parent, INIT, argv=words, fork_parent=INIT),
             execute(child, parent, fork_parent=parent),

@@ -23,6 +23,8 @@ class TypedSettings:
         log_format: str
         log_file: str
         procfs: str
+        stop_timeout: int
+        raise_priority: bool
         generate_docs: bool
         enable_process_cred: bool
         enable_process_ns: bool
@@ -33,6 +35,7 @@ class TypedSettings:
         username_metadata: str
         cgroup_rate: Optional[CgroupRate]
         process_cache_size: int
+        process_cache_max_bytes: int
         process_cache_gc_interval: int
         disable_process_cache: bool
         event_cache_retries: int
@@ -44,6 +47,8 @@ class TypedSettings:
         export_file_max_backups: int
         export_file_max_age: int
         export_file_compress: bool
+        export_file_user_share: int
+        export_event_max_bytes: int
         export_rate_limit: int
         enable_export_aggregation: bool
         export_aggregation_window_size: int

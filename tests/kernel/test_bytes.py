@@ -12,6 +12,7 @@ from tests.support.agent import Agent
 HUGE = "\x01" * 130_000  # of the two arguments that one process may have in the kernel's records
 SCRIPT = "i=0; while [ $i -lt {0} ]; do /bin/true; i=$((i+1)); done; exit 0"
 ROOM = 64 << 20
+LARGE = ("--export-file-max-size-mb", "1000", "--rb-size-total", "8M")
 
 
 def highest(agent: Agent) -> int:
@@ -48,7 +49,7 @@ def test_a_parent_with_long_arguments(tmp_path: Path) -> None:
 
 def test_many_processes_with_long_arguments(tmp_path: Path) -> None:
     """Parents that have ended live on with their children, and take little."""
-    with Agent(tmp_path, "--export-file-max-size-mb", "1000") as agent:
+    with Agent(tmp_path, *LARGE) as agent:
         agent.started()
         script = "sleep 1000 > /dev/null 2>&1 & echo $!; exit 0"
         sleeping = []

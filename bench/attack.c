@@ -180,6 +180,8 @@ static void leave_child(void)
 
 static void keep(void)
 {
+	if (deep)
+		go_deep();
 	for (long own = 0; !over(own); own++) {
 		pid_t child = fork();
 

@@ -23,7 +23,7 @@
 
 enum {
 	LONGEST = 131000, /* bytes of one argument; the kernel takes 128 KiB */
-	MOST = 300000,	/* arguments of one execution */
+	MOST = 300000, /* arguments of one execution */
 	LIMIT = 1 << 20,  /* of all text of one execution */
 	FIRST_UID = 100000,
 };

@@ -25,6 +25,9 @@ class Attack(NamedTuple):
     flags: tuple[str, ...] = ()  # of the agent
     cgroups: int = 0  # how many the attacker owns
     as_root: bool = False  # begins as root: it makes a user namespace for the attacker
+    reload: bool = False  # SIGHUP meanwhile, twice a second
+    stop: bool = False  # the agent is stopped while the attack goes on
+    told: bool = True  # every event of the victim is to be told
     short: bool = False  # part of the short form
 
 
@@ -77,6 +80,23 @@ ATTACKS = (
         ("storm", "procs=2", f"env={ARGUMENTS}", CONTROL),
         ("--enable-process-environment-variables",),
     ),
+    Attack("256 KB while settings are read", ("storm", f"bytes={ARGUMENTS}", CONTROL), reload=True),
+    Attack("stopped under 16 KB", ("storm", "procs=4", "bytes=16000", CONTROL), stop=True),
+    Attack("stopped under forks", ("forks", "procs=4"), stop=True),
+    # The process connector sees what procfs still shows when a message has come.
+    Attack(
+        "connector: 16 KB",
+        ("storm", "procs=4", "bytes=16000", CONTROL),
+        ("--sensor=connector",),
+        told=False,
+    ),
+    Attack(
+        "connector: 600 parents of 256 KB",
+        ("keep", "count=600", f"bytes={ARGUMENTS}", EMOJI),
+        ("--sensor=connector",),
+        told=False,
+    ),
+    Attack("2,000 parents in 4,000 bytes of directory", ("keep", "count=2000", "deep=3900")),
     Attack("4,000 bytes of directory", ("storm", "procs=2", "deep=3900")),
     Attack("4,000 bytes of path", ("storm", "procs=2", "path=4000")),
 )

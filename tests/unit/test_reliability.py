@@ -149,6 +149,7 @@ def test_what_a_kill_may_not_leave() -> None:
 
 UNHARMED = {
     "victim's processes": 500,
+    "every event is an aim": True,
     "execs told": 500,
     "exits told": 500,
     "told twice": 0,
@@ -184,7 +185,7 @@ def test_attacks_are_chosen_by_name_and_length() -> None:
     assert attacks.named([], short=False) == list(attacks.ATTACKS)
     short = attacks.named([], short=True)
     assert 0 < len(short) < len(attacks.ATTACKS)
-    assert [one.name for one in attacks.named(["forks"], short=False)] == ["forks"]
+    assert [one.name for one in attacks.named(["threads"], short=False)] == ["threads"]
 
 
 def test_an_export_is_followed_across_rotations(tmp_path: Path) -> None:

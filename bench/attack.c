@@ -164,14 +164,21 @@ static void chain(void)
 		;
 }
 
+/* What this program does under the name `wait`, whatever its arguments are. */
+static int wait_for_end(void)
+{
+	signal(SIGTERM, SIG_DFL);
+	alarm(120);
+	for (;;)
+		pause();
+}
+
 /* One of those that `keep` makes: leaves a child behind. */
 static void leave_child(void)
 {
 	if (fork() == 0) {
-		char text[32];
-		char *arguments[] = { "attack", "wait", text, 0 }, *environment[] = { 0 };
+		char *arguments[] = { "wait", 0 }, *environment[] = { 0 };
 
-		snprintf(text, sizeof(text), "seconds=%ld", seconds);
 		execve("/proc/self/exe", arguments, environment);
 		_exit(127);
 	}
@@ -212,6 +219,8 @@ int main(int argc, char **argv)
 	const char *load = argc > 1 ? argv[1] : "";
 	int grown = 0;
 
+	if (!strcmp(argv[0], "wait"))
+		return wait_for_end();
 	for (int index = 2; index < argc && !grown; index++) {
 		grown = !strcmp(argv[index], "--");
 		if (!grown && !set(argv[index])) {
@@ -248,11 +257,7 @@ int main(int argc, char **argv)
 		in_all(end_at_once);
 	else if (!strcmp(load, "threads"))
 		in_all(start_threads);
-	else if (!strcmp(load, "wait")) {
-		while (!over(0))
-			usleep(20000);
-		return 0;
-	} else {
+	else {
 		fprintf(stderr, "attack: what is %s?\n", load);
 		return 2;
 	}

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +21,7 @@ from bench.reliability.watched import Watched
 
 VICTIM, ATTACKER = 64001, 65534  # uids
 VICTIMS = 500
+OLDS, OLD = 20, 1_000_000  # processes of the victim from before the attack, and their first number
 MEMORY = 64.0  # MB: the aim for the peak of resident memory
 STOP = 5.0  # seconds: the aim for the stop
 KEPT = 6 * 10.0  # MB: one export file and five backups, by the defaults
@@ -65,6 +66,20 @@ class Programs(NamedTuple):
             time.sleep(0.5)
         return done(load)
 
+    def old(self, tag: str) -> list[subprocess.Popen[bytes]]:
+        """Programs of the victim that run until they are told to end, numbered from OLD on."""
+        return [
+            subprocess.Popen(
+                ["wait", f"{tag}-{OLD + number}"],
+                executable=self.attack,
+                stdin=subprocess.DEVNULL,
+                user=VICTIM,
+                group=VICTIM,
+                extra_groups=[],
+            )
+            for number in range(OLDS)
+        ]
+
 
 def done(load: subprocess.Popen[bytes]) -> int:
     """Wait for a load; how often it did what it does. Raises CalledProcessError."""
@@ -85,23 +100,26 @@ def attack(
     with Watched(pyz, directory, *one.flags, *flags, environment=signs.environment) as agent:
         agent.listening()
         follower = Follower(agent.export, tag)
+        olds = programs.old(tag)
         with ExitStack() as attacking:
             load = attacking.enter_context(_attacking(programs, one, directory))
             time.sleep(_LEAD)
             ran = programs.victim(tag, victims, 10, _reloads(agent) if one.reload else None)
+            _end(olds)
             if not one.stop:
                 attacking.close()
                 time.sleep(_LEAD)
             pause, cpu = signs.end().longest, agent.sample().cpu
             stopped, peak = _stop(agent)
     follower.end()
-    told = {kind: len(set(follower.told[kind])) for kind in KINDS}
+    told = {kind: set(follower.told[kind]) for kind in KINDS}
     return {
         "victim's processes": ran,
         "every event is an aim": one.told,
-        "execs told": told["process_exec"],
-        "exits told": told["process_exit"],
-        "told twice": sum(map(len, follower.told.values())) - sum(told.values()),
+        "execs told": sum(number < OLD for number in told["process_exec"]),
+        "exits told": sum(number < OLD for number in told["process_exit"]),
+        "exits of old processes told": sum(number >= OLD for number in told["process_exit"]),
+        "told twice": sum(len(follower.told[kind]) - len(told[kind]) for kind in KINDS),
         "records lost": agent.statistics()["lost"] if agent.says("Observer events") else -1,
         "lost, says the log": agent.told_losses(),
         "peak of RSS in MB": peak / 1024,
@@ -142,11 +160,21 @@ def _attacking(programs: Programs, one: Attack, directory: Path) -> Iterator[_Lo
         try:
             yield load
         finally:
-            # A load that ends by itself, the processes that it left included.
             os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            # What it has left behind: of its group there may be none any more.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
             found = re.search(rb"done=(\d+)", output)
             load.count = int(found[1]) if found else -1
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
 
 
 def _reloads(agent: Watched) -> Callable[[], None]:
@@ -177,10 +205,11 @@ def _kept(export: Path, tag: str) -> int:
 def failures(figures: dict[str, Any]) -> list[str]:
     """What is wrong with one attack's figures: events and bytes, never times."""
     ran = figures["victim's processes"]
+    aims = {"execs told": ran, "exits told": ran, "exits of old processes told": OLDS}
     found = [
-        f"{name}: {figures[name]} of {ran}"
-        for name in ("execs told", "exits told")
-        if figures[name] != ran and figures["every event is an aim"]
+        f"{name}: {figures[name]} of {aim}"
+        for name, aim in aims.items()
+        if figures[name] != aim and figures["every event is an aim"]
     ]
     zero = ("told twice", "lines broken", "exit code")
     found += [f"{name}: {figures[name]}" for name in zero if figures[name]]
@@ -193,6 +222,7 @@ def failures(figures: dict[str, Any]) -> list[str]:
 _COLUMNS = (
     ("execs told", "execs", ".0f"),
     ("exits told", "exits", ".0f"),
+    ("exits of old processes told", "old", ".0f"),
     ("records lost", "lost", ".0f"),
     ("peak of RSS in MB", "RSS MB", ".1f"),
     ("longest pause in s", "pause s", ".1f"),
@@ -211,11 +241,12 @@ def table(rows: dict[str, dict[str, Any]], victims: int) -> str:
     aims = {
         "execs": str(victims),
         "exits": str(victims),
+        "old": str(OLDS),
         "RSS MB": f"< {MEMORY:.0f}",
         "pause s": f"< {life.ALLOWED:.0f}",
         "stop s": f"< {STOP:.0f}",
         "kept MB": f"< {KEPT * _SLACK:.0f}",
-        "evidence": str(2 * victims),
+        "evidence": str(2 * (victims + OLDS)),
     }
     heads = [head for _, head, _ in _COLUMNS]
     cells = [["", *heads], ["aim", *(aims.get(head, "") for head in heads)]]

@@ -152,6 +152,7 @@ UNHARMED = {
     "every event is an aim": True,
     "execs told": 500,
     "exits told": 500,
+    "exits of old processes told": attack.OLDS,
     "told twice": 0,
     "lines broken": 0,
     "exit code": 0,
@@ -167,6 +168,7 @@ UNHARMED = {
     [
         {"execs told": 499},
         {"exits told": 499},
+        {"exits of old processes told": 0},
         {"told twice": 1},
         {"lines broken": 1},
         {"exit code": -9},

@@ -7,7 +7,7 @@ import threading
 from io import BufferedReader
 from pathlib import Path
 
-from bench.reliability.reader import KINDS, whole
+from bench.reliability.reader import KINDS, files, whole
 
 _EVERY = 0.02  # seconds between two looks: no file is rotated away between them
 
@@ -47,22 +47,35 @@ class Follower:
             self._ended.wait(_EVERY)
 
     def _read(self) -> bool:
-        """Read what is new; whether there may be more: the file was renamed and another begun."""
+        """Read what is new; whether there may be more: another file follows this one."""
         if self._file is None:
             try:
                 self._file = self._export.open("rb")
             except FileNotFoundError:
                 return False
-        try:
-            moved = os.stat(self._export).st_ino != os.fstat(self._file.fileno()).st_ino
-        except FileNotFoundError:
-            moved = False  # between the rename and the new file
+        # Asked before the reading: what is written to this file until it is renamed is read.
+        after = self._following()
         while data := self._file.read(1 << 20):
             self._take(data)
-        if moved:
-            self._file.close()
-            self._file = None
-        return moved
+        if after is None:
+            return False
+        self._file.close()
+        self._file = after
+        return True
+
+    def _following(self) -> BufferedReader | None:
+        """The file that was begun after the one that is read; None when that is the last one."""
+        assert self._file is not None
+        own = os.fstat(self._file.fileno()).st_ino
+        try:
+            paths = files(self._export)
+            numbers = [path.stat().st_ino for path in paths]
+            if numbers[-1:] == [own]:
+                return None
+            # What is not there any more was older than all that are.
+            return paths[numbers.index(own) + 1 if own in numbers else 0].open("rb")
+        except (FileNotFoundError, IndexError):
+            return None  # renamed, deleted or not made yet: the next look tells
 
     def _take(self, data: bytes) -> None:
         self.bytes += len(data)

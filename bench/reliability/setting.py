@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,8 @@ def fence(agent: Watched, setting: Setting) -> None:
 def all_lines(export: Path) -> Iterator[bytes]:
     """What is in the files of an export, oldest first."""
     for path in files(export):
-        yield from lines(path)
+        with suppress(FileNotFoundError):  # rotated away meanwhile
+            yield from lines(path)
 
 
 def execs(export: Path) -> list[dict[str, Any]]:

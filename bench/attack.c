@@ -235,7 +235,7 @@ int main(int argc, char **argv)
 	done = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (*enter)
 		enter_cgroup(enter);
-	if (as && (setgroups(0, 0) || setgid((gid_t)as) || setuid((uid_t)as)))
+	if (as && !uids && (setgroups(0, 0) || setgid((gid_t)as) || setuid((uid_t)as)))
 		fail("setuid");
 	if (uids)
 		into_user_namespace();

@@ -181,7 +181,8 @@ static void into_user_namespace(void)
 	pid_t child = fork();
 
 	if (child == 0) {
-		if (unshare(CLONE_NEWUSER))
+		/* Its owner is the user, as where he makes it himself. */
+		if (setegid((gid_t)as) || seteuid((uid_t)as) || unshare(CLONE_NEWUSER))
 			fail("unshare");
 		if (write(ready[1], &byte, 1) != 1 || read(go[0], &byte, 1) != 1)
 			_exit(2);

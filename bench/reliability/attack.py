@@ -156,7 +156,7 @@ def _attacking(programs: Programs, one: Attack, directory: Path) -> Iterator[_Lo
         words = [*one.load, "seconds=100", f"place={cgroups.path or place}"]
         if cgroups.path:
             words.append(f"enter={cgroups.path}")
-        process = programs.start(*words, uid=0 if one.as_root else ATTACKER)
+        process = programs.start(*words, uid=ATTACKER)
         try:
             yield load
         finally:

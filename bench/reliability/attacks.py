@@ -24,7 +24,6 @@ class Attack(NamedTuple):
     load: tuple[str, ...]  # arguments of bench/attack.c
     flags: tuple[str, ...] = ()  # of the agent
     cgroups: int = 0  # how many the attacker owns
-    as_root: bool = False  # begins as root: it makes a user namespace for the attacker
     reload: bool = False  # SIGHUP meanwhile, twice a second
     stop: bool = False  # the agent is stopped while the attack goes on
     told: bool = True  # every event of the victim is to be told
@@ -41,7 +40,7 @@ ATTACKS = (
     Attack("forks", ("forks", "procs=4")),
     Attack("exits, 500 at once", ("ends", "count=500"), short=True),
     Attack("threads", ("threads", "procs=4")),
-    Attack("500 uids", ("storm", "procs=4", "bytes=16000", "uids=500"), as_root=True, short=True),
+    Attack("500 uids", ("storm", "procs=4", "bytes=16000", "uids=500"), short=True),
     Attack("200 cgroups", ("storm", "procs=4", "bytes=16000", "cgroups=200"), cgroups=200),
     # Memory.
     Attack("a parent's 256 KB", ("parent", f"bytes={ARGUMENTS}", CONTROL), short=True),

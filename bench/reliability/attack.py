@@ -185,7 +185,7 @@ def _reloads(agent: Watched) -> Callable[[], None]:
 def _stop(agent: Watched) -> tuple[float, int]:
     """Seconds that the stop took, and kB that the agent had at most until then."""
     began = time.monotonic()
-    peak = 0
+    peak = agent.peak()
     agent.process.terminate()
     while agent.process.poll() is None and time.monotonic() - began < _BOUND:
         peak = max(peak, agent.peak())

@@ -38,6 +38,8 @@ static void storm(long argument_bytes)
 
 	for (long own = 0; !over(own); own++) {
 		snprintf(first, sizeof(first), "%d-%ld", getpid(), own);
+		if (binaries)
+			file = link_to_program(own);
 		__sync_fetch_and_add(done, run_once(file, arguments, environment, own));
 	}
 }
@@ -165,7 +167,7 @@ static void chain(void)
 }
 
 /* What this program does under the name `wait`, whatever its arguments are. */
-static int wait_for_end(void)
+static _Noreturn void wait_for_end(void)
 {
 	signal(SIGTERM, SIG_DFL);
 	alarm(120);
@@ -220,7 +222,7 @@ int main(int argc, char **argv)
 	int grown = 0;
 
 	if (!strcmp(argv[0], "wait"))
-		return wait_for_end();
+		wait_for_end();
 	for (int index = 2; index < argc && !grown; index++) {
 		grown = !strcmp(argv[index], "--");
 		if (!grown && !set(argv[index])) {

@@ -35,6 +35,7 @@ static long deep;    /* bytes of the working directory, which is made below `pla
 static long path;    /* bytes of the program's path as it is written */
 static long uids;    /* the children have so many uids in turns, in a user namespace */
 static long cgroups; /* the children are in the cgroups `place`/0, /1, ... in turns */
+static long binaries; /* so many links to the program, with long names, are executed in turns */
 static long unique;  /* the first argument is another one each time */
 static const char *fill = "41", *program = "", *tag = "", *place = "", *enter = "";
 static long as; /* uid and gid */
@@ -108,6 +109,20 @@ static char *written_path(void)
 		at += sprintf(at, "/.");
 	sprintf(at, "%s", name);
 	return written;
+}
+
+/* One of `binaries` paths of the program, made when it is asked for. */
+static const char *link_to_program(long turn)
+{
+	static char link[600];
+	int at = snprintf(link, sizeof(link), "%s/%ld-", place, turn % binaries);
+
+	/* Four bytes each, in UTF-8 and in memory. */
+	for (int count = 0; count < 50; count++)
+		at += sprintf(link + at, "\xf0\x9f\x98\x80");
+	if (turn < binaries && symlink(program, link) && errno != EEXIST)
+		fail(link);
+	return link;
 }
 
 static void go_deep(void)
@@ -221,12 +236,25 @@ static int set(const char *word)
 		long *number;
 		const char **text;
 	} names[] = {
-		{ "seconds", &seconds, 0 }, { "count", &count, 0 },	{ "procs", &procs, 0 },
-		{ "ms", &ms, 0 },	    { "depth", &depth, 0 },	{ "bytes", &bytes, 0 },
-		{ "env", &around, 0 },	    { "deep", &deep, 0 },	{ "path", &path, 0 },
-		{ "uids", &uids, 0 },	    { "cgroups", &cgroups, 0 }, { "unique", &unique, 0 },
-		{ "fill", 0, &fill },	    { "program", 0, &program }, { "tag", 0, &tag },
-		{ "place", 0, &place },	    { "enter", 0, &enter },	{ "as", &as, 0 },
+		{ "seconds", &seconds, 0 },
+		{ "count", &count, 0 },
+		{ "procs", &procs, 0 },
+		{ "ms", &ms, 0 },
+		{ "depth", &depth, 0 },
+		{ "bytes", &bytes, 0 },
+		{ "env", &around, 0 },
+		{ "deep", &deep, 0 },
+		{ "path", &path, 0 },
+		{ "uids", &uids, 0 },
+		{ "cgroups", &cgroups, 0 },
+		{ "unique", &unique, 0 },
+		{ "binaries", &binaries, 0 },
+		{ "fill", 0, &fill },
+		{ "program", 0, &program },
+		{ "tag", 0, &tag },
+		{ "place", 0, &place },
+		{ "enter", 0, &enter },
+		{ "as", &as, 0 },
 	};
 	size_t length = strcspn(word, "=");
 

@@ -17,7 +17,7 @@ from bench.reliability.attacks import Attack
 from bench.reliability.cgroups import Cgroups
 from bench.reliability.follower import Follower
 from bench.reliability.reader import KINDS, files, lines
-from bench.reliability.watched import Watched
+from bench.reliability.watched import Watched, free_port
 
 VICTIM, ATTACKER = 64001, 65534  # uids
 VICTIMS = 500
@@ -97,7 +97,9 @@ def attack(
     directory.mkdir(parents=True, exist_ok=True)
     tag = f"victim-{os.getpid()}"
     signs = life.Life(directory)
-    with Watched(pyz, directory, *one.flags, *flags, environment=signs.environment) as agent:
+    port = str(free_port())
+    own = [flag.replace("{port}", port) for flag in one.flags]
+    with Watched(pyz, directory, *own, *flags, environment=signs.environment) as agent:
         agent.listening()
         follower = Follower(agent.export, tag)
         olds = programs.old(tag)

@@ -15,6 +15,7 @@ EMOJI = "fill=f09f98800141"  # Python takes four bytes for each character of suc
 
 _SECRETS = r'{"redact": ["(?:--password|-p)[= ]*([^ ]+)", "://[^:/@ ]+:([^@ ]+)@"]}'
 _REGEX = r'{"arguments_regex": ["(?i)(password|token|secret)\\s*[=:]\\s*\\S+$"]}'
+_MANY = "\n".join(f'{{"binary_regex": ["^/no-{number}$"]}}' for number in range(20))
 
 
 class Attack(NamedTuple):
@@ -22,7 +23,7 @@ class Attack(NamedTuple):
 
     name: str
     load: tuple[str, ...]  # arguments of bench/attack.c
-    flags: tuple[str, ...] = ()  # of the agent
+    flags: tuple[str, ...] = ()  # of the agent; {port} is one that is free
     cgroups: int = 0  # how many the attacker owns
     reload: bool = False  # SIGHUP meanwhile, twice a second
     stop: bool = False  # the agent is stopped while the attack goes on
@@ -58,6 +59,11 @@ ATTACKS = (
         "aggregation of long lines",
         ("storm", "procs=2", "bytes=60000", "unique=1"),
         ("--enable-export-aggregation", "--export-aggregation-window-size=1m"),
+    ),
+    Attack(
+        "6,000 binaries with long names",
+        ("storm", "procs=2", "binaries=6000"),
+        ("--metrics-server=127.0.0.1:{port}", f"--export-denylist={_MANY}"),
     ),
     # CPU.
     Attack("256 KB, invalid UTF-8", ("storm", f"bytes={ARGUMENTS}", INVALID, "unique=1")),

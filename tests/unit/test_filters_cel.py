@@ -14,7 +14,9 @@ from tests.unit.filter_events import THROTTLE, TIME, capabilities, executed, exi
 from tetrapy.errors import SettingsError
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.pipeline.cel import expression as expression_module
+from tetrapy.pipeline.cel import library
 from tetrapy.pipeline.cel.checker import check
+from tetrapy.pipeline.cel.functions import FUNCTIONS, METHODS
 from tetrapy.pipeline.cel.library import parse
 
 INIT = process("/sbin/init", pid=1)
@@ -153,6 +155,11 @@ def test_expressions_are_alternatives_until_one_cannot_be_evaluated() -> None:
         ("process_exec @", "does not parse at"),
         ("", "does not parse"),
         ("(" * 3000, "does not parse"),
+        ("[1].map(1, 2) == [1]", "is a variable's name"),
+        *(
+            (f"process_exec.process.start_time.{hours}('{zone}') == 1", f'time zone "{zone}"')
+            for hours, zone in [("getHours", "Mars/X"), ("getDate", "+1:2"), ("getMonth", "../x")]
+        ),
     ],
 )
 def test_a_mistake_is_found_at_start(expression: str, said: str) -> None:
@@ -201,16 +208,39 @@ def test_without_the_library_an_expression_is_refused(monkeypatch: pytest.Monkey
     assert listed('{"pid":[7]}').matches(EXEC)
 
 
+@pytest.mark.parametrize("kind", [ImportError, OSError, MemoryError, Warning, NotImplementedError])
+def test_whatever_an_evaluation_raises_it_does_not_hold(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time zones are read from the host by others' code; no kind of exception ends the agent."""
+
+    def fail(_name: str) -> None:
+        raise kind("of others")
+
+    expression = "process_exec.process.start_time.getHours(process_exec.process.binary) >= 0"
+    assert not holds(EXEC, expression)
+    assert holds(EXEC, "process_exec.process.start_time.getHours('+02:00') >= 0")
+    monkeypatch.setattr(library.TimestampType, "tz_parse", staticmethod(fail))
+    assert not holds(executed(process("/x")), expression)
+    with pytest.raises(SettingsError, match='time zone "UTC" is not known on this host'):
+        holds(EXEC, "process_exec.process.start_time.getHours('UTC') >= 0")
+
+
 expressions = st.recursive(
     st.sampled_from(
         "process_exec process_exec.process process_exec.process.pid process_exec.ancestors a 1 1u"
-        " 'x' true null process_exit.status process_exec.process.binary".split()
+        " 'x' true null process_exit.status process_exec.process.binary"
+        " 'a/b' '1h' '2020-01-01T00:00:00Z' '10.0.0.0/8' '::1' b'\\xff' -1 1e999 [] {1:2}"
+        " process_exec.process.start_time 9223372036854775807 1970000000000".split()
     ),
     lambda inner: st.one_of(
         st.tuples(inner, st.sampled_from("== != < + && || in / %".split()), inner).map(" ".join),
         inner.map("!({})".format),
         inner.map("has({})".format),
         inner.map("size({})".format),
+        st.tuples(st.sampled_from([*FUNCTIONS]), inner).map("{0[0]}({0[1]})".format),
+        st.tuples(inner, st.sampled_from([*METHODS]), inner).map("{0[0]}.{0[1]}({0[2]})".format),
+        st.tuples(inner, st.sampled_from([*METHODS])).map("{0[0]}.{0[1]}()".format),
         st.tuples(inner, inner).map("{0[0]}.exists(a, {0[1]})".format),
         st.tuples(inner, inner).map("({0[0]})[{0[1]}]".format),
     ),

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, FrozenSet, List, Optional, Set, Tuple
 
+from celpy.evaluation import celstr
+
 from tetrapy.errors import SettingsError
 from tetrapy.events.kinds import EVENT_TYPES
 from tetrapy.named import NamedTuple
-from tetrapy.pipeline.cel.functions import FUNCTIONS, LITERALS, MACROS, METHODS
+from tetrapy.pipeline.cel.functions import FUNCTIONS, LITERALS, MACROS, METHODS, TIME
+from tetrapy.pipeline.cel.library import check_zone
 from tetrapy.pipeline.messages import EVENTS, MESSAGES
 from tetrapy.pipeline.regex.regex import Regex
 
@@ -133,6 +136,10 @@ class _Checker:
             self.type_of(argument)
         if name == "matches" and len(arguments) == 1:
             self._pattern(arguments[0])
+        if name in TIME and len(arguments) == 1:
+            zone = _string(arguments[0])
+            if zone is not None:
+                check_zone(zone)
         return given
 
     def _macro(self, name: str, over: Any, arguments: Any) -> str:
@@ -142,7 +149,7 @@ class _Checker:
         if len(arguments) != 2:
             raise SettingsError(f"{name}() takes a variable and an expression")
         variable = arguments[0]
-        while len(variable.children) == 1 and variable.data != "ident":
+        while len(variable.children) == 1 and variable.data in _WRAPPERS:
             variable = variable.children[0]
         if variable.data != "ident":
             raise SettingsError(f"the first argument of {name}() is a variable's name")
@@ -167,12 +174,9 @@ class _Checker:
 
     def _pattern(self, node: Any) -> None:
         """A pattern that stands in the expression is checked at once."""
-        while len(node.children) == 1 and hasattr(node.children[0], "children"):
-            node = node.children[0]
-        if node.data == "literal" and node.children[0].type == "STRING_LIT":
-            from celpy.evaluation import celstr
-
-            Regex(str(celstr(node.children[0])))
+        pattern = _string(node)
+        if pattern is not None:
+            Regex(pattern)
 
     def _both(self, children: Any, what: str) -> str:
         """The one type of two operands."""
@@ -235,6 +239,15 @@ class _Checker:
             for one in child.children:
                 self.type_of(one)
         return ""
+
+
+def _string(node: Any) -> Optional[str]:
+    """The text of a string that stands in the expression; None for anything else."""
+    while len(node.children) == 1 and hasattr(node.children[0], "children"):
+        node = node.children[0]
+    if node.data == "literal" and node.children[0].type == "STRING_LIT":
+        return str(celstr(node.children[0]))
+    return None
 
 
 _WRAPPERS = frozenset(

@@ -47,6 +47,9 @@ class _Expression:
             checked = check(self._tree)
         except SettingsError as err:
             raise place.error(f'"cel_expression": {expression}: {err}') from None
+        except Exception as err:
+            what = f"it is not understood ({type(err).__name__}: {err})"
+            raise place.error(f'"cel_expression": {expression}: {what}') from err
         self.events = checked.events
         self._paths = {
             name: [path[1:] for path in sorted(checked.paths) if path[0] == name]
@@ -69,8 +72,12 @@ class _Expression:
         key = (event.name, *(_value_at(body, path) for path in self._paths[event.name]))
         if key in self._known:
             return self._known[key]
-        message = self._message(EVENTS[event.type], body)
-        result = self._evaluate(self._tree, {**self._variables, event.name: message})
+        result: Optional[bool]
+        try:
+            message = self._message(EVENTS[event.type], body)
+            result = self._evaluate(self._tree, {**self._variables, event.name: message})
+        except Exception:  # noqa: BLE001 - of any kind, see `library`; the next event may do
+            result = None
         if sum(len(value) for value in key if isinstance(value, str)) <= _LONGEST:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()

@@ -37,7 +37,7 @@ FUNCTIONS: Dict[str, str] = {
 }
 """Function -> type of its result."""
 
-_TIME = (
+TIME = (
     "getDate getDayOfMonth getDayOfWeek getDayOfYear getFullYear getHours getMilliseconds"
     " getMinutes getMonth getSeconds"
 ).split()
@@ -51,7 +51,7 @@ METHODS: Dict[str, Tuple[str, str]] = {
     "contains": ("string", "bool"),
     "matches": ("string", "bool"),
     "size": ("", "int"),
-    **dict.fromkeys(_TIME, ("", "int")),
+    **dict.fromkeys(TIME, ("", "int")),
     **dict.fromkeys(_ADDRESS, ("ip", "bool")),
     "family": ("ip", "int"),
     "containsIP": ("cidr", "bool"),

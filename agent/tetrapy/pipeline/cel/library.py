@@ -5,28 +5,17 @@ from __future__ import annotations
 import pkgutil
 import re
 from functools import lru_cache
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict
 
 from celpy.celparser import CELParseError, CELParser
-from celpy.celtypes import BoolType
-from celpy.evaluation import Activation, CELEvalError, Evaluator, base_functions
+from celpy.celtypes import BoolType, TimestampType
+from celpy.evaluation import Activation, Evaluator, base_functions
 from lark import Lark
 
 from tetrapy.errors import SettingsError
 from tetrapy.pipeline.cel.addresses import FUNCTIONS as ADDRESS_FUNCTIONS
 from tetrapy.pipeline.cel.values import Message
 from tetrapy.pipeline.regex.regex import Regex
-
-_FAILURES = (
-    CELEvalError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    SettingsError,
-    TypeError,
-    ValueError,
-)
 
 
 def parse(expression: str) -> Any:
@@ -52,13 +41,25 @@ def parse(expression: str) -> Any:
         raise SettingsError("it is nested too deep") from None
 
 
-def evaluate(tree: Any, variables: Dict[str, Any]) -> Optional[bool]:
-    """Whether the expression holds; None when it cannot be evaluated for these values."""
-    try:
-        value = _Evaluator(tree, Activation(vars=variables), _functions()).evaluate()
-    except _FAILURES:
-        return None
+def evaluate(tree: Any, variables: Dict[str, Any]) -> bool:
+    """Whether the expression holds.
+
+    For values that it cannot be evaluated for it raises any Exception: cel-python's own, and
+    those of what it calls, such as time zones of the host.
+    """
+    value = _Evaluator(tree, Activation(vars=variables), _functions()).evaluate()
     return isinstance(value, BoolType) and bool(value)
+
+
+def check_zone(name: str) -> None:
+    """Raise SettingsError for a time zone that this host does not know."""
+    try:
+        TimestampType.tz_parse(name)
+    except Exception as err:
+        raise SettingsError(
+            f'the time zone "{name}" is not known on this host: write an offset such as "+02:00",'
+            " or install the package tzdata"
+        ) from err
 
 
 class _Evaluator(Evaluator):

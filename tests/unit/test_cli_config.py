@@ -158,7 +158,7 @@ def test_help(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
         assert f"--{setting.name}" in part.replace("[=false]", " ").replace(",", " ").split()
     plain = " ".join(with_effect.split())
     assert "permissions of a new export file, in octal" in plain
-    assert "(default 30s)" in plain
+    assert "(default 15s)" in plain
     assert "yet: Kubernetes support comes later" in without
     assert "TETRAPY_EXPORT_FILENAME" in text
     assert "Exit codes: 0" in text

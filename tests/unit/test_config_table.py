@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from tetrapy.config.sources import read
 from tetrapy.config.table import BY_NAME, TOPICS
 from tetrapy.config.values import parse, show
 
+ROOT = Path(__file__).parent.parent.parent
 NAMES = [setting.name for setting in SETTINGS]
 TYPES = {
     STRING: str,
@@ -75,6 +77,30 @@ def test_rows_are_sound() -> None:
         assert not setting.no_effect or setting.no_effect.split(":")[0].startswith(("yet", "here"))
         assert setting.help
         assert not setting.help.endswith(".")
+
+
+# Read by its name, since it says where settings come from.
+BY_NAME_ONLY = {"config-dir"}
+
+
+def attributes_read() -> set[str]:
+    """Names of all attributes that the agent's modules read of what is called settings."""
+    found: set[str] = set()
+    for path in (ROOT / "agent/tetrapy").rglob("*.py"):
+        if path.name == "typed.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and "settings" in ast.unparse(node.value):
+                found.add(node.attr.replace("_", "-"))
+    return found
+
+
+def test_a_setting_has_an_effect_or_says_that_it_has_none() -> None:
+    """One without effect is read by no module, each of the others by one."""
+    read_by_a_module = attributes_read() & set(NAMES)
+    without = {setting.name for setting in SETTINGS if setting.no_effect}
+    assert read_by_a_module & without == set()
+    assert set(NAMES) - without - read_by_a_module == BY_NAME_ONLY
 
 
 def test_every_setting_has_a_topic() -> None:

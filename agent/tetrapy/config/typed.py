@@ -26,6 +26,7 @@ class TypedSettings:
         stop_timeout: int
         raise_priority: bool
         generate_docs: bool
+        cluster_name: str
         enable_process_cred: bool
         enable_process_ns: bool
         enable_ancestors: Tuple[str, ...]
@@ -63,6 +64,9 @@ class TypedSettings:
         rb_size: int
         rb_size_total: int
         use_perf_ring_buffer: bool
+        execve_map_entries: int
+        execve_map_size: int
+        data_cache_size: int
         rb_queue_size: int
         force_small_progs: bool
         force_large_progs: bool
@@ -101,11 +105,8 @@ class TypedSettings:
         disable_kprobe_multi: bool
         expose_stack_addresses: bool
         kmods: Tuple[str, ...]
-        data_cache_size: int
         retprobes_cache_size: int
         sleepable_preload_size: int
-        execve_map_entries: int
-        execve_map_size: int
         parents_map_enabled: bool
         parents_map_entries: int
         parents_map_size: int
@@ -116,7 +117,6 @@ class TypedSettings:
         enable_k8s_api: bool
         k8s_kubeconfig_path: str
         k8s_controlplane_retry: int
-        cluster_name: str
         enable_pod_annotations: bool
         enable_pod_info: bool
         enable_tracing_policy_crd: bool

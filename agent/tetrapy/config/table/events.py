@@ -22,6 +22,7 @@ TOPICS: Tuple[Topic, ...] = (
     (
         "Events",
         (
+            Setting("cluster-name", STRING, "", "cluster_name in every event; empty leaves it out"),
             Setting(
                 "enable-process-cred",
                 BOOL,
@@ -89,6 +90,7 @@ TOPICS: Tuple[Topic, ...] = (
                 DURATION,
                 30 * SECOND,
                 "time between two looks for processes that may be forgotten",
+                no_effect="here: a process is forgotten once nothing refers to it",
             ),
             Setting(
                 "disable-process-cache",

@@ -33,6 +33,16 @@ TOPICS: Tuple[Topic, ...] = (
                 "use perf buffers although the kernel has the BPF ring buffer",
             ),
             Setting(
+                "execve-map-entries", UINT, 0, "processes that the kernel remembers; 0 is 32768"
+            ),
+            Setting("execve-map-size", SIZE, 0, "the same in bytes (K, M, G), 64 a process"),
+            Setting(
+                "data-cache-size",
+                UINT,
+                1024,
+                "most executions whose long arguments may wait for the rest of them",
+            ),
+            Setting(
                 "rb-queue-size",
                 SIZE,
                 65535,

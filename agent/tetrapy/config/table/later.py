@@ -50,15 +50,12 @@ TOPICS: Tuple[Topic, ...] = (
                 alias="expose-kernel-addresses",
             ),
             _policies("kmods", LIST, (), "kernel modules whose symbols are loaded"),
-            _policies("data-cache-size", UINT, 1024, "large data that is remembered in pieces"),
             _policies(
                 "retprobes-cache-size", UINT, 4096, "calls that are remembered until they return"
             ),
             _policies(
                 "sleepable-preload-size", UINT, 32768, "data that sleepable programs read ahead"
             ),
-            _policies("execve-map-entries", UINT, 0, "processes in the kernel's table; 0 is 32768"),
-            _policies("execve-map-size", SIZE, 0, "the same in bytes (K, M, G)"),
             _policies(
                 "parents-map-enabled", BOOL, False, "keep binaries of parents, to be matched"
             ),
@@ -98,7 +95,6 @@ TOPICS: Tuple[Topic, ...] = (
                 1,
                 "attempts to connect to the API; less than 0 is without end",
             ),
-            _kubernetes("cluster-name", STRING, "", "cluster_name in events"),
             _kubernetes("enable-pod-annotations", BOOL, False, "tell the annotations of pods"),
             _kubernetes("enable-pod-info", BOOL, False, "write PodInfo resources"),
             _kubernetes("enable-tracing-policy-crd", BOOL, True, "load TracingPolicy resources"),

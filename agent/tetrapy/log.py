@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any, Optional, TextIO
 
+from tetrapy.visible import json_bytes, printable
+
 LEVELS = {
     "trace": -4,
     "debug": 0,
@@ -39,7 +41,7 @@ class Log:
         if self._stamped:
             fields = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields}
         if self._json:
-            line = json.dumps(fields, ensure_ascii=False, default=str)
+            line = json_bytes(json.dumps(fields, ensure_ascii=False, default=str)).decode()
         else:
             line = " ".join(f"{key}={_quote(value)}" for key, value in fields.items())
         for stream in self._streams:
@@ -69,9 +71,9 @@ def _write(stream: TextIO, line: str) -> None:
 def _quote(value: Any) -> str:
     """As Go prints it; quoted when a reader could not tell where the value ends."""
     text = _text(value)
-    if text and text.isprintable() and not any(character in ' "=' for character in text):
+    if text and printable(text) == text and not any(character in ' "=' for character in text):
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return json_bytes(json.dumps(text, ensure_ascii=False)).decode()
 
 
 def _text(value: Any) -> str:

@@ -12,6 +12,7 @@ from tetrapy.events import flags
 from tetrapy.events.credentials import BinaryProperties, Capabilities, Credentials
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import DetailedProcess, Process
+from tetrapy.visible import json_bytes
 
 # All of Unicode that is text, with what encoders treat in their own way drawn often.
 texts = st.text(
@@ -26,8 +27,8 @@ ids = st.integers(0, 2**32 - 1)
 
 
 def plain(value: Any) -> bytes:
-    """The standard library's encoder, set to write what protojson does."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """The standard library's encoder, writing what protojson does but for what is not seen."""
+    return json_bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
 def process(kind: type[Process] = Process, /, **fields: Any) -> Process:

@@ -17,9 +17,13 @@ from prometheus_client.metrics_core import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from tetrapy.metrics import text
+from tetrapy.visible import printable
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,12}x", fullmatch=True)
-TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+# What is not seen is escaped, see test_visible; line feeds the format itself escapes.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(
+    lambda made: "\n".join(map(printable, made.split("\n")))
+)
 NUMBERS = st.integers(0, 2**64) | st.floats()
 
 

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Dict, List, Mapping
 
-from tetrapy.cli.btf.output import printable, table, told, warn
+from tetrapy.cli.btf.output import table, told, warn
 from tetrapy.config import flags
 from tetrapy.config.setting import BOOL, STRING, Setting
 from tetrapy.config.settings import SETTINGS, Settings, not_yet
@@ -19,6 +19,7 @@ from tetrapy.config.sources import combine
 from tetrapy.config.table import BY_NAME
 from tetrapy.config.values import show
 from tetrapy.errors import SettingsError
+from tetrapy.visible import printable
 
 HELP = """\
 Shows each setting that is in force, and what set it: a flag, a variable, a

@@ -21,6 +21,7 @@ from tetrapy.config.setting import (
     Setting,
 )
 from tetrapy.errors import SettingsError
+from tetrapy.visible import printable
 
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -91,9 +92,7 @@ class _Unfit(Exception):
 
 def _quoted(text: str) -> str:
     shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-    if not shown.isprintable():
-        shown = shown.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return f'"{shown}"'
+    return f'"{printable(shown)}"'
 
 
 def _chosen(setting: Setting, text: str) -> Any:

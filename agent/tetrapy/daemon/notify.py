@@ -11,6 +11,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Callable, Iterator, List, Mapping, Optional
 
+from tetrapy.visible import printable
+
 if TYPE_CHECKING:
     import socket
 
@@ -81,7 +83,7 @@ class Notifier:
             return []
         self._status = status
         # One line each: what is behind a line feed would be taken for another variable.
-        return ["STATUS=" + status.replace("\n", " ")]
+        return ["STATUS=" + printable(status.replace("\n", " "))]
 
     def _send(self, lines: List[str]) -> bool:
         if not self._address:

@@ -47,7 +47,8 @@ def open_exporter(settings: Settings, stages: Stages, log: Log) -> Exporter:
     name = settings.export_filename
     sink = open_sink(settings, log)
     log("info", "Exporter configuration", enabled=stages.writes, fileName=name)
-    encoder = JsonEncoder(node_name(), settings.cluster_name, settings.export_event_max_bytes)
+    cluster = to_text(settings.cluster_name.encode("utf-8", "surrogateescape"))
+    encoder = JsonEncoder(node_name(), cluster, settings.export_event_max_bytes)
     return Exporter(encoder, sink, log, stages, lambda: WallClock().format(boot_time_ns()))
 
 

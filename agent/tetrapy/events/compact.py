@@ -1,4 +1,7 @@
-"""JSON without white space; only what has to be is escaped, as Go's encoder does."""
+"""JSON without white space; only what has to be is escaped, as Go's encoder does.
+
+`visible.json_bytes` makes bytes of it.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.events.throttle import ProcessThrottle
+from tetrapy.visible import json_bytes
 
 _KEPT = 8192  # bytes of a process that are kept for the next line; longer ones are encoded anew
 
@@ -174,7 +175,7 @@ class JsonEncoder:
             out["aggregation_info"] = {"count": str(count)}
         if self._cluster_name:
             out["cluster_name"] = self._cluster_name
-        return compact(out).encode() + b"\n"
+        return json_bytes(compact(out)) + b"\n"
 
     def _ancestors(self, event: Union[ProcessExec, ProcessExit]) -> bytes:
         """Those that there is room for; the event has no others from then on."""
@@ -203,4 +204,4 @@ def _unchanged(body: Dict[str, Any]) -> Dict[str, Any]:
 
 def _escaped(text: str) -> bytes:
     """A JSON string, as part of a template for the operator %."""
-    return compact(text).encode().replace(b"%", b"%%")
+    return json_bytes(compact(text)).replace(b"%", b"%%")

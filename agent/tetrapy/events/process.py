@@ -16,6 +16,7 @@ from tetrapy.events.credentials import (
 )
 from tetrapy.events.flags import flag_words
 from tetrapy.events.namespaces import ShownNamespaces
+from tetrapy.visible import json_bytes
 
 UNSET_ID = 0xFFFFFFFF
 
@@ -137,13 +138,13 @@ class Process:
         shown_arguments = f',"arguments":{quoted(arguments)}' if arguments else ""
         docker = f',"docker":{quoted(self.docker)}' if self.docker else ""
         refcnt = f',"refcnt":{self.refcnt}' if self.refcnt else ""
-        return (
+        return json_bytes(
             f'{{"exec_id":"{self.exec_id}","pid":{pid},"uid":{self.uid}'
             f'{shown_cwd}{shown_binary}{shown_arguments}{words},"start_time":"{self.start_time}"'
             f',"auid":{self.auid}{docker},"parent_exec_id":"{self.parent_exec_id}"{refcnt}'
             f'{rights},"tid":{pid}{credentials}'
             f',"in_init_tree":{"true" if self.in_init_tree else "false"}{variables}}}'
-        ).encode()
+        )
 
 
 class DetailedProcess(Process):

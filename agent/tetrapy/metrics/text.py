@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Iterable, List
 
 from tetrapy.metrics.prometheus import Metric
+from tetrapy.visible import printable
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,6 +36,11 @@ def _escape(text: str) -> str:
 
 
 def _quote(text: str) -> str:
+    """The value of a label. The format escapes three characters; others that are not seen it lacks
+    a way for, so their escapes are part of the value.
+    """
+    if not text.isprintable() or not text.isascii():
+        text = "\n".join(map(printable, text.split("\n")))
     return _escape(text).replace('"', '\\"')
 
 

@@ -57,12 +57,6 @@ class Result(NamedTuple):
         return ", ".join(f"{count} {state}" for count, state in counts if count) or "no inputs"
 
 
-def printable(text: str) -> str:
-    """A text that may quote an input, with what could upset a terminal or a log as escapes."""
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return "".join(escaped)
-
-
 def reason(err: Exception) -> str:
     """What to tell of an error whose file is named already."""
     if isinstance(err, OSError):

@@ -20,11 +20,11 @@ from tetrapy.btf.harvest.result import (
     Outcome,
     Progress,
     Result,
-    printable,
     reason,
 )
 from tetrapy.btf.harvest.sources import Source, expand
 from tetrapy.errors import HarvestError, SettingsError
+from tetrapy.visible import printable
 
 
 def harvest(

@@ -18,8 +18,9 @@ from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
 from tetrapy.cli.btf.harvesting import add_name_flags, unpackers
 from tetrapy.cli.btf.knowledge import Knowledge
 from tetrapy.cli.btf.naming import add_os_release_flag, named_host, this_host
-from tetrapy.cli.btf.output import counted, printable, warn, wrapped
+from tetrapy.cli.btf.output import counted, warn, wrapped
 from tetrapy.errors import FormatError, KernelError, LayoutError
+from tetrapy.visible import printable
 
 DESCRIPTION = f"""\
 Keeps the BTF of a kernel in the local store, {DIRECTORY}, where tetrapy looks before the

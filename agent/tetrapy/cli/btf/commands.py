@@ -8,7 +8,7 @@ import importlib
 import sys
 from typing import Any, List, NoReturn, Optional, Tuple
 
-from tetrapy.cli.btf.output import printable, told, warn
+from tetrapy.cli.btf.output import told, warn
 from tetrapy.errors import (
     ArchiveError,
     BtfNotFoundError,
@@ -18,6 +18,7 @@ from tetrapy.errors import (
     StoreError,
     TetrapyError,
 )
+from tetrapy.visible import printable
 
 EXIT_OK = 0
 EXIT_REFUSED = 1

@@ -7,8 +7,9 @@ from typing import Dict, List, Optional
 
 from tetrapy.btf.serving import Subject
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
-from tetrapy.cli.btf.output import counted, print_json, printable, table
+from tetrapy.cli.btf.output import counted, print_json, table
 from tetrapy.named import NamedTuple
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Compares two kernels by what tetrapy reads: offsets in bytes, sizes, enumerators. A and B are

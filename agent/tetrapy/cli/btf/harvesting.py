@@ -7,10 +7,11 @@ from typing import Dict, List
 
 from tetrapy.btf.harvest import Options, Progress, Result, Unpackers, harvest
 from tetrapy.btf.harvest.result import DAMAGED, DONE, KEPT
-from tetrapy.cli.btf.output import ProgressBar, printable, table, warn
+from tetrapy.cli.btf.output import ProgressBar, table, warn
 from tetrapy.cli.btf.packing import add_jobs_flag
 from tetrapy.errors import FormatError
 from tetrapy.kernel import decompress
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Writes the full BTF of every kernel in the inputs to DIR/ID/VERSION_ID/arch/<uname -r>.btf. An INPUT

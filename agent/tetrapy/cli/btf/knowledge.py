@@ -13,7 +13,6 @@ from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
-from tetrapy.cli.btf.output import printable
 from tetrapy.errors import (
     ArchiveError,
     FormatError,
@@ -23,6 +22,7 @@ from tetrapy.errors import (
     TetrapyError,
 )
 from tetrapy.named import NamedTuple
+from tetrapy.visible import printable
 
 EMBEDDED = "the embedded archive"
 # A hundred times what the kernels of all distributions need.

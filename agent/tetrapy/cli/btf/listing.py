@@ -9,9 +9,10 @@ from typing import Dict, List, Optional, Tuple
 
 from tetrapy.cli.btf.knowledge import Knowledge, add_archive_flags
 from tetrapy.cli.btf.naming import architecture
-from tetrapy.cli.btf.output import counted, print_json, printable, table, warn
+from tetrapy.cli.btf.output import counted, print_json, table, warn
 from tetrapy.errors import TetrapyError
 from tetrapy.named import NamedTuple
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Lists the kernels of the embedded archive and of the local store. Kernels with the same layout

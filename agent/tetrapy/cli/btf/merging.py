@@ -7,9 +7,9 @@ import argparse
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.packing import merge
 from tetrapy.cli.btf.knowledge import Knowledge, read_archive
-from tetrapy.cli.btf.output import printable
 from tetrapy.cli.btf.packing import add_output_flags, write
 from tetrapy.errors import ArchiveError
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Makes one archive of the parts that `tetrapy btf pack --shard` made. Their number and order make no

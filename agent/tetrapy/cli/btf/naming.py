@@ -7,9 +7,9 @@ import os
 
 from tetrapy.btf import host as hosts
 from tetrapy.btf.host import ARCHITECTURES, Host
-from tetrapy.cli.btf.output import printable
 from tetrapy.config import sources
 from tetrapy.errors import SettingsError
+from tetrapy.visible import printable
 
 # os-release files have a few hundred bytes.
 _MAX_OS_RELEASE = 64 << 10

@@ -10,14 +10,11 @@ import textwrap
 import time
 from typing import Any, List, Optional, Sequence, TextIO
 
+from tetrapy.visible import printable
+
 WIDTH = 100
 _BAR = 30
 _REDRAW = 0.1  # seconds
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that would move a terminal's cursor."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def warn(text: str) -> None:

@@ -13,8 +13,9 @@ from tetrapy.btf import serving
 from tetrapy.btf.files import replace_file
 from tetrapy.btf.packing import Packed, facts_of_all, find_sources, is_witness, shard
 from tetrapy.cli.btf.knowledge import Knowledge
-from tetrapy.cli.btf.output import ProgressBar, counted, printable, warn
+from tetrapy.cli.btf.output import ProgressBar, counted, warn
 from tetrapy.errors import ArchiveError, SettingsError
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Makes an archive of full BTFs. Each DIR has BTFHub's layout, ID/VERSION_ID/arch/<uname -r>.btf,

@@ -6,8 +6,8 @@ import argparse
 
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
 from tetrapy.cli.btf.knowledge import matching
-from tetrapy.cli.btf.output import printable
 from tetrapy.errors import SettingsError
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Removes a kernel that `tetrapy btf add` put into the local store. The end of its name is enough.

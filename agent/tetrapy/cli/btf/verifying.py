@@ -8,8 +8,9 @@ from typing import Any, Dict, FrozenSet, List
 from tetrapy.btf import serving
 from tetrapy.btf.serving import Subject
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
-from tetrapy.cli.btf.output import counted, print_json, printable, told, warn, wrapped
+from tetrapy.cli.btf.output import counted, print_json, told, warn, wrapped
 from tetrapy.errors import FormatError, LayoutError
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Looks up in each BTF all that tetrapy's BPF programs read. A FILE is raw BTF, an ELF file with a

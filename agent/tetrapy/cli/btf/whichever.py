@@ -13,11 +13,12 @@ from tetrapy.btf.inference import nearest
 from tetrapy.btf.source import KIND_ARCHIVE, KIND_INFERRED
 from tetrapy.cli.btf.knowledge import Knowledge, add_archive_flags
 from tetrapy.cli.btf.naming import add_os_release_flag, named_host
-from tetrapy.cli.btf.output import WIDTH, counted, print_json, printable, warn, wrapped
+from tetrapy.cli.btf.output import WIDTH, counted, print_json, warn, wrapped
 from tetrapy.config import sources
 from tetrapy.daemon import btf as agent_btf
 from tetrapy.errors import BtfNotFoundError
 from tetrapy.named import NamedTuple
+from tetrapy.visible import printable
 
 DESCRIPTION = """\
 Shows each place where tetrapy looks for the BTF of the running kernel, in order, what it finds

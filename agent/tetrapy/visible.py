@@ -1,0 +1,47 @@
+"""Texts that show all that they hold, for terminals, log viewers and labels.
+
+A process chooses its names and arguments. Characters that are not seen or turn the order of others
+about would let a line that is looked at say something else than what programs read from it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import Pattern
+
+# Characters that `str.isprintable` lets pass though nothing is seen of them, or of where they stand
+# (Default_Ignorable_Code_Point of Unicode): joiners, fillers, selectors of variants.
+_IGNORABLE = (
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_in_ascii = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped, as Python does, that would not be seen as it is."""
+    if _is_seen(text):
+        return text
+    return "".join(letter if _is_seen(letter) else ascii(letter)[1:-1] for letter in text)
+
+
+def json_bytes(document: str) -> bytes:
+    r"""JSON that was written without white space, as UTF-8 that can be looked at.
+
+    Where a string holds what is not seen, all that is not ASCII is written as `\u` and digits: that
+    means the same. Most documents are ASCII, and cost one look for DEL.
+    """
+    if "\x7f" not in document if document.isascii() else _is_seen(document):
+        return document.encode()
+    return _in_ascii(json.loads(document)).encode()
+
+
+def _is_seen(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not _ignorable().search(text))
+
+
+@lru_cache(maxsize=1)
+def _ignorable() -> Pattern[str]:
+    """Made when it is first needed: most hosts have nothing but ASCII."""
+    return re.compile(_IGNORABLE)

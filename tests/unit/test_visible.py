@@ -1,0 +1,71 @@
+"""Texts of which nothing is hidden from who looks at them."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.shown import process
+from tetrapy.config.sources import read
+from tetrapy.daemon.notify import Notifier
+from tetrapy.errors import SettingsError
+from tetrapy.events.exec import ProcessExec
+from tetrapy.events.json import JsonEncoder
+from tetrapy.log import _quote
+from tetrapy.metrics.text import _quote as label
+from tetrapy.visible import json_bytes, printable
+
+HIDING = [
+    *map(chr, [0x7F, *range(0x80, 0xA0), 0xAD, 0x34F, 0x61C, 0x115F, 0x180E, 0x3164, 0xFEFF]),
+    *map(chr, [*range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070)]),
+    *map(chr, [0xFE0F, 0xFFA0, 0xFFF9, 0xE0001, *range(0xE0020, 0xE0080), 0xE0100]),
+]
+
+
+@pytest.mark.parametrize("letter", HIDING, ids=lambda letter: f"U+{ord(letter):04X}")
+def test_what_is_not_seen_is_escaped_everywhere(letter: str) -> None:
+    """In events, the log, labels, the status of the service and errors; JSON means the same."""
+    text = f"/tmp/{letter}é"
+    ours = process(binary=text, arguments="日本", cwd=text)
+    line = JsonEncoder(f"n{letter}", f"c{letter}").encode(ProcessExec(ours, ours)).decode()
+    assert letter not in line
+    told = json.loads(line)
+    assert told["process_exec"]["process"]["binary"] == text
+    assert told["process_exec"]["parent"]["arguments"] == "日本"
+    assert (told["node_name"], told["cluster_name"]) == (f"n{letter}", f"c{letter}")
+    assert letter not in _quote(text)
+    assert json.loads(_quote(text)) == text
+    assert letter not in label(text)
+    assert printable(text) in label(text).replace("\\\\", "\\")
+    assert letter not in Notifier({"NOTIFY_SOCKET": "@x"})._changed(text)[0]
+    with pytest.raises(SettingsError) as caught:
+        read([f"--log-level={text}"], {})
+    assert letter not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["/usr/bin/id", "äöü 日本語 العربية עברית हिन्दी ไทย", "€ 😀 \ufffd"]
+)
+def test_what_is_seen_stays_as_it_is(text: str) -> None:
+    """Scripts of people, whichever way they run."""
+    assert printable(text) == text
+    document = json.dumps(text, ensure_ascii=False)
+    assert json_bytes(document) == document.encode()
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers() | st.booleans(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_json_means_the_same(value: object) -> None:
+    """Whatever it holds, and nothing in it is a control or format character then."""
+    document = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    made = json_bytes(document).decode()
+    assert json.loads(made) == value
+    assert not {unicodedata.category(letter) for letter in made} & {"Cc", "Cf", "Zl", "Zp", "Cs"}

@@ -13,6 +13,7 @@ from typing import List, Tuple
 
 from tetrapy.events import flags
 from tetrapy.events.process import DetailedProcess, Process
+from tetrapy.visible import json_bytes
 
 REPEATED = 4096  # bytes of JSON of each text; no path is longer unless it has control characters
 
@@ -24,7 +25,7 @@ _Variables = Tuple[Tuple[str, str], ...]
 
 def json_size(text: str) -> int:
     """Bytes of the text in JSON, without its quotes."""
-    return len(quoted(text).encode()) - 2
+    return len(json_bytes(quoted(text))) - 2
 
 
 def cut(text: str, most: int) -> str:

@@ -31,7 +31,9 @@ enum event_limit {
 	ARGS_INLINE_LIMIT = 4095, /* longer arguments travel in EVENT_ARGS records */
 	ARGS_PIECE = 16383, /* the most that one EVENT_ARGS record carries */
 	ARGS_LIMIT = 262144, /* longer arguments are cut: EXEC_ARGS_TRUNCATED */
-	CGROUP_LIMIT = 128,
+	CGROUP_LIMIT = 4095, /* the names of a cgroup and of those above it */
+	CGROUP_COMPONENT = 256, /* one of them, NAME_MAX of the kernel with its zero byte */
+	CGROUP_NAME = 128, /* the one that EVENT_THROTTLE tells */
 	VERDICT_PATH = 256, /* bytes of a path with its zero byte that verdicts are kept for */
 };
 
@@ -45,7 +47,7 @@ enum exec_flag {
 	EXEC_CWD_PARTIAL = 32, /* the front of the working directory is missing */
 	EXEC_CWD_ERROR = 64, /* the working directory could not be read */
 	EXEC_CGROUP_ERROR = 128, /* the cgroup could not be read */
-	EXEC_CGROUP_PARENT = 256, /* the name is that of the cgroup's parent */
+	EXEC_CGROUP_PARTIAL = 256, /* the outer part of the cgroup's path is missing */
 	EXEC_CLONED = 512, /* the first exec since the fork; fork_parent_* are set */
 	EXEC_KEPT_BACK = 1024, /* told late, and only because the process forks: no event */
 	EXEC_ENV_ERROR = 2048, /* the environment could not be read, or only in part */
@@ -91,7 +93,7 @@ struct exec_event {
 	__u32 path_size; /* without a closing zero byte, as all sizes here */
 	__u32 args_size; /* as the kernel keeps them: argv[0] first, each ended by a zero byte */
 	__u32 cwd_size;
-	__u32 cgroup_size;
+	__u32 cgroup_size; /* names from the leaf outwards, each ended by a zero byte */
 	__u32 context_size; /* of struct exec_context, or 0 */
 	__u32 env_size; /* of the environment in EVENT_ARGS records ahead of this one */
 	__u32 untold_children; /* that run the image which is replaced */

@@ -74,17 +74,6 @@ static __always_inline void append_path(struct scratch *scratch, const char *pat
 	scratch->used = size - 1;
 }
 
-static __always_inline void append_cgroup(struct scratch *scratch, struct task_struct *task)
-{
-	struct cgroup_name name;
-
-	read_cgroup_name(task, &scratch->data[scratch->used & 16383], &name);
-	scratch->event.flags |= name.flags;
-	scratch->event.cgroup_id = name.id;
-	scratch->event.cgroup_size = name.size;
-	scratch->used += name.size;
-}
-
 static __always_inline void submit_exec(void *ctx, struct scratch *scratch)
 {
 	submit(ctx, &scratch->event.header, sizeof(scratch->event) + (scratch->used & 16383));

@@ -76,11 +76,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	if (BPF_CORE_READ(signal, live.counter))
 		return 0;
-	if (rate_events) {
-		struct kernfs_node *node = cgroup_node(task);
-
-		count_exit_rate(BPF_CORE_READ(node, id));
-	}
+	if (rate_events)
+		count_exit_rate(kernfs_id(cgroup_node(task)));
 	leader = BPF_CORE_READ(task, group_leader);
 	event.start = task_start(leader);
 	event.pid = BPF_CORE_READ(task, tgid);

@@ -58,14 +58,14 @@ static __always_inline void tell_throttle(void *ctx, struct scratch *scratch,
 					  const struct exec_subject *subject)
 {
 	struct throttle_piece *piece = &scratch->throttle;
-	struct cgroup_name name;
+	struct kernfs_node *node = cgroup_node(subject->task);
+	__u32 size = read_cgroup_name(node, piece->name);
 
-	read_cgroup_name(subject->task, piece->name, &name);
 	fill_header(&piece->event.header, EVENT_THROTTLE, subject->ktime);
-	piece->event.cgroup_id = name.id;
-	piece->event.cgroup_size = name.size;
+	piece->event.cgroup_id = kernfs_id(node);
+	piece->event.cgroup_size = size;
 	piece->event.__pad = 0;
-	submit(ctx, &piece->event.header, sizeof(piece->event) + (name.size & 127));
+	submit(ctx, &piece->event.header, sizeof(piece->event) + (size & 127));
 }
 
 static __always_inline int is_throttled(void *ctx, struct scratch *scratch,
@@ -102,8 +102,7 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 				     const struct exec_subject *subject, struct process *process,
 				     const char *path)
 {
-	struct kernfs_node *node = cgroup_node(subject->task);
-	__u64 cgroup_id = BPF_CORE_READ(node, id);
+	__u64 cgroup_id = kernfs_id(cgroup_node(subject->task));
 	struct verdict *verdict = 0;
 	struct task_struct *task = subject->task;
 	struct process noted = {};

@@ -27,7 +27,7 @@ struct args_piece {
 
 struct throttle_piece {
 	struct throttle_event event;
-	char name[CGROUP_LIMIT];
+	char name[CGROUP_NAME];
 };
 
 struct scratch {
@@ -35,15 +35,17 @@ struct scratch {
 	union {
 		struct {
 			struct exec_event event;
-			/* path, args and cwd fill at most 3 * 4095 bytes, so the mask
-			 * for the cgroup's and the context's place is 16383.
+			/* path, args, cwd and cgroup fill at most 4 * 4095 bytes, so the
+			 * mask for the place of each is 16383; none of those that follow
+			 * args is written in pieces of more than 4096.
 			 */
-			char data[16384 + CGROUP_LIMIT + sizeof(struct exec_context)];
+			char data[16384 + CGROUP_LIMIT + 1];
 		};
 		struct args_piece piece;
 		struct throttle_piece throttle;
 	};
 	struct cwd_walk walk;
+	struct kernfs_node *cgroup; /* the next one whose name is read */
 	struct linux_binprm *binprm; /* 0 for an image that is told late */
 	__u64 used; /* bytes of data[] */
 	__u32 area_total; /* bytes of an area of the new image to send ahead */

@@ -1,59 +1,43 @@
-"""Container ids out of cgroup names (rules: Tetragon's events, section 8)."""
+"""Which container a process is in, out of the path of its cgroup.
+
+Runtimes name a cgroup after a container, `docker-ID.scope`, `kubepods-pod1:cri-containerd:ID` or
+`ID`, where ID has 64 digits. A process of the container may be in a cgroup below it. Where a
+container is in another one, the inner one counts, as with Tetragon.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from typing import Iterable
 
-_ID_LENGTH = 64  # hex characters of a container id
-SHOWN_LENGTH = 31  # how many of them Tetragon shows
-_NAME_LIMIT = 127  # longest name that the kernel side hands over
+from tetrapy.kernel.cgroups import told_by
+
+SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
+
+# Prefixes end with `:` (cgroupfs driver) or `-` (systemd). A service or slice is no container, and
+# what conmon, a container's supervisor, runs in is outside.
+_CONTAINER = re.compile(rb"(?:.*[:-])?([0-9a-f]{64})(?:\.scope)?", re.DOTALL).fullmatch
+_SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon-[0-9a-f]{64}(?:\.scope)?", re.DOTALL).fullmatch
 
 
-def _last_part(name: str) -> str:
-    """What follows the last `:` and the last `-`: drivers put prefixes in front of the id."""
-    return name.rsplit(":", 1)[-1].rsplit("-", 1)[-1]
+@lru_cache(maxsize=512)
+def container_of_names(names: bytes) -> str:
+    """The first 31 digits of the container's id, empty when the cgroup is in none.
 
-
-@lru_cache(maxsize=1024)
-def container_of_name(name: bytes) -> str:
-    """The first 31 characters of the container's id, empty when the cgroup is no container's.
-
-    `name` is the last component of the cgroup's path, cut by the kernel side at 127 bytes.
+    `names` are those of the cgroup and of the ones above it, each ended by a zero byte.
     """
-    text = name.decode("utf-8", "replace")
-    candidate = _last_part(text)
-    if candidate.endswith("service"):
-        return ""
-    cut = len(name) >= _NAME_LIMIT and len(candidate) >= SHOWN_LENGTH
-    if len(candidate) >= _ID_LENGTH or cut:
-        return candidate[:SHOWN_LENGTH]
+    return _innermost(names.split(b"\0"))
+
+
+def container_of_procfs(text: bytes) -> str:
+    """The same out of `/proc/PID/cgroup`."""
+    return _innermost(reversed(told_by(text)[1].split(b"/")))
+
+
+def _innermost(names: Iterable[bytes]) -> str:
+    for name in names:
+        found = _CONTAINER(name)
+        if found and not _SUPERVISOR(name):
+            return found[1][:SHOWN_LENGTH].decode()
     return ""
-
-
-def container_of_procfs(text: str) -> str:
-    """The same out of `/proc/PID/cgroup`; an empty string when no line names a container."""
-    for line in text.splitlines():
-        path = line.split(":", 2)[-1]
-        if any(word in path for word in ("pods", "docker", "libpod")):
-            found = _container_of_path(path)
-            if found:
-                return found
-        name = path.rsplit("/", 1)[-1]
-        if len(name) >= SHOWN_LENGTH and _is_hex(name):
-            return name[:SHOWN_LENGTH]
-    return ""
-
-
-def _container_of_path(path: str) -> str:
-    parts = path.split("/")
-    name = parts[-1]
-    if "syscont-cgroup-root" in name and len(parts) > 4:  # a container inside a Sysbox container
-        name = parts[4]
-    elif name == "container" and "libpod" in path:  # Podman's leaf below the container's cgroup
-        name = parts[-2]
-    return container_of_name(name.encode())
-
-
-def _is_hex(text: str) -> bool:
-    """Whole bytes in hexadecimal, as Go's hex.DecodeString takes them."""
-    return len(text) % 2 == 0 and all(digit in "0123456789abcdefABCDEF" for digit in text)

@@ -83,9 +83,10 @@ class Agent:
             stages = make_stages(settings, serving.counters if serving else ())
             privilege.lift_memory_lock_limit()
             self._take_pid_file(acquired)
+            # Before there are threads, which could not leave a namespace.
+            procfs = trusted_procfs(settings.procfs, log)
             exporter = open_exporter(settings, stages, log)
             acquired.callback(exporter.close)
-            procfs = trusted_procfs(settings.procfs, log)
             sensor, source = sensing.attached(
                 settings, wanted, stages.pushdown, log, RUN_DIRECTORY, procfs
             )

@@ -12,7 +12,7 @@ from tetrapy.config.settings import Settings
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.json import JsonEncoder
 from tetrapy.events.text import to_text
-from tetrapy.kernel import features
+from tetrapy.kernel import cgroups, features, namespaces
 from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.pipeline.exporter import Exporter
 from tetrapy.pipeline.stages import Count, Stages
@@ -112,6 +112,7 @@ def sensor_options(
         size=buffer_size(settings, os.cpu_count() or 1),
         context=wanted.context,
         environment=wanted.environment,
+        cgroups=cgroups.host_controller(settings.procfs) or "",
         processes=settings.execve_map_entries or size or PROCESSES,
         pieces=settings.data_cache_size,
         rate=Rate(rate.events, rate.interval_ns) if rate else None,
@@ -154,6 +155,7 @@ def trusted_procfs(root: str, log: Log) -> str:
     """`root`, or an empty string when it shows the processes of another pid namespace."""
     inode = foreign_namespace(root)
     if not inode:
+        _take_the_machines_view(root, log)
         return root
     log(
         "warn",
@@ -163,3 +165,22 @@ def trusted_procfs(root: str, log: Log) -> str:
         **{"expected inode": INITIAL_PID_NAMESPACE},
     )
     return ""
+
+
+def _take_the_machines_view(root: str, log: Log) -> None:
+    """What procfs and the clocks say is to be what the kernel's records say; else tell."""
+    foreign = namespaces.take_the_machines_view(root)
+    if "time" in foreign:
+        log("warn", "Times are those of the agent's time namespace, which it cannot leave")
+    if "cgroup" in foreign:
+        log(
+            "warn",
+            "Containers of earlier processes are told as far as the agent's cgroup namespace shows"
+            " them, which it cannot leave",
+        )
+    if cgroups.host_controller(root) is None:
+        log(
+            "warn",
+            "It is not known which cgroups tell of containers, so the unified ones are asked",
+            path=os.path.join(root, "self/cgroup"),
+        )

@@ -1,21 +1,34 @@
-"""Which cgroup hierarchy tells of containers on this host."""
+"""Which cgroup hierarchy tells of containers on this host: asked of the kernel, not of mounts."""
 
 from __future__ import annotations
 
-import ctypes
+from typing import Optional, Tuple
 
-from tetrapy.kernel.libbpf import last_errno
+# Controllers of version 1 whose hierarchy runtimes use, the best first.
+_CONTROLLERS = (b"memory", b"pids")
 
-_CGROUP2_MAGIC = 0x63677270  # include/uapi/linux/magic.h
 
+def told_by(text: bytes) -> Tuple[str, bytes]:
+    """The controller and the path that tell of the process of which `text` is the `cgroup` file.
 
-def is_unified(path: str = "/sys/fs/cgroup") -> bool:
-    """Whether the host runs the unified hierarchy (cgroup version 2) alone.
-
-    A host without cgroups at all counts as unified: then there is nothing to tell.
+    No controller is the unified hierarchy: it does where no hierarchy of version 1 has one of them.
     """
-    buffer = ctypes.create_string_buffer(256)  # struct statfs; its first word is the type
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.statfs(path.encode(), buffer):
-        return last_errno() != 0
-    return bool(ctypes.c_long.from_buffer(buffer).value == _CGROUP2_MAGIC)
+    split = (line.split(b":", 2) for line in text.splitlines())
+    lines = [parts for parts in split if len(parts) == 3]
+    for controller in _CONTROLLERS:
+        for _, names, path in lines:
+            if controller in names.split(b","):
+                return controller.decode(), path
+    return "", next((path for _, names, path in lines if not names), b"")
+
+
+def host_controller(procfs: str) -> Optional[str]:
+    """The controller by which the host's processes are told, empty for the unified hierarchy.
+
+    None when `procfs` does not tell.
+    """
+    try:
+        with open(f"{procfs}/self/cgroup", "rb") as file:
+            return told_by(file.read())[0]
+    except OSError:
+        return None

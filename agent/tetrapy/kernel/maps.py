@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import ctypes
 import errno as errnos
+import os
+from functools import lru_cache
 from typing import Iterator, List, Optional
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
+
+_AFFINITY = {"x86_64": 204, "aarch64": 123}  # number of sched_getaffinity(2)
+_MOST_CPUS = 1 << 16
+
+
+@lru_cache(maxsize=None)
+def cpu_limit() -> int:
+    """As many CPUs as this kernel can have, or a few more: room for what per-CPU maps give.
+
+    Asked of a system call, whose answer is as long as the kernel's own sets of CPUs: no file system
+    needs to be mounted. Raises KernelError when the kernel refuses to tell.
+    """
+    mask = ctypes.create_string_buffer(_MOST_CPUS // 8)
+    syscall = ctypes.CDLL(None, use_errno=True).syscall
+    number = ctypes.c_long(_AFFINITY[os.uname().machine])
+    size = int(syscall(number, ctypes.c_long(0), ctypes.c_ulong(len(mask)), mask))
+    if size <= 0:
+        errno = ctypes.get_errno()
+        raise KernelError(f"number of CPUs: {os.strerror(errno)}", errno)
+    return size * 8
 
 
 def read_counters(map_fd: int, entries: int) -> List[int]:
@@ -16,7 +38,7 @@ def read_counters(map_fd: int, entries: int) -> List[int]:
     Raises KernelError when the map cannot be read.
     """
     library = libbpf()
-    per_cpu = (ctypes.c_uint64 * library.libbpf_num_possible_cpus())()
+    per_cpu = (ctypes.c_uint64 * cpu_limit())()  # what the kernel does not fill in stays 0
     totals = []
     for index in range(entries):
         key = ctypes.c_uint32(index)

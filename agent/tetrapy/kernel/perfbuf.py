@@ -16,7 +16,7 @@ from struct import Struct, pack
 from typing import Callable, List, Tuple
 
 from tetrapy.errors import KernelError
-from tetrapy.kernel.maps import write_u32
+from tetrapy.kernel.maps import cpu_limit, write_u32
 from tetrapy.kernel.privilege import denied
 from tetrapy.kernel.shared_memory import LOADS_IN_ORDER, PAGE, Fence, Word, map_memory
 
@@ -103,7 +103,12 @@ class PerfBuffer:
         self.cpus = 0
         try:
             for cpu in _online_cpus():
-                buffer = _CpuBuffer(cpu, size)
+                try:
+                    buffer = _CpuBuffer(cpu, size)
+                except KernelError as err:
+                    if err.errno == _ENODEV:  # not there, or not online
+                        continue
+                    raise
                 self._buffers.append(buffer)
                 write_u32(map_fd, cpu, buffer.fd)
                 epoll.register(buffer.fd, select.EPOLLIN | select.EPOLLET)
@@ -175,8 +180,12 @@ def _open_event(cpu: int, watermark: int) -> int:
 
 
 def _online_cpus() -> List[int]:
-    with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
-        return parse_cpu_list(file.read())
+    """Without /sys those that there may be."""
+    try:
+        with open("/sys/devices/system/cpu/online", encoding="ascii") as file:
+            return parse_cpu_list(file.read())
+    except OSError:
+        return list(range(cpu_limit()))
 
 
 def parse_cpu_list(text: str) -> List[int]:

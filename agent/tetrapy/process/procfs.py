@@ -39,7 +39,7 @@ class ProcfsProcess(NamedTuple):
     cwd: str
     flags: int
     docker: str
-    inner_pid: int  # pid in its own pid namespace; 0 outside of containers
+    inner_pid: int  # pid in its own pid namespace; 0 in the initial one
     has_command_line: bool
     is_kernel_thread: bool
 
@@ -83,7 +83,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
     is_kernel_thread = bool(int(fields[6]) & _PF_KTHREAD)
     bits = flags.PROCFS
     uids, inner_pid = _status(status)
-    docker = container_of_procfs(_try_read(base, "cgroup").decode("utf-8", "replace"))
+    docker = container_of_procfs(_try_read(base, "cgroup"))
     if is_kernel_thread:
         comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
         binary, arguments, cwd = f"[{to_text(comm)}]", "", ""
@@ -106,7 +106,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
         cwd=cwd,
         flags=bits,
         docker=docker,
-        inner_pid=inner_pid if docker else 0,
+        inner_pid=inner_pid,
         has_command_line=bool(cmdline),
         is_kernel_thread=is_kernel_thread,
     )
@@ -201,13 +201,14 @@ def _cwd(base: str) -> tuple[str, int]:
 
 
 def _status(status: bytes) -> tuple[int, int]:
-    """The effective uid and the pid in the innermost pid namespace."""
+    """The effective uid, and the pid in the innermost pid namespace; 0 in the initial one."""
     uid, inner_pid = UNSET_ID, 0
     for line in status.splitlines():
         if line.startswith(b"Uid:"):
             uid = int(line.split()[2])
         elif line.startswith(b"NSpid:"):
-            inner_pid = int(line.split()[-1])
+            numbers = line.split()[1:]
+            inner_pid = int(numbers[-1]) if len(numbers) > 1 else 0
     return uid, inner_pid
 
 

@@ -218,7 +218,7 @@ class ProcessTable:
         process.flags = seen.flags
         process.docker = seen.docker
         parent = self._live.get(seen.parent_pid, self.kernel)
-        if seen.docker and (seen.inner_pid == 1 or parent.in_init_tree):
+        if seen.inner_pid == 1 or parent.in_init_tree:
             process.in_init_tree = True
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Optional, Tuple
 
-from tetrapy.containers.cgroup import container_of_name
+from tetrapy.containers.cgroup import container_of_names
 from tetrapy.errors import FormatError
 from tetrapy.events import flags
 from tetrapy.events.exec import ProcessExec
@@ -56,6 +56,7 @@ class ProcessTracker:
             exec_flags["EXEC_CWD_PARTIAL"]: flags.ERROR_PATH_COMPONENTS,
             exec_flags["EXEC_CWD_ERROR"]: flags.ERROR_CWD,
             exec_flags["EXEC_CGROUP_ERROR"]: flags.ERROR_CGROUP_NAME,
+            exec_flags["EXEC_CGROUP_PARTIAL"]: flags.ERROR_CGROUP_NAME,
             exec_flags["EXEC_ENV_ERROR"]: flags.ERROR_ENVS,
         }
         self._rare_mask = sum(self._rare)
@@ -153,7 +154,7 @@ class ProcessTracker:
             process.cwd = to_text(data[at:end])
         at, end = end, end + cgroup_size
         if cgroup_size:
-            process.docker = container_of_name(data[at:end])
+            process.docker = container_of_names(data[at:end])
         at, end = end, end + context_size
         if end > len(data):
             raise FormatError(f"exec record of {len(data)} bytes, {end} by its own sizes")
@@ -195,6 +196,9 @@ class ProcessTracker:
         if is_inside or inner_pid == 1:
             bits |= flags.IN_INIT_TREE
             process.in_init_tree = True
+        # Whoever hides in a cgroup deeper than is read was in its container before.
+        if bits & flags.ERROR_CGROUP_NAME and not process.docker and heir_of is not None:
+            process.docker = heir_of.docker
         process.flags = bits
         if self._details is not None:
             self._details.of_exec(process, data[at:end], environment)

@@ -17,7 +17,6 @@ from tetrapy.events.decoder import EventAbi
 from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
 from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject
-from tetrapy.kernel.cgroups import is_unified
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
 from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
@@ -76,10 +75,9 @@ class BaseSensor:
 
     def _configure(self, btf: Btf) -> None:
         options = self._options
-        unified = is_unified()
         for program in configuration.left_out(options):
             self._object.leave_out(program)
-        for name, value in configuration.constants(options, btf, unified).items():
+        for name, value in configuration.constants(options, btf).items():
             offset, size = self._variables[name]
             self._object.set_constant(".rodata", offset, value.to_bytes(size, "little"))
         for name, entries in configuration.sizes(options).items():

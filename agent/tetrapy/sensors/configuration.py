@@ -6,6 +6,7 @@ from typing import Dict, List
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values
+from tetrapy.kernel.maps import cpu_limit
 from tetrapy.sensors import throttle, verdicts
 from tetrapy.sensors.options import SensorOptions
 
@@ -15,14 +16,11 @@ _LATE_PROGRAM = "on_fork_kept_back"
 _HURRY = 256 << 10  # bytes that wait before the reader is woken early
 
 
-def constants(options: SensorOptions, btf: Btf, unified: bool) -> Dict[str, int]:
-    """Name -> value of the object's constants; the others are 0.
-
-    `unified`: whether the host has the unified cgroup hierarchy alone.
-    """
+def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
+    """Name -> value of the object's constants; the others are 0."""
     sources = enum_values(btf, "cgroup_source")
     values = {
-        "cgroup_source": sources["CGROUP_UNIFIED" if unified else "CGROUP_MEMORY"],
+        "cgroup_source": sources[f"CGROUP_{(options.cgroups or 'unified').upper()}"],
         "want_context": int(options.context),
         "want_env": int(options.environment),
     }
@@ -46,8 +44,8 @@ def constants(options: SensorOptions, btf: Btf, unified: bool) -> Dict[str, int]
 def sizes(options: SensorOptions) -> Dict[str, int]:
     """Name -> entries (bytes, for the ring buffer) of the maps whose size is not in the object."""
     entries = {"processes": options.processes}
-    if options.use_ring:
-        entries["events"] = options.size.total
+    # A place for each CPU: libbpf would ask /sys, which may not be there.
+    entries["events"] = options.size.total if options.use_ring else cpu_limit()
     if options.rate is not None:
         entries["cgroup_rates"] = throttle.CGROUPS
     if options.filters is not None:

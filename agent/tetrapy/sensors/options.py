@@ -42,6 +42,7 @@ class SensorOptions(NamedTuple):
     btf_path: Optional[str] = None  # in place of the kernel's own BTF
     context: bool = False  # credentials, namespaces, oddities of the binary
     environment: bool = False
+    cgroups: str = ""  # controller of the hierarchy that tells of containers; empty: unified
     processes: int = PROCESSES
     pieces: int = CAPACITY  # long arguments that may wait for their exec
     rate: Optional[Rate] = None

@@ -31,7 +31,7 @@ class Look(NamedTuple):
     uid: int  # effective
     auid: int
     docker: str
-    inner_pid: int  # pid in its own pid namespace; 0 outside of containers
+    inner_pid: int  # pid in its own pid namespace; 0 in the initial one
     environment: bytes  # empty unless it is asked for
     truncated: bool = False  # arguments or variables were longer than what was read
 
@@ -58,13 +58,14 @@ def look(
             return None
         status = _fields(_read(handle, "status"))
         auid = _read(handle, "loginuid").strip()
-        docker = container_of_procfs(_read(handle, "cgroup").decode("utf-8", "replace"))
+        docker = container_of_procfs(_read(handle, "cgroup"))
     finally:
         os.close(handle)
     try:
         # The name in parentheses may itself contain blanks and parentheses.
         at, end = stat.index(b"("), stat.rindex(b")")
         numbers = stat[end + 2 :].split()
+        numbers_inside = status.get(b"NSpid", [])
         return Look(
             has_image=bool(exe or command_line),
             exe=exe,
@@ -76,7 +77,7 @@ def look(
             uid=int(status[b"Uid"][1]) if b"Uid" in status else UNSET_ID,
             auid=int(auid) if auid.isdigit() else UNSET_ID,
             docker=docker,
-            inner_pid=int(status[b"NSpid"][-1]) if docker and b"NSpid" in status else 0,
+            inner_pid=int(numbers_inside[-1]) if len(numbers_inside) > 1 else 0,
             environment=variables,
             truncated=max(len(command_line), len(variables)) >= longest,
         )

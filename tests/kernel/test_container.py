@@ -12,6 +12,7 @@ import pytest
 
 from tests.kernel.conftest import Stage
 from tests.support.agent import Agent
+from tetrapy.kernel.cgroups import host_controller
 
 ID = "0123456789abcdef" * 4
 SHOWN = ID[:31]
@@ -20,9 +21,7 @@ TOP = Path("/sys/fs/cgroup")
 
 def hierarchy() -> Path:
     """The hierarchy that tells of containers: the unified one, or memory's of version 1."""
-    if (TOP / "cgroup.controllers").exists():
-        return TOP
-    return TOP / "memory"
+    return TOP / (host_controller("/proc") or "")
 
 
 @contextlib.contextmanager
@@ -52,10 +51,22 @@ NAMES = [
     (f"kubepods.slice/crio-{ID}.scope", SHOWN),
     (f"kubepods-burstable-pod12:cri-containerd:{ID}", SHOWN),
     (f"libpod-{ID}.scope/container", SHOWN),
+    (f"docker-{ID}.scope/init.scope", SHOWN),
+    (f"docker/{ID}/system.slice/cron.service", SHOWN),
+    (f"docker/{'fe' * 32}/kubepods/{ID}/mine", SHOWN),
+    (f"docker-{ID}.scope/" + "/".join(["deep"] * 24), SHOWN),
+    (f"docker-{ID}.scope/" + "/".join(["long" * 60] * 10), SHOWN),
+    ("x" * 150 + "-" + ID, SHOWN),
     ("some.service", ""),
     (f"{ID}.service", ""),
     ("user.slice", ""),
     (ID[:40], ""),
+    (ID[:32], ""),
+    (ID.upper(), ""),
+    (ID + "0", ""),
+    (f"machine.slice/libpod-conmon-{ID}.scope", ""),
+    ("backup_of_the_accounting_database_to_the_second_data_centre_every_night.scope", ""),
+    (b"\xff\xfe".decode("utf-8", "surrogateescape") * 40, ""),
 ]
 
 
@@ -71,17 +82,19 @@ def test_exec(stage: Stage, name: str, shown: str) -> None:
         assert event.process["in_init_tree"] is False
 
 
-def test_long_name(stage: Stage) -> None:
-    """A name that is too long to be handed over whole still shows the id that it ends with."""
-    name = "x" * 150 + "-" + ID
-    with cgroup(name) as group:
-        stage.command(*enter(group), stage.actor, stage.tag, "exit", "3")
+def test_a_cgroup_too_deep_to_be_told(stage: Stage) -> None:
+    """Whoever goes deeper than is read is still in the container it came from, and says so."""
+    inside, below = f"docker-{ID}.scope", "/".join(["deep"] * 40)
+    again = (stage.actor, stage.tag)
+    with cgroup(f"{inside}/{below}") as group:
+        top = Path(str(group).removesuffix(below))
+        stage.command(*enter(top), *enter(group), *again, "exit", "3")
     event = stage.events()[-1]
-    # What was cut off cannot be shown; what is left is no id.
-    assert event.process.get("docker", "") in {"", SHOWN, "x" * 31}
+    assert event.process["docker"] == SHOWN
+    assert "errorCgroupName" in event.flags
 
 
-@pytest.mark.parametrize(("name", "shown"), NAMES[:6])
+@pytest.mark.parametrize(("name", "shown"), NAMES)
 def test_seed(actor: Path, tmp_path: Path, name: str, shown: str) -> None:
     """A process that was there before has the same id."""
     with cgroup(name) as group:

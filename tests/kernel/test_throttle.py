@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.watch import Watch
-from tetrapy.kernel.cgroups import is_unified
+from tetrapy.kernel.cgroups import host_controller
 
 LIMIT = 10
 HOUR = 3600 * 10**9
@@ -19,7 +19,7 @@ HOUR = 3600 * 10**9
 @pytest.fixture
 def cgroup() -> Iterator[Path]:
     """A cgroup of the test's own."""
-    root = Path("/sys/fs/cgroup" if is_unified() else "/sys/fs/cgroup/memory")
+    root = Path("/sys/fs/cgroup", host_controller("/proc") or "")
     path = root / f"tetrapy-test-{os.getpid()}"
     try:
         path.mkdir()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support.agent import PATIENCE
 from tetrapy.config.sources import read
 from tetrapy.daemon.loop import Loop
+from tetrapy.kernel.cgroups import host_controller
 from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.pipeline.stages import Stages
 from tetrapy.process.table import ProcessTable
@@ -48,6 +49,7 @@ class Watch:
             use_ring=ring,
             size=BufferSize.of(8 << 20, os.cpu_count() or 1),
             processes=processes,
+            cgroups=host_controller("/proc") or "",
             rate=Rate(*rate) if rate else None,
             filters=stages.pushdown,
         )

@@ -124,6 +124,8 @@ class Run:
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = tmp_path
         self.procfs = FakeProcfs(tmp_path / "proc")
+        (self.procfs.root / "self").mkdir()
+        (self.procfs.root / "self/cgroup").write_text("0::/\n")
         self.log = Recorder()
         self.monkeypatch = monkeypatch
         self.frozen = 0

@@ -60,13 +60,16 @@ def test_image_is_not_asked_for(tmp_path: Path) -> None:
 
 
 def test_container(tmp_path: Path) -> None:
-    """In a container there are its id and the pid inside; outside that pid is of no interest."""
+    """The id of a container, and the pid inside of a pid namespace, whether or not it has an id."""
     procfs = FakeProcfs(tmp_path / "proc")
     procfs.add(5, cgroup=f"0::/docker/{DOCKER}", nspid="5 1", auid=1000, uid=(1, 2, 3, 4))
-    procfs.add(6, nspid="6 1")
-    inside, outside = (look(str(procfs.root), pid) for pid in (5, 6))
+    procfs.add(6, nspid="6")
+    procfs.add(7, nspid="7 1")
+    inside, outside, nameless = (look(str(procfs.root), pid) for pid in (5, 6, 7))
     assert inside is not None
     assert outside is not None
+    assert nameless is not None
+    assert (nameless.docker, nameless.inner_pid) == ("", 1)
     assert (inside.docker, inside.inner_pid) == (DOCKER[:31], 1)
     assert (inside.uid, inside.auid) == (2, 1000)
     assert (outside.docker, outside.inner_pid, outside.auid) == ("", 0, UNSET_ID)

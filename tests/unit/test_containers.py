@@ -1,139 +1,170 @@
-"""Container ids out of cgroup names and of /proc/PID/cgroup."""
+"""Container ids out of the paths of cgroups, as the kernel side and procfs tell them."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tetrapy.containers.cgroup import container_of_name, container_of_procfs
+from tetrapy.containers.cgroup import container_of_names, container_of_procfs
+from tetrapy.kernel.cgroups import host_controller, told_by
 
 ID = "5ca1ab1e" * 8
+OTHER = "feedface" * 8
 SHOWN = ID[:31]
 POD = "kubepods-burstable-pod0f6f7d4e_1111_2222_3333_444455556666"
 
 
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        (ID, SHOWN),
-        (f"docker-{ID}.scope", SHOWN),
-        (f"cri-containerd-{ID}.scope", SHOWN),
-        (f"cri-containerd:{ID}", SHOWN),
-        (f"crio-{ID}.scope", SHOWN),
-        (f"libpod-{ID}.scope", SHOWN),
-        (f"{POD}.slice:cri-containerd:{ID}", SHOWN),
-        ("", ""),
-        ("/", ""),
-        ("init.scope", ""),
-        ("user@1000.service", ""),
-        ("session-429.scope", ""),
-        ("container", ""),
-        (ID[:63], ""),
-        (ID[:31], ""),
-        (f"{ID}.service", ""),
-        (f"systemd-{'x' * 90}.service", ""),
-    ],
-)
-def test_the_name_that_the_kernel_side_hands_over(name: str, shown: str) -> None:
-    """What follows the last `:` and `-`, when it is 64 long and no systemd service."""
-    assert container_of_name(name.encode()) == shown
-
-
-def test_a_name_that_the_kernel_side_cut() -> None:
-    """127 bytes are all there is: 31 characters of an id are then enough, 30 are not."""
-    front = f"{POD}.slice:cri-containerd:".rjust(127 - 31, "x")
-    assert container_of_name((front + ID)[:127].encode()) == SHOWN
-    front = front.rjust(127 - 30, "x")
-    assert container_of_name((front + ID)[:127].encode()) == ""
-    assert container_of_name((front + ID)[:126].encode()) == ""
-
-
-@given(st.binary(max_size=127))
-def test_any_name(name: bytes) -> None:
-    """No bytes are refused; what is found is at most 31 characters long."""
-    assert len(container_of_name(name)) in {0, 31}
+def both(path: str | bytes) -> set[str]:
+    """The answer of the kernel's names, and those of procfs with either kind of hierarchy."""
+    data = path.encode() if isinstance(path, str) else path
+    names = b"".join(name + b"\0" for name in reversed(data.split(b"/")) if name)
+    return {
+        container_of_names(names),
+        container_of_procfs(b"0::" + data + b"\n"),
+        container_of_procfs(b"3:pids:/x\n2:cpu,memory:" + data + b"\n0::/" + OTHER.encode()),
+    }
 
 
 @pytest.mark.parametrize(
-    "text",
+    "path",
     [
-        # cgroup v2
-        f"0::/system.slice/docker-{ID}.scope",
-        f"0::/docker/{ID}",
-        f"0::/kubepods.slice/kubepods-burstable.slice/{POD}.slice/cri-containerd-{ID}.scope",
-        f"0::/kubepods/burstable/pod0f6f7d4e-1111/{ID}",
-        f"0::/machine.slice/libpod-{ID}.scope/container",
-        f"0::/machine.slice/libpod-{ID}.scope",
-        f"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope/container",
-        # cgroup v1
-        f"12:pids:/docker/{ID}\n11:memory:/docker/{ID}\n1:name=systemd:/docker/{ID}\n0::/",
-        f"4:memory:/kubepods/besteffort/pod12/{ID}\n1:name=systemd:/kubepods/pod12/{ID}",
-        f"9:cpu,cpuacct:/system.slice/containerd.service/{POD}.slice:cri-containerd:{ID}",
-        # neither pods, docker nor libpod: a last component of hex digits
-        f"0::/lxc/{ID}",
-        f"0::/default/{ID}",
-        f"0::/x/docker:y-{ID}.scope",  # a colon in the path is no separator of the line
-        f"0::/some/{ID[:32]}",
-        f"3:cpuset:/\n2:memory:/garden/{ID[:40]}",
+        f"/system.slice/docker-{ID}.scope",
+        f"/docker/{ID}",
+        f"/kubepods.slice/kubepods-burstable.slice/{POD}.slice/cri-containerd-{ID}.scope",
+        f"/kubepods/burstable/pod0f6f7d4e-1111/{ID}",
+        f"/system.slice/containerd.service/{POD}.slice:cri-containerd:{ID}",
+        f"/kubepods.slice/crio-{ID}.scope",
+        f"/kubepods.slice/crio-{ID}.scope/container",
+        f"/machine.slice/libpod-{ID}.scope/container",
+        f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope/container",
+        f"/libpod_parent/libpod-{ID}",
+        f"/ecs/0123456789abcdef0123456789abcdef/{ID}",
+        f"/x/docker:y-{ID}.scope",
+        # Made inside the container: by its systemd, by hand, by a runtime for its own purposes.
+        f"/docker/{ID}/system.slice/cron.service",
+        f"/docker/{ID}/init.scope",
+        f"/docker/{ID}/mine",
+        f"/docker/{ID}/{OTHER[:63]}",
+        f"/docker/{ID}/{OTHER}.service",
+        f"/docker/{ID}/{'long' * 60}",
+        f"/docker/{ID}/machine.slice/libpod-conmon-{OTHER}.scope",
+        f"/system.slice/docker/{OTHER}/{ID}/syscont-cgroup-root",
+        # A container in a container: the inner one counts.
+        f"/docker/{OTHER}/docker/{ID}",
+        f"/docker/{OTHER}/kubepods/pod1/{ID}/mine",
     ],
 )
-def test_a_container_in_procfs(text: str) -> None:
-    """Docker, containerd, CRI-O, Podman, Kubernetes and others, with either hierarchy."""
-    assert container_of_procfs(text) == SHOWN
-    assert container_of_procfs(text + "\n") == SHOWN
-
-
-def test_a_sysbox_container() -> None:
-    """Inside a Sysbox container the fifth part of the path is the id of the container."""
-    inner = "feedface" * 8
-    text = f"0::/system.slice/docker/{ID}/{inner}/syscont-cgroup-root\n"
-    assert text.split(":")[2].split("/")[4] == inner
-    assert container_of_procfs(text) == inner[:31]
-    assert container_of_procfs(f"0::/docker/{ID}/x/{inner}/syscont-cgroup-root") == inner[:31]
-    for shorter in (
-        f"0::/docker/{ID}/{inner}/syscont-cgroup-root",
-        "0::/docker/syscont-cgroup-root",
-    ):
-        assert container_of_procfs(shorter) == ""
+def test_a_container(path: str) -> None:
+    """Docker, containerd, CRI-O, Podman, Kubernetes and others, and whatever is below."""
+    assert both(path) == {SHOWN}
 
 
 @pytest.mark.parametrize(
-    "text",
+    "path",
     [
-        "",
-        "0::/",
-        "0::/init.scope",
-        "0::/user.slice/user-0.slice/session-1.scope",
-        "0::/system.slice/docker.service",
-        "0::/system.slice/containerd.service",
-        "0::/system.slice/docker.socket",
-        "12:pids:/user.slice\n1:name=systemd:/user.slice/user-1000.slice\n0::/",
-        f"0::/lxc/{SHOWN[:30]}",
-        f"0::/lxc/{ID[:50]}xyz",
-        f"0::/docker/{ID[:20]}",
-        "garbage",
-        ":::::",
+        "/",
+        "/init.scope",
+        "/user.slice/user-0.slice/session-429.scope",
+        "/user.slice/user-1000.slice/user@1000.service/app.slice",
+        "/system.slice/docker.service",
+        "/system.slice/containerd.service",
+        "/container",
+        "/docker",
+        f"/system.slice/{ID}.service",
+        f"/system.slice/{ID}.slice",
+        f"/machine.slice/libpod-conmon-{ID}.scope",
+        f"/system.slice/crio-conmon-{ID}.scope",
+        f"/machine.slice/conmon-{ID}",
+        f"/docker/{ID[:63]}",
+        f"/docker/{ID}0",
+        f"/docker/0{ID}",
+        f"/docker/{ID.upper()}",
+        f"/docker/{ID[:63]}g",
+        f"/docker/{ID[:32]}",
+        f"/docker/{ID[:31]}",
+        f"/docker/{ID}.scope.scope",
+        f"/docker/{ID}-x",
+        f"/docker/x{ID}",
+        f"/docker/{ID[:32]}/{ID[32:]}",
+        "/machine/3f1c9a0c7d2e4b5f8a6d7c8b9e0f1a2b",
+        "/system.slice/backup_of_the_accounting_database_to_the_second_data_centre_nightly.scope",
+        "/lxc.payload.web/init.scope",
     ],
 )
-def test_no_container_in_procfs(text: str) -> None:
-    """Services, sessions, the root and what is not in cgroup's form are no containers."""
-    assert container_of_procfs(text) == ""
+def test_no_container(path: str) -> None:
+    """Services, sessions, supervisors, long names, other numbers of digits and other digits."""
+    assert both(path) == {""}
 
 
-def test_lines_are_looked_at_in_their_order() -> None:
-    """A bare hex name wins over a line that says docker and comes later, as with Tetragon."""
-    other = "0" * 64
-    text = f"5:freezer:/x/{other}\n4:memory:/docker/{ID}\n"
-    assert container_of_procfs(text) == other[: len(SHOWN)]
+@pytest.mark.parametrize("name", [b"\xff" * 64, b"\xff" + b"a" * 64, "\u0661".encode() * 64])
+def test_odd_bytes_are_no_container(name: bytes) -> None:
+    """Nor are digits of other scripts."""
+    assert both(b"/docker/" + name) == {""}
 
 
-def test_half_a_byte_is_no_id() -> None:
-    """A bare name counts only as whole bytes in hexadecimal."""
-    assert container_of_procfs(f"0::/some/{ID[:33]}") == ""
+component = st.one_of(
+    st.binary(min_size=1, max_size=80).filter(lambda name: not set(name) & set(b"/\0\n")),
+    st.builds(
+        lambda prefix, digits, suffix: f"{prefix}{digits}{suffix}".encode(),
+        st.sampled_from(["", "docker-", "x:y:", "conmon-", "a-conmon-", ":", "-", "conmon"]),
+        st.text("0123456789abcdef", min_size=62, max_size=66),
+        st.sampled_from(["", ".scope", ".service", "x", ".scope.d"]),
+    ),
+)
 
 
-@given(st.text(max_size=200) | st.text("0123456789abcdef:/-\n", max_size=200))
-def test_any_cgroup_file(text: str) -> None:
-    """No text is refused; what is found is at most 31 characters long."""
-    assert len(container_of_procfs(text)) in {0, 31}
+def expected(path: list[bytes]) -> str:
+    """The rule, said otherwise: the last word of the innermost component that is an id."""
+    for name in reversed(path):
+        words = re.split(rb"[:-]", name.removesuffix(b".scope"))
+        digits = words[-1]
+        is_id = len(digits) == 64 and not digits.strip(b"0123456789abcdef")
+        if is_id and words[-2:-1] != [b"conmon"]:
+            return digits[:31].decode()
+    return ""
+
+
+@given(st.lists(component, max_size=6))
+@example([b"a" * 64 + b".scope", b"conmon-" + b"b" * 64])
+@example([b"conmon:" + b"b" * 64])
+@example([b"a" * 64, b"\r0::"])
+def test_any_path(path: list[bytes]) -> None:
+    """Both readers give the rule's answer for any names, and never anything but digits."""
+    joined = b"/" + b"/".join(path)
+    found = container_of_names(b"".join(name + b"\0" for name in reversed(path)))
+    assert found == container_of_procfs(b"0::" + joined) == expected(path)
+
+
+@given(st.binary(max_size=400))
+def test_any_names_and_any_file(data: bytes) -> None:
+    """No bytes are refused."""
+    for found in (container_of_names(data), container_of_procfs(data)):
+        assert re.fullmatch("([0-9a-f]{31})?", found)
+
+
+@pytest.mark.parametrize(
+    ("text", "controller", "path"),
+    [
+        ("0::/a", "", "/a"),
+        ("4:memory:/m\n3:pids:/p\n0::/a", "memory", "/m"),
+        ("3:pids:/p\n4:cpu,memory:/m", "memory", "/m"),
+        ("3:pids:/p\n1:name=systemd:/s\n0::/a", "pids", "/p"),
+        ("1:name=systemd:/s\n0::/a", "", "/a"),  # hybrid: controllers on the unified hierarchy
+        ("0::/with:colon", "", "/with:colon"),
+        ("1:name=memory:/s", "", ""),
+        ("", "", ""),
+        ("garbage", "", ""),
+    ],
+)
+def test_the_hierarchy_that_tells(text: str, controller: str, path: str) -> None:
+    """Of version 1 that of the memory controller, else of pids; else the unified one."""
+    assert told_by(text.encode()) == (controller, path.encode())
+
+
+def test_a_procfs_that_does_not_tell() -> None:
+    """No answer is not the answer that the hierarchy is unified."""
+    assert host_controller("/nonexistent") is None
+    assert host_controller("/proc") in {"", "memory", "pids"}

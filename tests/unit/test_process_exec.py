@@ -40,7 +40,7 @@ def words(process: Process) -> str:
         ("EXEC_CWD_PARTIAL", "errorPathResolutionCwd"),
         ("EXEC_CWD_ERROR", "errorCWD"),
         ("EXEC_CGROUP_ERROR", "errorCgroupName"),
-        ("EXEC_CGROUP_PARENT", ""),
+        ("EXEC_CGROUP_PARTIAL", "errorCgroupName"),
         ("EXEC_ENV_ERROR", "errorEnvs"),
     ],
 )
@@ -61,7 +61,7 @@ def test_every_finding_of_the_kernel_side_is_known() -> None:
         "EXEC_CWD_PARTIAL",
         "EXEC_CWD_ERROR",
         "EXEC_CGROUP_ERROR",
-        "EXEC_CGROUP_PARENT",
+        "EXEC_CGROUP_PARTIAL",
         "EXEC_ENV_ERROR",
         "EXEC_CLONED",
         "EXEC_KEPT_BACK",
@@ -142,11 +142,23 @@ def test_parts_do_not_run_into_each_other(world: World) -> None:
         (ID.encode(), ID[:31]),
         (f"docker-{ID}.scope".encode(), ID[:31]),
         (f"cri-containerd-{ID}.scope".encode(), ID[:31]),
+        (f"mine\0{ID}\0docker\0".encode(), ID[:31]),
     ],
 )
 def test_the_container_of_an_image(world: World, cgroup: bytes, docker: str) -> None:
-    """The cgroup's name tells the container; an image outside of containers has none."""
+    """The cgroup's path tells the container; an image outside of containers has none."""
     assert run(world, cgroup=cgroup).docker == docker
+
+
+def test_who_hides_in_a_deep_cgroup_stays_in_its_container(world: World) -> None:
+    """Where the path was too long to be told whole, the image before says which it is."""
+    inside = run(world, cgroup=f"docker-{ID}.scope\0".encode())
+    assert inside.docker == ID[:31]
+    (event,) = world.feed(
+        execute(TASK, INIT, at=9 * SECOND, cgroup=b"x\0" * 32, flags=["EXEC_CGROUP_PARTIAL"])
+    )
+    assert (event.process.docker, event.process.parent) == (ID[:31], inside)
+    assert "errorCgroupName" in words(event.process)
 
 
 @pytest.mark.parametrize(

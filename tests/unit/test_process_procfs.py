@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +17,10 @@ from tests.unit.procfs import PF_KTHREAD, FakeProcfs
 from tests.unit.records import UNSET
 from tetrapy.events.flags import flag_words
 from tetrapy.process.procfs import ProcfsProcess, foreign_namespace, list_pids, read_process
+from tetrapy.sensors.connector.look import look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ID = "5ca1ab1e" * 8
 
@@ -98,7 +108,7 @@ def test_a_process_without_arguments_is_no_kernel_thread(procfs: FakeProcfs) -> 
         ("/", "/", "procFS rootcwd"),
         ("/root", "/root", "procFS"),
         (None, "", "procFS rootcwd errorCWD"),
-        ("/gone (deleted)", "/gone (deleted)", "procFS"),
+        ("/gone (deleted)", "/gone", "procFS"),
     ],
 )
 def test_working_directories(procfs: FakeProcfs, cwd: str | None, shown: str, words: str) -> None:
@@ -131,6 +141,41 @@ def test_arguments(procfs: FakeProcfs, argv: tuple[bytes, ...], cwd: str, shown:
     assert read(procfs, 42).arguments == shown
 
 
+@contextlib.contextmanager
+def sleeper(path: Path, cwd: Path) -> Iterator[int]:
+    """A process that runs a copy of sleep(1) at `path`; its pid."""
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", path)
+    with subprocess.Popen([path, "1000"], cwd=cwd) as process:
+        while Path(f"/proc/{process.pid}/exe").resolve() == Path(sys.executable).resolve():
+            time.sleep(0.001)
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("name", ["daemon", "daemon (deleted)"])
+@pytest.mark.parametrize("change", ["stays", "goes", "is replaced", "has another name"])
+def test_files_that_are_not_there_any_more(tmp_path: Path, name: str, change: str) -> None:
+    """Their path is what it was; what the kernel puts behind it is no part of it."""
+    path, directory = tmp_path / name, tmp_path / "cwd (deleted)"
+    directory.mkdir()
+    with sleeper(path, directory) as pid:
+        if change == "has another name":
+            path.with_name("other").hardlink_to(path)
+        if change != "stays":
+            path.unlink()
+            directory.rmdir()
+        if change == "is replaced":
+            path.write_text("new")
+            directory.mkdir()
+        process, seen = read_process("/proc", pid), look("/proc", pid)
+    assert process is not None
+    assert seen is not None
+    assert (process.binary, process.cwd) == (str(path), str(directory))
+    assert (seen.exe, seen.cwd) == (bytes(path), bytes(directory))
+
+
 def test_paths_that_are_not_utf8(procfs: FakeProcfs) -> None:
     """Each run of invalid bytes becomes one U+FFFD."""
     procfs.add(42, exe=os.fsdecode(b"/bin/\xff\xfex"), cwd=os.fsdecode(b"/\xe9"))
@@ -142,7 +187,7 @@ def test_paths_that_are_not_utf8(procfs: FakeProcfs) -> None:
     ("cgroup", "nspid", "docker", "inner"),
     [
         ("0::/init.scope", "42", "", 0),
-        ("0::/init.scope", "42\t1", "", 0),  # a pid namespace without a container
+        ("0::/init.scope", "42\t1", "", 1),  # a pid namespace without a container
         (f"0::/docker/{ID}", "42\t1", ID[:31], 1),
         (f"0::/docker/{ID}", "42\t9\t1", ID[:31], 1),
         (f"4:memory:/docker/{ID}\n0::/", "42\t17", ID[:31], 17),
@@ -151,7 +196,7 @@ def test_paths_that_are_not_utf8(procfs: FakeProcfs) -> None:
 def test_processes_of_containers(
     procfs: FakeProcfs, cgroup: str, nspid: str, docker: str, inner: int
 ) -> None:
-    """The container is the cgroup's; the inner pid, of containers only, is the innermost one."""
+    """The container is the cgroup's; the inner pid is the innermost one."""
     procfs.add(42, cgroup=cgroup, nspid=nspid)
     process = read(procfs, 42)
     assert (process.docker, process.inner_pid) == (docker, inner)

@@ -167,3 +167,16 @@ def test_the_init_tree_of_a_container_of_procfs() -> None:
     }  # fmt: skip
     assert flag_words(world.live[71].flags) == "procFS rootcwd inInitTree"
     assert world.live[71].docker == ID[:31]
+
+
+def test_the_init_tree_of_a_container_without_an_id() -> None:
+    """LXC and nspawn name no id; what counts is the pid namespace, as for those that execute."""
+    world = World()
+    start_up(
+        world, [seen(1, 0, SECOND), seen(70, 1, 5 * SECOND, inner_pid=1), seen(71, 70, 6 * SECOND)]
+    )
+    later = Task(80, 8 * SECOND)
+    world.feed(fork(later, Task(1, SECOND), inner_pid=1))
+    event = world.one(execute(later, Task(1, SECOND), inner_pid=1))
+    assert world.live[70].in_init_tree == world.live[71].in_init_tree == event.process.in_init_tree
+    assert event.process.in_init_tree

@@ -18,7 +18,7 @@ SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
 # Prefixes end with `:` (cgroupfs driver) or `-` (systemd). A service or slice is no container, and
 # what conmon, a container's supervisor, runs in is outside.
 _CONTAINER = re.compile(rb"(?:.*[:-])?([0-9a-f]{64})(?:\.scope)?", re.DOTALL).fullmatch
-_SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon-[0-9a-f]{64}(?:\.scope)?", re.DOTALL).fullmatch
+_SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon[:-][0-9a-f]{64}(?:\.scope)?", re.DOTALL).fullmatch
 
 
 @lru_cache(maxsize=512)

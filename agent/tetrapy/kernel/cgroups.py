@@ -13,7 +13,8 @@ def told_by(text: bytes) -> Tuple[str, bytes]:
 
     No controller is the unified hierarchy: it does where no hierarchy of version 1 has one of them.
     """
-    split = (line.split(b":", 2) for line in text.splitlines())
+    # The kernel lets no name have a line feed; other line ends are parts of names.
+    split = (line.split(b":", 2) for line in text.split(b"\n"))
     lines = [parts for parts in split if len(parts) == 3]
     for controller in _CONTROLLERS:
         for _, names, path in lines:

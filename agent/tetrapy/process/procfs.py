@@ -17,6 +17,7 @@ from tetrapy.named import NamedTuple
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
 _DEAD = (b"Z", b"X")
+_DELETED = b" (deleted)"
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 
 # Bytes of a command line that are read, and of JSON that is kept of it: a process that was there
@@ -90,7 +91,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
     else:
         cwd, cwd_bits = _cwd(base)
         bits |= cwd_bits
-        binary = _link(base, "exe") or to_text(cmdline.split(b"\0", 1)[0])
+        binary = _path(base, "exe") or to_text(cmdline.split(b"\0", 1)[0])
         text = command_line_text(cmdline)
         arguments = cut(text, most)
         if len(cmdline) == _READ or len(arguments) < len(text):
@@ -184,6 +185,27 @@ def _try_read(base: str, name: str) -> bytes:
         return b""
 
 
+def path_of(link: bytes, root: bytes, dir_fd: Optional[int] = None) -> bytes:
+    """Where a link of procfs (`exe`, `cwd`) leads, empty when that cannot be read.
+
+    `root` is the link to the process's root. The kernel puts ` (deleted)` behind the path of a file
+    that is not there any more; a file may also be called so.
+    """
+    try:
+        target = os.readlink(link, dir_fd=dir_fd)
+    except OSError:
+        return b""
+    if not target.endswith(_DELETED):
+        return target
+    try:
+        there, named = (os.stat(path, dir_fd=dir_fd) for path in (link, root + target))
+        if os.path.samestat(there, named):
+            return target
+    except OSError:
+        pass
+    return target[: -len(_DELETED)]
+
+
 def _link(base: str, name: str) -> str:
     try:
         return to_text(os.readlink(os.fsencode(f"{base}/{name}")))
@@ -191,8 +213,12 @@ def _link(base: str, name: str) -> str:
         return ""
 
 
+def _path(base: str, name: str) -> str:
+    return to_text(path_of(os.fsencode(f"{base}/{name}"), os.fsencode(f"{base}/root")))
+
+
 def _cwd(base: str) -> tuple[str, int]:
-    cwd = _link(base, "cwd")
+    cwd = _path(base, "cwd")
     if not cwd:
         return "", flags.ROOT_CWD | flags.ERROR_CWD
     if cwd == "/":

@@ -12,7 +12,7 @@ from typing import Dict, List, Optional, Set
 from tetrapy.containers.cgroup import container_of_procfs
 from tetrapy.events.process import UNSET_ID
 from tetrapy.named import NamedTuple
-from tetrapy.process.procfs import TICK_NS
+from tetrapy.process.procfs import TICK_NS, path_of
 
 _CHUNK = 1 << 16
 LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
@@ -49,9 +49,9 @@ def look(
     except OSError:
         return None
     try:
-        exe = _link(handle, "exe") if image else b""
+        exe = path_of(b"exe", b"root", handle) if image else b""
         command_line = _read(handle, "cmdline", longest) if image else b""
-        cwd = _link(handle, "cwd") if image else b""
+        cwd = path_of(b"cwd", b"root", handle) if image else b""
         variables = _read(handle, "environ", longest) if image and environment else b""
         stat = _read(handle, "stat")
         if not stat:
@@ -104,13 +104,6 @@ def _has_ended(path: str) -> bool:
     except OSError:
         return True
     return stat[stat.rfind(b")") + 2 :][:1] in {b"Z", b"X"}
-
-
-def _link(handle: int, name: str) -> bytes:
-    try:
-        return os.readlink(name.encode(), dir_fd=handle)
-    except OSError:
-        return b""
 
 
 def _read(handle: int, name: str, limit: int = _CHUNK) -> bytes:

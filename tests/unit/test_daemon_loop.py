@@ -32,6 +32,14 @@ class FakeExporter:
 
     def __init__(self) -> None:
         self.ticks: list[tuple[float, list[Any]]] = []
+        self.waiting = 0  # pushes that a slow reader takes
+
+    @property
+    def wants_push(self) -> bool:
+        return self.waiting > 0
+
+    def push(self) -> None:
+        self.waiting -= 1
 
     def export(self, events: object) -> None:
         pass
@@ -48,7 +56,13 @@ def loop_of(sensor: Any, exporter: Any, procfs: str = "") -> Loop:
 class Course(FakeSensor):
     """A loop whose poll, buffer and clock are lists."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *batches: int, wakes: bool = True) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *batches: int,
+        wakes: bool = True,
+        waiting: int = 0,
+    ) -> None:
         super().__init__()
         self.now = 1000.0
         self.timeouts: list[float] = []
@@ -57,6 +71,7 @@ class Course(FakeSensor):
         self.cares = 0
         self.stopped: int | None = None
         exporter = FakeExporter()
+        exporter.waiting = waiting
         self.loop = loop_of(self, exporter)
         monkeypatch.setattr(self.loop, "_handle", lambda records: self.course.append("handle"))
         monkeypatch.setattr(self.loop, "_report_losses", self.take_care)
@@ -104,6 +119,13 @@ def test_a_quiet_buffer_lets_the_reader_sleep(monkeypatch: pytest.MonkeyPatch) -
     assert 1.5 < loop.timeouts[5] <= 2.0
     asked = loop.course.index("ask")
     assert loop.course[asked + 1] == "drain"
+
+
+def test_lines_that_wait_for_a_slow_reader_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tick some, though no record comes; then the loop sleeps as ever."""
+    loop = Course(monkeypatch, *[0] * 20, waiting=10)
+    assert set(loop.timeouts[:10]) == {0.0, 0.05}
+    assert max(loop.timeouts[10:]) > 1.5
 
 
 def test_a_record_wakes_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:

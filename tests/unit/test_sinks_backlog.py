@@ -22,6 +22,17 @@ def test_what_is_put_back_comes_first() -> None:
     assert (backlog.size, backlog.lost) == (0, 0)
 
 
+def test_what_was_added_first_is_taken_first() -> None:
+    """Piece by piece, in order, and put back where it was."""
+    backlog = Backlog()
+    backlog.add(b"one\n")
+    backlog.add(b"two\nthree\n")
+    assert backlog.take_first() == b"one\n"
+    backlog.put_back(b"ne\n", torn=True)
+    assert (backlog.size, backlog.take_first()) == (13, b"ne\n")
+    assert (backlog.take_first(), backlog.take_first(), backlog.size) == (b"two\nthree\n", b"", 0)
+
+
 def test_giving_up() -> None:
     """All that waits is counted."""
     backlog = Backlog()

@@ -121,6 +121,9 @@ class Loop:
             if quiet >= _QUIET_TICKS and self._sensor.ask_for_wakeup():
                 # A record that came before the request wakes nobody, so look once more.
                 timeout = 0.0 if quiet == _QUIET_TICKS else self._round_timeout()
+            if self._exporter.wants_push:
+                self._exporter.push()
+                timeout = min(timeout, _TICK)
             self.turned = now = time.monotonic()
             if now >= self._next_round:
                 self._next_round = now + _ROUND_INTERVAL

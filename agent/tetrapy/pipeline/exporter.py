@@ -162,6 +162,15 @@ class Exporter:
             self._failing = False
 
     @property
+    def wants_push(self) -> bool:
+        """Whether lines wait for a slow reader."""
+        return self.sink.wants_push
+
+    def push(self) -> None:
+        """Hand over what waits for a slow reader, as far as it is taken at once."""
+        self._guarded(self.sink.push)
+
+    @property
     def reader_is_gone(self) -> bool:
         """Whether the sink is a pipe whose reader closed it."""
         return self.sink.closed_by_reader

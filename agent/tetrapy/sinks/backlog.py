@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List
+from collections import deque
+from typing import Deque
 
 # What may wait, in bytes; it bounds the memory of a target that stays away.
 LIMIT = 8 * 1024 * 1024
@@ -15,7 +16,7 @@ class Backlog:
         self.size = 0
         self.lost = 0
         self._limit = limit
-        self._parts: List[bytes] = []
+        self._parts: Deque[bytes] = deque()
 
     def add(self, lines: bytes) -> None:
         """Put lines at the end, as many as there is room for."""
@@ -35,18 +36,31 @@ class Backlog:
         self.size = 0
         return data
 
+    def take_first(self) -> bytes:
+        """The lines that were added first, in one piece; empty when nothing waits."""
+        data = self._parts.popleft() if self._parts else b""
+        self.size -= len(data)
+        return data
+
     def put_back(self, data: bytes, *, torn: bool = False) -> None:
         """Have lines wait that were taken, in front of what was added meanwhile.
 
         `torn`: the target has a part of the first line, so that one is kept whatever its length.
         """
-        first = data.find(b"\n") + 1 if torn else 0
-        later = self.take()
-        if first:
-            self._parts.append(data[:first])
-            self.size = first
-        self.add(data[first:])
-        self.add(later)
+        if data:
+            self._parts.appendleft(data)
+            self.size += len(data)
+        while self.size > self._limit:
+            last = self._parts.pop()
+            self.size -= len(last)
+            end = last.rfind(b"\n", 0, max(self._limit - self.size, 0)) + 1
+            if torn and not self._parts:
+                end = max(end, last.find(b"\n") + 1)
+            self.lost += last.count(b"\n", end)
+            if end:
+                self._parts.append(last[:end])
+                self.size += end
+                return
 
     def give_up(self) -> None:
         """Count all that waits as lost."""

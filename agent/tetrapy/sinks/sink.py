@@ -45,6 +45,14 @@ class Sink:
         """
         raise NotImplementedError
 
+    @property
+    def wants_push(self) -> bool:
+        """Whether `push` is to be called soon, and again until it is not."""
+        return False
+
+    def push(self) -> None:
+        """Hand over what waits for a slow reader; raises ExportError as `write` does."""
+
     def tick(self, now: float) -> None:
         """What is to be done about once a second; `now` is of the monotonic clock.
 

@@ -1,4 +1,8 @@
-"""A file descriptor that takes lines: standard output, a FIFO, a device."""
+"""A file descriptor that takes lines: standard output, a FIFO, a device, a socket.
+
+Who reads it may be slow, or stop, and nobody waits for them longer than `PATIENCE`: what is not
+taken waits in a backlog, and `push` hands it over bit by bit while the agent goes on.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import select
 import stat
 import time
+from typing import Callable, Tuple
 
 from tetrapy.errors import ExportError
 from tetrapy.sinks.backlog import LIMIT, Backlog
@@ -14,75 +19,157 @@ from tetrapy.sinks.sink import Log, Sink
 
 # A target that takes nothing is given this much patience, in bytes of lines.
 _PENDING_LIMIT = LIMIT
-_PATIENCE = 1.0  # seconds that a stalled reader is waited for
-_NO_PATIENCE = 0.0  # ... and once it has stalled
+# In seconds for a whole call, however many lines it brings:
+PATIENCE = 0.02  # for a reader that has kept up so far
+_LITTLE_PATIENCE = 0.001  # while lines wait for it
+_LAST_PATIENCE = 2.0  # at the end, for all that waits
+_STALLED = 1.0  # a reader that has taken nothing for so long is told of
+
+Write = Callable[[memoryview], int]
 
 
 class LineSink(Sink):
     """Writes whole lines; what the target refuses waits, and what cannot wait is counted."""
 
     def __init__(self, fd: int, name: str, owned: bool) -> None:
+        """`owned`: nobody else has the descriptor, so that it may be closed at the end."""
         super().__init__(name, Backlog(_PENDING_LIMIT))
+        self._write, self._close = without_waiting(fd)
         self._fd = fd
         self._owned = owned
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
         self._torn = False  # the target has the first part of the line that waits first
-        # A pipe or a terminal whose reader stalls must not stall the agent.
-        self._may_stall = not stat.S_ISREG(os.fstat(fd).st_mode)
+        self._taken = 0.0  # when it took something last, by the monotonic clock
+
+    @property
+    def wants_push(self) -> bool:
+        """Whether lines wait for the reader."""
+        return bool(self._backlog.size)
 
     def write(self, lines: bytes, count: int = 0) -> None:
         """Write `lines`; a pipe that nobody reads any more says so in `closed_by_reader`."""
+        if self._backlog.size:
+            lost = self.lost
+            self._backlog.add(lines)
+            self.push()
+            if self.lost > lost:
+                raise self._refusal("its reader is too slow")
+        elif lines:
+            self._taken = time.monotonic()
+            self._hand_over(lines, count, self._taken + PATIENCE)
+
+    def push(self) -> None:
+        """Hand over what waits, as far as the reader takes it at once.
+
+        Raises ExportError for a target that refuses, or that has taken nothing for long.
+        """
+        self._hand_over_all(_LITTLE_PATIENCE)
+
+    def _hand_over_all(self, patience: float) -> None:
         backlog = self._backlog
-        patience = _NO_PATIENCE if backlog.size else _PATIENCE
-        data = lines
-        if backlog.size:
-            backlog.add(lines)
-            data = backlog.take()
-        at = 0
+        end = time.monotonic() + patience
+        while backlog.size and self._hand_over(backlog.take_first(), 0, end):
+            pass
+
+    def _hand_over(self, data: bytes, count: int, end: float) -> bool:
+        """Write until `end`, and have the rest wait; whether there is none."""
+        at, refused = 0, None
+        view = memoryview(data)
         try:
             while at < len(data):
-                at += self._write_some(data, at, patience)
+                try:
+                    at += self._write(view[at:])
+                except BlockingIOError:
+                    if not self._has_room(end):
+                        break
         except BrokenPipeError:
             self.closed_by_reader = True
-            backlog.lost += data.count(b"\n", at)
+            self._backlog.give_up()
+            self._backlog.lost += data.count(b"\n", at)
         except OSError as err:
-            if at:
-                self._torn = data[at - 1 : at] != b"\n"
-            backlog.put_back(data[at:], torn=self._torn)
-            self.failures += 1
-            raise ExportError(
-                f"export target {self.name}: {err.strerror}; "
-                f"{backlog.size} bytes wait, {backlog.lost} lines are lost"
-            ) from err
-        else:
-            self._torn = False
-        finally:
-            if at:
-                whole = data is lines and at == len(data)
-                self.lines += count if count and whole else data.count(b"\n", 0, at)
-                self.bytes += at
-                self.last_write = time.time()
+            refused = err
+        whole = at == len(data)
+        if at:
+            self.lines += count if count and whole else data.count(b"\n", 0, at)
+            self.bytes += at
+            self.last_write = time.time()
+            self._torn = data[at - 1 : at] != b"\n"
+        if whole or self.closed_by_reader:
+            return whole
+        lost = self.lost
+        self._backlog.put_back(data[at:], torn=self._torn)
+        now = time.monotonic()
+        if at:
+            self._taken = now
+        if refused is not None:
+            raise self._refusal(str(refused.strerror)) from refused
+        if now - self._taken >= _STALLED:
+            raise self._refusal("its reader does not read")
+        if self.lost > lost:
+            raise self._refusal("its reader is too slow")
+        return False
 
-    def _write_some(self, data: bytes, at: int, patience: float) -> int:
-        if not self._may_stall:
-            return os.write(self._fd, data[at:] if at else data)
-        if not select.select([], [self._fd], [], patience)[1]:
-            raise BlockingIOError(errno.EAGAIN, "its reader does not read")
-        # A pipe that select calls writable takes this much without blocking.
-        return os.write(self._fd, data[at : at + select.PIPE_BUF])
+    def _has_room(self, end: float) -> bool:
+        left = end - time.monotonic()
+        return left > 0 and bool(self._poll.poll(left * 1000))
+
+    def _refusal(self, why: str) -> ExportError:
+        self.failures += 1
+        return ExportError(
+            f"export target {self.name}: {why}; "
+            f"{self.waiting} bytes wait, {self.lost} lines are lost"
+        )
 
     def tick(self, now: float) -> None:
         """Write what waits."""
-        if self._backlog.size:
-            self.write(b"")
+        self.push()
 
     def close(self, log: Log) -> None:
-        """Write what waits and close the target; says so in `log` when that fails."""
+        """Write what waits, as far as it is taken soon; says in `log` what is lost."""
         try:
-            self.write(b"")
+            self._hand_over_all(_LAST_PATIENCE)
+            if self.waiting:
+                raise self._refusal("its reader does not read")
         except ExportError as err:
             self._backlog.give_up()
             log("error", "Writing events", error=str(err))
         if self.lost and not self.closed_by_reader:
             log("error", "Events are lost", file=self.name, lines=self.lost)
+        self._close()
         if self._owned:
             os.close(self._fd)
+
+
+def without_waiting(fd: int) -> Tuple[Write, Callable[[], None]]:
+    """How to write to `fd` without ever waiting, and how to give back what that takes.
+
+    Others may have the same open file, as a shell and all that it starts have its terminal. So its
+    own O_NONBLOCK is let alone: a pipe or a terminal is opened once more, and a socket has a flag
+    for each call. Writing raises BlockingIOError where it would have to wait.
+    """
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return lambda data: os.write(fd, data), _nothing
+    if stat.S_ISSOCK(mode):
+        import socket  # few have one
+
+        peer = socket.socket(fileno=os.dup(fd))
+        flags = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        return lambda data: peer.send(data, flags), peer.close
+    try:
+        again = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        own = os.open(f"/proc/self/fd/{fd}", again)
+    except OSError:  # there is no /proc, or the terminal has been hung up
+        return lambda data: _written_if_ready(fd, data), _nothing
+    return lambda data: os.write(own, data), lambda: os.close(own)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _written_if_ready(fd: int, data: memoryview) -> int:
+    if not select.select([], [fd], [], 0)[1]:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return os.write(fd, data[: select.PIPE_BUF])  # a pipe that is ready takes this much

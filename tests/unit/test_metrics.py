@@ -22,7 +22,7 @@ from tests.unit.metrics_sources import read, series
 from tests.unit.records import SECOND, Task, execute, exit_of, fork
 from tetrapy.btf.source import KIND_ARCHIVE, BtfSource
 from tetrapy.config.address import Address
-from tetrapy.metrics import text
+from tetrapy.metrics import http, text
 from tetrapy.metrics.about import About
 from tetrapy.metrics.listener import listen
 from tetrapy.metrics.server import Figures
@@ -86,8 +86,9 @@ class Broken(Collector):
         return iter(())
 
 
-def test_a_figure_that_cannot_be_had() -> None:
+def test_a_figure_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error of this request, a line in the log and a figure; the server goes on."""
+    monkeypatch.setattr(http, "KEPT", 0.0)
     serving = Server(Broken())
     try:
         assert [serving.get()[0] for _ in range(3)] == [500, 500, 200]

@@ -13,6 +13,7 @@ from tests.unit.metrics_server import HERE, Server, fetch
 from tests.unit.metrics_sources import busy
 from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
+from tetrapy.metrics import http
 from tetrapy.metrics.health import PATIENCE, Health, status_of
 from tetrapy.metrics.listener import listen
 from tetrapy.metrics.server import serve_health
@@ -68,8 +69,9 @@ def test_what_the_parts_say() -> None:
     assert status_of(Sources())["last_event"] == ""
 
 
-def test_beside_the_metrics() -> None:
+def test_beside_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """One server answers both paths; without health there is none."""
+    monkeypatch.setattr(http, "KEPT", 0.0)
     sources = busy()
     sources.heart.turned = time.monotonic()
     serving = Server(health=Health(sources, dict, FOREVER))

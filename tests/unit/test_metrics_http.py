@@ -134,6 +134,96 @@ def test_no_descriptor_is_free(server: Server, monkeypatch: pytest.MonkeyPatch) 
     assert len(refusals) == 2
 
 
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+class Counted:
+    """An answer that counts how often it is asked."""
+
+    def __init__(self, body: bytes = b"x" * 4096) -> None:
+        self.asked = 0
+        self.body = body
+
+    def __call__(self) -> Reply:
+        self.asked += 1
+        if not self.body:
+            raise ValueError("no figures")
+        return Reply("a/b", self.body)
+
+
+@pytest.mark.parametrize("body", [b"x" * 4096, b"short", b""])
+def test_a_path_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """However many want to know, compressed or not, and whether it knows or fails."""
+    now = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    answer, log = Counted(body), Recorder()
+    page = module._Page("/x", answer, log)
+    got = [page.response(number % 2 == 1) for number in range(100)]
+    assert answer.asked == 1
+    assert all(one[1] is got[number % 2][1] for number, one in enumerate(got))
+    now[0] += 0.9
+    page.response(False)
+    assert answer.asked == 1
+    now[0] += 0.2
+    page.response(True)
+    assert answer.asked == 2
+    assert len(log.lines) == (0 if body else 2)
+
+
+def test_replies_that_nobody_reads_share_their_bytes() -> None:
+    """Each costs its buffer in the kernel, which is small, and no copy of the body."""
+    answer = Counted(b"x" * (4 << 20))
+    listener = listen(Address("127.0.0.1", 0))
+    address = Address(*listener.getsockname())
+    serving = HttpServer(listener, {"/x": answer}, Recorder())
+    peers = []
+    try:
+        for _ in range(20):
+            peer = socket.create_connection(address, timeout=60)
+            peers.append(peer)
+            peer.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+            assert peer.recv(8) == b"HTTP/1.1"
+        waiting = [one for one in serving._connections.values() if one._rest]
+        assert len(waiting) == 20
+        assert len({id(one._rest[-1].obj) for one in waiting}) <= 1 + answer.asked < 15
+        sizes = [one.peer.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) for one in waiting]
+        assert max(sizes) <= 2 * module.SEND_BUFFER
+    finally:
+        for peer in peers:
+            peer.close()
+        serving.close()
+
+
+def test_who_sends_without_end_is_sent_away(server: Server) -> None:
+    """What comes behind a request is passed over up to a bound."""
+    with server.connect() as peer, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        peer.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" + b"x" * (64 << 20))
+    assert server.get()[0] == 200
+
+
+def test_a_request_byte_by_byte(server: Server) -> None:
+    """Each byte is looked at once or twice, not all that came before it."""
+    looked = []
+    connection = module._Connection.__new__(module._Connection)
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    module._Connection.__init__(connection, one, lambda request: (b"ok", b""))
+
+    class Request(bytearray):
+        def find(self, what: bytes, start: int = 0) -> int:  # type: ignore[override]
+            looked.append(len(self) - start)
+            return super().find(what, start)
+
+    connection._request = Request()
+    for byte in b"GET /" + b"x" * 5000 + b"\r\n\r\n":
+        other.send(bytes([byte]))
+        connection.go_on()
+    assert max(looked) < 10
+    assert other.recv(10) == b"ok"
+    one.close()
+    other.close()
+
+
 # --- compression ----------------------------------------------------------------------------------
 
 

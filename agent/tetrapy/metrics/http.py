@@ -1,8 +1,9 @@
 """A small HTTP server in a thread of its own: GET of a few paths, one request a connection.
 
-One thread serves every connection without ever waiting for one, so neither a reader that stalls nor
-a flood of them costs the agent more than some memory. Python's own servers take a thread for each
-connection, or let the first one keep all others waiting.
+One thread serves every connection without ever waiting for one, and a path is asked once a second
+at most: its bytes are shared by all who want them. So neither a reader that stalls nor a flood of
+them costs the agent more than some memory. Python's own servers take a thread for each connection,
+or let the first one keep all others waiting.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import threading
 import time
 import zlib
 from http import HTTPStatus
-from typing import Callable, Dict, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from tetrapy.errors import MetricsError
 from tetrapy.named import NamedTuple
@@ -24,6 +25,9 @@ from tetrapy.named import NamedTuple
 PATIENCE = 10.0  # seconds from the start of a connection to its end
 MOST_CONNECTIONS = 64  # one more, and the oldest is closed
 LARGEST_REQUEST = 16 << 10  # bytes of request line and headers
+MOST_PASSED_OVER = 1 << 20  # bytes that a peer may send behind its request
+SEND_BUFFER = 64 << 10  # bytes of a reply that the kernel keeps for a peer that does not read
+KEPT = 1.0  # seconds for which what a path said is good
 _PAUSE = 1000  # milliseconds without new connections after the machine has refused one
 
 # Prometheus asks for gzip. Who writes a weight of 0 does not want it.
@@ -31,6 +35,7 @@ _GZIP_WANTED = re.compile(
     rb"^accept-encoding:[^\n]*\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))",
     re.IGNORECASE | re.MULTILINE,
 )
+_ENDS = (b"\r\n\r\n", b"\n\n")  # of a request's head
 _GZIP_HEAD = 16 + zlib.MAX_WBITS  # zlib's way to ask for gzip's head instead of its own
 _GZIP_LEVEL = 1  # half the time for a seventh more bytes
 _WORTH_IT = 1024  # bytes; smaller ones stay as they are
@@ -48,6 +53,41 @@ class Reply(NamedTuple):
 
 Answer = Callable[[], Reply]
 Routes = Mapping[str, Answer]
+_Response = Tuple[bytes, bytes]  # head and body, which many may share
+
+
+class _Page:
+    """A path: what it said last, for `KEPT` seconds."""
+
+    def __init__(self, path: str, answer: Answer, log: Log) -> None:
+        self._path = path
+        self._answer = answer
+        self._log = log
+        self._good_until = 0.0
+        self._responses: Dict[bool, _Response] = {}  # by whether it is compressed
+
+    def response(self, compressed: bool) -> _Response:
+        """The response of now, or of a moment ago."""
+        now = time.monotonic()
+        if now >= self._good_until:
+            self._responses = {False: self._asked()}
+            self._good_until = now + KEPT
+        plain = self._responses[False]
+        if not compressed or self._reply is None or len(plain[1]) < _WORTH_IT:
+            return plain
+        if True not in self._responses:
+            reply = self._reply._replace(body=_compressed(plain[1]))
+            self._responses[True] = _response(*reply, header="Content-Encoding: gzip")
+        return self._responses[True]
+
+    def _asked(self) -> _Response:
+        self._reply: Optional[Reply] = None
+        try:
+            self._reply = self._answer()
+        except Exception as err:  # noqa: BLE001 - a figure that cannot be had ends no thread
+            self._log("error", "HTTP request cannot be answered", path=self._path, error=repr(err))
+            return _response(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _response(*self._reply)
 
 
 class HttpServer:
@@ -58,8 +98,7 @@ class HttpServer:
     ) -> None:
         """`name` is the thread's. Raises MetricsError when the machine gives none."""
         self._listener = listener
-        self._routes = routes
-        self._log = log
+        self._pages = {path: _Page(path, answer, log) for path, answer in routes.items()}
         self._connections: Dict[int, _Connection] = {}
         self._stop_read, self._stop_write = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -113,6 +152,7 @@ class HttpServer:
         if len(self._connections) >= MOST_CONNECTIONS:
             self._drop(next(iter(self._connections)), poll)
         peer.setblocking(False)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._connections[peer.fileno()] = _Connection(peer, self._respond)
         poll.register(peer, select.POLLIN)
         return True
@@ -138,28 +178,20 @@ class HttpServer:
         now = time.monotonic()
         return tuple(fd for fd, one in self._connections.items() if one.deadline <= now)
 
-    def _respond(self, request: bytes) -> bytes:
+    def _respond(self, request: bytes) -> _Response:
         """The response to a request's head."""
         words = request.partition(b"\n")[0].decode("latin-1").split()
         if len(words) != 3 or not words[2].startswith("HTTP/1."):
-            return _response(HTTPStatus.BAD_REQUEST)
+            return _response(status=HTTPStatus.BAD_REQUEST)
         method, target, _ = words
-        path = target.partition("?")[0]
-        answer = self._routes.get(path)
-        if answer is None:
-            return _response(HTTPStatus.NOT_FOUND, bodiless=method == "HEAD")
-        if method not in {"GET", "HEAD"}:
-            return _response(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD")
-        try:
-            reply = answer()
-        except Exception as err:  # noqa: BLE001 - a figure that cannot be had ends no thread
-            self._log("error", "HTTP request cannot be answered", path=path, error=repr(err))
-            return _response(HTTPStatus.INTERNAL_SERVER_ERROR)
-        headers = {}
-        if len(reply.body) >= _WORTH_IT and _GZIP_WANTED.search(request):
-            headers["Content-Encoding"] = "gzip"
-            reply = reply._replace(body=_compressed(reply.body))
-        return _response(reply.status, reply.kind, reply.body, bodiless=method == "HEAD", **headers)
+        page = self._pages.get(target.partition("?")[0])
+        if page is None:
+            head, body = _response(status=HTTPStatus.NOT_FOUND)
+        elif method in {"GET", "HEAD"}:
+            head, body = page.response(_GZIP_WANTED.search(request) is not None)
+        else:
+            return _response(status=HTTPStatus.METHOD_NOT_ALLOWED, header="Allow: GET, HEAD")
+        return head, b"" if method == "HEAD" else body
 
     def _release(self) -> None:
         os.close(self._stop_read)
@@ -171,12 +203,13 @@ class HttpServer:
 class _Connection:
     """One request: it is read, answered, and what else the peer sends is passed over."""
 
-    def __init__(self, peer: socket.socket, respond: Callable[[bytes], bytes]) -> None:
+    def __init__(self, peer: socket.socket, respond: Callable[[bytes], _Response]) -> None:
         self.peer = peer
         self.deadline = time.monotonic() + PATIENCE
         self._respond = respond
-        self._request = b""
-        self._rest = memoryview(b"")
+        self._request = bytearray()
+        self._rest: List[memoryview] = []
+        self._passed_over = 0
         self._step = _Connection._read
 
     def go_on(self) -> int:
@@ -187,21 +220,25 @@ class _Connection:
         data = self._received()
         if not data:
             return 0 if data is not None else select.POLLIN
+        seen = max(0, len(self._request) - len(_ENDS[0]))
         self._request += data
-        if b"\r\n\r\n" in self._request or b"\n\n" in self._request:
-            self._rest = memoryview(self._respond(self._request))
+        if any(self._request.find(end, seen) >= 0 for end in _ENDS):
+            response = self._respond(bytes(self._request))
         elif len(self._request) >= LARGEST_REQUEST:
-            self._rest = memoryview(_response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+            response = _response(status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         else:
             return select.POLLIN
+        self._rest = [memoryview(part) for part in response if part]
         self._step = _Connection._write
         return self._write()
 
     def _write(self) -> int:
         try:
-            self._rest = self._rest[self.peer.send(self._rest) :]
-            if self._rest:
-                return select.POLLOUT
+            while self._rest:
+                sent = self.peer.send(self._rest[0])
+                self._rest[0] = self._rest[0][sent:]
+                if not self._rest[0]:
+                    del self._rest[0]
             self.peer.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             return select.POLLOUT
@@ -212,7 +249,9 @@ class _Connection:
         return select.POLLIN
 
     def _pass_over(self) -> int:
-        return 0 if self._received() == b"" else select.POLLIN
+        data = self._received()
+        self._passed_over += len(data or b"")
+        return 0 if data == b"" or self._passed_over > MOST_PASSED_OVER else select.POLLIN
 
     def _received(self) -> Optional[bytes]:
         """Bytes from the peer; none when it has ended, None when there are none yet."""
@@ -230,19 +269,18 @@ def _compressed(body: bytes) -> bytes:
 
 
 def _response(
-    status: HTTPStatus,
     kind: str = "text/plain",
     body: bytes = b"",
-    bodiless: bool = False,
-    **headers: str,
-) -> bytes:
-    """The whole response; only its head where `bodiless`."""
+    status: HTTPStatus = HTTPStatus.OK,
+    header: str = "",
+) -> _Response:
     body = body or f"{status.value} {status.phrase}\n".encode()
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         f"Content-Type: {kind}",
         f"Content-Length: {len(body)}",
         "Connection: close",
-        *(f"{name}: {value}" for name, value in headers.items()),
     ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if bodiless else body)
+    if header:
+        lines.append(header)
+    return "\r\n".join(lines).encode() + b"\r\n\r\n", body

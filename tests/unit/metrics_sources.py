@@ -73,6 +73,7 @@ def busy() -> Sources:
         lost_lines=66,
         write_errors=67,
         rotations=68,
+        over_budget={"redaction-filters": 69},
     )
     sources.heart = SimpleNamespace(turned=0.0)
     return sources

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.filter_events import THROTTLE, TIME, capabilities, executed, exited, listed, process
+from tests.unit.filter_events import (
+    EVERYTHING,
+    THROTTLE,
+    TIME,
+    capabilities,
+    executed,
+    exited,
+    listed,
+    process,
+)
 from tetrapy.errors import SettingsError
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.pipeline.cel import expression as expression_module
@@ -18,6 +27,9 @@ from tetrapy.pipeline.cel import library
 from tetrapy.pipeline.cel.checker import check
 from tetrapy.pipeline.cel.functions import FUNCTIONS, METHODS
 from tetrapy.pipeline.cel.library import parse
+from tetrapy.pipeline.excess import excess
+from tetrapy.pipeline.filters.lists import parse_list
+from tetrapy.pipeline.regex.budget import Budget
 
 INIT = process("/sbin/init", pid=1)
 CURL = process(
@@ -180,15 +192,61 @@ def test_a_result_is_remembered_by_what_the_expression_reads(
     real, count = made._evaluate, []
     made._evaluate = lambda *args: count.append(1) or real(*args)
     monkeypatch.setattr(expression_module, "_REMEMBERED", 2)
-    assert made.holds(EXEC)
-    assert made.holds(executed(process("/usr/bin/curl", pid=8)))
+    assert made.holds(EXEC, Budget())
+    assert made.holds(executed(process("/usr/bin/curl", pid=8)), Budget())
     assert len(count) == 1
     for number in range(5):
-        assert made.holds(executed(process(f"/{number}"))) is False
+        assert made.holds(executed(process(f"/{number}")), Budget()) is False
     assert len(count) == 6
     assert len(made._known) <= 2
-    assert made.holds(executed(process("/" + "x" * 2000 + "/curl")))
-    assert all(len(binary) < 2000 for _, binary in made._known)
+    long = executed(process("/" + "x" * 2000 + "/curl"))
+    assert made.holds(long, Budget())
+    assert made.holds(long, Budget())
+    assert len(count) == 7
+    assert all(len(value) < 300 for _, value in made._known)
+
+
+MANY = tuple((f"NAME{number}", "value") for number in range(20_000))
+CROWD = executed(process(environment=MANY, arguments="1" * 250_000))
+ENVIRONMENT = "process_exec.process.environment_variables"
+ARGUMENTS = "process_exec.process.arguments"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        f"{ENVIRONMENT}.exists(v, v.Key == 'OTHER')",
+        f"{ENVIRONMENT}.all(v, {ENVIRONMENT}.exists(w, w.Key == v.Key))",
+        f"!{ENVIRONMENT}.exists(v, v.Key == 'NAME1') || true",
+        f"{ENVIRONMENT}[0].Key.matches({ARGUMENTS})",
+        f"({ARGUMENTS} + {ARGUMENTS} + {ARGUMENTS}).matches('(1+)+$')",
+        f"['a', 'b'].all(x, ({ARGUMENTS} + x + {ARGUMENTS}).matches('(1+)+2'))",
+        f"'x'.matches({ARGUMENTS}.size() > 5 ? '1{{5}}' + {ENVIRONMENT}[0].Key : 'x')",
+    ],
+)
+def test_what_would_cost_too_much_is_the_lists_to_decide(expression: str) -> None:
+    """It holds in an allow list and does not in a deny list, and is counted."""
+    text = json.dumps({"cel_expression": [expression]})
+    for in_doubt in (True, False):
+        before = excess.counts.get("some-list", 0)
+        made = parse_list(text, "some-list", EVERYTHING, in_doubt)
+        assert made is not None
+        assert made.matches(CROWD) is in_doubt
+        assert excess.counts["some-list"] == before + 1
+
+
+@pytest.mark.parametrize("convert", ["int", "uint", "double", "timestamp", "duration"])
+def test_a_long_text_is_no_number(convert: str) -> None:
+    """Some conversions take the square of its length; it cannot be evaluated instead."""
+    assert not holds(CROWD, f"{convert}({ARGUMENTS}) == {convert}({ARGUMENTS})")
+    short = executed(process(arguments="12"))
+    assert holds(short, f"int({ARGUMENTS}) == 12 && double({ARGUMENTS}) == 12.0")
+
+
+def test_only_what_is_read_is_made_a_value() -> None:
+    """An expression about something else is answered for a process with many variables."""
+    assert holds(CROWD, "process_exec.process.binary == '/usr/bin/id'")
+    assert holds(CROWD, f"{ARGUMENTS}.contains('11') && !{ARGUMENTS}.contains('2')")
 
 
 def listed_place() -> Any:

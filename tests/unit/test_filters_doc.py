@@ -22,12 +22,12 @@ from tetrapy.errors import SettingsError
 from tetrapy.events.json import JsonEncoder, body_of
 from tetrapy.events.kinds import EVENT_TYPES
 from tetrapy.events.rate_limit import RateLimitInfo
-from tetrapy.pipeline import redaction
 from tetrapy.pipeline.field_filters import parse_field_filters
 from tetrapy.pipeline.filters.lists import parse_list
 from tetrapy.pipeline.filters.message import FIELDS
 from tetrapy.pipeline.pushdown import BITS, Pushdown
 from tetrapy.pipeline.redaction import parse_redaction
+from tetrapy.pipeline.regex.budget import STEPS
 from tetrapy.pipeline.regex.regex import Regex
 
 DOC = (Path(__file__).resolve().parents[2] / "docs/filters.md").read_text()
@@ -113,7 +113,7 @@ def test_redaction_gives_what_the_table_says() -> None:
     assert len(table) == 4
     for binary, arguments, expected in table:
         assert redactor.redact(binary, arguments, ())[0] == expected
-    assert f"{redaction._LONGEST:,} characters" in DOC
+    assert f"{STEPS:,} steps" in DOC
 
 
 def test_the_field_filters_leave_what_the_text_shows() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.filter_events import (
+    EVERYTHING,
     THROTTLE,
     capabilities,
     executed,
@@ -16,8 +17,11 @@ from tests.unit.filter_events import (
     process,
 )
 from tetrapy.events.json import Event
+from tetrapy.pipeline.excess import Excess, excess
 from tetrapy.pipeline.filters import texts
-from tetrapy.pipeline.filters.lists import predicate
+from tetrapy.pipeline.filters.lists import parse_list, predicate
+from tetrapy.pipeline.regex.budget import STEPS
+from tetrapy.pipeline.regex.regex import Regex
 
 INIT = process("/sbin/init", "splash", pid=1)
 SHELL = process("/bin/sh", "-c id", pid=50, parent=INIT, docker="0123456789abcdef")
@@ -190,4 +194,69 @@ def test_an_answer_about_a_binary_is_remembered(monkeypatch: pytest.MonkeyPatch)
     assert asked == ["a", "b", "c", "a", "b"]
     assert not test("x" * 300)
     assert not test("x" * 300)
-    assert len(asked) == 7
+    assert len(asked) == 6
+
+
+COSTLY = "(a|b|ab)+c+$"
+ARGUMENTS = "c" + "ab" * 130_000
+
+
+@pytest.mark.parametrize("field", ["arguments_regex", "parent_arguments_regex"])
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_a_pattern_that_costs_too_much_is_the_lists_to_decide(field: str, in_doubt: bool) -> None:
+    """It holds in an allow list and does not in a deny list; others of the filter are asked."""
+    event = executed(process(arguments=ARGUMENTS, parent=process(arguments=ARGUMENTS)))
+    for patterns, expected in (
+        ([COSTLY], in_doubt),
+        (["x", COSTLY], in_doubt),
+        ([COSTLY, "^c"], True),
+        (["^x"], False),
+    ):
+        texts._budgets.clear()
+        before = excess.counts.get("some-list", 0)
+        made = parse_list(json.dumps({field: patterns}), "some-list", EVERYTHING, in_doubt)
+        assert made is not None
+        assert made.matches(event) is expected
+        assert excess.counts.get("some-list", 0) == before + (COSTLY in patterns)
+
+
+def test_an_exec_and_its_exit_are_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so is each child's about its parent."""
+    asked = []
+    search = Regex.search
+    monkeypatch.setattr(
+        Regex, "search", lambda *given: asked.append(given[1][:9]) or search(*given)
+    )
+    matches = listed('{"arguments_regex":["x"]}\n{"parent_arguments_regex":["y"]}').matches
+    one = process(arguments=ARGUMENTS)
+    for event in (executed(one), exited(one)):
+        assert not matches(event)
+    for number in range(5):
+        assert not matches(executed(process(arguments="a", pid=number + 2, parent=one)))
+    assert len(asked) == 3
+
+
+def test_all_filters_share_what_a_text_may_cost() -> None:
+    """A long list costs no more than a short one."""
+    text = "ab" * 40_000 + "d"
+    objects = [json.dumps({"arguments_regex": [f"(a|b|ab)+c{number}$"]}) for number in range(50)]
+    spent = []
+    for count in (1, 50):
+        made = parse_list("\n".join(objects[:count]), "some-list", EVERYTHING)
+        assert made is not None
+        texts._budgets.clear()
+        made.matches(executed(process(arguments=text)))
+        (budget,) = texts._budgets.values()
+        spent.append(STEPS - budget.left)
+    assert 0 < spent[0] <= spent[1] <= STEPS
+
+
+def test_patterns_that_cost_too_much_are_told_once() -> None:
+    """Each of a setting, however many texts there were."""
+    told = Excess()
+    for setting, pattern in [("a", "x"), ("a", "y"), ("a", "x"), ("b", "x")]:
+        told.note(setting, pattern)
+    assert told.take_new() == [("a", "x"), ("a", "y"), ("b", "x")]
+    told.note("a", "x")
+    assert told.take_new() == []
+    assert told.counts == {"a": 4, "b": 1}

@@ -94,6 +94,8 @@ TOLD = {
     "tetrapy_export_lost_lines_total": 66,
     "tetrapy_export_write_errors_total": 67,
     "tetrapy_export_rotations_total": 68,
+    'tetrapy_patterns_over_budget_total{setting="redaction-filters"}': 69,
+    'tetrapy_patterns_over_budget_total{setting="export-denylist"}': 0,
     'promhttp_metric_handler_errors_total{cause="encoding"}': 0,
     'promhttp_metric_handler_errors_total{cause="gathering"}': 0,
     'tetragon_tracingpolicy_loaded{state="load_error"}': 0,

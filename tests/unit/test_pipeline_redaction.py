@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tetrapy.errors import SettingsError
+from tetrapy.pipeline.excess import excess
 from tetrapy.pipeline.redaction import MASK, Environment, parse_redaction, redact_text
 from tetrapy.pipeline.regex.regex import Regex
 
@@ -51,7 +52,7 @@ def test_what_groups_match_is_replaced(pattern: str, text: str, expected: str) -
     """The rest of the text stays, and so do groups without a match."""
     assert redact_text(Regex(pattern), text) == expected
     slow = Regex(pattern)
-    slow._limit = -1
+    slow._free, slow._cost._risky = -1, True
     assert redact_text(slow, text) == expected
 
 
@@ -84,14 +85,38 @@ def test_variables_are_redacted_as_name_and_value() -> None:
     assert redacted([{"redact": ["^(.*)$"]}], "", environment[:1])[1] == (("invalid", MASK),)
 
 
-def test_a_long_text_is_replaced_whole_where_its_groups_cost_too_much() -> None:
-    """Only if the pattern matches; a cheap pattern is applied to any length."""
-    costly, cheap = Regex(r"secret\s*=\s*(\S+)"), Regex("key=(.{8})")
-    long = "x" * 20_000
-    assert redact_text(costly, long + "secret = 1") == MASK
-    assert redact_text(costly, long + "secret") == long + "secret"
-    assert redact_text(costly, "x" * 9_000 + "secret = 1") == "x" * 9_000 + "secret = *****"
-    assert redact_text(cheap, long + "key=12345678") == long + "key=*****"
+LONG = "x" * 250_000
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        (r"secret\s*=\s*(\S+)", LONG + "secret = 1", LONG + "secret = *****"),
+        (r"secret\s*=\s*(\S+)", LONG + "secret", LONG + "secret"),
+        ("key=(.{8})", LONG + "key=12345678", LONG + "key=*****"),
+        ("(?i)secret=(.)", LONG + "SECRET=1", LONG + "SECRET=*****"),
+        # The text is too much for these, so that nothing of it is shown:
+        (r"((?:x|y|xy)+z)", LONG + "z", MASK),
+        (r"((?:x|y|xy)+z)", LONG, LONG),  # there is no z
+        (r"secret\s*=\s*(\S+)", "secret=" * 30_000 + "1", MASK),
+        ("(x)", LONG, MASK),
+    ],
+)
+def test_a_long_text(pattern: str, text: str, expected: str) -> None:
+    """It is redacted as others are while that is cheap, and replaced as a whole else."""
+    counts = excess.counts.get("redaction-filters", 0)
+    assert redacted([{"redact": [pattern]}], text)[0] == expected
+    assert excess.counts.get("redaction-filters", 0) == counts + (expected == MASK)
+
+
+def test_many_variables() -> None:
+    """Those for which nothing is left are not shown, names and values."""
+    environment = tuple((f"NAME{number}", "secret=1") for number in range(100_000))
+    _, left = redacted([{"redact": ["secret=(.)"]}], "", environment)
+    assert len(left) == len(environment)
+    assert left[0] == ("NAME0", "secret=*****")
+    assert left[-1] == ("invalid", MASK)
+    assert not any("1" in value for _, value in left)
 
 
 def test_what_replaces_nothing_is_warned_of() -> None:

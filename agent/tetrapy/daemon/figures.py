@@ -8,6 +8,7 @@ from tetrapy.daemon.loop import Loop
 from tetrapy.metrics import zero
 from tetrapy.metrics.records import LATENCY_BOUNDS
 from tetrapy.named import NamedTuple
+from tetrapy.pipeline.excess import excess
 from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
@@ -244,3 +245,8 @@ class ExporterFigures:
     def rotations(self) -> int:
         """Of the file."""
         return self._sink.rotations
+
+    @property
+    def over_budget(self) -> Mapping[str, int]:
+        """Texts for which the patterns of a setting would have cost too much, by setting."""
+        return dict(excess.counts)

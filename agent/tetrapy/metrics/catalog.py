@@ -228,6 +228,12 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "Events that the export's allow and deny lists dropped, as the settings ask",
         ),
         Family(
+            "tetrapy_patterns_over_budget_total",
+            COUNTER,
+            "Texts for which the patterns of a setting would have cost too much",
+            ("setting",),
+        ),
+        Family(
             "tetrapy_export_aggregated_events_total",
             COUNTER,
             "Events that were counted in the line of an equal one, as the settings ask",

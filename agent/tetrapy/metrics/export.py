@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator
 
+from tetrapy.metrics import zero
 from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.prometheus import Collector, Metric
 from tetrapy.metrics.sources import Sources
@@ -30,3 +31,6 @@ class Export(Collector):
             ("tetrapy_export_rotations_total", exporter.rotations),
         ):
             yield CATALOG[name].single(figure)
+        yield CATALOG["tetrapy_patterns_over_budget_total"].by_label(
+            {**dict.fromkeys(zero.PATTERN_SETTINGS, 0), **exporter.over_budget}
+        )

@@ -208,6 +208,10 @@ class Exporter(Protocol):
     def rotations(self) -> int:
         """Of the file."""
 
+    @property
+    def over_budget(self) -> Mapping[str, int]:
+        """By setting: texts for which its patterns would have cost too much."""
+
 
 class Heart(Protocol):
     """The main loop."""

@@ -29,6 +29,7 @@ ERRORS = (
 )
 DATA_EVENTS = ("Added", "Appended", "Bad", "Matched", "NotMatched", "Received")
 DATA_SIZES = ("bad", "ok")
+PATTERN_SETTINGS = ("export-allowlist", "export-denylist", "redaction-filters")
 OPERATIONS = ("get", "remove")
 
 
@@ -91,6 +92,7 @@ class Exporter:
     lost_lines = 0
     write_errors = 0
     rotations = 0
+    over_budget = NONE
 
 
 class Heart:

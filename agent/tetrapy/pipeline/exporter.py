@@ -8,6 +8,7 @@ from typing import Callable, Iterable, List, Sequence, Tuple
 from tetrapy.errors import ExportError
 from tetrapy.events.json import Event, JsonEncoder
 from tetrapy.events.rate_limit import RateLimitInfo
+from tetrapy.pipeline.excess import excess
 from tetrapy.pipeline.stages import Stages
 from tetrapy.sinks.sink import Sink
 
@@ -95,6 +96,14 @@ class Exporter:
             self._tell_limit(stages.limiter.report(time.monotonic_ns()))
         self._flush()
         self._guarded(lambda: self.sink.tick(now))
+        for setting, pattern in excess.take_new():
+            self._log(
+                "warn",
+                "A pattern would have cost too much for a text; its answer is not known",
+                setting=setting,
+                pattern=pattern,
+                hint="see Patterns in docs/filters.md",
+            )
 
     def finish(self) -> None:
         """Write what waits in windows, and what the rate limit has not told yet."""

@@ -130,10 +130,10 @@ def _in_turn(changes: List[Change]) -> Change:
 
 def _included(value: Any, mask: Mask) -> Any:
     """What the mask names."""
+    if not mask or not isinstance(value, (dict, list)):
+        return value
     if isinstance(value, list):
         return [_included(one, mask) for one in value]
-    if not mask or not isinstance(value, dict):
-        return value
     return {name: _included(value[name], mask[name]) for name in value if name in mask}
 
 

@@ -5,8 +5,8 @@ filter in turn, each to what the one before it left.
 
 Two points are stricter than Tetragon, so that no secret stays. Tetragon matches what it found once
 more on its own, where \b or ^ may hold no longer, and then replaces nothing; here the groups of
-the match itself count. And a text beyond `_LONGEST` characters for which a pattern could cost too
-much (tetrapy.pipeline.regex) is replaced as a whole if the pattern matches.
+the match itself count. And a text for which the patterns would cost too much (regex.budget) is
+replaced as a whole.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ from __future__ import annotations
 from typing import Callable, List, Optional, Tuple
 
 from tetrapy.named import NamedTuple
+from tetrapy.pipeline.excess import excess
 from tetrapy.pipeline.filters.texts import any_matches, compile_all, remembered
 from tetrapy.pipeline.json_objects import fields_of, list_of_texts, objects_of
+from tetrapy.pipeline.regex.budget import Budget, OverBudgetError
 from tetrapy.pipeline.regex.regex import Regex
 
 MASK = "*****"
 _FIELDS = ("match", "redact", "binary_regex")
-_LONGEST = 16 * 1024
+_SETTING = "redaction-filters"
+_MATCH_STEPS = 200  # to replace what one match has found
+_VARIABLE_STEPS = 150  # to put a variable together for one pattern
 
 Environment = Tuple[Tuple[str, str], ...]
 
@@ -41,15 +45,14 @@ class Redactor:
         self, binary: str, arguments: str, environment: Environment
     ) -> Tuple[str, Environment]:
         """Arguments and environment of a process that runs `binary`, redacted."""
+        budget = Budget()
         for one in self._filters:
             if one.applies_to is not None and not one.applies_to(binary):
                 continue
             for pattern in one.patterns:
-                arguments = redact_text(pattern, arguments)
+                arguments = _redacted(pattern, arguments, budget)
             if environment:
-                environment = tuple(
-                    _redact_variable(one.patterns, key, value) for key, value in environment
-                )
+                environment = _redacted_variables(one.patterns, environment, budget)
         return arguments, environment
 
 
@@ -71,18 +74,21 @@ def parse_redaction(text: str, setting: str) -> Optional[Redactor]:
         ]
         if not redact:
             warnings.append(f'{place}: there is no "redact", so the filter replaces nothing')
-        applies = remembered(any_matches(binaries, "binary_regex", place)) if binaries else None
+        applies = None
+        if binaries:
+            # In doubt it is for the binary: no secret stays.
+            applies = remembered(any_matches(binaries, "binary_regex", place, in_doubt=True))
         filters.append(_Filter(applies, tuple(one for one in patterns if one.groups)))
     return Redactor(filters, warnings) if filters else None
 
 
-def redact_text(pattern: Regex, text: str) -> str:
-    """`text` with what the pattern's groups match replaced."""
-    if len(text) > _LONGEST and len(text) > pattern.longest_cheap:
-        return MASK if pattern.search(text) else text
+def redact_text(pattern: Regex, text: str, budget: Optional[Budget] = None) -> str:
+    """`text` with what the pattern's groups match replaced. Raises OverBudgetError."""
     out: List[str] = []
     kept = 0  # up to here the text is in `out`
-    for places in pattern.matches(text):
+    for places in pattern.matches(text, budget):
+        if budget is not None:
+            budget.spend(_MATCH_STEPS)
         for begin, end in zip(places[2::2], places[3::2]):
             if begin < max(kept, places[0]):
                 continue  # inside a group that is replaced already, or a group without a match
@@ -91,11 +97,36 @@ def redact_text(pattern: Regex, text: str) -> str:
     return "".join(out) + text[kept:] if out else text
 
 
-def _redact_variable(patterns: Tuple[Regex, ...], key: str, value: str) -> Tuple[str, str]:
-    """A variable is redacted as the text `key=value`."""
+def _redacted(pattern: Regex, text: str, budget: Budget) -> str:
+    """The same, or nothing of the text where that would cost too much."""
+    try:
+        return redact_text(pattern, text, budget)
+    except OverBudgetError:
+        excess.note(_SETTING, pattern.pattern)
+        return MASK
+
+
+def _redacted_variables(
+    patterns: Tuple[Regex, ...], environment: Environment, budget: Budget
+) -> Environment:
+    """Each variable is redacted as the text `key=value`; what is left then is not shown at all."""
+    out: List[Tuple[str, str]] = []
+    try:
+        for key, value in environment:
+            budget.spend(_VARIABLE_STEPS * len(patterns))
+            out.append(_redacted_variable(patterns, key, value, budget))
+    except OverBudgetError:
+        excess.note(_SETTING, patterns[0].pattern)
+        out += [("invalid", MASK)] * (len(environment) - len(out))
+    return tuple(out)
+
+
+def _redacted_variable(
+    patterns: Tuple[Regex, ...], key: str, value: str, budget: Budget
+) -> Tuple[str, str]:
     text = redacted = f"{key}={value}"
     for pattern in patterns:
-        redacted = redact_text(pattern, redacted)
+        redacted = _redacted(pattern, redacted, budget)
     if redacted == text:
         return key, value
     name, equals, rest = redacted.partition("=")

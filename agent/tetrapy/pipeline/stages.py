@@ -48,7 +48,7 @@ def _lists(settings: Settings) -> Any:
     abilities = Abilities(
         settings.enable_process_cred, _with_ancestors(settings), settings.enable_pid_set_filter
     )
-    allow = parse_list(settings.export_allowlist, "export-allowlist", abilities)
+    allow = parse_list(settings.export_allowlist, "export-allowlist", abilities, in_doubt=True)
     deny = parse_list(settings.export_denylist, "export-denylist", abilities)
     pushed = Pushdown.of(allow, deny) if settings.kernel_filters else None
     return {"wanted": predicate(allow, deny), "pushdown": pushed}

@@ -14,9 +14,8 @@ from tetrapy.errors import SettingsError
 from tetrapy.events.kinds import EVENT_TYPES
 from tetrapy.named import NamedTuple
 from tetrapy.pipeline.cel.functions import FUNCTIONS, LITERALS, MACROS, METHODS, TIME
-from tetrapy.pipeline.cel.library import check_zone
+from tetrapy.pipeline.cel.library import check_zone, compile_pattern
 from tetrapy.pipeline.messages import EVENTS, MESSAGES
-from tetrapy.pipeline.regex.regex import Regex
 
 Path = Tuple[str, ...]
 
@@ -176,7 +175,7 @@ class _Checker:
         """A pattern that stands in the expression is checked at once."""
         pattern = _string(node)
         if pattern is not None:
-            Regex(pattern)
+            compile_pattern(pattern)
 
     def _both(self, children: Any, what: str) -> str:
         """The one type of two operands."""

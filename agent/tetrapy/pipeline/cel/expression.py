@@ -7,26 +7,39 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from tetrapy.errors import SettingsError
 from tetrapy.events.json import Event, body_of
+from tetrapy.pipeline.excess import excess
+from tetrapy.pipeline.filters.texts import brief
 from tetrapy.pipeline.json_objects import Place
 from tetrapy.pipeline.messages import EVENTS
+from tetrapy.pipeline.regex.budget import Budget, OverBudgetError
 
 # Processes choose what is remembered, so it must have bounds: a few megabytes.
 _REMEMBERED = 4096
-_LONGEST = 1024
+_LONGEST = 256  # characters of a value that is remembered as it is
+_ELEMENT_STEPS = 2_000  # to make a value of an element of a list
 
 
-def any_holds(expressions: List[str], place: Place) -> Callable[[Event], bool]:
+def any_holds(
+    expressions: List[str], place: Place, in_doubt: bool = False
+) -> Callable[[Event], bool]:
     """Whether one of the expressions holds for an event that it mentions.
 
-    One that cannot be evaluated ends the search, and does not hold. Raises SettingsError for what
-    is no condition on events.
+    One that cannot be evaluated ends the search, and does not hold. `in_doubt` is the answer where
+    one would cost too much. Raises SettingsError for what is no condition on events.
     """
     compiled = [_Expression(expression, place) for expression in expressions]
 
     def test(event: Event) -> bool:
+        budget: Optional[Budget] = None
         for one in compiled:
             if event.name in one.events:
-                holds = one.holds(event)
+                if budget is None:
+                    budget = one.new_budget()
+                try:
+                    holds = one.holds(event, budget)
+                except OverBudgetError:
+                    excess.note(place.setting, one.text)
+                    return in_doubt
                 if holds or holds is None:
                     return bool(holds)
         return False
@@ -50,12 +63,15 @@ class _Expression:
         except Exception as err:
             what = f"it is not understood ({type(err).__name__}: {err})"
             raise place.error(f'"cel_expression": {expression}: {what}') from err
+        self.text = expression
         self.events = checked.events
         self._paths = {
             name: [path[1:] for path in sorted(checked.paths) if path[0] == name]
             for name in checked.events
         }
+        self._used = {name: _tree_of(paths) for name, paths in self._paths.items()}
         self._evaluate = library.evaluate
+        self._steps = library.STEPS
         self._message = Message
         # A variable whose event did not happen is a message without fields.
         self._variables: Dict[str, Any] = {
@@ -63,30 +79,64 @@ class _Expression:
         }
         self._known: Dict[Tuple[Any, ...], Optional[bool]] = {}
 
-    def holds(self, event: Event) -> Optional[bool]:
+    def new_budget(self) -> Budget:
+        """For all expressions that are asked about one event."""
+        return Budget(self._steps)
+
+    def holds(self, event: Event, budget: Budget) -> Optional[bool]:
         """Whether it holds for an event that it mentions; None if it cannot be evaluated.
 
         The result depends on nothing but the fields that are read, so it is remembered by them.
+        Raises OverBudgetError.
         """
-        body = body_of(event)
+        body = _used_of(body_of(event), self._used[event.name])
+        budget.spend(_elements(body) * _ELEMENT_STEPS)
         key = (event.name, *(_value_at(body, path) for path in self._paths[event.name]))
         if key in self._known:
             return self._known[key]
         result: Optional[bool]
         try:
             message = self._message(EVENTS[event.type], body)
-            result = self._evaluate(self._tree, {**self._variables, event.name: message})
+            result = self._evaluate(self._tree, {**self._variables, event.name: message}, budget)
+        except OverBudgetError:
+            raise
         except Exception:  # noqa: BLE001 - of any kind, see `library`; the next event may do
             result = None
-        if sum(len(value) for value in key if isinstance(value, str)) <= _LONGEST:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = result
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[key] = result
         return result
+
+
+def _tree_of(paths: List[Tuple[str, ...]]) -> Dict[str, Any]:
+    """Field -> the same of the fields in it that are read; an empty one stands for all of it."""
+    tree: Dict[str, Any] = {}
+    for path in sorted(paths, key=len, reverse=True):
+        node = tree
+        for name in path[:-1]:
+            node = node.setdefault(name, {})
+        if path:
+            node[path[-1]] = {}
+    return {} if () in paths else tree
+
+
+def _used_of(body: Any, tree: Dict[str, Any]) -> Any:
+    """The fields of a body that are read: the others need not be made values of."""
+    if not tree or not isinstance(body, dict):
+        return body
+    return {name: _used_of(body[name], inner) for name, inner in tree.items() if name in body}
+
+
+def _elements(body: Any) -> int:
+    """How many elements its lists have."""
+    if isinstance(body, dict):
+        return sum(map(_elements, body.values()))
+    return len(body) + sum(map(_elements, body[:1])) if isinstance(body, list) else 0
 
 
 def _value_at(body: Any, path: Tuple[str, ...]) -> Any:
     """The value of a field as something that can be compared; None if it is not set."""
     for name in path:
         body = body.get(name) if isinstance(body, dict) else None
-    return json.dumps(body) if isinstance(body, (dict, list)) else body
+    text = json.dumps(body) if isinstance(body, (dict, list)) else body
+    return brief(text) if isinstance(text, str) and len(text) > _LONGEST else text

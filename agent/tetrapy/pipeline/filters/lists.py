@@ -32,16 +32,25 @@ class Abilities(NamedTuple):
     pid_sets: bool = False  # enable-pid-set-filter
 
 
-def parse_list(text: str, setting: str, abilities: Abilities) -> Optional[FilterList]:
-    """The list in the value of a setting; None for an empty one. Raises SettingsError."""
-    return _list([_filter(value, place, abilities) for place, value in objects_of(text, setting)])
+def parse_list(
+    text: str, setting: str, abilities: Abilities, in_doubt: bool = False
+) -> Optional[FilterList]:
+    """The list in the value of a setting; None for an empty one. Raises SettingsError.
+
+    `in_doubt`: whether a pattern matches where telling would cost too much. It does for an allow
+    list and does not for a deny list, so that no event is lost by it.
+    """
+    found = [
+        _filter(value, place, abilities, in_doubt) for place, value in objects_of(text, setting)
+    ]
+    return _list(found)
 
 
 def list_of(
-    objects: Iterable[Dict[str, Any]], source: str, abilities: Abilities
+    objects: Iterable[Dict[str, Any]], source: str, abilities: Abilities, in_doubt: bool = False
 ) -> Optional[FilterList]:
     """The list that a subscriber sent as messages; None for an empty one. Raises SettingsError."""
-    return _list([_filter(value, Place(source, 0), abilities) for value in objects])
+    return _list([_filter(value, Place(source, 0), abilities, in_doubt) for value in objects])
 
 
 def predicate(allow: Optional[FilterList], deny: Optional[FilterList]) -> Optional[Condition]:
@@ -61,14 +70,16 @@ def _list(filters: List[Filter]) -> Optional[FilterList]:
     return FilterList(filters, conditions.any_of([one.matches for one in filters]))
 
 
-def _filter(value: Dict[str, Any], place: Place, abilities: Abilities) -> Filter:
+def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt: bool) -> Filter:
     fields = parse(value, place)
     _check(fields, place, abilities)
     for name in ("pod_regex", "namespace_regex", "container_name_regex"):
         compile_all(fields.get(name, []), name, place)
 
     def test(name: str) -> Optional[TextTest]:
-        return remembered(any_matches(fields[name], name, place)) if name in fields else None
+        if name not in fields:
+            return None
+        return remembered(any_matches(fields[name], name, place, in_doubt))
 
     found: List[Condition] = []
     binary, parent_binary = test("binary_regex"), test("parent_binary_regex")
@@ -92,7 +103,7 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities) -> Filter
     if "policy_names" in fields:
         found.append(conditions.policy_in(frozenset(fields["policy_names"])))
     others = tuple(name for name in _LATE if name in fields)
-    late = [_late(name, fields[name], place) for name in others]
+    late = [_late(name, fields[name], place, in_doubt) for name in others]
     if "pid_set" in fields:
         found.insert(0, late.pop(0))
     return Filter(
@@ -107,7 +118,7 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities) -> Filter
     )
 
 
-def _late(name: str, content: Any, place: Place) -> Condition:
+def _late(name: str, content: Any, place: Place, in_doubt: bool) -> Condition:
     """A condition that depends on more than the kernel knows."""
     if name == "in_init_tree":
         return conditions.in_init_tree(content)
@@ -120,10 +131,10 @@ def _late(name: str, content: Any, place: Place) -> Condition:
     if name == "cel_expression":
         from tetrapy.pipeline.cel.expression import any_holds
 
-        return any_holds(content, place)
-    test = any_matches(content, name, place)
+        return any_holds(content, place, in_doubt)
+    test = remembered(any_matches(content, name, place, in_doubt))
     if name == "ancestor_binary_regex":
-        return conditions.ancestor_binary(remembered(test))
+        return conditions.ancestor_binary(test)
     if name == "arguments_regex":
         return conditions.arguments(test)
     return conditions.parent_arguments(test)

@@ -3,50 +3,84 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Iterator, Optional
 
-from tetrapy.pipeline.regex.automaton import Automaton
+from tetrapy.pipeline.regex.automaton import STEPS_PER_CHARACTER, Automaton
+from tetrapy.pipeline.regex.budget import Budget
+from tetrapy.pipeline.regex.cost import Cost
+from tetrapy.pipeline.regex.literals import required
 from tetrapy.pipeline.regex.parser import parse
 from tetrapy.pipeline.regex.program import compiled
 from tetrapy.pipeline.regex.threads import Places, Threads
-from tetrapy.pipeline.regex.translate import Cost, pattern_of
+from tetrapy.pipeline.regex.translate import pattern_of
 
-STEPS = 100_000
-"""What `re` may take at worst for one text, about a millisecond."""
+FREE = 10_000
+"""Steps that nobody counts, so that short texts are left to `re` at once; some 50 us."""
 
-_ANY_LENGTH = 1 << 60
+_LITERAL_SHARE = 4  # characters that a look for a literal passes over in one step
+_FOLDED_STEPS = 4  # steps to fold a character beyond ASCII
 
 
 class Regex:
-    """A pattern in Go's syntax, searched for anywhere in a text."""
+    """A pattern in Go's syntax, searched for anywhere in a text.
+
+    Without a budget an answer costs what it costs, and that is linear for `search` only.
+    """
 
     def __init__(self, pattern: str) -> None:
         """Compile; raises SettingsError for what Go would refuse too."""
         self.pattern = pattern
         tree, self.groups = parse(pattern)
-        program = compiled(tree, pattern)
-        cost = Cost.of(tree)
-        self._limit = 0  # characters up to which `re` is used
-        if not cost.risky:
-            self._limit = int(STEPS ** (1 / cost.power)) if cost.power > 1 else _ANY_LENGTH
+        self._program = compiled(tree, pattern)
+        self._cost = Cost(tree)
+        self._free = self._cost.longest(FREE)  # characters up to which `re` is simply used
+        self._required = required(tree)
         self._re = re.compile(pattern_of(tree), re.ASCII)
-        self._automaton = Automaton(program)
-        self._threads = Threads(program, self.groups)
+        # Of a pattern that begins with \A, `search` would try every place all the same.
+        self._find = self._re.match if self._cost.starts_at_start else self._re.search
 
-    def search(self, text: str) -> bool:
-        """Whether the pattern matches somewhere in `text`."""
-        if len(text) <= self._limit:
-            return self._re.search(text) is not None
-        return self._automaton.search(text)
+    @cached_property
+    def _automaton(self) -> Automaton:
+        return Automaton(self._program)
 
-    def matches(self, text: str) -> Iterator[Places]:
+    @cached_property
+    def _threads(self) -> Threads:
+        return Threads(self._program, self.groups)
+
+    def search(self, text: str, budget: Optional[Budget] = None) -> bool:
+        """Whether the pattern matches somewhere in `text`.
+
+        Raises OverBudgetError where that costs more than the budget has.
+        """
+        if len(text) <= self._free:
+            return self._find(text) is not None
+        if self._is_ruled_out(text, budget):
+            return False
+        most = len(text) * STEPS_PER_CHARACTER + FREE
+        steps = self._cost.steps(text, most)
+        if steps > most:
+            return self._automaton.search(text, budget)
+        if budget is not None:
+            budget.spend(steps)
+        return self._find(text) is not None
+
+    def matches(self, text: str, budget: Optional[Budget] = None) -> Iterator[Places]:
         """All matches from left to right, as Go's ReplaceAll finds them.
 
-        An empty match right behind another match is none.
+        An empty match right behind another match is none. Raises OverBudgetError where that costs
+        more than the budget has, between two matches too.
         """
+        use_re = len(text) <= self._free
+        if not use_re:
+            if self._is_ruled_out(text, budget):
+                return
+            use_re = self._is_for_re(text, budget)
+            if not use_re and not self._automaton.search(text, budget):
+                return
         start, last = 0, -1
         while start <= len(text):
-            places = self._first(text, start)
+            places = self._first(text, start, budget, use_re)
             if places is None:
                 return
             if places[1] > last:
@@ -54,14 +88,32 @@ class Regex:
             last = places[1]
             start = places[1] + (places[0] == places[1])
 
-    @property
-    def longest_cheap(self) -> int:
-        """Characters up to which finding groups is cheap."""
-        return self._limit
+    def _is_ruled_out(self, text: str, budget: Optional[Budget]) -> bool:
+        needed = self._required
+        if needed is None:
+            return False
+        if budget is not None:
+            steps = len(text) * len(needed.texts) // _LITERAL_SHARE
+            if needed.folded and not text.isascii():
+                steps += len(text) * _FOLDED_STEPS
+            budget.spend(steps)
+        return needed.are_absent(text)
 
-    def _first(self, text: str, start: int) -> Optional[Places]:
-        if len(text) > self._limit:
-            return self._threads.search(text, start) if start or self.search(text) else None
+    def _is_for_re(self, text: str, budget: Optional[Budget]) -> bool:
+        """Whether `re` finds all groups within the budget; it is charged then."""
+        left = Budget().left if budget is None else budget.left
+        steps = self._cost.steps(text, len(text))
+        if steps > left:
+            return False
+        if budget is not None:
+            budget.spend(steps)
+        return True
+
+    def _first(
+        self, text: str, start: int, budget: Optional[Budget], use_re: bool
+    ) -> Optional[Places]:
+        if not use_re:
+            return self._threads.search(text, start, budget)
         match = self._re.search(text, start)
         if match is None:
             return None

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
+from tetrapy.pipeline.regex.budget import Budget
 from tetrapy.pipeline.regex.charset import contains
 from tetrapy.pipeline.regex.program import CHARS, CHECK, MATCH, SAVE, SPLIT, Instruction, holds
+
+_STEPS_PER_PLACE = 200
 
 Places = Tuple[int, ...]  # begin and end of the match, of group 1, ...; -1 for a group without
 
@@ -20,8 +23,11 @@ class Threads:
         self._program = program
         self._none: Places = (-1,) * (2 * groups + 2)
 
-    def search(self, text: str, start: int) -> Optional[Places]:
-        """The leftmost match that begins at `start` or later."""
+    def search(self, text: str, start: int, budget: Optional[Budget] = None) -> Optional[Places]:
+        """The leftmost match that begins at `start` or later.
+
+        Raises OverBudgetError where that costs more than the budget has.
+        """
         program = self._program
         found: Optional[Places] = None
         active: List[Tuple[int, Places]] = []
@@ -32,6 +38,8 @@ class Threads:
                 # A later start is the least preferred.
                 active.append((0, (at, *self._none[1:])))
             ready = self._closure(active, at, before, after)
+            if budget is not None:
+                budget.spend(len(ready) * _STEPS_PER_PLACE)
             active = []
             code = ord(after) if after else -1
             for place, saved in ready.items():

@@ -51,12 +51,10 @@ def _one_each(text: _Runs, mark: _Runs) -> _Runs:
 
 def join_arguments(arguments: List[str]) -> str:
     """Arguments as one string; one that has a space, or is empty, is quoted and follows a space."""
-    joined = " ".join(
-        argument if argument and " " not in argument else f'"{argument}"' for argument in arguments
-    )
-    if arguments and (not arguments[0] or " " in arguments[0]):
-        return f" {joined}"
-    return joined
+    # Of many arguments most are short and equal.
+    quoted = {one: f'"{one}"' for one in set(arguments) if not one or " " in one}
+    joined = " ".join(map(quoted.get, arguments, arguments))
+    return f" {joined}" if arguments and arguments[0] in quoted else joined
 
 
 def arguments_text(data: bytes) -> str:

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from tests.pyz.conftest import needs_root
 from tests.pyz.test_hosts import GOOD, PYTHONS
 from tests.support.agent import PYZ, Agent
+from tetrapy.metrics.http import KEPT
 
 pytestmark = needs_root
 
@@ -106,6 +108,7 @@ def test_figures_are_those_of_the_file(tmp_path: Path) -> None:
         told = figures(scrape(at))
         agent.fence()
         written = [json.loads(line) for line in agent.lines()]
+        time.sleep(KEPT)  # figures are told once a second
         later = figures(scrape(at))
         assert agent.stop() == 0
     kinds = [next(iter(line)) for line in written]

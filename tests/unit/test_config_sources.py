@@ -310,3 +310,37 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     """Bytes that are no UTF-8 arrive as the file system has them."""
     put(tmp_path, f"{ETC}/btf", b"/\xff")
     assert os.fsencode(look(tmp_path).btf) == b"/\xff"
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r\n\r\n"])
+@pytest.mark.parametrize("place", [f"{ETC}/debug", f"{LIB}/debug", YAML])
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path, place: str, end: str) -> None:
+    """Editors of Windows write one, and end lines in their way."""
+    put(tmp_path, place, "\ufeff" + ("debug: true" if place == YAML else "true") + end)
+    assert look(tmp_path).debug
+
+
+def test_filters_of_windows(tmp_path: Path) -> None:
+    """Several lines, each of which ends in two characters, are the same lines."""
+    put(tmp_path, f"{ETC}/export-denylist", '\ufeff{"pid":[1]}\r\n{"pid":[2]}\r\n')
+    put(tmp_path, f"{ETC}/enable-ancestors", "base,\r\nkprobe\r\n")
+    settings = look(tmp_path)
+    assert settings.export_denylist == '{"pid":[1]}\n{"pid":[2]}'
+    assert settings.enable_ancestors == ("base", "kprobe")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("place", [f"{ETC}/export-filename", YAML])
+def test_another_encoding_is_named(tmp_path: Path, place: str, encoding: str) -> None:
+    """Not a value with zero bytes in it, on which the agent would end later."""
+    text = "export-filename: /x" if place == YAML else "/x"
+    path = put(tmp_path, place, text.encode(encoding))
+    said = complaint(tmp_path)
+    assert said.startswith(f"{path} holds zero bytes")
+    assert said.endswith("write it in UTF-8")
+
+
+def test_a_zero_byte_in_a_file_is_named(tmp_path: Path) -> None:
+    """The file is told, whatever the setting."""
+    path = put(tmp_path, f"{ETC}/cluster-name", b"a\0b")
+    assert f"{path} holds zero bytes, as if it were no text" in complaint(tmp_path)

@@ -68,7 +68,7 @@ def parse_os_release(text: str) -> Dict[str, str]:
     value may be quoted as in a shell, without expansion and without joining several strings.
     """
     values = {}
-    for line in text.splitlines():
+    for line in text[text.startswith("\ufeff") :].splitlines():
         name, equals, value = line.strip().partition("=")
         if equals and not name.startswith("#"):
             values[name] = _unquote(value)

@@ -94,7 +94,8 @@ def parse_file(setting: Setting, text: str, source: str) -> Any:
 def read_text(path: str) -> str:
     """The text of a file of settings; bytes that are no UTF-8 become surrogates.
 
-    Raises OSError for what is no file, or larger than LARGEST.
+    A byte order mark at the beginning is no part of it, and lines may end as those of Windows do.
+    Raises OSError for what is no file, or larger than LARGEST; SettingsError for another encoding.
     """
     # Opening a FIFO must not wait for somebody who writes.
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -108,8 +109,17 @@ def read_text(path: str) -> str:
         while len(data) <= LARGEST:
             piece = os.read(fd, LARGEST + 1 - len(data))
             if not piece:
-                return data.decode("utf-8", "surrogateescape")
+                return _decoded(data, path)
             data += piece
         raise OSError(0, f"it is larger than {LARGEST} bytes")
     finally:
         os.close(fd)
+
+
+def _decoded(data: bytes, path: str) -> str:
+    # UTF-16 and UTF-32 of anything that a setting can be have zero bytes.
+    if b"\0" in data:
+        what = "UTF-16 or UTF-32" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text"
+        raise SettingsError(f"{path} holds zero bytes, as if it were {what}; write it in UTF-8")
+    text = data.decode("utf-8", "surrogateescape")
+    return text[text.startswith("\ufeff") :].replace("\r\n", "\n")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs tetrapy from the unpacked release as a service of systemd, or upgrades it in place.
 # Nothing is changed unless all that can be known beforehand is right.
-set -eu
+set -efu
 umask 022
 export LC_ALL=C
 
@@ -47,6 +47,9 @@ main() {
 		'' | /*) ;;
 		*) die "--root $root: name an absolute directory" ;;
 	esac
+	if [ -n "$root" ]; then
+		root=$(mkdir -p "$root" && cd -P "$root" && pwd -P) || die "--root: no directory"
+	fi
 	root=${root%/}
 
 	unfinished=''
@@ -54,7 +57,12 @@ main() {
 	check_release
 	[ -n "$root" ] || check_host
 	old=''
-	[ ! -f "$root$MANIFEST" ] || old=$(cat "$root$MANIFEST")
+	if [ -n "$root" ] && [ -h "$root$MANIFEST" ]; then
+		die "$root$MANIFEST is a link: no install.sh has made it; move it away"
+	elif [ -f "$root$MANIFEST" ]; then
+		old=$(cat "$root$MANIFEST")
+	fi
+	check_manifest
 	check_targets
 	install_files
 	if [ -z "$root" ]; then
@@ -105,18 +113,48 @@ release_files() {
 	sed -n 's|^[0-9a-f]*  usr/|/usr/|p' SHA256SUMS
 }
 
+# Files of an earlier installation are removed where a release lacks them.
+check_manifest() {
+	IFS='
+'
+	for path in $(echo "$old" | sed -n 's/^dir //; /^\//p'); do
+		ours "$path" || die "$root$MANIFEST names $path, which no install.sh installs; move it away"
+	done
+	unset IFS
+}
+
+# Whether a line of a manifest can be ours: below --root it may be anybody's.
+ours() {
+	case $1 in
+		*[!A-Za-z0-9/._@+-]* | *//* | *[!/]/ | */. | */./* | */.. | */../*) return 1 ;;
+		/usr | /usr/* | /lib | /lib/* | /etc | /etc/tetrapy | /etc/tetrapy/*) return 0 ;;
+	esac
+	return 1
+}
+
+# Go to a directory below the root; a link in a tree that somebody else made must not lead out of it.
+enter() {
+	cd -P "$root$1/" || exit 1
+	case $(pwd -P)/ in
+		"$root"/*) ;;
+		*) die "$root$1 leads out of $root, to $(pwd -P); nothing is done there" ;;
+	esac
+}
+
 # A path can be written if the deepest directory of it that is there can be.
 check_targets() {
-	for path in $(release_files) $OWN_DIRECTORIES; do
-		directory=$root${path%/*}
-		until [ -e "$directory" ] || [ -z "$directory" ]; do
+	for path in $(release_files) $OWN_DIRECTORIES $MANIFEST; do
+		directory=${path%/*}
+		until [ -e "$root$directory" ] || [ -h "$root$directory" ] || [ -z "$directory" ]; do
 			directory=${directory%/*}
 		done
-		directory=${directory:-/}
-		if ! [ -d "$directory" ] || ! [ -w "$directory" ]; then
-			die "$directory is no directory that can be written, for $path"
+		if ! [ -d "$root$directory/" ] || ! [ -w "$root$directory/" ]; then
+			die "${root}${directory:-/} is no directory that can be written, for $path"
 		fi
-		if [ -d "$root$path" ] && ! owned "dir $path"; then
+		(enter "$directory") || exit 1
+		if [ -h "$root$path" ] && [ -n "$root" ]; then
+			die "$root$path is a link, and no install.sh put it there; move it away"
+		elif [ -d "$root$path" ] && ! owned "dir $path"; then
 			case " $OWN_DIRECTORIES " in
 				*" $path "*) ;;
 				*) die "$path is a directory; move it away" ;;
@@ -164,14 +202,20 @@ $old_files"
 		if [ -x ".$path" ]; then mode=755; else mode=644; fi
 		# A file appears whole, and one that runs is not written to.
 		unfinished=$root$path.new
-		install -m "$mode" ".$path" "$unfinished"
-		mv -f "$unfinished" "$root$path"
+		(
+			source=$(pwd -P)$path
+			enter "${path%/*}"
+			rm -f "./${path##*/}.new"
+			install -m "$mode" "$source" "./${path##*/}.new"
+			mv -f "./${path##*/}.new" "./${path##*/}"
+		)
 	done
 	for path in $OWN_DIRECTORIES; do
 		make_directory "$path"
 	done
 	for path in $old_files; do
-		has_line "$new" "$path" || rm -f "$root$path"
+		has_line "$new" "$path" || [ ! -d "$root${path%/*}" ] ||
+			(enter "${path%/*}" && rm -f "./${path##*/}")
 	done
 	write_manifest "$new"
 }
@@ -194,12 +238,29 @@ new_manifest() {
 
 write_manifest() {
 	unfinished=$root$MANIFEST.new
-	echo "$1" | sed '/^$/d' > "$unfinished"
-	mv -f "$unfinished" "$root$MANIFEST"
+	(
+		enter "${MANIFEST%/*}"
+		rm -f ./manifest.new
+		# A new file, and nothing that a link leads to.
+		set -C
+		echo "$1" | sed '/^$/d' > ./manifest.new
+		mv -f ./manifest.new ./manifest
+	)
 }
 
+# Each directory is made inside the one above it, which was entered.
 make_directory() {
-	[ -d "$root$1" ] || mkdir -p "$root$1"
+	(
+		enter ''
+		missing=$1/ made=''
+		while [ -n "${missing#/}" ]; do
+			missing=${missing#/}
+			made=$made/${missing%%/*}
+			[ -d "./${missing%%/*}" ] || mkdir "./${missing%%/*}"
+			missing=${missing#*/}
+			enter "$made"
+		done
+	)
 }
 
 run_service() {

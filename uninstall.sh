@@ -1,6 +1,6 @@
 #!/bin/sh
 # Removes what install.sh installed: the files and directories that its manifest names.
-set -eu
+set -efu
 export LC_ALL=C
 
 usage() {
@@ -38,10 +38,15 @@ main() {
 		'' | /*) ;;
 		*) die "--root $root: name an absolute directory" ;;
 	esac
+	if [ -n "$root" ]; then
+		root=$(cd -P "$root" && pwd -P) || die "--root: no such directory"
+	fi
 	root=${root%/}
 	[ -n "$root" ] || [ "$(id -u)" = 0 ] || die "tetrapy is removed by root: sudo ./uninstall.sh"
 
-	if [ -f "$root$MANIFEST" ]; then
+	if [ -n "$root" ] && [ -h "$root$MANIFEST" ]; then
+		die "$root$MANIFEST is a link: install.sh has not made it"
+	elif [ -f "$root$MANIFEST" ]; then
 		[ -n "$root" ] || stop_service
 		remove_files
 		if [ -z "$root" ]; then
@@ -52,9 +57,11 @@ main() {
 		die "no $root$MANIFEST: install.sh has installed nothing here"
 	fi
 	for directory in $KEPT; do
+		[ -d "$root${directory%/*}" ] || continue
 		if [ "$purge" = yes ]; then
-			rm -rf "$root$directory"
-		elif [ -d "$root$directory" ] && ! rmdir "$root$directory" 2> /dev/null; then
+			(enter "${directory%/*}" && rm -rf "./${directory##*/}")
+		elif [ -d "$root$directory" ] &&
+			! (enter "${directory%/*}" && rmdir "./${directory##*/}" 2> /dev/null); then
 			echo "kept: $root$directory"
 		fi
 	done
@@ -72,12 +79,37 @@ remove_files() {
 	files=$(sed '/^\//!d' "$root$MANIFEST")
 	# The deepest first. What others have put files into stays.
 	directories=$(sed -n 's/^dir //p' "$root$MANIFEST" | sort -r)
+	IFS='
+'
+	for path in $files $directories; do
+		ours "$path" || die "$root$MANIFEST names $path, which install.sh installs nowhere"
+	done
 	for path in $files; do
-		rm -f "$root$path"
+		[ ! -d "$root${path%/*}" ] || (enter "${path%/*}" && rm -f "./${path##*/}")
 	done
 	for path in $directories; do
-		rmdir "$root$path" 2> /dev/null || :
+		[ ! -d "$root${path%/*}" ] ||
+			(enter "${path%/*}" && rmdir "./${path##*/}" 2> /dev/null) || :
 	done
+	unset IFS
+}
+
+# Whether a line of a manifest can be ours: below --root it may be anybody's.
+ours() {
+	case $1 in
+		*[!A-Za-z0-9/._@+-]* | *//* | *[!/]/ | */. | */./* | */.. | */../*) return 1 ;;
+		/usr | /usr/* | /lib | /lib/* | /etc | /etc/tetrapy | /etc/tetrapy/*) return 0 ;;
+	esac
+	return 1
+}
+
+# Go to a directory below the root; a link in a tree that somebody else made must not lead out of it.
+enter() {
+	cd -P "$root$1/" || exit 1
+	case $(pwd -P)/ in
+		"$root"/*) ;;
+		*) die "$root$1 leads out of $root, to $(pwd -P); nothing is done there" ;;
+	esac
 }
 
 main "$@"

@@ -62,7 +62,7 @@ def test_the_tarball_has_what_the_reference_has() -> None:
         "install.sh",
         "uninstall.sh",
         "usr/lib/systemd/system/tetrapy.service",
-        "usr/lib/systemd/system-generators/tetrapy-generator",
+        "usr/local/lib/systemd/system-generators/tetrapy-generator",
         "usr/local/bin/tetrapy",
         "usr/local/lib/tetrapy/uninstall.sh",
         *(f"usr/local/lib/tetrapy/tetrapy.conf.d/{name}" for name in dropins),
@@ -70,6 +70,20 @@ def test_the_tarball_has_what_the_reference_has() -> None:
         "usr/local/share/bash-completion/completions/tetrapy",
         "usr/local/share/fish/vendor_completions.d/tetrapy.fish",
         "usr/local/share/zsh/site-functions/_tetrapy",
+    }
+
+
+def test_the_generator_is_where_every_systemd_looks() -> None:
+    """Below /usr/local, or in the distribution's own directory: Debian's /usr may be split."""
+    found = {
+        kind: [path for path in tree.installed(kind) if path.endswith("-generator")]
+        for kind in ("tarball", "deb", "rpm")
+    }
+    place = "lib/systemd/system-generators/tetrapy-generator"
+    assert found == {
+        "tarball": [f"/usr/local/{place}"],
+        "deb": [f"/{place}"],
+        "rpm": [f"/usr/{place}"],
     }
 
 

@@ -21,6 +21,13 @@ EPOCH = 315532800
 DESCRIPTION = "Tetragon's process events out of one self-contained Python file"
 
 Kind = Literal["tarball", "deb", "rpm"]
+# Units are looked for in /usr/lib everywhere, generators only there where that is systemd's own
+# directory: a Debian whose /usr is split has /lib. Below /usr/local all of them look.
+_GENERATORS = {
+    "tarball": "/usr/local/lib/systemd/system-generators",
+    "deb": "/lib/systemd/system-generators",
+    "rpm": "/usr/lib/systemd/system-generators",
+}
 
 
 @dataclass(frozen=True)
@@ -57,9 +64,7 @@ def installed(kind: Kind) -> dict[str, File]:
         f"{prefix}/share/fish/vendor_completions.d/tetrapy.fish": _read("completions/tetrapy.fish"),
         f"{prefix}/share/zsh/{zsh}/_tetrapy": _read("completions/_tetrapy"),
         "/usr/lib/systemd/system/tetrapy.service": _read("tetrapy.service"),
-        "/usr/lib/systemd/system-generators/tetrapy-generator": _read(
-            "deploy/tetrapy-generator", 0o755
-        ),
+        f"{_GENERATORS[kind]}/tetrapy-generator": _read("deploy/tetrapy-generator", 0o755),
     }
     for path in sorted((ROOT / "deploy/tetrapy.conf.d").iterdir()):
         files[f"{prefix}/lib/tetrapy/tetrapy.conf.d/{path.name}"] = File(path.read_bytes())

@@ -21,7 +21,7 @@ REFUSALS = {
     "old": "/usr/bin/python3 is Python 3.6.15; tetrapy needs Python 3.8 or newer",
     "minimal": "/usr/bin/python3 lacks a part of its library: ",
     "no-systemd": "systemd does not run here",
-    "read-only": "/usr/lib/systemd/system-generators is no directory that can be written",
+    "read-only": "/usr/lib/systemd/system is no directory that can be written",
     "foreign": "tetrapy.conf.d/log-level is there already and no install.sh put it there",
 }
 

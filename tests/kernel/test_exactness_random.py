@@ -18,6 +18,7 @@ from tests.support.world_layout import laid_out
 from tests.support.world_types import Composite, Member, World
 from tests.unit.builders import instruction
 from tetrapy.abi import core_relocs
+from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_needs import Needs
@@ -97,9 +98,10 @@ def asked(mine: Composite, kernel: list[Composite], kind: str, code: bytes) -> C
     return Case(program, world_types.write(theirs).builder.build(), theirs.is_ambiguous())
 
 
-def holding(size: int = 1, at: int = 0, bits: int = 0) -> Composite:
-    """A struct s with an unsigned integer `a`."""
-    return Composite("struct", "s", (Member("a", ("int", size, 0), bits, at),), at // 8 + size)
+def holding(size: int = 1, at: int = 0, bits: int = 0, encoding: int = 0) -> Composite:
+    """A struct s with an integer `a`."""
+    kind = ("int", size, encoding)
+    return Composite("struct", "s", (Member("a", kind, bits, at),), at // 8 + size)
 
 
 @pytest.mark.parametrize("places", [(0, 1), (3, 3)])
@@ -120,6 +122,7 @@ def test_two_bits_of_one_byte_are_two_places(places: tuple[int, int], kind: str)
         (holding(4, 8 * 0x8000), "value too big"),
         (holding(8, 64), None),
         (holding(16, 128), "invalid new mem size"),
+        (holding(16, 128, encoding=k.INT_SIGNED), None),
     ],
 )
 def test_what_no_instruction_can_load_has_no_facts(theirs: Composite, refusal: str | None) -> None:

@@ -11,20 +11,19 @@ import contextlib
 import ctypes
 import os
 import re
-import threading
-from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_size_t, c_void_p
+from ctypes import POINTER, byref, c_bool, c_int, c_size_t, c_void_p
 from typing import TYPE_CHECKING, Any
 
 from tetrapy.kernel.libbpf import (
     MapPointer,
     ObjectOpenOptions,
     ObjectPointer,
-    PrintCallback,
     ProgramPointer,
     error_text,
     last_errno,
     libbpf,
 )
+from tetrapy.kernel.libbpf_log import collected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,20 +42,6 @@ _PROTOTYPES = {
 }
 
 _FAILED = re.compile(r"prog '([^']+)': relo #\d+: ")
-
-_said = threading.local()
-_vsnprintf = ctypes.CDLL(None).vsnprintf
-_vsnprintf.argtypes = [c_void_p, c_size_t, c_char_p, c_void_p]
-
-
-@PrintCallback
-def _listen(level: int, template: bytes, arguments: int) -> int:
-    """Gather the warnings of the thread that calls libbpf."""
-    if level == 0:
-        buffer = ctypes.create_string_buffer(4096)
-        _vsnprintf(buffer, len(buffer), template, arguments)
-        _said.lines.append(buffer.value.decode("utf-8", "replace").rstrip("\n"))
-    return 0
 
 
 def relocate(data: bytes, btf: Path | bytes) -> dict[str, Outcome]:
@@ -83,16 +68,16 @@ def _prepare(data: bytes, path: str, left_out: set[str]) -> tuple[dict[str, byte
     for name, (result, arguments) in _PROTOTYPES.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
-    _said.lines = []
-    lib.libbpf_set_print(_listen)
+    said: list[str] = []
     options = ObjectOpenOptions(
         size=ctypes.sizeof(ObjectOpenOptions),
         object_name=b"relocated",
         btf_custom_path=os.fsencode(path),
     )
-    opened = lib.bpf_object__open_mem(data, len(data), byref(options))
+    with collected(said):
+        opened = lib.bpf_object__open_mem(data, len(data), byref(options))
     if not opened:
-        return {}, "\n".join([error_text(last_errno()), *_said.lines])
+        return {}, "\n".join([error_text(last_errno()), *said])
     try:
         kernel_map = lib.bpf_object__next_map(opened, None)
         while kernel_map:
@@ -105,9 +90,10 @@ def _prepare(data: bytes, path: str, left_out: set[str]) -> tuple[dict[str, byte
             program = lib.bpf_object__next_program(opened, program)
         for name in left_out:
             lib.bpf_program__set_autoload(programs.pop(name), False)
-        error = lib.bpf_object__prepare(opened)
+        with collected(said):
+            error = lib.bpf_object__prepare(opened)
         if error:
-            return {}, "\n".join([*_said.lines, error_text(error)])
+            return {}, "\n".join([*said, error_text(error)])
         return {name: _instructions(lib, program) for name, program in programs.items()}, ""
     finally:
         lib.bpf_object__close(opened)

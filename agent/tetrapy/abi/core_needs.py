@@ -24,6 +24,7 @@ from typing import Dict, Iterable, List, Optional, Set, Tuple
 
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi import core_resolve
+from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.core_compat import candidates, types_match
@@ -178,7 +179,7 @@ def _field_answer(question: Question, field: Field) -> Dict[str, int]:
     offset = field.bit_offset if question.sized else field.byte_offset * 8
     if not field.is_readable:
         raise LayoutError(f"{subject} is a bitfield that lies in two words: libbpf cannot read it")
-    if question.accessed and (field.byte_offset > _MAX_OFFSET or field.size > _MAX_ACCESS):
+    if question.accessed and (field.byte_offset > _MAX_OFFSET or _is_too_wide(question, field)):
         raise LayoutError(
             f"{subject} has {field.size} bytes at byte {field.byte_offset}: libbpf has no"
             " instruction for that"
@@ -191,6 +192,22 @@ def _field_answer(question: Question, field: Field) -> Dict[str, int]:
     for number, text in stride_texts(question.local, question.relocation):
         answers[f"stride {text}"] = field.strides[number]
     return answers
+
+
+def _is_too_wide(question: Question, field: Field) -> bool:
+    """Whether libbpf would widen a load to more bytes than there are instructions for.
+
+    It does so for unsigned integers; any other field of another size it has the verifier refuse.
+    """
+    if field.size <= _MAX_ACCESS or field.signed:
+        return False
+    local = question.local
+    mine = relocs.field_access(local, question.relocation).field
+    return (
+        mine.kind == k.KIND_INT
+        and mine.ref != field.size
+        and local.integer(mine).encoding != k.INT_SIGNED
+    )
 
 
 def _agreed(questions: List[Question], found: List[List[Dict[str, int]]]) -> Dict[str, int]:

@@ -83,3 +83,24 @@ def test_the_longest_line(tmp_path: Path) -> None:
         if "truncArgs" in event.get("process_exec", {}).get("process", {}).get("flags", "")
     ]
     assert len(cut) >= 4
+
+
+def test_evidence_is_not_pushed_out(tmp_path: Path) -> None:
+    """A user who fills the files over and over leaves what others did in them."""
+    rules = ("--export-file-max-size-mb", "1", "--export-file-max-backups", "3")
+    with Agent(tmp_path, *rules, "--rb-size-total", "8M") as agent:
+        agent.started()
+        subprocess.run(["/bin/true", "evidence-before"], check=True)
+        for number in range(30):
+            subprocess.run(["/bin/true", HUGE, HUGE], check=True, user=65534)
+            if number % 10 == 5:
+                subprocess.run(["/bin/true", f"evidence-{number}"], check=True, user=1)
+        agent.fence()
+        assert agent.stop() == 0
+        log = agent.log
+    kept = b"".join(file.read_bytes() for file in tmp_path.glob("events*"))
+    for name in ("before", "5", "15", "25"):
+        assert kept.count(b'"arguments":"evidence-%b"' % name.encode()) == 2
+    assert sum(file.stat().st_size for file in tmp_path.glob("*events*")) < 12 << 20
+    assert "A user has filled its share of the export files" in log
+    assert "user=65534" in log

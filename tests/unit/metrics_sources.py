@@ -62,6 +62,8 @@ def busy() -> Sources:
         misses={"get": 54, "remove": 55},
         early_deletions=56,
         unknown_processes=57,
+        bytes=58,
+        cuts=59,
     )
     sources.exporter = SimpleNamespace(
         events=61,
@@ -74,6 +76,9 @@ def busy() -> Sources:
         write_errors=67,
         rotations=68,
         over_budget={"redaction-filters": 69},
+        overflowed=69,
+        cut_lines=70,
+        cut_ancestors=71,
     )
     sources.heart = SimpleNamespace(turned=0.0)
     return sources

@@ -193,6 +193,16 @@ class TableFigures:
         """Exits of processes of which only the pid is known."""
         return self._table.unknown_processes
 
+    @property
+    def bytes(self) -> int:
+        """What all took when they were last weighed."""
+        return self._table.bytes
+
+    @property
+    def cuts(self) -> int:
+        """Processes whose texts were cut because all took too much."""
+        return self._table.cuts
+
 
 class ExporterFigures:
     """Of the exporter and its sink."""
@@ -250,3 +260,18 @@ class ExporterFigures:
     def over_budget(self) -> Mapping[str, int]:
         """Texts for which the patterns of a setting would have cost too much, by setting."""
         return dict(excess.counts)
+
+    @property
+    def overflowed(self) -> int:
+        """Lines of users that had filled their share of the file."""
+        return self._exporter.overflowed
+
+    @property
+    def cut_lines(self) -> int:
+        """Lines that were too long."""
+        return self._exporter.encoder.cut_lines
+
+    @property
+    def cut_ancestors(self) -> int:
+        """Ancestors that were left out of lines."""
+        return self._exporter.encoder.cut_ancestors

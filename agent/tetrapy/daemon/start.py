@@ -49,7 +49,8 @@ def open_exporter(settings: Settings, stages: Stages, log: Log) -> Exporter:
     log("info", "Exporter configuration", enabled=stages.writes, fileName=name)
     cluster = to_text(settings.cluster_name.encode("utf-8", "surrogateescape"))
     encoder = JsonEncoder(node_name(), cluster, settings.export_event_max_bytes)
-    return Exporter(encoder, sink, log, stages, lambda: WallClock().format(boot_time_ns()))
+    share = settings.export_file_user_share
+    return Exporter(encoder, sink, log, stages, lambda: WallClock().format(boot_time_ns()), share)
 
 
 def make_redactor(settings: Settings, log: Log) -> Optional[Redactor]:

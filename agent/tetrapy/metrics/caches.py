@@ -23,6 +23,8 @@ class Caches(Collector):
         yield from _cache("tetragon_process_cache", table)
         yield CATALOG["tetragon_process_cache_early_deletions_total"].single(table.early_deletions)
         yield CATALOG["tetragon_events_missing_process_info_total"].single(table.unknown_processes)
+        yield CATALOG["tetrapy_process_cache_bytes"].single(table.bytes)
+        yield CATALOG["tetrapy_process_cache_cuts_total"].single(table.cuts)
         pieces = self._sources.dispatcher.pieces
         yield from _cache("tetragon_data_cache", pieces)
         yield CATALOG["tetragon_data_events_total"].by_label(

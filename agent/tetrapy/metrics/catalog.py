@@ -189,6 +189,16 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "Events of a process of which nothing is known but its pid",
         ),
         Family(
+            "tetrapy_process_cache_bytes",
+            GAUGE,
+            "Bytes of the processes that are remembered, when they were last weighed",
+        ),
+        Family(
+            "tetrapy_process_cache_cuts_total",
+            COUNTER,
+            "Processes whose texts were cut because all together took too many bytes",
+        ),
+        Family(
             "tetragon_event_cache_entries",
             GAUGE,
             "Events that wait for information; none ever waits",
@@ -261,6 +271,21 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "Writes that the export's target refused",
         ),
         Family("tetrapy_export_rotations_total", COUNTER, "Rotations of the export file"),
+        Family(
+            "tetrapy_export_overflow_lines_total",
+            COUNTER,
+            "Lines written beside the export file, since their user had filled its share",
+        ),
+        Family(
+            "tetrapy_export_cut_lines_total",
+            COUNTER,
+            "Lines that were longer than export-event-max-bytes, so that texts were cut",
+        ),
+        Family(
+            "tetrapy_export_cut_ancestors_total",
+            COUNTER,
+            "Ancestors that were left out of lines because they took too many bytes",
+        ),
         # --- the metrics themselves
         Family(
             "promhttp_metric_handler_errors_total",

@@ -29,6 +29,9 @@ class Export(Collector):
             ("tetrapy_export_lost_lines_total", exporter.lost_lines),
             ("tetrapy_export_write_errors_total", exporter.write_errors),
             ("tetrapy_export_rotations_total", exporter.rotations),
+            ("tetrapy_export_overflow_lines_total", exporter.overflowed),
+            ("tetrapy_export_cut_lines_total", exporter.cut_lines),
+            ("tetrapy_export_cut_ancestors_total", exporter.cut_ancestors),
         ):
             yield CATALOG[name].single(figure)
         yield CATALOG["tetrapy_patterns_over_budget_total"].by_label(

@@ -168,6 +168,14 @@ class Table(Cache, Protocol):
     def unknown_processes(self) -> int:
         """Events of processes of which nothing is known but the pid."""
 
+    @property
+    def bytes(self) -> int:
+        """What all took when they were last weighed."""
+
+    @property
+    def cuts(self) -> int:
+        """Processes whose texts were cut because all took too much."""
+
 
 class Exporter(Protocol):
     """From events to lines in a file."""
@@ -211,6 +219,18 @@ class Exporter(Protocol):
     @property
     def over_budget(self) -> Mapping[str, int]:
         """By setting: texts for which its patterns would have cost too much."""
+
+    @property
+    def overflowed(self) -> int:
+        """Lines of users that had filled their share of the file."""
+
+    @property
+    def cut_lines(self) -> int:
+        """Lines that were too long."""
+
+    @property
+    def cut_ancestors(self) -> int:
+        """Ancestors that were left out of lines."""
 
 
 class Heart(Protocol):

@@ -78,6 +78,8 @@ class Table(Cache):
 
     early_deletions = 0
     unknown_processes = 0
+    bytes = 0
+    cuts = 0
 
 
 class Exporter:
@@ -93,6 +95,9 @@ class Exporter:
     write_errors = 0
     rotations = 0
     over_budget = NONE
+    overflowed = 0
+    cut_lines = 0
+    cut_ancestors = 0
 
 
 class Heart:

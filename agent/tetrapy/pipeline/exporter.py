@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Iterable, List, Sequence, Tuple
+from typing import Callable, Iterable, List, Optional, Sequence, Tuple
 
 from tetrapy.errors import ExportError
 from tetrapy.events.json import Event, JsonEncoder
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.pipeline.excess import excess
+from tetrapy.pipeline.shares import Shares
 from tetrapy.pipeline.stages import Stages
 from tetrapy.sinks.sink import Sink
 
@@ -31,14 +32,18 @@ class Exporter:
         log: Callable[..., None],
         stages: Stages,
         format_now: FormatNow,
+        share: int = 0,
     ) -> None:
-        """`format_now` tells the time as events have it."""
+        """`format_now` tells the time as events have it.
+
+        `share`: percent of a rotating target that one user's lines may fill, 0 for no limit.
+        """
         self.sink = sink
         self.passed = 0  # events that the lists let pass
         self.dropped = 0  # ... and not
         self.aggregated = 0  # events that were counted in the line of an equal one
         self.rate_limited = 0
-        self._encoder = encoder
+        self.encoder = encoder
         self._log = log
         self._stages = stages
         self._format_now = format_now
@@ -46,6 +51,11 @@ class Exporter:
         self.alive: Callable[[], None] = lambda: None  # called now and then within a batch
         self._lines: List[bytes] = []  # that are about to be written
         self._size = 0
+        self.overflowed = 0  # lines of users that had filled their share
+        self._share = share
+        self._shares: Optional[Shares] = None
+        self._aside: List[bytes] = []
+        self._measure_shares()
         # Without these a line is the event's own bytes.
         self._is_plain = not (stages.aggregator or stages.limiter or stages.change)
 
@@ -71,9 +81,9 @@ class Exporter:
         if not self._is_plain:
             self._export_staged(events)
             return
-        encode, put = self._encoder.encode, self._put
+        encode, put = self.encoder.encode, self._put
         for event in events:
-            put(encode(event))
+            put(encode(event), event)
 
     def replace_stages(self, stages: Stages) -> None:
         """Go on with other stages and the same counters; what waits in the old ones is written."""
@@ -88,6 +98,9 @@ class Exporter:
         """
         if events:
             self.export(events)
+        self._measure_shares()
+        if self._shares is not None:
+            self._shares.settle(now)
         stages = self._stages
         due = None if stages.aggregator is None else stages.aggregator.due_at
         if due is not None and time.monotonic_ns() >= due:
@@ -131,26 +144,55 @@ class Exporter:
                 self.rate_limited += count
                 continue
             change = None if of_type is None else of_type(event.type)
-            self._put(self._encoder.encode(event, change, count))
+            self._put(self.encoder.encode(event, change, count), event)
             if not number % _SLICE:
                 self.alive()
 
     def _tell_limit(self, dropped: int) -> None:
         """An event that no filter and no limit holds back."""
         if dropped:
-            self._put(self._encoder.encode(RateLimitInfo(dropped, self._format_now())))
+            event = RateLimitInfo(dropped, self._format_now())
+            self._put(self.encoder.encode(event), event)
 
-    def _put(self, line: bytes) -> None:
-        self._lines.append(line)
+    def _put(self, line: bytes, event: Event) -> None:
+        shares = self._shares
+        if shares is not None and shares.is_beyond(event, len(line)):
+            self._aside.append(line)
+        else:
+            self._lines.append(line)
         self._size += len(line)
         if self._size >= _CHUNK:
             self._flush()
 
     def _flush(self) -> None:
-        lines = self._lines
+        lines, aside = self._lines, self._aside
         if lines:
             self._guarded(lambda: self.sink.write(b"".join(lines), len(lines)))
-            self._lines, self._size = [], 0
+            self._lines = []
+        if aside:
+            self.overflowed += len(aside)
+            self._guarded(lambda: self.sink.write_aside(b"".join(aside), len(aside)))
+            self._aside = []
+        self._size = 0
+
+    def _measure_shares(self) -> None:
+        """The target's rules may have changed."""
+        most = self.sink.volume * self._share // 100
+        if not most:
+            self._shares = None
+        elif self._shares is None:
+            self._shares = Shares(most, self._tell_overflow)
+        else:
+            self._shares.most = most
+
+    def _tell_overflow(self, user: int) -> None:
+        self._log(
+            "warn",
+            "A user has filled its share of the export files, its lines go into files beside them",
+            user=user,
+            files=f"{self.sink.name} -> {self.sink.aside}",
+            hint="raise --export-file-max-size-mb or --export-file-user-share if they matter",
+        )
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Have the sink do something; its refusal is logged once, and when it is over."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import NoReturn, Union
+from typing import NoReturn, Optional, Union
 
 from tetrapy.errors import ExportError
 from tetrapy.sinks.backlog import LIMIT, Backlog
@@ -25,6 +25,7 @@ _PENDING_LIMIT = LIMIT
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
 # The descriptor is as good as before once there is room again.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ASIDE = "overflow-"  # before the name of a file, for the file beside it
 _NOTHING = -1  # a limit that every write exceeds
 
 
@@ -52,6 +53,8 @@ class FileSink(Sink):
         self._pause = 0.0
         self._retry_at = 0.0
         self._reason = ""
+        self._aside: Optional[FileSink] = None
+        self._lacks_aside = False
 
     @property
     def compressions(self) -> int:
@@ -150,6 +153,38 @@ class FileSink(Sink):
         self.bytes += done
         self.lines += data.count(b"\n", at, at + done)
         self.last_write = time.time()
+
+    # --- lines of who has filled its share ---------------------------------------------------
+
+    @property
+    def volume(self) -> int:
+        """What the file and its backups may have."""
+        rules = self.rotation.rules
+        return rules.max_size * (rules.max_backups + 1) if rules.max_backups else 0
+
+    @property
+    def lost(self) -> int:
+        """Lines that were given up."""
+        return self._backlog.lost + (self._aside.lost if self._aside else 0)
+
+    @property
+    def aside(self) -> str:
+        """The name of the file beside this one, which has backups of its own."""
+        directory, name = os.path.split(self.name)
+        return os.path.join(directory, _ASIDE + name)
+
+    def write_aside(self, lines: bytes, count: int) -> None:
+        """Write to the file beside, which is made when it is first needed.
+
+        Where it cannot be made, the lines go into this one.
+        """
+        if self._aside is None and not self._lacks_aside:
+            try:
+                self._aside = FileSink(self.aside, self.rotation.rules, self._log)
+            except ExportError as err:
+                self._lacks_aside = True
+                self._log("warn", "There is no file for lines beyond a share", error=str(err))
+        (self._aside or self).write(lines, count)
 
     # --- refusals ----------------------------------------------------------------------------
 
@@ -254,6 +289,9 @@ class FileSink(Sink):
         if self.rotation.is_due(now) and self._file.size:
             self.rotation.announce(self._file)
             self._rotate()
+        if self._aside is not None:
+            self._aside.rotation.follow(self.rotation.rules)
+            self._aside.tick(now)
 
     def _care(self, now: float) -> None:
         if self._limit != _NOTHING:
@@ -287,6 +325,8 @@ class FileSink(Sink):
             log("error", "Writing events", error=str(err))
         self._backlog.give_up()
         self._leave()
-        if self.lost:
-            log("error", "Events are lost", file=self.name, lines=self.lost)
+        if self._backlog.lost:
+            log("error", "Events are lost", file=self.name, lines=self._backlog.lost)
         self.rotation.close()
+        if self._aside is not None:
+            self._aside.close(log)

@@ -117,6 +117,11 @@ class Rotation:
             self._housekeeper = Housekeeper()
         self._housekeeper.ask(file.path, rules)
 
+    def follow(self, rules: FileRules) -> None:
+        """Keep to the rules of another file, which may have changed."""
+        if rules != self.rules:
+            self.rules, self._care = rules, 0.0
+
     def set_max_size(self, megabytes: int) -> None:
         """Raises SettingsError."""
         self.rules = self.rules._replace(max_size=size_of(megabytes))

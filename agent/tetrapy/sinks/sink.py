@@ -53,6 +53,23 @@ class Sink:
     def push(self) -> None:
         """Hand over what waits for a slow reader; raises ExportError as `write` does."""
 
+    @property
+    def volume(self) -> int:
+        """Bytes that the target and its backups keep, of which the oldest go; 0: it keeps all."""
+        return 0
+
+    @property
+    def aside(self) -> str:
+        """The name of the place of `write_aside`."""
+        return ""
+
+    def write_aside(self, lines: bytes, count: int) -> None:
+        """As `write`, to a place of its own, from where nothing else is pushed out.
+
+        Only for a target that has a `volume`.
+        """
+        raise NotImplementedError
+
     def tick(self, now: float) -> None:
         """What is to be done about once a second; `now` is of the monotonic clock.
 

@@ -53,9 +53,9 @@ TOPICS: Tuple[Topic, ...] = (
             Setting(
                 "export-file-user-share",
                 UINT,
-                50,
-                "percent of the export files that one user other than root may fill within a day;"
-                " what is beyond goes into files of its own, 0 is no limit",
+                25,
+                "percent of the export files that one user other than root may fill, and as much in"
+                " each further day; lines beyond go into a file named overflow-...; 0 is no limit",
                 own=True,
             ),
             Setting(

@@ -81,7 +81,7 @@ def test_rows_are_sound() -> None:
 
 # The first is read by its name, since it says where settings come from; what limits users' shares
 # of the export files is not there yet.
-NOT_READ = {"config-dir", "export-file-user-share"}
+NOT_READ = {"config-dir"}
 
 
 def attributes_read() -> set[str]:

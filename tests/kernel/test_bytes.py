@@ -87,13 +87,11 @@ def test_the_longest_line(tmp_path: Path) -> None:
     assert len(cut) >= 4
 
 
-def test_evidence_is_not_pushed_out(tmp_path: Path) -> None:
+def test_evidence_is_not_pushed_out(tmp_path: Path, place: Path) -> None:
     """A user who fills the files over and over leaves what others did in them."""
-    idle = tmp_path / "idle"
+    idle = place / "idle"
     shutil.copy("/bin/true", idle)
     idle.chmod(0o755)
-    for place in (tmp_path, *list(tmp_path.parents)[:2]):
-        place.chmod(0o755)
     rules = ("--export-file-max-size-mb", "1", "--export-file-max-backups", "3")
     only = json.dumps({"binary_regex": [f"^{idle}$"]})
     with Agent(tmp_path, *rules, "--rb-size-total", "8M", "--export-allowlist", only) as agent:

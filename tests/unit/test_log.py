@@ -7,12 +7,13 @@ import json
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapy.log import LEVELS, Log, standard_log
+from tetrapy.log import LEVELS, Log, Unhurried, standard_log
 from tetrapy.sinks.log_file import open_log_file
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -156,6 +157,50 @@ def test_each_line_is_flushed() -> None:
     with os.fdopen(write, "w", encoding="utf-8") as stream, os.fdopen(read, "rb", 0) as end:
         Log(stream)("info", "now")
         assert end.read(100) == b"level=info msg=now\n"
+
+
+def test_a_log_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines wait, then are lost and counted; whole ones come when it is read again."""
+    waited: list[float] = []
+    read, write = os.pipe()
+    with os.fdopen(write, "w", encoding="utf-8") as stream:
+        unhurried = Unhurried(stream)
+        poll = unhurried._poll.poll
+        unhurried._poll = SimpleNamespace(
+            poll=lambda milliseconds: waited.append(milliseconds) or poll(0)
+        )
+        log = Log(unhurried)
+        for number in range(10_000):
+            log("info", "line", number=number)
+        assert sum(waited) < 60_000
+        assert len(waited) < 6_000
+        before = waited[:]
+        for number in range(1000):
+            log("info", "lost", number=number)
+        assert waited == before
+        os.set_blocking(read, False)
+        got = os.read(read, 1 << 20)
+        log("info", "again")
+        got += os.read(read, 1 << 20)
+        log("info", "and again")
+        got += os.read(read, 1 << 20)
+        unhurried.close()
+    os.close(read)
+    lines = got.decode().splitlines()
+    assert got.endswith(b"\n")
+    assert all(re.fullmatch(r"level=\w+ msg=.*", line) for line in lines)
+    told = [int(line.rpartition("=")[2]) for line in lines if "are lost" in line]
+    assert sum(told) + len(lines) - len(told) == 11_002
+
+
+def test_a_log_that_is_gone_harms_nothing() -> None:
+    """The reader has closed its end."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w", encoding="utf-8") as stream:
+        unhurried = Unhurried(stream)
+        Log(unhurried)("info", "x")
+        unhurried.close()
 
 
 @pytest.mark.parametrize("to_stderr", [False, True])

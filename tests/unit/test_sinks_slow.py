@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.sink_tools import Recorder, refuse, silent
+from tetrapy import nowait
 from tetrapy.errors import ExportError
 from tetrapy.sinks import stream
 from tetrapy.sinks.open import open_file
@@ -133,7 +134,7 @@ def test_a_target_that_blocks_is_never_waited_for(kind: Callable[[], tuple[int, 
 
 def test_a_pipe_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it cannot be opened once more, it is asked for room before each write."""
-    monkeypatch.setattr(stream.os, "open", refuse(errno.ENOENT))
+    monkeypatch.setattr(nowait.os, "open", refuse(errno.ENOENT))
     reader, writer = os.pipe()
     sink = LineSink(writer, "target", owned=False)
     sink.write(b"line\n" * 100_000)

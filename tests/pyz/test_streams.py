@@ -135,7 +135,8 @@ def test_fifo(tmp_path: Path) -> None:
     """A FIFO that somebody reads works as a file does."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    with subprocess.Popen(["cat", fifo], stdout=subprocess.PIPE) as reader:
+    read = tmp_path / "read"
+    with read.open("wb") as file, subprocess.Popen(["cat", fifo], stdout=file) as reader:
         process = start("--export-filename", str(fifo), stdout=subprocess.PIPE)
         with process:
             for line in process.stdout:
@@ -145,6 +146,7 @@ def test_fifo(tmp_path: Path) -> None:
             process.terminate()
             process.communicate(timeout=PATIENCE)
             assert process.returncode == 0
-        events, _ = reader.communicate(timeout=PATIENCE)
+        reader.wait(timeout=PATIENCE)
+    events = read.read_bytes()
     assert events.count(b'"arguments":"through-fifo"') == 2
     assert all(json.loads(line) for line in events.splitlines())

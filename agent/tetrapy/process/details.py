@@ -139,7 +139,7 @@ class Details:
     def _variables(self, environment: bytes) -> Environment:
         wanted = self._wanted.variables
         found: List[Tuple[str, str]] = []
-        for text in map(to_text, environment.rstrip(b"\0").split(b"\0")):
+        for text in to_text(environment.rstrip(b"\0")).split("\0"):
             key, equals, value = text.partition("=")
             if wanted and key not in wanted:
                 continue

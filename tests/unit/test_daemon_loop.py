@@ -279,3 +279,40 @@ def test_what_time_brings_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     loop._go_round(7.0)
     assert exporter.ticks == [(7.0, ["event"])]
     assert asked[0] > 0
+
+
+class Endless(FakeSensor):
+    """A sensor whose buffer takes long to become empty."""
+
+    def __init__(self, records: int) -> None:
+        super().__init__()
+        self.left = records
+
+    def drain(self, limit: int, everything: bool = False) -> list[bytes]:
+        taken = min(limit, self.left)
+        self.left -= taken
+        return [RECORD] * taken
+
+
+@pytest.mark.parametrize(("cost", "whole"), [(0.0, True), (0.001, False)])
+def test_a_stop_has_a_deadline(monkeypatch: pytest.MonkeyPatch, cost: float, whole: bool) -> None:
+    """What is left in the buffer then is counted as lost, and nothing is counted twice."""
+    clock = [1000.0]
+    sensor = Endless(20_000)
+    loop = loop_of(sensor, FakeExporter())
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    signs: list[float] = []
+    loop.turned = clock[0]
+    loop.after_round = lambda: signs.append(clock[0])
+
+    def events(records: list[bytes]) -> list[Any]:
+        clock[0] += cost * len(records)
+        return []
+
+    monkeypatch.setattr(loop.handler, "events", events)
+    loop.stop(5.0)
+    assert clock[0] < 1005.0
+    assert loop.received + loop.losses.total == 20_000
+    assert (loop.losses.total == 0) is whole
+    assert len(signs) >= (0 if whole else 2)  # within a batch too

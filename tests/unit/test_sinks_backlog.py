@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tetrapy.sinks.backlog import Backlog
+from tetrapy.sinks.file import FileSink
+from tetrapy.sinks.rules import FileRules
 
 texts = st.lists(st.integers(0, 30).map(lambda length: b"x" * length + b"\n"), max_size=6)
 
@@ -62,3 +67,30 @@ def test_a_torn_line(rest: bytes, more: list[bytes]) -> None:
     assert data.startswith(rest)
     assert len(data) <= max(10, len(rest))
     assert data.count(b"\n") + backlog.lost == 1 + len(more)
+
+
+def test_what_waits_is_not_in_memory_twice(tmp_path: Path) -> None:
+    """A file that takes lines again gets them in pieces."""
+    sink = FileSink(str(tmp_path / "x"), FileRules(max_size=1 << 30), lambda *_, **__: None)
+    part = (b"x" * 99 + b"\n") * 1_000
+    for _ in range(70):
+        sink._backlog.add(part)
+    sink._limit = -1  # as after a refusal
+    tracemalloc.start()
+    try:
+        sink.tick(0.0)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    assert (sink.lines, sink.waiting) == (70_000, 0)
+    assert (tmp_path / "x").read_bytes() == part * 70
+    sink.close(lambda *_, **__: None)
+
+
+def test_giving_up_counts_lines() -> None:
+    """Each of them, of all that was added."""
+    backlog = Backlog(1_000)
+    backlog.add(b"a\nb\n")
+    backlog.add(b"c\n")
+    backlog.give_up()
+    assert (backlog.lost, backlog.size, backlog.take_first()) == (3, 0, b"")

@@ -64,4 +64,6 @@ class Backlog:
 
     def give_up(self) -> None:
         """Count all that waits as lost."""
-        self.lost += self.take().count(b"\n")
+        self.lost += sum(part.count(b"\n") for part in self._parts)
+        self._parts.clear()
+        self.size = 0

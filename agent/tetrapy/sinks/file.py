@@ -111,8 +111,12 @@ class FileSink(Sink):
                 self._follow_path()
         except (OSError, ExportError) as err:
             self._fail(err)
-        torn, self._torn = self._torn, 0
-        self._write_all(self._backlog.take(), torn)
+        # In the pieces in which it came: all in one would take its memory twice.
+        while True:
+            torn, self._torn = self._torn, 0
+            self._write_all(self._backlog.take_first(), torn)
+            if not self._backlog.size:
+                return
 
     def _write_all(self, data: bytes, at: int) -> None:
         """Write from `at` on; what is before, of the first line, the file has already."""

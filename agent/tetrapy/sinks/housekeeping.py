@@ -22,7 +22,7 @@ from tetrapy.sinks.rules import FileRules
 _BLOCK = 1 << 18  # bytes that are read and compressed at a time
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's word for gzip's header and trailer
 _LEVEL = 6
-_PATIENCE = 2.0  # seconds that the end of the agent waits for a disk
+_PATIENCE = 1.0  # seconds that the end of the agent waits for a disk
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 

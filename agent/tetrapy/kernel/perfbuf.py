@@ -28,7 +28,7 @@ _FLAG_WATERMARK = 1 << 14
 _FLAG_CLOEXEC = 8
 _RECORD_SAMPLE = 9
 _ENABLE = 0x2400  # PERF_EVENT_IOC_ENABLE
-_ENODEV = 19
+_NO_CPU = (19, 22)  # ENODEV, EINVAL
 
 _HEAD_OFFSET = 1024  # perf_event_mmap_page.data_head
 _TAIL_OFFSET = 1032
@@ -106,7 +106,7 @@ class PerfBuffer:
                 try:
                     buffer = _CpuBuffer(cpu, size)
                 except KernelError as err:
-                    if err.errno == _ENODEV:  # not there, or not online
+                    if err.errno in _NO_CPU and self._buffers:  # not there, or not online
                         continue
                     raise
                 self._buffers.append(buffer)

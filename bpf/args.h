@@ -85,8 +85,7 @@ static __always_inline void append_args(struct scratch *scratch, struct area arg
 
 	if (!size || args.size > ARGS_INLINE_LIMIT)
 		return;
-	if (bpf_probe_read_user(&scratch->data[scratch->used & PATH_LIMIT], size,
-				(void *)args.start)) {
+	if (bpf_probe_read_user(&scratch->data[data_end(scratch)], size, (void *)args.start)) {
 		scratch->event.flags |= EXEC_ARGS_ERROR;
 		return;
 	}

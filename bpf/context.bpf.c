@@ -121,7 +121,7 @@ int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
 		if (inode && !BPF_CORE_READ(inode, i_nlink))
 			context.inode = BPF_CORE_READ(inode, i_ino);
 	}
-	bpf_probe_read_kernel(&scratch->data[scratch->used & 16383], sizeof(context), &context);
+	bpf_probe_read_kernel(&scratch->data[data_end(scratch)], sizeof(context), &context);
 	scratch->event.context_size = sizeof(context);
 	scratch->used += sizeof(context);
 	submit_exec(ctx, scratch);

@@ -44,19 +44,34 @@ enum exec_flag {
 	EXEC_ARGS_TRUNCATED = 4, /* only the first ARGS_LIMIT bytes were read */
 	EXEC_ARGS_APART = 8, /* arguments came before, in EVENT_ARGS records */
 	EXEC_CWD_ROOT = 16, /* the working directory is the process's root */
-	EXEC_CWD_PARTIAL = 32, /* the front of the working directory is missing */
+	EXEC_CWD_PARTIAL = 32, /* the front of the working directory is missing, or there is none:
+				* it cannot be reached from the process's root
+				*/
 	EXEC_CWD_ERROR = 64, /* the working directory could not be read */
 	EXEC_CGROUP_ERROR = 128, /* the cgroup could not be read */
 	EXEC_CGROUP_PARTIAL = 256, /* the outer part of the cgroup's path is missing */
 	EXEC_CLONED = 512, /* the first exec since the fork; fork_parent_* are set */
 	EXEC_KEPT_BACK = 1024, /* told late, and only because the process forks: no event */
 	EXEC_ENV_ERROR = 2048, /* the environment could not be read, or only in part */
+	EXEC_CWD_DELETED = 4096, /* the working directory has been removed */
+	EXEC_FILE_UNTOLD =
+		8192, /* the file is not what the path says, and what it is is not told */
 };
 
 /* What EVENT_ARGS records carry pieces of. */
 enum args_area {
 	AREA_ARGS = 0,
 	AREA_ENV = 1,
+};
+
+/* What is to be known of the file that was executed. */
+enum file_flag {
+	FILE_DELETED = 1, /* it has no name any more */
+	FILE_FOREIGN = 2, /* it cannot be reached from the host's root, or the process's root is
+			   * another: the host's first process would find another file there
+			   */
+	FILE_INTERPRETER = 4, /* of the script that was asked for */
+	FILE_PARTIAL = 8, /* the front of its path is missing */
 };
 
 /* What made an execution privileged. */
@@ -76,7 +91,7 @@ struct event_header {
 	__u8 __pad;
 };
 
-/* An execve that succeeded. Followed by path, args, cwd, cgroup, context. */
+/* An execve that succeeded. Followed by path, args, cwd, cgroup, file, context. */
 struct exec_event {
 	struct event_header header;
 	__u64 start; /* ns since boot, suspend included: when the process was forked */
@@ -94,9 +109,23 @@ struct exec_event {
 	__u32 args_size; /* as the kernel keeps them: argv[0] first, each ended by a zero byte */
 	__u32 cwd_size;
 	__u32 cgroup_size; /* names from the leaf outwards, each ended by a zero byte */
+	__u32 file_size; /* of struct exec_file and the file's path behind it, or 0: see file.h */
 	__u32 context_size; /* of struct exec_context, or 0 */
 	__u32 env_size; /* of the environment in EVENT_ARGS records ahead of this one */
 	__u32 untold_children; /* that run the image which is replaced */
+	__u32 __pad;
+};
+
+/* The file that was executed in the end. Followed by its path, from the host's root if it can be
+ * reached from there.
+ */
+struct exec_file {
+	__u64 inode;
+	__u32 device; /* major number << 20 | minor number; 0 where this kernel's types do not tell
+		       */
+	__u32 links;
+	__u32 flags; /* enum file_flag */
+	__u32 __pad;
 };
 
 /* Credentials, namespaces and what is special about the binary. */

@@ -34,6 +34,9 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!scratch)
 		return 0;
+	/* The file first: filters go by it too. That program comes back here. */
+	if (want_file && !was_looked_at())
+		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
 	process = find_process(subject.pid, subject.start);
 	if ((use_verdicts || rate_events) && keep_back(ctx, scratch, &subject, process, path))
 		return 0;
@@ -59,8 +62,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	}
 	append_path(scratch, path);
 	append_args(scratch, args);
-	start_cwd(&scratch->walk, task);
-	walk_and_finish(ctx, scratch, CWD_FIRST_STEPS);
+	start_cwd(scratch, task);
+	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);
 	return 0;
 }
 
@@ -71,6 +74,6 @@ int on_exec_deep(struct bpf_raw_tracepoint_args *ctx)
 	struct scratch *scratch = get_scratch();
 
 	if (scratch)
-		walk_and_finish(ctx, scratch, CWD_MORE_STEPS);
+		walk_and_finish(ctx, scratch, WALK_MORE_STEPS);
 	return 0;
 }

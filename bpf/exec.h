@@ -7,6 +7,7 @@
 #include "calls.h"
 #include "cgroup.h"
 #include "cwd.h"
+#include "file.h"
 #include "process.h"
 #include "settings.h"
 #include "task.h"
@@ -56,9 +57,11 @@ static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 	event->args_size = args_size;
 	event->cwd_size = 0;
 	event->cgroup_size = 0;
+	event->file_size = 0;
 	event->context_size = 0;
 	event->env_size = env_size;
 	event->untold_children = 0;
+	event->__pad = 0;
 	scratch->used = 0;
 }
 
@@ -76,7 +79,7 @@ static __always_inline void append_path(struct scratch *scratch, const char *pat
 
 static __always_inline void submit_exec(void *ctx, struct scratch *scratch)
 {
-	submit(ctx, &scratch->event.header, sizeof(scratch->event) + (scratch->used & 16383));
+	submit(ctx, &scratch->event.header, sizeof(scratch->event) + data_end(scratch));
 }
 
 /* What comes behind the arguments. */
@@ -84,6 +87,8 @@ static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
 {
 	append_cwd(scratch);
 	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
+	if (want_file)
+		append_file(scratch);
 	if (want_context)
 		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_CONTEXT);
 	submit_exec(ctx, scratch);
@@ -91,9 +96,9 @@ static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
 
 static __always_inline void walk_and_finish(void *ctx, struct scratch *scratch, int steps)
 {
-	if (!walk_cwd(&scratch->walk, &scratch->event.flags, steps)) {
+	if (!walk_up(&scratch->cwd, steps)) {
 		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_DEEP);
-		scratch->event.flags |= EXEC_CWD_PARTIAL;
+		scratch->cwd.end = WALK_TOO_LONG;
 	}
 	finish_exec(ctx, scratch);
 }

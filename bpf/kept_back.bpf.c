@@ -34,7 +34,7 @@ int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
 	begin_exec(ctx, scratch, &subject, args, env);
 	tell_late(scratch, process);
 	append_args(scratch, args);
-	start_cwd(&scratch->walk, task);
-	walk_and_finish(ctx, scratch, CWD_FIRST_STEPS);
+	start_cwd(scratch, task);
+	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);
 	return 0;
 }

@@ -146,7 +146,12 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
 struct dentry {
+	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
 };
@@ -215,18 +220,25 @@ enum cgroup_subsys_id {
 	memory_cgrp_id = 2,
 };
 
+struct super_block {
+	unsigned int s_dev;
+};
+
 struct inode {
 	unsigned short i_mode;
+	struct super_block *i_sb;
 	unsigned long i_ino;
 	unsigned int i_nlink;
 };
 
 struct file {
+	struct path f_path;
 	struct inode *f_inode;
 };
 
 struct linux_binprm {
 	const char *filename;
+	const char *interp;
 	struct file *file;
 	unsigned int per_clear;
 };

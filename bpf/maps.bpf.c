@@ -8,6 +8,8 @@
 #include "maps.h"
 #include "calls.h"
 #include "scratch.h"
+#include <bpf/bpf_core_read.h>
+#include "file.h"
 #include "verdicts.h"
 #include "rate.h"
 
@@ -18,11 +20,13 @@ char LICENSE[] SEC("license") = "GPL";
  */
 const union event *event_abi __attribute__((unused));
 const struct exec_context *context_abi __attribute__((unused));
+const struct exec_file *file_abi __attribute__((unused));
 enum event_kind event_kinds __attribute__((unused));
 enum event_limit event_limits __attribute__((unused));
 enum exec_flag exec_flags __attribute__((unused));
 enum args_area args_areas __attribute__((unused));
 enum exec_privilege exec_privileges __attribute__((unused));
+enum file_flag file_flags __attribute__((unused));
 enum exec_call call_numbers __attribute__((unused));
 enum process_state process_states __attribute__((unused));
 enum counter counter_numbers __attribute__((unused));

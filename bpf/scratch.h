@@ -9,16 +9,28 @@
 #define SHARED extern
 #endif
 
-/* From the working directory of a process up to its root. */
-struct cwd_walk {
+/* How a walk ended. */
+enum walk_end {
+	WALK_AT_ROOT = 0,
+	WALK_ASTRAY = 1, /* at another root: detached, of another mount namespace, outside */
+	WALK_TOO_LONG = 2,
+	WALK_UNREADABLE = 3,
+};
+
+/* From a directory or a file up to a root, see walk.h. */
+struct path_walk {
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *mount_root; /* mount->mnt.mnt_root */
 	struct dentry *root_dentry;
 	struct mount *root_mount;
 	__u64 offset; /* of the path's first byte in name[] */
+	__u64 end; /* enum walk_end */
 	char name[PATH_LIMIT + 1 + 256]; /* filled from PATH_LIMIT down */
 };
+
+/* path, args, cwd, cgroup and a file's path have at most 4095 bytes each. */
+#define DATA_PLACES (20480 + sizeof(struct exec_file) + sizeof(struct exec_context))
 
 struct args_piece {
 	struct args_event event;
@@ -35,16 +47,15 @@ struct scratch {
 	union {
 		struct {
 			struct exec_event event;
-			/* path, args, cwd and cgroup fill at most 4 * 4095 bytes, so the
-			 * mask for the place of each is 16383; none of those that follow
-			 * args is written in pieces of more than 4096.
+			/* What the largest parts leave of it is more than one of them,
+			 * so that each may begin anywhere below DATA_PLACES.
 			 */
-			char data[16384 + CGROUP_LIMIT + 1];
+			char data[DATA_PLACES + PATH_LIMIT + 1];
 		};
 		struct args_piece piece;
 		struct throttle_piece throttle;
 	};
-	struct cwd_walk walk;
+	struct path_walk cwd;
 	struct kernfs_node *cgroup; /* the next one whose name is read */
 	struct linux_binprm *binprm; /* 0 for an image that is told late */
 	__u64 used; /* bytes of data[] */
@@ -66,6 +77,14 @@ static __always_inline struct scratch *get_scratch(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+/* Where the next part of an exec event begins. */
+static __always_inline __u64 data_end(struct scratch *scratch)
+{
+	__u64 used = *(volatile __u64 *)&scratch->used;
+
+	return used < DATA_PLACES ? used : 0;
 }
 
 #endif

@@ -26,6 +26,9 @@ SHARED const volatile __u64 rate_interval; /* ns */
 /* 1: exec events have an environment, in records of their own. */
 SHARED const volatile __u32 want_env;
 
+/* 1: exec events tell the file that was executed where it is not what the path says. */
+SHARED const volatile __u32 want_file;
+
 /* 1: exec events have a struct exec_context. */
 SHARED const volatile __u32 want_context;
 

@@ -28,6 +28,7 @@ complete -c tetrapy -l raise-priority -d 'run ahead of other processes, and be t
 complete -c tetrapy -l generate-docs -d 'print every flag with its default as YAML and exit'
 complete -c tetrapy -l cluster-name -x -d 'cluster_name in every event; empty leaves it out'
 complete -c tetrapy -l enable-process-cred -d 'tell capabilities and credentials of processes, and what is odd about their binaries'
+complete -c tetrapy -l enable-executed-file -d 'tell the file that was executed where it is not the host'\''s file at `binary`'
 complete -c tetrapy -l enable-process-ns -d 'tell the namespaces of processes'
 complete -c tetrapy -l enable-ancestors -x -a 'base kprobe tracepoint loader uprobe lsm usdt' -d 'kinds of events that tell the ancestors of their process; nothing without base'
 complete -c tetrapy -l enable-process-ancestors -d 'of Tetragon 1.1.0'

@@ -35,6 +35,7 @@ _BASE = (
     "maps.bpf.c",
     "exec.bpf.c",
     "context.bpf.c",
+    "file.bpf.c",
     "exit.bpf.c",
     "fork.bpf.c",
     "kept_back.bpf.c",

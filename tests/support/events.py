@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 PROCESS_FIELDS = (
     "exec_id pid uid cwd binary arguments flags start_time auid pod docker parent_exec_id refcnt "
     "cap ns tid process_credentials binary_properties user in_init_tree "
-    "environment_variables"
+    "environment_variables executed_file"
 ).split()
 EXEC_FIELDS = ["process", "parent", "ancestors"]
 EXIT_FIELDS = ["process", "parent", "signal", "status", "time", "ancestors"]

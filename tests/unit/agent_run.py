@@ -71,7 +71,7 @@ class FakeSensor:
     def handler(
         self, table: ProcessTable, format_time: Callable[[int], str], details: Details | None
     ) -> Dispatcher:
-        tracker = ProcessTracker(table, format_time, self.abi.exec_flags, details)
+        tracker = ProcessTracker(table, format_time, self.abi, details)
         return Dispatcher(self.abi, tracker, format_time, self.measure_gap, self)
 
     def measure_gap(self) -> int:

@@ -106,6 +106,7 @@ def execute(
     flags: Iterable[str] = (),
     fork_parent: Task | None = None,
     context: bytes = b"",
+    file: bytes = b"",
     **fields: int,
 ) -> bytes:
     """`flags` are names of enum exec_flag; any other member can be given by name.
@@ -132,9 +133,19 @@ def execute(
         "args_size": len(area),
         "cwd_size": len(cwd),
         "cgroup_size": len(cgroup),
+        "file_size": len(file),
         "context_size": len(context),
     }
-    return pack("exec", path + area + cwd + cgroup + context, **{**values, **fields})
+    return pack("exec", path + area + cwd + cgroup + file + context, **{**values, **fields})
+
+
+def exec_file(path: bytes, *flags: str, inode: int = 77, links: int = 1, device: int = 0) -> bytes:
+    """A struct exec_file with the file's path; `flags` are names of enum file_flag."""
+    struct_layout = layout.struct_layout(btf(), "exec_file")
+    values = dict.fromkeys(struct_layout.members, 0)
+    found = sum(abi().file_flags[flag] for flag in flags)
+    values.update(inode=inode, links=links, device=device, flags=found)
+    return bytes(layout.unpacker(struct_layout, list(values)).pack(*values.values())) + path
 
 
 def exec_context(**fields: int) -> bytes:
@@ -215,7 +226,7 @@ class World:
     ) -> None:
         self.table = ProcessTable(NODE, procfs, capacity, details, ancestors, most_bytes)
         clock = wall_clock().format
-        self.tracker = ProcessTracker(self.table, clock, abi().exec_flags, details)
+        self.tracker = ProcessTracker(self.table, clock, abi(), details)
         self.dispatcher = Dispatcher(abi(), self.tracker, clock, None, kernel)
         self.encoder = JsonEncoder(NODE)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.unit.synthetic_memory import Memory, Object
+from tests.unit.synthetic_objects import dentry, mount
 from tetrapy.abi import kinds as k
 from tetrapy.btf.inference.facts.credentials import CAPABILITIES, IDS
 from tetrapy.btf.inference.facts.execs import PER_CLEAR_ON_SETID
@@ -17,6 +18,8 @@ FIRST_NUMBER = 0xF0000000  # PROC_DYNAMIC_FIRST (fs/proc/generic.c)
 TARGET_WORDS = 24  # bpf/peek.bpf.c
 ALL = (1 << 41) - 1
 READ_ONLY = 0o100444
+EXEC_NAME = b"memfd:exec"
+DEVICE = 1  # of memfds
 
 
 class Credentials(NamedTuple):
@@ -71,10 +74,22 @@ def cred(memory: Memory, held: Credentials, user: Object) -> Object:
     return made
 
 
-def open_file(memory: Memory, number: int, mode: int, links: int, size: int) -> Object:
-    """A struct file and its inode."""
+def open_file(
+    memory: Memory, number: int, mode: int, links: int, size: int, name: bytes = b"script"
+) -> Object:
+    """A struct file, its inode, and where it is: in no directory, as a memfd."""
     inode = memory.object("inode", i_ino=number, i_mode=mode, i_nlink=links, i_rdev=0, i_size=size)
-    return memory.object("file", f_inode=inode.address)
+    block = memory.object("super_block", s_dev=DEVICE)
+    block.list("s_list")
+    pages = memory.object("address_space", host=inode.address)
+    inode.set("i_sb", block.address)
+    inode.set("i_mapping", pages.address)
+    file = memory.object("file", f_inode=inode.address)
+    leaf = dentry(memory, name, None)
+    place = mount(memory, dentry(memory, b"/", None), None, None)
+    file.set("f_path.mnt", place[0].at("mnt"))
+    file.set("f_path.dentry", leaf.address)
+    return file
 
 
 def binprm(
@@ -86,7 +101,7 @@ def binprm(
     for field, text in strings.items():
         found[(made.at(field) - made.address) // 8] = text
         made.set(field, memory.text(text))
-    made.set("file", open_file(memory, *file).address)
+    made.set("file", open_file(memory, *file, name=EXEC_NAME).address)
     made.maybe("executable", open_file(memory, file[0] + 1, READ_ONLY, 1, 31).address)
     made.set("per_clear", PER_CLEAR_ON_SETID)
     made.set("unsafe", 0)

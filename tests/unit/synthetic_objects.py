@@ -38,6 +38,10 @@ def dentry(memory: Memory, name: bytes, above: Object | None) -> Object:
     made.set(f"{prefix}.hash", 0x9E3779B9)
     made.set(f"{prefix}.name", place)
     made.set("d_parent", (above or made).address)
+    # A list of one, and what it hangs on; what is above itself is in no list.
+    head = memory.object("hlist_bl_head", first=made.at("d_hash"))
+    made.set("d_hash.next", 0)
+    made.set("d_hash.pprev", head.address if above else 0)
     return made
 
 

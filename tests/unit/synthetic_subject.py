@@ -52,6 +52,7 @@ class SyntheticSubject:
         self.cgroup_v1 = dict.fromkeys(wanted, (b"docker", b"0123abc"))
         self.exec_path = b"/proc/self/fd/9"
         self.exec_file = (number(4000, 9000), 0o102715, 0, number(100, 200))
+        self.exec_name, self.exec_device = context.EXEC_NAME, context.DEVICE
         self.exec_gained = True
         self._namespaces = context.Namespaces(self.memory, host.level)
         self.namespaces = self._namespaces.numbers

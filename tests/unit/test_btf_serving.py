@@ -71,6 +71,7 @@ def test_a_plain_field_must_be_there() -> None:
 GUARDED = {
     "enumval enum cgroup_subsys_id::memory_cgrp_id",
     "enumval enum cgroup_subsys_id::pids_cgrp_id",
+    "offset struct dentry.d_hash.pprev pointer",
     "offset struct task_struct.loginuid struct",
     "offset struct task_struct.loginuid.val int",
 }

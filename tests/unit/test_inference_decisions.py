@@ -121,6 +121,7 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
     assert not found.failed
     prefixes = ("linux_binprm.", "mount.", "dentry.", "fs_struct.", "task_struct.fs")
     prefixes += ("cred.", "task_struct.cred", "file.", "inode.", "nsproxy.", "upid.ns")
+    prefixes += ("super_block.",)
     prefixes += ("task_struct.nsproxy", "kernfs_node.id")
     assert {key(name) for name in found.unproven} == {
         short

@@ -11,7 +11,7 @@ from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.facts import TABLE, UNPROVEN, judge, uncovered
 from tetrapy.btf.inference.facts.namespaces import TIME_NEEDS
 from tetrapy.btf.inference.memory import Memory
-from tetrapy.btf.inference.view import Missing, View, key
+from tetrapy.btf.inference.view import RENAMED, Missing, View, key
 
 KERNEL = "debian/13/x86_64/7.3.4+deb13-amd64"
 
@@ -107,7 +107,11 @@ def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -
         same_names(c.needs().names, tuple(None if name in group else fact for name, fact in named))
         for group in left_out
     ]
-    assert bool(failed) == (same_names(c.needs().names, facts) not in right)
+    # No kernel has a field under both of its names.
+    pairs = zip(c.needs().names, facts, strict=True)
+    answered = {key(name) for name, fact in pairs if fact is not None}
+    twice = any(answered.issuperset(names) for names in RENAMED)
+    assert bool(failed) == (twice or same_names(c.needs().names, facts) not in right)
 
 
 def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:

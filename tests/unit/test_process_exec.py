@@ -42,6 +42,8 @@ def words(process: Process) -> str:
         ("EXEC_CGROUP_ERROR", "errorCgroupName"),
         ("EXEC_CGROUP_PARTIAL", "errorCgroupName"),
         ("EXEC_ENV_ERROR", "errorEnvs"),
+        ("EXEC_CWD_DELETED", ""),
+        ("EXEC_FILE_UNTOLD", ""),
     ],
 )
 def test_each_finding_of_the_kernel_side_has_its_word(world: World, flag: str, word: str) -> None:
@@ -60,6 +62,8 @@ def test_every_finding_of_the_kernel_side_is_known() -> None:
         "EXEC_CWD_ROOT",
         "EXEC_CWD_PARTIAL",
         "EXEC_CWD_ERROR",
+        "EXEC_CWD_DELETED",
+        "EXEC_FILE_UNTOLD",
         "EXEC_CGROUP_ERROR",
         "EXEC_CGROUP_PARTIAL",
         "EXEC_ENV_ERROR",

@@ -22,8 +22,9 @@ from tetrapy.abi.core_relocs import CoreRelocation
 from tetrapy.abi.elf import Elf
 from tetrapy.named import NamedTuple
 
-# Programs that are loaded only for those who ask for what they tell (bpf/context.bpf.c).
-OPTIONAL_PROGRAMS = ("on_exec_context",)
+# Programs that need not be loaded: bpf/context.bpf.c, for those who ask for what it tells, and
+# bpf/file.bpf.c.
+OPTIONAL_PROGRAMS = ("on_exec_context", "on_exec_file", "on_exec_file_deep")
 
 _EXISTS = {relocs.KINDS.index(name) for name in ("field_exists", "type_exists", "enumval_exists")}
 

@@ -28,6 +28,7 @@ class TypedSettings:
         generate_docs: bool
         cluster_name: str
         enable_process_cred: bool
+        enable_executed_file: bool
         enable_process_ns: bool
         enable_ancestors: Tuple[str, ...]
         enable_process_ancestors: bool

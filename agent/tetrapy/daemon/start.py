@@ -20,7 +20,7 @@ from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSensor
-from tetrapy.sensors.configuration import CONTEXT_PROGRAM
+from tetrapy.sensors.configuration import CONTEXT_PROGRAM, FILE_PROGRAMS
 from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
 from tetrapy.sensors.verdicts import KernelFilters
 from tetrapy.sinks.open import open_sink
@@ -99,6 +99,7 @@ def make_table(
     ancestors = "base" in settings.enable_ancestors
     capacity, most_bytes = settings.process_cache_size, settings.process_cache_max_bytes
     table = ProcessTable(node_name(), procfs, capacity, details, ancestors, most_bytes)
+    table.tells_files = settings.enable_executed_file
     return table, details
 
 
@@ -132,6 +133,13 @@ def load_sensor(
     if options.context and CONTEXT_PROGRAM in source.off:
         log("warn", "Credentials and namespaces cannot be told: this kernel's types are not known")
         options = options._replace(context=False)
+    if set(FILE_PROGRAMS) & set(source.off):
+        log(
+            "warn",
+            "What is executed is told as its caller wrote it: this kernel's types for the file"
+            " itself are not known",
+        )
+        options = options._replace(file=False)
     with unpack.custom_path(source, run_directory) as path:
         try:
             sensor = BaseSensor(options._replace(btf_path=path))

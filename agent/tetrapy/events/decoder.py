@@ -15,6 +15,7 @@ from tetrapy.events.records import (
     ContextRecord,
     ExecRecord,
     ExitRecord,
+    FileRecord,
     ForkRecord,
     ThrottleRecord,
 )
@@ -70,6 +71,9 @@ class EventAbi:
         context = struct_layout(btf, "exec_context")
         self.context_size = context.size
         self.unpack_context = unpacker(context, ContextRecord._fields).unpack_from
+        file = struct_layout(btf, "exec_file")
+        self.file_size = file.size
+        self.unpack_file = unpacker(file, FileRecord._fields).unpack_from
         header = struct_layout(btf, "event_header")
         self.kind_offset = header.members["kind"].offset
         self.ktime_of = _reader(header.members["ktime"].offset)
@@ -80,6 +84,7 @@ class EventAbi:
         self.limits = enum_values(btf, "event_limit")
         self.areas = enum_values(btf, "args_area")
         self.privileges = enum_values(btf, "exec_privilege")
+        self.file_flags = enum_values(btf, "file_flag")
 
 
 def _field_names(record: Type[Any]) -> List[str]:

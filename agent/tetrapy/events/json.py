@@ -52,24 +52,27 @@ def _shown(event: Union[ProcessExec, ProcessExit]) -> Dict[str, Any]:
     """The process as this event shows it: an exec tells of its binary too."""
     process = event.process
     fields = process.fields()
-    if process.binary_properties is None or not isinstance(event, ProcessExec):
+    properties = process.binary_properties
+    file = process.executed
+    if file is not None and not file.told:
+        file = None
+    if not isinstance(event, ProcessExec) or (properties is None and file is None):
         return fields
-    out: Dict[str, Any] = {}
-    for name in _ORDER:
-        if name == "refcnt":
-            # Tetragon shows a copy of the process then, and copies carry the reference count.
-            out[name] = fields.get(name, 1)
-        elif name == "binary_properties":
-            out[name] = process.binary_properties.fields()
-        elif name in fields:
-            out[name] = fields[name]
-    return out
+    if properties is not None:
+        # Tetragon shows a copy of the process then, and copies carry the reference count.
+        fields.setdefault("refcnt", 1)
+        fields["binary_properties"] = properties.fields()
+    if file is not None:
+        fields.setdefault("binary_properties", {})["file"] = file.properties()
+        fields["executed_file"] = file.fields()
+    return {name: fields[name] for name in _ORDER if name in fields}
 
 
 # The fields of `Process` in the order of their numbers.
 _ORDER = (
     "exec_id pid uid cwd binary arguments flags start_time auid docker parent_exec_id refcnt cap ns"
     " tid process_credentials binary_properties user in_init_tree environment_variables"
+    " executed_file"
 ).split()
 
 
@@ -110,7 +113,8 @@ class JsonEncoder:
     def _whole(self, event: Event) -> bytes:
         if isinstance(event, ProcessExec):
             process = event.process
-            if process.binary_properties is not None:
+            file = process.executed
+            if process.binary_properties is not None or (file is not None and file.told):
                 return self._changed(event, _unchanged, 1)
             body = process.json or self._encode(process)
             parent = event.parent

@@ -14,6 +14,7 @@ from tetrapy.events.credentials import (
     encoded_capabilities,
     encoded_credentials,
 )
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.flags import flag_words
 from tetrapy.events.namespaces import ShownNamespaces
 from tetrapy.visible import json_bytes
@@ -37,6 +38,7 @@ class Process:
         "binary",
         "cwd",
         "docker",
+        "executed",
         "flags",
         "from_procfs",
         "in_init_tree",
@@ -74,6 +76,8 @@ class Process:
         self.from_procfs = False  # then `start` is a multiple of 10 ms
         self.start_time = self.parent_exec_id = ""
         self.parent: Optional[Process] = None  # cut when the process is gone
+        # The file that it executes; None if it is the host's at `binary`, as far as is known.
+        self.executed: Optional[ExecutedFile] = None
         self.json: Optional[bytes] = None
         self._exec_id: Optional[str] = None
 

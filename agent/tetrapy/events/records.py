@@ -10,7 +10,7 @@ from tetrapy.named import NamedTuple
 
 
 class ExecRecord(NamedTuple):
-    """struct exec_event; path, args, cwd, cgroup and context follow."""
+    """struct exec_event; path, args, cwd, cgroup, file and context follow."""
 
     ktime: int  # ns since boot (or of CLOCK_MONOTONIC, see the object's flavour)
     start: int
@@ -28,9 +28,19 @@ class ExecRecord(NamedTuple):
     args_size: int
     cwd_size: int
     cgroup_size: int
+    file_size: int
     context_size: int
     env_size: int
     untold_children: int
+
+
+class FileRecord(NamedTuple):
+    """struct exec_file, a variable part of an exec record; the file's path follows."""
+
+    inode: int
+    device: int
+    links: int
+    flags: int
 
 
 class ContextRecord(NamedTuple):

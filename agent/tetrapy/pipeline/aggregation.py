@@ -92,6 +92,7 @@ def _key(event: Event) -> Hashable:
         process.capabilities,
         process.credentials,
         process.binary_properties,
+        process.executed,
         process.environment,
         None if parent is None else parent.binary,
     )

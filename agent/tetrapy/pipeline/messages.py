@@ -32,7 +32,7 @@ MESSAGES: Dict[str, Dict[str, str]] = {
         " docker:string parent_exec_id:string refcnt:uint32 cap:Capabilities ns:Namespaces"
         " tid:UInt32Value process_credentials:ProcessCredentials"
         " binary_properties:BinaryProperties user:UserRecord in_init_tree:BoolValue"
-        " environment_variables:[EnvVar]"
+        " environment_variables:[EnvVar] executed_file:ExecutedFile"
     ),
     "Pod": _fields(
         "namespace:string name:string uid:string container:Container pod_labels:map"
@@ -56,6 +56,10 @@ MESSAGES: Dict[str, Dict[str, str]] = {
         "setuid:UInt32Value setgid:UInt32Value privileges_changed:[enum] file:FileProperties"
     ),
     "FileProperties": _fields("inode:InodeProperties path:string"),
+    # Of tetrapy alone: events/executed.py.
+    "ExecutedFile": _fields(
+        "device:string deleted:bool foreign:bool interpreter:bool partial:bool"
+    ),
     "InodeProperties": _fields("number:uint64 links:UInt32Value"),
     "UserRecord": _fields("name:string"),
     "EnvVar": _fields("Key:string Value:string"),

@@ -57,6 +57,7 @@ class ProcessTable:
         # The live image of a pid, whenever it was forked.
         self.at: Callable[[int], Optional[Process]] = self._live.get
         self.keeps_ancestors = ancestors
+        self.tells_files = True  # whether events tell of the files that are executed
         self.capacity = max(capacity, 2)
         self.evictions = 0
         self.cuts = 0  # images whose texts were cut because all were too heavy

@@ -7,7 +7,9 @@ from typing import Callable, Dict, Optional, Tuple
 from tetrapy.containers.cgroup import container_of_names
 from tetrapy.errors import FormatError
 from tetrapy.events import flags
+from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
+from tetrapy.events.executed import UNTOLD, ExecutedFile
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.events.records import ExecRecord, ExitRecord, ForkRecord
@@ -24,6 +26,8 @@ _DESCRIPTOR = 32  # bytes that stand for a path sent apart: struct data_event_de
 
 _RECENT_EXITS = 256
 
+DELETED = " (deleted)"  # as procfs and Tetragon say of a working directory
+
 
 class ProcessTracker:
     """Keeps the process table in step with the kernel."""
@@ -32,11 +36,13 @@ class ProcessTracker:
         self,
         table: ProcessTable,
         format_time: Callable[[int], str],
-        exec_flags: Dict[str, int],
+        abi: EventAbi,
         details: Optional[Details] = None,
     ) -> None:
         """`details` is None when nothing beyond the usual is asked for."""
         self._table = table
+        self._abi = abi
+        exec_flags = abi.exec_flags
         self._format_time = format_time
         self._details = details
         self._tells_ancestors = table.keeps_ancestors
@@ -59,7 +65,9 @@ class ProcessTracker:
             exec_flags["EXEC_CGROUP_PARTIAL"]: flags.ERROR_CGROUP_NAME,
             exec_flags["EXEC_ENV_ERROR"]: flags.ERROR_ENVS,
         }
-        self._rare_mask = sum(self._rare)
+        self._cwd_deleted = exec_flags["EXEC_CWD_DELETED"]
+        self._file_untold = exec_flags["EXEC_FILE_UNTOLD"]
+        self._rare_mask = sum(self._rare) | self._cwd_deleted | self._file_untold
 
     def on_fork(self, record: ForkRecord) -> None:
         """A process that runs its cloner's image; it makes no event."""
@@ -87,6 +95,7 @@ class ProcessTracker:
         process.binary = cloner.binary
         process.arguments = cloner.arguments
         process.docker = cloner.docker
+        process.executed = cloner.executed
         if isinstance(process, DetailedProcess):
             process.take_details(cloner)
         process.flags = flags.EXECVE
@@ -135,6 +144,7 @@ class ProcessTracker:
             args_size,
             cwd_size,
             cgroup_size,
+            file_size,
             context_size,
             _,
             untold_children,
@@ -155,16 +165,23 @@ class ProcessTracker:
         at, end = end, end + cgroup_size
         if cgroup_size:
             process.docker = container_of_names(data[at:end])
-        at, end = end, end + context_size
+        at, file_end = end, end + file_size
+        end = file_end + context_size
         if end > len(data):
             raise FormatError(f"exec record of {len(data)} bytes, {end} by its own sizes")
         if found & self._rare_mask:
             for bit, flag in self._rare.items():
                 if found & bit:
                     bits |= flag
+            if found & self._cwd_deleted:
+                process.cwd += DELETED
+            if found & self._file_untold:
+                process.executed = UNTOLD
         process.uid = uid
         process.auid = auid
         process.binary = path if path[:1] == "/" else absolute_path(path, process.cwd)
+        if file_size:
+            process.executed = self._file(data[at:file_end], process)
         process.arguments = arguments_text(arguments)
         if path_size >= _LONG_PATH:
             bits |= flags.DATA_FILENAME
@@ -201,7 +218,7 @@ class ProcessTracker:
             process.docker = heir_of.docker
         process.flags = bits
         if self._details is not None:
-            self._details.of_exec(process, data[at:end], environment)
+            self._details.of_exec(process, data[file_end:end], environment)
         process.start_time = self._format_time(ktime)
         process.parent = parent
         if parent is None:
@@ -214,6 +231,28 @@ class ProcessTracker:
             return None
         ancestors = self._ancestors(parent) if self._tells_ancestors else ()
         return ProcessExec(process, parent, ancestors)
+
+    def _file(self, part: bytes, process: Process) -> Optional[ExecutedFile]:
+        """The file of an exec; None if it is the host's at the path."""
+        abi = self._abi
+        bits = abi.file_flags
+        if len(part) < abi.file_size:
+            raise FormatError(f"a file of an exec, of {len(part)} bytes")
+        inode, device, links, found = abi.unpack_file(part)
+        path = to_text(part[abi.file_size :])
+        if not found and path == process.binary:
+            return None
+        file = ExecutedFile(
+            path,
+            inode,
+            links,
+            device,
+            deleted=bool(found & bits["FILE_DELETED"]),
+            foreign=bool(found & bits["FILE_FOREIGN"]),
+            interpreter=bool(found & bits["FILE_INTERPRETER"]),
+            partial=bool(found & bits["FILE_PARTIAL"]),
+        )
+        return file.of(process.binary, process.docker, self._table.tells_files)
 
     def _has_ended(self, pid: int, start: int) -> bool:
         return (pid, start) in self._recent_exits or (pid, start) in self._older_exits

@@ -156,7 +156,7 @@ class BaseSensor:
         details: Optional[Details],
     ) -> Dispatcher:
         """Who decodes the records."""
-        tracker = ProcessTracker(table, format_time, self.abi.exec_flags, details)
+        tracker = ProcessTracker(table, format_time, self.abi, details)
         clock = None if self.uses_ring else monotonic_gap_ns
         return Dispatcher(self.abi, tracker, format_time, clock, self, self._options.pieces)
 

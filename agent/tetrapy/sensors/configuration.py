@@ -11,6 +11,7 @@ from tetrapy.sensors import throttle, verdicts
 from tetrapy.sensors.options import SensorOptions
 
 CONTEXT_PROGRAM = "on_exec_context"
+FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep")
 _LATE_PROGRAM = "on_fork_kept_back"
 
 _HURRY = 256 << 10  # bytes that wait before the reader is woken early
@@ -23,6 +24,7 @@ def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
         "cgroup_source": sources[f"CGROUP_{(options.cgroups or 'unified').upper()}"],
         "want_context": int(options.context),
         "want_env": int(options.environment),
+        "want_file": int(options.file),
     }
     if options.use_ring:
         values["hurry_bytes"] = min(_HURRY, options.size.total // 4)
@@ -62,6 +64,8 @@ def left_out(options: SensorOptions) -> List[str]:
     programs = []
     if not options.context:
         programs.append(CONTEXT_PROGRAM)
+    if not options.file:
+        programs += FILE_PROGRAMS
     if not _keeps_back(options):
         programs.append(_LATE_PROGRAM)
     return programs

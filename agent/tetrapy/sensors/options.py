@@ -43,6 +43,7 @@ class SensorOptions(NamedTuple):
     context: bool = False  # credentials, namespaces, oddities of the binary
     environment: bool = False
     cgroups: str = ""  # controller of the hierarchy that tells of containers; empty: unified
+    file: bool = True  # the file that is executed, where it is not what the path says
     processes: int = PROCESSES
     pieces: int = CAPACITY  # long arguments that may wait for their exec
     rate: Optional[Rate] = None

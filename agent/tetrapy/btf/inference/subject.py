@@ -166,6 +166,17 @@ class Subject(Protocol):
         """
 
     @property
+    def exec_name(self) -> bytes:
+        """The name of that file: the last component of its path, or what a memfd is called."""
+
+    @property
+    def exec_device(self) -> int:
+        """The device that it is on (stat(2)), as the kernel writes it: major number << 20 | minor.
+
+        0 like `exec_file`.
+        """
+
+    @property
     def exec_gained(self) -> bool:
         """Whether that exec gave a capability which the task had given up before."""
 

@@ -31,6 +31,13 @@ TOPICS: Tuple[Topic, ...] = (
                 " binaries",
                 aliases=("enable-process-creds",),
             ),
+            Setting(
+                "enable-executed-file",
+                BOOL,
+                True,
+                "tell the file that was executed where it is not the host's file at `binary`",
+                own=True,
+            ),
             Setting("enable-process-ns", BOOL, False, "tell the namespaces of processes"),
             Setting(
                 "enable-ancestors",

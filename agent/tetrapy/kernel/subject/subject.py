@@ -25,6 +25,7 @@ from tetrapy.kernel.subject.plan import PLANS
 # Seconds, waited for one by one: a bound against waiting for ever, for an emulated machine is slow,
 # and its clock may jump.
 _PATIENCE = 30
+_DELETED = b" (deleted)"  # behind the path of a file without a name (proc(5))
 
 Names = Tuple[bytes, ...]
 UserIds = Tuple[int, int, int, int, int, int, int, int]
@@ -68,6 +69,8 @@ class Subject:
     exec_strings: Tuple[bytes, ...]
     exec_targets: Tuple[Tuple[int, ...], ...]  # the first words of what each word points to
     exec_file: Optional[Tuple[int, int, int, int]]  # inode, mode, links and size of the program
+    exec_name: bytes  # the last component of its path, or what a memfd is called
+    exec_device: int  # major number << 20 | minor number
     exec_gained: bool  # whether it gave a capability
     limits: Tuple[str, ...]
 
@@ -142,11 +145,17 @@ class Subject:
     def _take_exec(self, facts: Optional[ExecFacts]) -> None:
         self.exec_path, self.exec_words, self.exec_strings = b"", (), ()
         self.exec_targets, self.exec_file, self.exec_gained = (), None, False
+        self.exec_name, self.exec_device = b"", 0
         if facts:
             self.exec_path, self.exec_words, self.exec_strings = facts[:3]
             self.exec_targets, self.exec_gained = facts.targets, facts.gained
             found = os.fstat(facts.program)
             self.exec_file = found.st_ino, found.st_mode, found.st_nlink, found.st_size
+            self.exec_device = os.major(found.st_dev) << 20 | os.minor(found.st_dev)
+            place = os.readlink(b"/proc/self/fd/%d" % facts.program)
+            if not found.st_nlink and place.endswith(_DELETED):
+                place = place[: -len(_DELETED)]
+            self.exec_name = place.rpartition(b"/")[2]
 
     def _take_times(self, start_ticks: int) -> None:
         """Without what a time namespace adds to the clocks of its processes."""

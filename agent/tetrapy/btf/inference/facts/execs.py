@@ -1,6 +1,7 @@
-"""Facts about the file that an exec executes: linux_binprm, file, inode.
+"""Facts about the file that an exec executes: linux_binprm, file, inode, super_block.
 
-An inode has "i_ino, i_nlink, i_rdev, i_size" (include/linux/fs.h); what is no device has no i_rdev.
+An inode has "i_op, i_sb, i_mapping" and "i_ino, i_nlink, i_rdev, i_size" (include/linux/fs.h); what
+is no device has no i_rdev.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 from typing import List, Optional
 
 from tetrapy.btf.inference.facts.fact import Fact, fact
-from tetrapy.btf.inference.memory import Memory, is_pointer
+from tetrapy.btf.inference.facts.paths import climb, ends
+from tetrapy.btf.inference.facts.processes import filename_word
+from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 
@@ -21,23 +24,53 @@ PER_CLEAR_ON_SETID = 0x0400000 | 0x0040000 | 0x0200000 | 0x0100000
 
 _INODE = ("inode.i_ino", "inode.i_mode", "inode.i_nlink")
 
+# "s_list, s_dev" (include/linux/fs.h): a list has two pointers.
+DEVICE_PLACE = 16
+# Interpreters of the scripts that subjects execute.
+INTERPRETERS = b"/proc/self/"
+
 
 @fact(FACTS, "executed file", "linux_binprm.file", "file.f_inode", *_INODE)
 def _file(view: View, subject: Subject) -> Optional[bool]:
     if subject.exec_file is None:
         return None
-    number, odd = divmod(view["linux_binprm.file"], 8)
-    word, odd_too = divmod(view["file.f_inode"], 8)
-    targets = subject.exec_targets
-    if odd or odd_too or number >= len(targets) or word >= len(targets[number]):
-        return False
-    inode = targets[number][word]
+    inode = _member(view, subject, "file.f_inode")
     mode = view.memory.read(inode + view["inode.i_mode"], 2)
     return (
         view["inode.i_nlink"] == view["inode.i_ino"] + 8
         and is_file(view.memory, inode, view["inode.i_ino"], subject)
         and int.from_bytes(mode, "little") == subject.exec_file[1]
     )
+
+
+@fact(FACTS, "place of the executed file", "file.f_path.dentry", "file.f_path.mnt")
+def _place(view: View, subject: Subject) -> Optional[bool]:
+    if subject.exec_file is None:
+        return None
+    # struct path is "mnt, dentry" (include/linux/path.h).
+    if view["file.f_path.mnt"] != view["file.f_path.dentry"] - 8:
+        return False
+    dentry = _member(view, subject, "file.f_path.dentry")
+    mount = _member(view, subject, "file.f_path.mnt") - view["mount.mnt"]
+    return is_named(view, dentry, subject.exec_name) and ends(view, mount, "mount.mnt_parent")
+
+
+@fact(FACTS, "device of the executed file", "inode.i_sb", "super_block.s_dev")
+def _device(view: View, subject: Subject) -> Optional[bool]:
+    if subject.exec_file is None:
+        return None
+    inode = _member(view, subject, "file.f_inode")
+    return view["super_block.s_dev"] == DEVICE_PLACE and is_on_device(
+        view.memory, inode, view["inode.i_sb"], subject
+    )
+
+
+@fact(FACTS, "interpreter of a script's exec", "linux_binprm.interp")
+def _interpreter(view: View, subject: Subject) -> Optional[bool]:
+    if not subject.exec_strings:
+        return None
+    word = interpreter_word(subject)
+    return None if word is None else view["linux_binprm.interp"] == 8 * word
 
 
 @fact(FACTS, "what the exec clears", "linux_binprm.per_clear")
@@ -60,3 +93,48 @@ def per_clear_places(subject: Subject) -> List[int]:
     """Which of the 32-bit numbers of struct linux_binprm are PER_CLEAR_ON_SETID."""
     halves = [half for word in subject.exec_words for half in (word & 0xFFFFFFFF, word >> 32)]
     return [place for place, half in enumerate(halves) if half == PER_CLEAR_ON_SETID]
+
+
+def is_named(view: View, dentry: int, name: bytes) -> bool:
+    """Whether a dentry has this name; that of a file in no directory is above itself."""
+    if view.follow(dentry, "dentry.d_parent") != dentry:
+        return climb(view, dentry, (name,)) is not None
+    return view.u32(dentry, "dentry.d_name.len") == len(name) and view.memory.is_text(
+        view.follow(dentry, "dentry.d_name.name"), name
+    )
+
+
+def is_on_device(memory: Memory, inode: int, at: int, subject: Subject) -> bool:
+    """Whether an inode has its super block at `at`: that of the program's device.
+
+    The pointer behind it, to the pages, leads to what begins with a pointer to the inode.
+    """
+    block, pages = memory.words(inode + at, 2)
+    if not is_pointer(block) or not is_pointer(pages) or memory.u64(pages) != inode:
+        return False
+    listed = memory.words(block, 2)
+    return all(map(is_pointer, listed)) and (
+        memory.u32(block + DEVICE_PLACE) == subject.exec_device
+    )
+
+
+def interpreter_word(subject: Subject) -> Optional[int]:
+    """The number of the word behind the path's: "filename, interp" (include/linux/binfmts.h).
+
+    None where no script could be executed, for then both are one.
+    """
+    strings, words = subject.exec_strings, subject.exec_words
+    path = filename_word(subject)
+    if path is None or path + 1 >= len(strings) or words[path] == words[path + 1]:
+        return None
+    return path + 1 if strings[path + 1].startswith(INTERPRETERS) else None
+
+
+def _member(view: View, subject: Subject, name: str) -> int:
+    """A word of the struct file that was executed; Unreadable if it was not seen."""
+    number, odd = divmod(view["linux_binprm.file"], 8)
+    word, odd_too = divmod(view[name], 8)
+    targets = subject.exec_targets
+    if odd or odd_too or number >= len(targets) or word >= len(targets[number]):
+        raise Unreadable
+    return targets[number][word]

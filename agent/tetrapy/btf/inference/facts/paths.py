@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import List, Optional, Sequence
 
 from tetrapy.btf.inference.facts.fact import Fact, fact
-from tetrapy.btf.inference.memory import Unreadable
+from tetrapy.btf.inference.memory import Memory, Unreadable
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 
@@ -39,6 +39,16 @@ def _cwd(view: View, subject: Subject) -> Optional[bool]:
         return None
     pwd, root = view.follow(fs, "fs_struct.pwd.dentry"), view.follow(fs, "fs_struct.root.dentry")
     return climb(view, pwd, subject.cwd_names) == root != pwd
+
+
+@fact(FACTS, "directory in the table of names", "dentry.d_hash.pprev")
+def _hashed(view: View, subject: Subject) -> Optional[bool]:
+    if not subject.cwd_names:
+        return None
+    fs = view.follow(subject.thread.address, "task_struct.fs")
+    dentry = view.follow(fs, "fs_struct.pwd.dentry")
+    at = view["dentry.d_hash.pprev"]
+    return at == view["dentry.d_parent"] - 8 and is_hashed(view.memory, dentry, at)
 
 
 @fact(
@@ -111,6 +121,14 @@ def climb(view: View, dentry: int, names: Sequence[bytes]) -> Optional[int]:
             return None
         dentry = above
     return dentry
+
+
+def is_hashed(memory: Memory, dentry: int, at: int) -> bool:
+    """Whether the word at `at` leads to the pointer to the list node that it ends.
+
+    The lowest bit of the first pointer of a list is a lock (include/linux/list_bl.h).
+    """
+    return memory.u64(memory.pointer(dentry + at)) & ~1 == dentry + at - 8
 
 
 def is_below(view: View, dentry: int, top: int) -> bool:

@@ -52,7 +52,11 @@ OPTIONAL_STEPS: Sequence[Callable[[Finder], None]] = (
     namespaces.find_nsproxy,
     namespaces.find_pid_namespace,
     execs.find_file,
+    execs.find_place,
+    execs.find_device,
+    execs.find_interpreter,
     execs.find_per_clear,
+    paths.find_hash,
 )
 
 

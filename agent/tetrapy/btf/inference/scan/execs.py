@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from tetrapy.btf.inference.facts.execs import is_file, per_clear_places
-from tetrapy.btf.inference.memory import Unreadable
+from tetrapy.btf.inference.facts.execs import (
+    DEVICE_PLACE,
+    interpreter_word,
+    is_file,
+    is_on_device,
+    per_clear_places,
+)
+from tetrapy.btf.inference.memory import Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.paths import ends
 
 # i_ino is at 64 in the corpus; lock debugging does not move it.
 _INODE_SIZE = 256
@@ -34,6 +41,48 @@ def find_file(finder: Finder) -> None:
             "inode.i_nlink": place + 8,
         }
     )
+
+
+def find_place(finder: Finder) -> None:
+    """`f_path` of the file: "mnt, dentry" (include/linux/path.h), the dentry with its name."""
+    subject, memory = finder.subject, finder.memory
+    name, text = finder.place("dentry.d_name.name"), subject.exec_name
+    inside, parent = finder.place("mount.mnt"), finder.place("mount.mnt_parent")
+    words = subject.exec_targets[finder.place("linux_binprm.file") // 8]
+
+    def fits(at: int) -> bool:
+        mnt, dentry = words[at - 1], words[at]
+        return (
+            is_pointer(mnt)
+            and is_pointer(dentry)
+            and memory.u32(dentry + name - 4) == len(text)
+            and memory.is_text(memory.pointer(dentry + name), text)
+            and ends(memory, mnt - inside, parent)
+        )
+
+    at = 8 * finder.search("file.f_path", range(1, len(words)), fits)
+    finder.found.update({"file.f_path.mnt": at - 8, "file.f_path.dentry": at})
+
+
+def find_device(finder: Finder) -> None:
+    """`i_sb` of the file's inode, before `i_ino`, and `s_dev` behind it."""
+    subject, memory = finder.subject, finder.memory
+    words = subject.exec_targets[finder.place("linux_binprm.file") // 8]
+    inode = words[finder.place("file.f_inode") // 8]
+    found = finder.search(
+        "inode.i_sb",
+        range(8, finder.place("inode.i_ino"), 8),
+        lambda at: is_on_device(memory, inode, at, subject),
+    )
+    finder.found.update({"inode.i_sb": found, "super_block.s_dev": DEVICE_PLACE})
+
+
+def find_interpreter(finder: Finder) -> None:
+    """`interp` of struct linux_binprm."""
+    word = interpreter_word(finder.subject)
+    if word is None:
+        raise Undecided("linux_binprm.interp was not found, because no script was executed")
+    finder.found["linux_binprm.interp"] = 8 * word
 
 
 def find_per_clear(finder: Finder) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from tetrapy.btf.inference.facts.paths import MAX_STEPS
+from tetrapy.btf.inference.facts.paths import MAX_STEPS, is_hashed
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
 from tetrapy.named import NamedTuple
@@ -72,6 +72,16 @@ def find_paths(finder: Finder) -> None:
             "dentry.d_parent": dentry.parent,
         }
     )
+
+
+def find_hash(finder: Finder) -> None:
+    """`d_hash` of struct dentry, "d_hash, d_parent" (include/linux/dcache.h)."""
+    memory, at = finder.memory, finder.place("dentry.d_parent") - 8
+    fs = memory.pointer(finder.subject.thread.address + finder.task("fs"))
+    dentry = memory.pointer(fs + finder.place("fs_struct.pwd.dentry"))
+    if not is_hashed(memory, dentry, at):
+        raise Undecided("dentry.d_hash was not found")
+    finder.found["dentry.d_hash.pprev"] = at
 
 
 def find_mount(finder: Finder) -> None:
@@ -177,7 +187,7 @@ def _is_mounted(
                 return (
                     named
                     and root in _above(memory, point, shape)
-                    and _ends(memory, below, mount.parent)
+                    and ends(memory, below, mount.parent)
                 )
             above, below = below, memory.pointer(below + mount.parent)
             point = memory.pointer(above + mount.point)
@@ -188,7 +198,7 @@ def _is_mounted(
     return False
 
 
-def _ends(memory: Memory, mount: int, parent: int) -> bool:
+def ends(memory: Memory, mount: int, parent: int) -> bool:
     """Whether the parents of a mount lead to the one that is its own parent."""
     try:
         for _ in range(MAX_STEPS):

@@ -1,0 +1,60 @@
+"""The file that a process executes, where it is not what `binary` says.
+
+`binary` is Tetragon's: the path as the caller wrote it, made absolute as text. The caller chooses
+what that path means to him, by links, another root directory, or mounts of his own; so a filter
+that goes by `binary` has to ask here too (tetrapy.pipeline.filters.binaries).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+from tetrapy.named import NamedTuple
+
+
+class ExecutedFile(NamedTuple):
+    """What the kernel says of the file; in a script's case that of its interpreter."""
+
+    path: str  # from the host's root if it can be reached from there, else from its own
+    inode: int  # 0: nothing is known but that it is not what `binary` says
+    links: int
+    device: int  # major number << 20 | minor number; 0 if it is not known
+    deleted: bool = False  # it has no name any more
+    foreign: bool = False  # the host's first process would find another file at the path
+    interpreter: bool = False  # `binary` is a script
+    partial: bool = False  # the path lacks its front
+    told: bool = True  # by the event of the exec
+
+    def of(self, binary: str, docker: str, wanted: bool) -> ExecutedFile:
+        """The same as the file of a process; `wanted`: whether events are to tell of files.
+
+        That another file is at the same path for the host is nothing new of a container.
+        """
+        news = not docker or self.deleted or self.partial or self.path != binary
+        return self._replace(told=wanted and news and self.inode != 0)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the path is all of it."""
+        return self.inode != 0 and not self.partial
+
+    def properties(self) -> Dict[str, Any]:
+        """Tetragon's message `FileProperties`."""
+        out: Dict[str, Any] = {"inode": {"number": str(self.inode), "links": self.links}}
+        if self.path:
+            out["path"] = self.path
+        return out
+
+    def fields(self) -> Dict[str, Any]:
+        """What has no place there: tetrapy's own message `ExecutedFile`."""
+        out: Dict[str, Any] = {}
+        if self.device:
+            out["device"] = f"{self.device >> 20}:{self.device & 0xFFFFF}"
+        for name in ("deleted", "foreign", "interpreter", "partial"):
+            if getattr(self, name):
+                out[name] = True
+        return out
+
+
+UNTOLD = ExecutedFile("", 0, 0, 0, partial=True, told=False)
+"""Of an image that was kept back and is told after all."""

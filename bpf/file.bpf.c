@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Looks at the file that an exec executes: see file.h. Not loaded where this kernel's types do not
+ * tell what is read here.
+ */
+#include "kernel.h"
+#include "events.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "calls.h"
+#include "file.h"
+#include "settings.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Generations from a process up to the first one; a deeper process leaves the search to others. */
+#define MAX_GENERATIONS 32
+
+/* The machine's first process, which never ends; found by the first exec. */
+struct task_struct *first_process;
+
+static __always_inline struct task_struct *find_first_process(struct task_struct *task)
+{
+	struct task_struct *found = *(struct task_struct *volatile *)&first_process;
+	int i;
+
+	if (found)
+		return found;
+	for (i = 0; i < MAX_GENERATIONS; i++) {
+		task = BPF_CORE_READ(task, real_parent, group_leader);
+		if (BPF_CORE_READ(task, tgid) == 1) {
+			first_process = task;
+			return task;
+		}
+	}
+	return 0;
+}
+
+/* Has the walk end at the host's root. Returns whether the process has it for its root too. A root
+ * directory is one of a mount, and a mount is in one namespace.
+ */
+static __always_inline int has_hosts_root(struct path_walk *walk, struct task_struct *task)
+{
+	struct fs_struct *hosts = BPF_CORE_READ(find_first_process(task), fs);
+	struct vfsmount *root = BPF_CORE_READ(hosts, root.mnt);
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+	walk->root_mount = root ? mount_of(root) : 0;
+	walk->root_dentry = BPF_CORE_READ(hosts, root.dentry);
+	return BPF_CORE_READ(fs, root.mnt) == root &&
+	       BPF_CORE_READ(fs, root.dentry) == walk->root_dentry;
+}
+
+/* Whether the walk has led to the path that was asked for. Longer ones are told. */
+static __always_inline int is_path(struct path_walk *walk, char *given, const char *path)
+{
+	__u64 offset = walk->offset;
+	__u64 size = (PATH_LIMIT - offset) & PATH_LIMIT;
+	__u64 i;
+
+	if ((__u64)bpf_probe_read_kernel_str(given, VERDICT_PATH, path) != size + 1)
+		return 0;
+	for (i = 0; i < VERDICT_PATH; i++) {
+		if (i == size)
+			return 1;
+		if (given[i] != walk->name[(offset + i) & PATH_LIMIT])
+			return 0;
+	}
+	return 0;
+}
+
+static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct looked_at *found,
+				  int steps)
+{
+	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
+	const char *path = BPF_CORE_READ(binprm, filename);
+	struct scratch *scratch = get_scratch();
+	struct path_walk *walk = &found->walk;
+
+	if (!scratch)
+		return;
+	if (!walk_up(walk, steps)) {
+		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE_DEEP);
+		walk->end = WALK_TOO_LONG;
+	}
+	if (walk->end == WALK_ASTRAY)
+		found->file.flags |= FILE_FOREIGN;
+	else if (walk->end)
+		found->file.flags |= FILE_PARTIAL;
+	if (BPF_CORE_READ(binprm, interp) != path)
+		found->file.flags |= FILE_INTERPRETER;
+	found->state = FILE_LOOKED_AT;
+	if (!found->file.flags && is_path(walk, scratch->verdict_path, path))
+		found->state |= FILE_AGREES;
+	else
+		found->state |= FILE_DIFFERS;
+	bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC);
+}
+
+SEC("raw_tp")
+int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
+	struct file *file = BPF_CORE_READ(binprm, file);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	struct looked_at *found = get_looked_at();
+	__u32 flags = 0;
+
+	if (!found)
+		return 0;
+	start_walk(&found->walk, BPF_CORE_READ(file, f_path.mnt), dentry);
+	if (!has_hosts_root(&found->walk, task))
+		flags |= FILE_FOREIGN;
+	found->file.inode = BPF_CORE_READ(inode, i_ino);
+	found->file.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	found->file.links = BPF_CORE_READ(inode, i_nlink);
+	if (!found->file.links || is_unlinked(dentry))
+		flags |= FILE_DELETED;
+	found->file.flags = flags;
+	go_on(ctx, found, WALK_FIRST_STEPS);
+	return 0;
+}
+
+/* Goes on with a deep path. */
+SEC("raw_tp")
+int on_exec_file_deep(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct looked_at *found = get_looked_at();
+
+	if (found)
+		go_on(ctx, found, WALK_MORE_STEPS);
+	return 0;
+}

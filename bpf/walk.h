@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From a directory entry up to a root, as d_path() goes: names from the leaf to the root, across
+ * mounts, each put in front of the last.
+ */
+#ifndef TETRAPY_WALK_H
+#define TETRAPY_WALK_H
+
+#include "scratch.h"
+
+/* Steps of one program. The first look is part of another program; deep paths go on in one that
+ * calls itself. A path has at most 2047 components, so 9 calls are enough, of the 32 that an event
+ * has for all of its walks and programs.
+ */
+#define WALK_FIRST_STEPS 16
+#define WALK_MORE_STEPS 256
+
+static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
+{
+	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+}
+
+static __always_inline void start_walk(struct path_walk *walk, struct vfsmount *mnt,
+				       struct dentry *dentry)
+{
+	struct mount *mount = mount_of(mnt);
+
+	walk->dentry = dentry;
+	walk->mount = mount;
+	walk->mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+	walk->offset = PATH_LIMIT;
+	walk->end = WALK_AT_ROOT;
+}
+
+/* Whether an entry has been removed from its directory: d_unlinked() of the kernel. What is above
+ * itself never was in one. A kernel whose types do not tell it shows no such thing.
+ */
+static __always_inline int is_unlinked(struct dentry *dentry)
+{
+	return bpf_core_field_exists(dentry->d_hash.pprev) &&
+	       !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+}
+
+/* Puts the entry's name in front. Returns 1, and says why in `end`, when it cannot. */
+static __always_inline int put_name(struct path_walk *walk, struct dentry *dentry, __u64 offset)
+{
+	__u64 length = BPF_CORE_READ(dentry, d_name.len) & 255;
+	const unsigned char *name;
+
+	if (offset < length + 1) {
+		walk->end = WALK_TOO_LONG;
+		return 1;
+	}
+	name = BPF_CORE_READ(dentry, d_name.name);
+	offset -= length + 1;
+	walk->name[offset & PATH_LIMIT] = '/';
+	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & 255, name)) {
+		walk->end = WALK_UNREADABLE;
+		return 1;
+	}
+	walk->offset = offset;
+	return 0;
+}
+
+/* One step: the next name in front, or the next mount. Returns 1 when the walk is over. */
+static __always_inline int step(struct path_walk *walk)
+{
+	/* Read anew each time: what comes out of a map is unknown to the verifier,
+	 * so that it sees the same state at every step and looks at one only.
+	 */
+	struct dentry *dentry = *(struct dentry *volatile *)&walk->dentry;
+	struct mount *mount = *(struct mount *volatile *)&walk->mount;
+	__u64 offset = *(volatile __u64 *)&walk->offset;
+	struct dentry *parent;
+
+	if (dentry == walk->root_dentry && mount == walk->root_mount)
+		return 1;
+	if (dentry == walk->mount_root) {
+		struct mount *below = BPF_CORE_READ(mount, mnt_parent);
+
+		if (below == mount) {
+			walk->end = WALK_ASTRAY;
+			return 1;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = below;
+		walk->mount_root = BPF_CORE_READ(below, mnt.mnt_root);
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (parent == dentry) {
+		walk->end = WALK_ASTRAY;
+		/* A file without a directory, such as a memfd, has but a name. */
+		if (offset == PATH_LIMIT)
+			put_name(walk, dentry, offset);
+		return 1;
+	}
+	if (put_name(walk, dentry, offset))
+		return 1;
+	walk->dentry = parent;
+	return 0;
+}
+
+/* Returns 1 when the walk is over, 0 when steps were too few. */
+static __always_inline int walk_up(struct path_walk *walk, int steps)
+{
+	int i;
+
+	for (i = 0; i < steps; i++)
+		if (step(walk))
+			return 1;
+	return 0;
+}
+
+#endif

@@ -3,7 +3,8 @@
 An exec line tells all that is known. An exit, a child's line and a descendant's show the process
 again, and whoever starts many of those chooses how long its texts are; so texts are cut there, and
 the flags say so: `truncArgs` for arguments, `errorEnvs` for the environment, `errorFilename` for
-the binary, `errorPathResolutionCwd` for the working directory.
+the binary, `errorPathResolutionCwd` for the working directory. The path of the file that was
+executed is `partial` then.
 """
 
 from __future__ import annotations
@@ -92,6 +93,12 @@ def shorten(process: Process, most: int) -> int:
         gone += len(process.binary) - len(text)
         process.binary = text
         process.flags |= flags.ERROR_FILENAME
+    file = process.executed
+    if file is not None:
+        text = cut(file.path, most)
+        if len(text) < len(file.path):
+            gone += len(file.path) - len(text)
+            process.executed = file._replace(path=text, partial=True)
     if process.environment and isinstance(process, DetailedProcess):
         kept = cut_variables(process.environment, most)
         if kept != process.environment:

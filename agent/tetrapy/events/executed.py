@@ -22,7 +22,7 @@ class ExecutedFile(NamedTuple):
     deleted: bool = False  # it has no name any more
     foreign: bool = False  # the host's first process would find another file at the path
     interpreter: bool = False  # `binary` is a script
-    partial: bool = False  # the path lacks its front
+    partial: bool = False  # the path lacks its front, or was cut
     told: bool = True  # by the event of the exec
 
     def of(self, binary: str, docker: str, wanted: bool) -> ExecutedFile:

@@ -16,6 +16,7 @@ LIMIT = 24 << 20  # bytes, unless the settings say otherwise
 
 # What an image takes beside its texts: the object, its ids and times, its place in the table.
 FIXED = 800
+_FILE = 150  # what is known of the file that was executed, beside its path
 
 # Bytes of JSON that a text may keep, one after the other, until all is light enough. A path of 256
 # bytes is left alone: filters go by it.
@@ -26,6 +27,8 @@ def weight(process: Process) -> int:
     """The bytes that an image takes."""
     total = FIXED + (process.arguments.__sizeof__() + process.binary.__sizeof__())
     total += process.cwd.__sizeof__()
+    if process.executed is not None:
+        total += _FILE + process.executed.path.__sizeof__()
     if process.json is not None:
         total += len(process.json)
     if process.environment:

@@ -95,12 +95,12 @@ def test_not_utf8(stage: Stage) -> None:
 
 
 def test_removed(stage: Stage) -> None:
-    """A directory that was removed is shown by the path that it had."""
+    """A directory that was removed is shown by the path that it had, and as removed."""
     gone = stage.directory / "gone"
     gone.mkdir()
     words = ("chdir", gone, "rmdir", gone, "exec", stage.actor, stage.tag, "exit", 0)
     stage.run(*words)
-    _shown(stage, str(gone))
+    _shown(stage, f"{gone} (deleted)")
 
 
 def _in_mounts(stage: Stage, script: str) -> None:

@@ -10,6 +10,7 @@
 #define TETRAPY_FILE_H
 
 #include "scratch.h"
+#include "settings.h"
 #include "walk.h"
 
 /* What is known of the file that is executed. */
@@ -55,6 +56,13 @@ static __always_inline int was_looked_at(void)
 	}
 	found->state = FILE_UNKNOWN;
 	return 0;
+}
+
+static __always_inline int file_differs(void)
+{
+	struct looked_at *found = get_looked_at();
+
+	return want_file && found && found->state == FILE_DIFFERS;
 }
 
 static __always_inline void append_file(struct scratch *scratch)

@@ -109,7 +109,8 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 	__u32 state, cloned = 0;
 	int unwanted = 0;
 
-	if (use_verdicts)
+	/* What the path says may not be so: user space decides. */
+	if (use_verdicts && !file_differs())
 		verdict = find_verdict(scratch, path);
 	if (verdict)
 		unwanted = is_unwanted(subject, process, verdict, cgroup_id);

@@ -187,7 +187,8 @@ def test_a_deleted_binary(telling: Stage) -> None:
     path = telling.copy()
     inode = os.stat(path).st_ino
     event = image(telling, "gone", path, telling.tag, "exit", 0)
-    assert properties(event) == {"file": {"inode": {"number": str(inode), "links": 0}}}
+    file = {"inode": {"number": str(inode), "links": 0}, "path": os.fsdecode(path)}
+    assert properties(event) == {"file": file}
     assert event.process["refcnt"] == 1
 
 
@@ -242,7 +243,7 @@ def test_no_name_in_another_mount_namespace(telling: Stage) -> None:
 
 def test_nothing_of_it_by_default(stage: Stage) -> None:
     """An agent that is not asked tells none of it."""
-    stage.run("memfd", stage.actor, stage.tag, "exit", 0)
+    stage.run("exec", stage.actor, stage.tag, "exit", 0)
     for event in stage.events():
         told = {"cap", "ns", "process_credentials", "binary_properties", "user"} & {*event.process}
         assert told == set()

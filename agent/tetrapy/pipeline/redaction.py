@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Callable, List, Optional, Tuple
 
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.named import NamedTuple
 from tetrapy.pipeline.excess import excess
 from tetrapy.pipeline.filters.texts import any_matches, compile_all, remembered
@@ -42,12 +43,22 @@ class Redactor:
         self.warnings = warnings  # what the log should say at start
 
     def redact(
-        self, binary: str, arguments: str, environment: Environment
+        self,
+        binary: str,
+        arguments: str,
+        environment: Environment,
+        file: Optional[ExecutedFile] = None,
     ) -> Tuple[str, Environment]:
-        """Arguments and environment of a process that runs `binary`, redacted."""
+        """Arguments and environment of a process that runs `binary`, redacted.
+
+        A `file` that is not the one at this path counts as well: no secret stays.
+        """
         budget = Budget()
         for one in self._filters:
-            if one.applies_to is not None and not one.applies_to(binary):
+            applies = one.applies_to
+            if applies is not None and not (
+                applies(binary) or (file is not None and (not file.is_known or applies(file.path)))
+            ):
                 continue
             for pattern in one.patterns:
                 arguments = _redacted(pattern, arguments, budget)

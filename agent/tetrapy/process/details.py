@@ -11,6 +11,7 @@ from typing import Dict, FrozenSet, List, Optional, Protocol, Tuple
 from tetrapy.errors import FormatError
 from tetrapy.events.credentials import BinaryProperties, Capabilities, Credentials
 from tetrapy.events.decoder import EventAbi
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import Namespaces, ShownNamespaces
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.events.records import ContextRecord
@@ -33,7 +34,11 @@ class Redactor(Protocol):
     """Takes secrets out of texts."""
 
     def redact(
-        self, binary: str, arguments: str, environment: Environment
+        self,
+        binary: str,
+        arguments: str,
+        environment: Environment,
+        file: Optional[ExecutedFile] = None,
     ) -> Tuple[str, Environment]:
         """The arguments and the environment of a program, as they may be shown."""
 
@@ -153,7 +158,7 @@ class Details:
         redactor = self.redactor
         if redactor is not None:
             process.arguments, variables = redactor.redact(
-                process.binary, process.arguments, variables
+                process.binary, process.arguments, variables, process.executed
             )
         process.environment = variables
 

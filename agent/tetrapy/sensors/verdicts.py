@@ -104,7 +104,10 @@ class Verdicts:
         """Tell the kernel of the processes that it did not see begin: they may be parents."""
         for process in processes:
             if process.pid:
-                mask = self._filters.binary_masks(process.binary)[1]
+                # Of one that is not what it says, nothing is known that a deny could go by.
+                mask = self._filters.unknown_parent
+                if process.executed is None:
+                    mask = self._filters.binary_masks(process.binary)[1]
                 entry = self._entry.pack(process.start, mask, self._masked)
                 self._processes.put_new(_PID.pack(process.pid), entry)
 

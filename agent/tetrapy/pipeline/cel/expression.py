@@ -6,8 +6,11 @@ import json
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from tetrapy.errors import SettingsError
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.json import Event, body_of
+from tetrapy.events.process import Process
 from tetrapy.pipeline.excess import excess
+from tetrapy.pipeline.filters.binaries import WRITTEN, Belief
 from tetrapy.pipeline.filters.texts import brief
 from tetrapy.pipeline.json_objects import Place
 from tetrapy.pipeline.messages import EVENTS
@@ -20,13 +23,15 @@ _ELEMENT_STEPS = 2_000  # to make a value of an element of a list
 
 
 def any_holds(
-    expressions: List[str], place: Place, in_doubt: bool = False
+    expressions: List[str], place: Place, belief: Belief = WRITTEN
 ) -> Callable[[Event], bool]:
     """Whether one of the expressions holds for an event that it mentions.
 
-    One that cannot be evaluated ends the search, and does not hold. `in_doubt` is the answer where
-    one would cost too much. Raises SettingsError for what is no condition on events.
+    One that cannot be evaluated ends the search, and does not hold. Where one would cost too much
+    the answer is whether the filter allows. Raises SettingsError for what is no condition on
+    events.
     """
+    in_doubt = belief.allows
     compiled = [_Expression(expression, place) for expression in expressions]
 
     def test(event: Event) -> bool:
@@ -36,7 +41,7 @@ def any_holds(
                 if budget is None:
                     budget = one.new_budget()
                 try:
-                    holds = one.holds(event, budget)
+                    holds = one.holds(event, budget, belief)
                 except OverBudgetError:
                     excess.note(place.setting, one.text)
                     return in_doubt
@@ -83,13 +88,28 @@ class _Expression:
         """For all expressions that are asked about one event."""
         return Budget(self._steps)
 
-    def holds(self, event: Event, budget: Budget) -> Optional[bool]:
+    def holds(self, event: Event, budget: Budget, belief: Belief = WRITTEN) -> Optional[bool]:
         """Whether it holds for an event that it mentions; None if it cannot be evaluated.
 
-        The result depends on nothing but the fields that are read, so it is remembered by them.
+        Where a binary may not be what it says, it is asked about the file too, see `Belief`.
         Raises OverBudgetError.
         """
         body = _used_of(body_of(event), self._used[event.name])
+        doubted = [] if belief.written else _doubted(event, body)
+        if not doubted:
+            return self._holds_for(event, body, budget)
+        if not all(belief.knows(file) for _, file in doubted):
+            return belief.allows
+        answers = [self._holds_for(event, body, budget)]
+        for shown, file in doubted:
+            shown["binary"] = file.path
+        answers.append(self._holds_for(event, body, budget))
+        if None in answers:
+            return None
+        return any(answers) if belief.allows else all(answers)
+
+    def _holds_for(self, event: Event, body: Any, budget: Budget) -> Optional[bool]:
+        """The result depends on nothing but the fields that are read: it is remembered by them."""
         budget.spend(_elements(body) * _ELEMENT_STEPS)
         key = (event.name, *(_value_at(body, path) for path in self._paths[event.name]))
         if key in self._known:
@@ -106,6 +126,20 @@ class _Expression:
             self._known.clear()
         self._known[key] = result
         return result
+
+
+def _doubted(event: Event, body: Dict[str, Any]) -> List[Tuple[Dict[str, Any], ExecutedFile]]:
+    """The processes in a body whose binary is asked for, and may not be what it says."""
+    found: List[Tuple[Any, Optional[Process]]] = [
+        (body.get("process"), event.process),
+        (body.get("parent"), event.parent),
+        *zip(body.get("ancestors", ()), event.ancestors),
+    ]
+    return [
+        (shown, process.executed)
+        for shown, process in found
+        if shown and "binary" in shown and process is not None and process.executed is not None
+    ]
 
 
 def _tree_of(paths: List[Tuple[str, ...]]) -> Dict[str, Any]:

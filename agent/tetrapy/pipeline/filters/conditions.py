@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Tuple
 
 from tetrapy.events.credentials import Capabilities
 from tetrapy.events.json import Event
+from tetrapy.pipeline.filters.binaries import ProcessTest
 from tetrapy.pipeline.filters.filter import Condition, TextTest
 
 
@@ -33,19 +34,19 @@ def pid_in(pids: FrozenSet[int]) -> Condition:
     return lambda event: event.process is not None and event.process.pid in pids
 
 
-def binary(test: TextTest) -> Condition:
+def binary(test: ProcessTest) -> Condition:
     """`binary_regex`"""
-    return lambda event: event.process is not None and test(event.process.binary)
+    return lambda event: event.process is not None and test(event.process)
 
 
-def parent_binary(test: TextTest) -> Condition:
+def parent_binary(test: ProcessTest) -> Condition:
     """`parent_binary_regex`"""
-    return lambda event: event.parent is not None and test(event.parent.binary)
+    return lambda event: event.parent is not None and test(event.parent)
 
 
-def ancestor_binary(test: TextTest) -> Condition:
+def ancestor_binary(test: ProcessTest) -> Condition:
     """`ancestor_binary_regex`"""
-    return lambda event: any(test(ancestor.binary) for ancestor in event.ancestors)
+    return lambda event: any(test(ancestor) for ancestor in event.ancestors)
 
 
 def arguments(test: TextTest) -> Condition:

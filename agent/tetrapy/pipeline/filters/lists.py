@@ -6,6 +6,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Optional
 
 from tetrapy.named import NamedTuple
 from tetrapy.pipeline.filters import conditions
+from tetrapy.pipeline.filters.binaries import Belief
 from tetrapy.pipeline.filters.filter import Condition, Filter, FilterList, TextTest
 from tetrapy.pipeline.filters.message import parse
 from tetrapy.pipeline.filters.texts import any_matches, compile_all, remembered
@@ -81,6 +82,7 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt:
             return None
         return remembered(any_matches(fields[name], name, place, in_doubt))
 
+    belief = Belief(in_doubt, fields.get("written_path", False), "container_id" in fields)
     found: List[Condition] = []
     binary, parent_binary = test("binary_regex"), test("parent_binary_regex")
     container = test("container_id")
@@ -95,15 +97,15 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt:
     if pids is not None:
         found.append(conditions.pid_in(pids))
     if binary is not None:
-        found.append(conditions.binary(binary))
+        found.append(conditions.binary(belief.test(binary)))
     if parent_binary is not None:
-        found.append(conditions.parent_binary(parent_binary))
+        found.append(conditions.parent_binary(belief.test(parent_binary)))
     if container is not None:
         found.append(conditions.container(container))
     if "policy_names" in fields:
         found.append(conditions.policy_in(frozenset(fields["policy_names"])))
     others = tuple(name for name in _LATE if name in fields)
-    late = [_late(name, fields[name], place, in_doubt) for name in others]
+    late = [_late(name, fields[name], place, belief) for name in others]
     if "pid_set" in fields:
         found.insert(0, late.pop(0))
     return Filter(
@@ -118,8 +120,9 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt:
     )
 
 
-def _late(name: str, content: Any, place: Place, in_doubt: bool) -> Condition:
+def _late(name: str, content: Any, place: Place, belief: Belief) -> Condition:
     """A condition that depends on more than the kernel knows."""
+    in_doubt = belief.allows
     if name == "in_init_tree":
         return conditions.in_init_tree(content)
     if name == "capabilities":
@@ -131,10 +134,10 @@ def _late(name: str, content: Any, place: Place, in_doubt: bool) -> Condition:
     if name == "cel_expression":
         from tetrapy.pipeline.cel.expression import any_holds
 
-        return any_holds(content, place, in_doubt)
+        return any_holds(content, place, belief)
     test = remembered(any_matches(content, name, place, in_doubt))
     if name == "ancestor_binary_regex":
-        return conditions.ancestor_binary(test)
+        return conditions.ancestor_binary(belief.test(test))
     if name == "arguments_regex":
         return conditions.arguments(test)
     return conditions.parent_arguments(test)

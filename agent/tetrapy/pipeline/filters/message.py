@@ -91,6 +91,7 @@ FIELDS: Dict[str, Parse] = {
     "ancestor_binary_regex": list_of_texts,
     "container_name_regex": list_of_texts,
     "namespace_regex": list_of_texts,
+    "written_path": boolean,  # tetrapy's own: binaries.py
 }
 
 

@@ -16,7 +16,7 @@ from bench.reliability import life
 from bench.reliability.attacks import Attack
 from bench.reliability.cgroups import Cgroups
 from bench.reliability.follower import Follower
-from bench.reliability.reader import KINDS, files, lines
+from bench.reliability.reader import KINDS, kept, lines
 from bench.reliability.watched import Watched, free_port
 
 VICTIM, ATTACKER = 64001, 65534  # uids
@@ -24,7 +24,7 @@ VICTIMS = 500
 OLDS, OLD = 20, 1_000_000  # processes of the victim from before the attack, and their first number
 MEMORY = 64.0  # MB: the aim for the peak of resident memory
 STOP = 5.0  # seconds: the aim for the stop
-KEPT = 6 * 10.0  # MB: one export file and five backups, by the defaults
+KEPT = 2 * 6 * 10.0  # MB: an export file and five backups, and as many for the overflow
 _SLACK = 1.1
 _LEAD = 0.5  # seconds that the attack is ahead of the victim, and the agent's work of both
 _BOUND = 60.0  # seconds; an agent that takes longer to stop is killed
@@ -129,7 +129,7 @@ def attack(
         "stop in s": stopped,
         "CPU in s": cpu,
         "MB written": follower.bytes / 1e6,
-        "MB kept": sum(path.stat().st_size for path in files(agent.export)) / 1e6,
+        "MB kept": sum(path.stat().st_size for path in kept(agent.export)) / 1e6,
         "victim's events kept": _kept(agent.export, tag),
         "longest line in kB": follower.longest / 1e3,
         "lines broken": follower.broken,
@@ -201,7 +201,7 @@ def _stop(agent: Watched) -> tuple[float, int]:
 def _kept(export: Path, tag: str) -> int:
     """Lines of the victim that are still in one of the files."""
     wanted = f'"arguments":"{tag}-'.encode()
-    return sum(wanted in line[:4096] for path in files(export) for line in lines(path))
+    return sum(wanted in line[:4096] for path in kept(export) for line in lines(path))
 
 
 def failures(figures: dict[str, Any]) -> list[str]:

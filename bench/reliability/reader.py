@@ -106,6 +106,11 @@ def files(export: Path) -> list[Path]:
     return [*(forms[name] for name in sorted(forms)), *([export] if export.exists() else [])]
 
 
+def kept(export: Path) -> list[Path]:
+    """The same, and those beside it that have the lines of users who filled their share."""
+    return files(export) + files(export.with_name(f"overflow-{export.name}"))
+
+
 def lines(path: Path, start: int = 0) -> Iterator[bytes]:
     """The lines of a file, with their line feeds: a last one without it is a torn one."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.reliability.attack import ATTACKER, VICTIM, Programs
-from bench.reliability.reader import files, lines, whole
+from bench.reliability.reader import kept, lines, whole
 from bench.reliability.watched import PATIENCE, Watched
 from tools.errors import BuildError
 
@@ -70,7 +70,7 @@ def fence(agent: Watched, setting: Setting) -> None:
 
 def all_lines(export: Path) -> Iterator[bytes]:
     """What is in the files of an export, oldest first."""
-    for path in files(export):
+    for path in kept(export):
         with suppress(FileNotFoundError):  # rotated away meanwhile
             yield from lines(path)
 

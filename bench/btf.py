@@ -110,6 +110,9 @@ def main() -> int:
     parser.add_argument("--full", type=Path, default=Path("/sys/kernel/btf/vmlinux"))
     options = parser.parse_args()
     objects = [path.read_bytes() for path in sorted(ROOT.glob("build/bundle/bpf/base*.bpf.o"))]
+    if not objects:
+        print("bench.btf: no BPF objects in build/bundle/bpf: make build", file=sys.stderr)
+        return 2
     packed = (ROOT / "btfs/archive.xz").read_bytes()
     needs, archive = Needs(objects), Archive(packed)
     sizes(packed, archive)

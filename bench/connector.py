@@ -149,7 +149,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="tetrapy-bench-") as scratch:
             result: Any = _measure(Path(scratch), arguments.count, arguments.pairs)
-    except (BuildError, subprocess.CalledProcessError) as err:
+    except (BuildError, OSError, subprocess.CalledProcessError) as err:
         print(f"bench.connector: {err}", file=sys.stderr)
         return 2
     if arguments.json:

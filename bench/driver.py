@@ -198,4 +198,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not RESULT.is_dir():
+        sys.exit("bench.driver runs inside the guest that python3 -m bench.guest boots")
     main()

@@ -120,7 +120,7 @@ def main() -> int:
         landed = budget.read() if arguments.check else None
         count = landed.processes if landed else arguments.count
         runs = [measure(count) for _ in range(arguments.repeat)]
-    except BuildError as err:
+    except (BuildError, OSError) as err:
         print(f"bench.guest: {err}", file=sys.stderr)
         return 2
     run = runs[-1]

@@ -183,7 +183,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="tetrapy-bench-") as scratch:
             result = _measure(Path(scratch), arguments.count, arguments.pairs)
-    except (BuildError, subprocess.CalledProcessError) as err:
+    except (BuildError, OSError, subprocess.CalledProcessError) as err:
         print(f"bench.host: {err}", file=sys.stderr)
         return 2
     if arguments.json:

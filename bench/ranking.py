@@ -62,4 +62,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if not os.path.exists(PYZ):
+        sys.exit("bench.ranking runs inside the guest of python3 -m bench.guest --profile")
     main()

@@ -49,7 +49,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="tetrapy-reliability-") as scratch:
             figures, wrong = _measure(arguments, arguments.directory or Path(scratch))
-    except (BuildError, subprocess.SubprocessError) as err:
+    except (BuildError, OSError, subprocess.SubprocessError) as err:
         print(f"bench.reliability: {err}", file=sys.stderr)
         return 2
     if arguments.what == "attack" and not arguments.json:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from bench import budget
 from bench.figures import FIGURES, map_bytes, missing_lines
+from tools.errors import BuildError
+from tools.fetch import ROOT
+from tools.guest import qemu
 
 LANDED = dict.fromkeys(FIGURES, 1000.0)
 
@@ -56,3 +63,43 @@ def test_a_small_difference_of_large_loads_has_its_slack(value: float, over: int
 def test_the_budget_has_every_figure() -> None:
     """No figure is measured without a budget, none budgeted that is not measured."""
     assert set(budget.read().figures) == set(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "said"),
+    [
+        ("bench.driver", [], "runs inside the guest"),
+        ("bench.ranking", [], "runs inside the guest"),
+        ("bench.guest", [], "bench.guest: "),
+        ("bench.btf", [], "bench.btf: no BPF objects"),
+        ("bench.host", [], "bench.host: "),
+        ("bench.connector", [], "bench.connector: "),
+        ("bench.replay", [], "bench.replay: "),
+        ("bench.reliability", ["storm"], "bench.reliability: there is no"),
+        ("bench.reliability.guest", ["stop"], "bench.reliability.guest: "),
+    ],
+)
+def test_without_a_build_a_bench_says_one_sentence(
+    tmp_path: Path, module: str, words: list[str], said: str
+) -> None:
+    """In a fresh checkout: what is missing and what to do, and no traceback."""
+    for name in ("agent", "bench", "tools", "btfs", "bpf"):
+        (tmp_path / name).mkdir()
+        shutil.copytree(ROOT / name, tmp_path / name, dirs_exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in {1, 2}
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_qemu_a_guest_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not that a file is not there."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BuildError, match=r"qemu-system-x86_64 is not here; .*tools\.setup test"):
+        qemu._found("qemu-system-x86_64")

@@ -143,10 +143,10 @@ def prepared(
 def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool) -> list[str]:
     if kernel.arch == "amd64":
         levels = "la57=on" if kernel.la57 else "la57=off"
-        program = ["qemu-system-x86_64", "-M", "pc", "-cpu", f"{_CPU},{levels}"]
+        program = [_found("qemu-system-x86_64"), "-M", "pc", "-cpu", f"{_CPU},{levels}"]
         parameters = f"{_APPEND} {_APPEND_AMD64}"
     else:
-        program = ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"]
+        program = [_found("qemu-system-aarch64"), "-M", "virt", "-cpu", "cortex-a72"]
         parameters = f"{_APPEND} {_APPEND_ARM64}"
     if not kernel.nvme:
         parameters = f"{parameters} {_APPEND_SERIAL}"
@@ -251,3 +251,9 @@ def read_result(disk: Path) -> dict[str, bytes]:
     except (tarfile.ReadError, EOFError, zlib.error):
         return {}
     return brought
+
+
+def _found(program: str) -> str:
+    if shutil.which(program) is None:
+        raise BuildError(f"{program} is not here; what guests need: python3 -m tools.setup test")
+    return program

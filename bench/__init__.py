@@ -1,0 +1,3 @@
+"""What events, starts and attacks cost; what is lost."""
+
+import tools as tools  # tells which Python it takes

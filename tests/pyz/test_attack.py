@@ -15,7 +15,7 @@ pytestmark = needs_root
 
 # Storms are short here: a hundred processes of the victim take one second.
 STORMS = ("a parent's 256 KB",)
-CHECKS = ("are no containers", "evidence", "clients of metrics", "40 MB of memory")
+CHECKS = ("forged", "are no containers", "evidence", "clients of metrics", "40 MB of memory")
 
 
 @pytest.mark.parametrize("names", [STORMS, CHECKS], ids=["storms", "checks"])

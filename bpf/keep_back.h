@@ -131,7 +131,7 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 	}
 	if (!unwanted && process->state & PROCESS_KEPT_BACK)
 		tell_replaced(ctx, scratch, subject, process);
-	state = process->state & ~(PROCESS_KEPT_BACK | PROCESS_MASKED);
+	state = process->state & ~(PROCESS_KEPT_BACK | PROCESS_MASKED | PROCESS_ASTRAY);
 	if (verdict) {
 		process->parent_mask = verdict->parent;
 		state |= PROCESS_MASKED;
@@ -150,6 +150,8 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 		if (state & PROCESS_UNTOLD)
 			forget_untold(process);
 		state = (state & PROCESS_MASKED) | PROCESS_KEPT_BACK | cloned;
+		if (file_differs())
+			state |= PROCESS_ASTRAY;
 		count(COUNT_EXEC_KEPT_BACK);
 	}
 	process->state = state;

@@ -16,6 +16,8 @@ static __always_inline void tell_late(struct scratch *scratch, struct process *p
 	event->flags |= EXEC_KEPT_BACK;
 	event->uid = process->uid;
 	event->auid = process->auid;
+	if (process->state & PROCESS_ASTRAY)
+		event->flags |= EXEC_FILE_UNTOLD;
 	if (process->state & PROCESS_CLONED) {
 		event->flags |= EXEC_CLONED;
 		event->fork_parent_pid = process->parent_pid;

@@ -94,11 +94,11 @@ check_host() {
 	fi
 	python=$(PATH=$SERVICE_PATH command -v python3) ||
 		die "no python3 in $SERVICE_PATH: install Python 3.8 or newer"
-	"$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null ||
+	"$python" -IS -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null ||
 		die "$python is $("$python" --version 2>&1 || echo broken); tetrapy needs Python 3.8 or newer" \
 			"as python3"
 	# All that a start imports, out of the very file that is installed.
-	said=$("$python" -I -c 'import sys
+	said=$("$python" -IS -c 'import sys
 sys.path.insert(0, sys.argv[1])
 import tetrapy.cli.main, tetrapy.daemon.agent, tetrapy.kernel.libbpf' usr/local/bin/tetrapy 2>&1) ||
 		die "$python lacks a part of its library: $(echo "$said" | tail -n 1)"

@@ -1,13 +1,56 @@
-"""Entry of the .pyz; in syntax that any Python reads, so that an old one says what is wrong."""
+"""Entry of the .pyz; in syntax that any Python reads, so that an old one says what is wrong.
+
+It makes the agent independent of what lies around it. Python starts without what the host adds to
+it: variables, directories of users and of packages, .pth files. And all code comes from a copy of
+the file as it was at the start, so that an upgrade below a running agent changes nothing for it.
+"""
 
 import sys
 
 if sys.version_info < (3, 8):  # noqa: UP036 - older ones start this file too
     sys.exit("tetrapy needs Python 3.8 or newer; this is Python " + sys.version.split()[0])
 
-import gc
-import signal
-import zipimport
+import os
+
+ALONE = "-IS"  # isolated: no PYTHON* variables, no user's directory; and no `site` module
+
+
+def start_alone():  # type: () -> None
+    """Start Python anew, in this process, unless it was told to be alone: `python3 tetrapy.pyz`.
+
+    What `site` ran before this cannot be taken back otherwise.
+    """
+    if sys.flags.isolated and sys.flags.no_site:
+        return
+    words = command_line()  # type: ignore[no-untyped-call]
+    error = "it does not heed the option " + ALONE
+    if words[1:2] not in ([ALONE], [ALONE.encode()]):
+        for python in (sys.executable, "/proc/self/exe"):
+            try:
+                os.execv(python, [words[0], ALONE] + words[1:])  # noqa: RUF005, S606 - any Python
+            except (OSError, ValueError) as err:  # ValueError: Python does not know where it is
+                error = str(err)
+    sys.stderr.write("tetrapy cannot start Python without the host's packages: " + error + "\n")
+    sys.exit(255)
+
+
+def command_line():  # type: ignore[no-untyped-def] # any Python
+    """All words, with the options that somebody gave Python: sys.argv lacks them."""
+    words = getattr(sys, "orig_argv", None)  # since Python 3.10
+    if words is not None:
+        return words
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            return file.read().split(b"\0")[:-1]
+    except OSError:
+        return [sys.executable] + sys.argv  # noqa: RUF005 - any Python
+
+
+start_alone()
+
+import gc  # noqa: E402 - only when alone
+import signal  # noqa: E402
+import zipimport  # noqa: E402
 
 # A start makes little garbage; the agent turns the search on when it listens.
 gc.disable()
@@ -33,43 +76,81 @@ class Packages:
     Each file in the zip that Python runs costs every start some, also when it is never read.
     """
 
-    NAME = "packages.zip"  # its directory lists what is in it
+    FILE = "packages.zip"
+    # What is in it; the build compares.
+    NAMES = frozenset("celpy dateutil lark prometheus_client pyroute2 six yaml".split())
 
     def __init__(self, archive):  # type: (zipimport.zipimporter) -> None
         self._archive = archive
 
     def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def] # any Python
-        """What Python asks for when nobody else has found a module."""
-        if path is not None or name not in self._listed():  # type: ignore[no-untyped-call]
+        """What Python asks for before it looks into any directory."""
+        if name not in self.NAMES:
             return None
         sys.meta_path.remove(self)
-        import os
+        from importlib.machinery import PathFinder
 
+        copy = unnamed_file(self.FILE)
+        with open(copy, "wb", closefd=False) as file:
+            file.write(self._archive.get_data(self.FILE))
+        sys.path.insert(1, "/proc/self/fd/" + str(copy))
+        return PathFinder.find_spec(name)
+
+
+def unnamed_file(name):  # type: (str) -> int
+    """The descriptor of a new file, in memory, or without a name where that is forbidden.
+
+    It is none of the standard streams', which may be closed. Raises OSError.
+    """
+    fd = -1
+    # Since Linux 6.3 a host may ask that it never be executed (MFD_NOEXEC_SEAL).
+    for flags in (1 | 8, 1):
         try:
-            fd = os.memfd_create(self.NAME, os.MFD_CLOEXEC)
-        except OSError:  # forbidden here: a file without a name serves as well
-            import tempfile
+            fd = os.memfd_create(name, flags)
+            break
+        except (AttributeError, OSError):  # a Python for glibc before 2.27 lacks it
+            pass
+    else:
+        import tempfile
 
-            with tempfile.TemporaryFile() as unnamed:
-                fd = os.dup(unnamed.fileno())
-        with open(fd, "wb", closefd=False) as file:
-            file.write(self._archive.get_data(self._archive.archive + "/" + self.NAME))
-        # The descriptor stays open: modules are read from it when they are imported.
-        sys.path.append("/proc/self/fd/" + str(fd))
-        import importlib.util
-
-        return importlib.util.find_spec(name)
-
-    def _listed(self):  # type: ignore[no-untyped-def] # any Python
-        listing = self._archive.archive + "/" + self.NAME + ".txt"
-        return self._archive.get_data(listing).decode().split()
+        with tempfile.TemporaryFile() as unnamed:
+            fd = os.dup(unnamed.fileno())
+    lower = []
+    while fd <= 2:
+        lower.append(fd)
+        fd = os.dup(fd)
+    for one in lower:
+        os.close(one)
+    return fd
 
 
-sys.path_hooks.insert(0, Importer)  # type: ignore[arg-type] # typeshed wants a function
-sys.path_importer_cache.pop(sys.path[0], None)
+def keep(path):  # type: (str) -> str
+    """Another path to what the file has now, whatever becomes of it."""
+    source = os.open(path, os.O_RDONLY)
+    try:
+        fd = unnamed_file("tetrapy.pyz")
+        # In small pieces: the C library keeps more memory for good after a large one.
+        block = os.read(source, 1 << 16)
+        while block:
+            os.write(fd, block)
+            block = os.read(source, 1 << 16)
+        os.close(source)
+    except OSError:
+        fd = source  # it may be replaced or removed, but not be overwritten
+    copy = "/proc/self/fd/" + str(fd)
+    return copy if os.path.exists(copy) else path  # there may be no /proc
+
+
 _loader = globals().get("__loader__")
 if isinstance(_loader, zipimport.zipimporter):
-    sys.meta_path.append(Packages(_loader))
+    _copy = keep(_loader.archive)
+    # Its directory is known already. Reading it again would cost a start 3 % more.
+    _directories = zipimport._zip_directory_cache  # type: ignore[attr-defined] # noqa: SLF001
+    _directories[_copy] = _directories[_loader.archive]
+    sys.path_hooks.insert(0, Importer)  # type: ignore[arg-type] # typeshed wants a function
+    sys.path[0] = _copy
+    sys.path_importer_cache.pop(_copy, None)
+    sys.meta_path.insert(0, Packages(Importer(_copy)))
 
 from tetrapy.cli.main import main  # noqa: E402 - through the importer
 

@@ -1,7 +1,8 @@
 """A zip file whose bytes follow from the names and contents of its members and from nothing else.
 
 Members are sorted by name, carry one fixed date and mode, and are stored where deflating does not
-make them smaller; zipimport knows no other methods. Python starts such a file by its first line.
+make them smaller; zipimport knows no other methods. The entry is always stored: Python runs it
+without zlib, which a host's variables may have replaced by a module of that name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _REGULAR_FILE_0644 = 0o100644
 _DEFLATE_LEVEL = 9
+_ENTRY = frozenset({"__main__.py", "__main__.pyc"})
 
 
 def zip_bytes(members: Mapping[str, bytes], first_line: str = "") -> bytes:
@@ -36,7 +38,7 @@ def zip_bytes(members: Mapping[str, bytes], first_line: str = "") -> bytes:
             info = zipfile.ZipInfo(name, _DATE)
             info.create_system = _UNIX
             info.external_attr = _REGULAR_FILE_0644 << 16
-            deflated = packed_size(members[name]) < len(members[name])
+            deflated = name not in _ENTRY and packed_size(members[name]) < len(members[name])
             info.compress_type = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
             archive.writestr(info, members[name], compresslevel=_DEFLATE_LEVEL)
     return buffer.getvalue()

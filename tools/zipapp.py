@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import subprocess
 import sys
@@ -15,7 +16,11 @@ from tools.fetch import ROOT
 from tools.zip_writer import packed_size, replace_file, zip_bytes
 
 OUTPUT = ROOT / "dist" / "tetrapy.pyz"
-FIRST_LINE = "#!/usr/bin/env python3"
+# What the kernel runs, before the zip: a shell, which hands over to Python. A first line with env
+# has no room for an option (`env -S` is younger than some hosts), one with Python has to name
+# its directory; without the option Python is started twice (agent/__main__.py).
+LAUNCHER = """#!/bin/sh
+exec python3 -IS "$0" "$@\""""
 LIMIT = 8 * 1024 * 1024
 
 # Where tetrapy.kernel.bundle looks for the bundle in the packed file.
@@ -83,7 +88,7 @@ def build() -> Path:
     for name, contents in bundle.stage().items():
         parts.setdefault(_part(name), {})[f"{BUNDLE}/{name}"] = contents
     members = {name: data for files in parts.values() for name, data in files.items()}
-    packed = zip_bytes(members, FIRST_LINE)
+    packed = zip_bytes(members, LAUNCHER)
     print(_table(parts, packed))
     if len(packed) > LIMIT:
         raise BuildError(f"tetrapy.pyz would take {len(packed):,} bytes; {LIMIT:,} is the limit")
@@ -92,19 +97,37 @@ def build() -> Path:
 
 
 def packages() -> dict[str, bytes]:
-    """The packages of others as one file, and which modules it has: see agent/__main__.py."""
+    """The packages of others as one file: see agent/__main__.py, which knows their names.
+
+    Raises BuildError when it knows others.
+    """
     files: dict[str, bytes] = {}
     for project in PURE_PACKAGES:
         files.update(pure_package(project))
     modules = {name.partition("/")[0].removesuffix(".py") for name in files}
-    listed = sorted(name for name in modules if ".dist-info" not in name)
+    packed = {name for name in modules if ".dist-info" not in name}
+    if packed != known_packages() or packed & sys.stdlib_module_names:
+        raise BuildError(
+            f"agent/__main__.py must name the packages {' '.join(sorted(packed))}, and none may"
+            " have the name of a module of Python's"
+        )
     from tools.sbom import texts  # late: it imports this module
 
     files[texts.NAME] = texts.texts().encode()
-    return {
-        "packages.zip": zip_bytes(files, ""),
-        "packages.zip.txt": "".join(f"{name}\n" for name in listed).encode(),
-    }
+    return {"packages.zip": zip_bytes(files, "")}
+
+
+def known_packages() -> set[str]:
+    """The names of packages that agent/__main__.py knows."""
+    for node in ast.walk(ast.parse((ROOT / "agent/__main__.py").read_bytes())):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
+            return {
+                word
+                for text in ast.walk(node)
+                if isinstance(text, ast.Constant)
+                for word in text.value.split()
+            }
+    return set()
 
 
 def sources() -> dict[str, bytes]:

@@ -95,9 +95,9 @@ if os.environ.get("TETRAPY_FULL_BUILD") == "1":
 
 
 def test_file_is_what_users_expect():
-    """It is executable, starts by env python3, is small, and has sources for what is compiled."""
+    """It is executable, starts Python alone, is small, and has sources for what is compiled."""
     assert PYZ.stat().st_mode & stat.S_IXOTH
-    assert PYZ.read_bytes().startswith(b"#!/usr/bin/env python3\n")
+    assert PYZ.read_bytes().startswith(b'#!/bin/sh\nexec python3 -IS "$0" "$@"\n')
     assert PYZ.stat().st_size <= LIMIT
     with zipfile.ZipFile(PYZ) as archive:
         assert archive.testzip() is None

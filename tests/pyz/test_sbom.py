@@ -22,7 +22,7 @@ from tools.sbom import inventory
 from tools.sbom.contents import INNER
 from tools.supply_chain import bills
 from tools.zip_writer import zip_bytes
-from tools.zipapp import FIRST_LINE
+from tools.zipapp import LAUNCHER
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def members() -> dict[str, bytes]:
 
 
 def repacked(members: dict[str, bytes]) -> bytes:
-    return zip_bytes(members, FIRST_LINE)
+    return zip_bytes(members, LAUNCHER)
 
 
 def test_it_is_valid_spdx(spdx_path: Path) -> None:

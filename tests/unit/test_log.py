@@ -7,12 +7,14 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tetrapy.errors import ExportError
 from tetrapy.log import LEVELS, Log, Unhurried, standard_log
 from tetrapy.sinks.log_file import open_log_file
 
@@ -238,9 +240,23 @@ def test_a_log_file_takes_the_same_lines(tmp_path, capsys) -> None:
     """It is emptied at the start, and belongs to its owner alone."""
     path = tmp_path / "log"
     path.write_text("old\n")
-    with open_log_file(str(path)) as file:
+    with open_log_file(str(path), "") as file:
         standard_log("info", "text", to_stderr=False, file=file)("info", "Started")
     assert path.read_text() == capsys.readouterr().out == "level=info msg=Started\n"
     fresh = tmp_path / "fresh"
-    open_log_file(str(fresh)).close()
+    open_log_file(str(fresh), "").close()
     assert fresh.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_log_file_that_takes_the_events(tmp_path: Path, there: bool) -> None:
+    """It is refused by whatever name, and what it holds is not emptied."""
+    path = tmp_path / "events"
+    (tmp_path / "link").symlink_to("events")
+    if there:
+        path.write_text("old\n")
+    for name in (path, tmp_path / "link"):
+        with pytest.raises(ExportError, match="events are written to"):
+            open_log_file(str(name), str(path))
+    assert path.exists() == there
+    assert not there or path.read_text() == "old\n"

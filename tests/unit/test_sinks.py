@@ -151,7 +151,8 @@ def test_lines_that_never_found_room_are_told(
 def test_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its descriptor is written to, and left open."""
     read, write = os.pipe()
-    monkeypatch.setattr(opening, "_STANDARD_OUTPUT_FD", write)
+    os.set_inheritable(write, True)  # as what an agent is started with
+    monkeypatch.setitem(opening._STREAMS, "-", write)
     sink = open_sink(SimpleNamespace(export_filename="-"), silent)
     sink.write(b"one\n")
     sink.close(silent)

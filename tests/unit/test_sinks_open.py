@@ -19,7 +19,7 @@ from tetrapy.errors import ExportError, SettingsError
 from tetrapy.sinks import open as module
 from tetrapy.sinks import place
 from tetrapy.sinks.file import FileSink
-from tetrapy.sinks.open import open_file, open_sink
+from tetrapy.sinks.open import descriptor_of, open_file, open_sink
 from tetrapy.sinks.rules import FileRules
 from tetrapy.sinks.stream import LineSink
 
@@ -181,12 +181,52 @@ def test_a_socket(tmp_path: Path) -> None:
 def test_a_descriptor(tmp_path: Path) -> None:
     """/dev/stdout and the like are written to as they are; a file behind one does not rotate."""
     with (tmp_path / "x").open("wb") as file:
-        sink = open_file(f"/dev/fd/{file.fileno()}", FileRules(max_size=4), silent)
+        os.set_inheritable(file.fileno(), True)  # as what an agent is started with
+        name = f"/dev/fd/{file.fileno()}"
+        sink = open_sink(settings(export_filename=name, export_file_max_size_mb=1), silent)
         assert isinstance(sink, LineSink)
         sink.write(b"one\n")
         sink.write(b"two\n")
         sink.close(silent)
     assert (tmp_path / "x").read_bytes() == b"one\ntwo\n"
+
+
+def test_names_of_descriptors(tmp_path: Path) -> None:
+    """Every name of one of our own descriptors is known as one, a link to it too, and no other."""
+    (tmp_path / "link").symlink_to("/dev/stderr")
+    (tmp_path / "again").symlink_to("link")
+    (tmp_path / "7").touch()
+    own = f"/proc/{os.getpid()}"
+    names = {
+        "-": 1,
+        "/dev/stdout": 1,
+        "/dev/./stdout": 1,
+        "/dev/../dev/stderr": 2,
+        "/dev/fd/1": 1,
+        "/proc/self/fd/2": 2,
+        "/proc/thread-self/fd/1": 1,
+        f"{own}/fd/1": 1,
+        f"{own}/task/{os.getpid()}/fd/2": 2,
+        "/dev/fd/998": 998,
+        str(tmp_path / "again"): 2,
+        f"/proc/{os.getppid()}/fd/1": None,
+        str(tmp_path / "7"): None,
+        "1": None,
+        "/dev/null": None,
+        "": None,
+    }
+    assert {name: descriptor_of(name) for name in names} == names
+
+
+def test_descriptors_that_cannot_be_written(tmp_path: Path) -> None:
+    """Those that nobody gave us, our own ones, and those that are open for reading only."""
+    with (tmp_path / "x").open("wb") as ours, (tmp_path / "x").open("rb") as readable:
+        os.set_inheritable(readable.fileno(), True)
+        for number in (ours.fileno(), 4000, 10**30):
+            with pytest.raises(ExportError, match=f"descriptor {number} is closed"):
+                open_sink(settings(export_filename=f"/dev/fd/{number}"), silent)
+        with pytest.raises(ExportError, match="reading only"):
+            open_sink(settings(export_filename=f"/dev/fd/{readable.fileno()}"), silent)
 
 
 # --- links -----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tools.sbom.contents import INNER, contents
 from tools.sbom.texts import NAME as TEXTS
 from tools.sbom.texts import texts
 from tools.wheels import Wheel
-from tools.zipapp import BUNDLE, FIRST_LINE
+from tools.zipapp import BUNDLE, LAUNCHER
 
 _VERSION = re.compile(rb'^__version__ = "(.+)"$', re.MULTILINE)
 
@@ -45,7 +45,7 @@ def take(pyz: bytes) -> Inventory:
     Raises BuildError for a file that comes from nowhere or differs from where it comes from, for a
     component without files, for bytes that are no file.
     """
-    files = contents(pyz, f"{FIRST_LINE}\n".encode())
+    files = contents(pyz, f"{LAUNCHER}\n".encode())
     version = _version(files)
     wheels = components.packages()
     listed = [*components.own(version), *components.sources()]

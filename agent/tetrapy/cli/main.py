@@ -1,32 +1,42 @@
 """The command line: settings in, exit code out.
 
 Exit codes: 0 after a stop by signal, 1 for wrong use, 255 when the agent could not start
-(Tetragon's, at the versions this agent follows). `tetrapy btf ...` has its own, see `cli.btf`;
-`tetrapy config` is `cli.config`.
+(Tetragon's, at the versions this agent follows), 70 after an error that nobody expected. `tetrapy
+btf ...` has its own, see `cli.btf`; `tetrapy config` is `cli.config`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 from tetrapy.config import flags
 from tetrapy.config.settings import Settings, not_yet
 from tetrapy.config.sources import combine
 from tetrapy.errors import ExportError, KernelError, SettingsError, TetrapyError
 from tetrapy.log import Log, standard_log
+from tetrapy.uncaught import EXIT_UNCAUGHT, Uncaught, described
 
 EXIT_OK = 0
 EXIT_USAGE = 1
 EXIT_FATAL = 255
-STDOUT = 1
+STDOUT, STDERR = 1, 2
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run the agent, or another command; returns the exit code."""
     closed = _open_standard_files()
     words = _without_own_path(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words, closed)
+    except Exception as err:  # noqa: BLE001 - the last place where it can be told
+        what = described(err)
+        print(f"Error: unexpected: {what['error']}, at {what['at']}", file=sys.stderr)
+        return EXIT_UNCAUGHT
+
+
+def _run(words: List[str], closed: List[int]) -> int:
     if words[:1] == ["btf"]:
         from tetrapy.cli import btf
 
@@ -45,37 +55,57 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return EXIT_USAGE
     if settings.generate_docs:
         return _answer("docs")
-    # Imported late: --help and a mistyped flag need none of it.
-    from tetrapy.daemon.agent import Agent
-    from tetrapy.sinks.open import STANDARD_OUTPUT
-
     try:
-        log_file = None
-        if settings.log_file:
-            from tetrapy.sinks.log_file import open_log_file
-
-            log_file = open_log_file(settings.log_file)
-        log = standard_log(
-            "debug" if settings.debug else settings.log_level,
-            settings.log_format,
-            to_stderr=settings.export_filename == STANDARD_OUTPUT,
-            file=log_file,
-        )
+        log = _open_log(settings)
     except (OSError, ExportError) as err:
         told = err if isinstance(err, ExportError) else f"{settings.log_file}: {err.strerror}"
         print(f"Error: log-file: {told}", file=sys.stderr)
         return EXIT_USAGE
+    return _run_agent(settings, log, lambda: combine(given, os.environ))
+
+
+def _open_log(settings: Settings) -> Log:
+    """Raises ExportError, OSError for a log file that cannot be written or takes the events."""
+    # Imported late: --help and a mistyped flag need none of it.
+    from tetrapy.sinks.open import is_standard_output
+
+    log_file = None
+    if settings.log_file:
+        from tetrapy.sinks.log_file import open_log_file
+
+        log_file = open_log_file(settings.log_file, settings.export_filename)
+    to_stderr = is_standard_output(settings.export_filename)
+    log = standard_log(
+        "debug" if settings.debug else settings.log_level,
+        settings.log_format,
+        to_stderr=to_stderr,
+        file=log_file,
+    )
+    if to_stderr and _is_same_file(STDOUT, STDERR):
+        log("warn", "Events and log go to the same file: direct one of them elsewhere")
+    return log
+
+
+def _is_same_file(one: int, other: int) -> bool:
+    return not os.isatty(one) and os.path.samestat(os.fstat(one), os.fstat(other))
+
+
+def _run_agent(settings: Settings, log: Log, reread: Callable[[], Settings]) -> int:
+    uncaught = Uncaught(log)
+    uncaught.watch()
     tell(settings, log)
     try:
-        if STDOUT in closed and settings.export_filename == STANDARD_OUTPUT:
-            raise ExportError("standard output is closed; open it, or name a file to export to")
-        Agent(settings, log, lambda: combine(given, os.environ)).run()
+        from tetrapy.daemon.agent import Agent
+
+        Agent(settings, log, reread, lambda: uncaught.seen).run()
     except TetrapyError as err:
         if isinstance(err, KernelError) and err.log:
             log("debug", "libbpf", log=err.log)
         log("fatal", "Failed to execute tetrapy", error=str(err))
         return EXIT_USAGE if isinstance(err, SettingsError) else EXIT_FATAL
-    return EXIT_OK
+    except Exception as err:  # noqa: BLE001 - what was acquired has been given back
+        uncaught.tell(err)
+    return EXIT_UNCAUGHT if uncaught.seen else EXIT_OK
 
 
 def tell(settings: Settings, log: Log) -> None:

@@ -45,7 +45,8 @@ Every flag can be set elsewhere too; what comes first wins:
                      in /etc/tetrapy/tetrapy.yaml
 
 tetrapy config --help and tetrapy btf --help tell of the other commands.
-Exit codes: 0 stopped by a signal, 1 wrong use, 255 could not start.
+Exit codes: 0 stopped by a signal, 1 wrong use, 255 could not start, 70 an error
+that nobody expected.
 """
 _GENERAL = (
     ("-h, --help", "show this text and exit"),

@@ -50,14 +50,20 @@ class Agent:
     """From settings to the last line."""
 
     def __init__(
-        self, settings: Settings, log: Log, reread: Optional[Callable[[], Settings]] = None
+        self,
+        settings: Settings,
+        log: Log,
+        reread: Optional[Callable[[], Settings]] = None,
+        failed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`reread` gives the settings of now, for SIGHUP."""
+        """`reread` gives the settings of now, for SIGHUP; `failed` asks for an end of the run."""
         self._settings = settings
         self._log = log
         self._reread = reread or (lambda: settings)
         self._reload: Callable[[], None] = lambda: None
+        self._failed = failed
         self._reload_asked = False
+        self._toggle_asked = False
         self._stopped_by: Optional[int] = None
         self._manager = Notifier(os.environ)
         self._after_start: Callable[[], None] = lambda: None  # what each round of the loop does
@@ -167,7 +173,16 @@ class Agent:
         loop.stop(self._settings.stop_timeout / _SECOND)
 
     def _stopped(self) -> Optional[int]:
-        """The signal that ends the run; settings are read again here, between two batches."""
+        """The signal that ends the run, 0 after a failure elsewhere.
+
+        What other signals ask for is done here, between two batches: a handler may run within a
+        write to the log, or where an exception would be taken for another.
+        """
+        if self._failed():
+            return 0
+        if self._toggle_asked:
+            self._toggle_asked = False
+            self._log("info", f"Log level is now {self._log.toggle_debug()}")
         if self._reload_asked:
             self._reload_asked = False
             with self._manager.reloading():
@@ -192,6 +207,6 @@ class Agent:
         if number == signal.SIGHUP and not os.isatty(_STANDARD_INPUT):
             self._reload_asked = True
         elif number == signal.SIGUSR1:
-            self._log("info", f"Log level is now {self._log.toggle_debug()}")
+            self._toggle_asked = True
         else:
             self._stopped_by = number

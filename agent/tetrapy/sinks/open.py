@@ -5,19 +5,23 @@ Of the two kinds of sinks a start imports only the one that it needs.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
-from typing import Any
+from typing import Any, Optional
 
+from tetrapy.errors import ExportError
 from tetrapy.sinks.place import check_owner, refusal, resolve
 from tetrapy.sinks.rules import FileRules
 from tetrapy.sinks.sink import Log, Sink
 
-STANDARD_OUTPUT = "-"
+# What needs neither /dev nor /proc.
+_STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_TITLES = {1: "standard output", 2: "standard error"}
+_STDOUT = 1
 
 # O_NONBLOCK: a FIFO without a reader is refused, not waited for.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-_STANDARD_OUTPUT_FD = 1
 
 
 def open_sink(settings: Any, log: Log) -> Sink:
@@ -28,9 +32,74 @@ def open_sink(settings: Any, log: Log) -> Sink:
     name = settings.export_filename
     if not name:
         return _stream(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), os.devnull)
-    if name == STANDARD_OUTPUT:
-        return _stream(_STANDARD_OUTPUT_FD, "standard output", owned=False)
+    number = descriptor_of(name)
+    if number is not None:
+        return _inherited(number, name)
     return open_file(name, FileRules.of(settings), log)
+
+
+def descriptor_of(name: str) -> Optional[int]:
+    """The number of the agent's own descriptor that a name means; None when it means none.
+
+    Such names are `-`, /dev/stdout, /dev/stderr, /dev/fd/N, /proc/self/fd/N, and links to them.
+    """
+    if name in _STREAMS:
+        return _STREAMS[name]
+    try:
+        path = resolve(name)
+    except (OSError, ExportError):
+        path = name  # there may be no /proc
+    if path in _STREAMS:
+        return _STREAMS[path]
+    directory, number = os.path.split(path)
+    own = f"/proc/{os.getpid()}/"
+    if number.isdecimal() and (
+        directory in {"/dev/fd", "/proc/self/fd", f"{own}fd"}
+        or (directory.startswith(f"{own}task/") and directory.endswith("/fd"))
+    ):
+        return int(number)
+    return None
+
+
+def target_of(name: str) -> Optional[os.stat_result]:
+    """What events will be written to; None when it is not there yet."""
+    try:
+        number = descriptor_of(name)
+        return os.stat(name) if number is None else os.fstat(number)
+    except (OSError, OverflowError):
+        return None
+
+
+def is_standard_output(name: str) -> bool:
+    """Whether events go where standard output goes, by whatever name, so that nothing else may."""
+    if not name:
+        return False
+    if descriptor_of(name) == _STDOUT:
+        return True
+    target = target_of(name)
+    if target is None or (stat.S_ISCHR(target.st_mode) and not os.isatty(_STDOUT)):
+        return False  # what goes to /dev/null cannot be mixed
+    try:
+        return os.path.samestat(target, os.fstat(_STDOUT))
+    except OSError:
+        return False  # it is closed
+
+
+def _inherited(number: int, name: str) -> Sink:
+    """A descriptor that the agent was started with; its own ones are not inheritable."""
+    title = _TITLES.get(number, f"descriptor {number}")
+    try:
+        there = os.get_inheritable(number)
+        mode = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE
+    except (OSError, OverflowError):
+        there, mode = False, os.O_RDONLY
+    if not there:
+        raise ExportError(
+            f"export target {name}: {title} is closed; open it, or name a file to export to"
+        )
+    if mode == os.O_RDONLY:
+        raise ExportError(f"export target {name}: {title} is open for reading only")
+    return _stream(number, title, owned=False)
 
 
 def open_file(name: str, rules: FileRules, log: Log) -> Sink:
@@ -40,7 +109,7 @@ def open_file(name: str, rules: FileRules, log: Log) -> Sink:
     """
     try:
         path = resolve(name)
-        # All other links are resolved: /dev/stdout and the like, which are no place of a file.
+        # All other links are resolved: another process's descriptor, which is no place of a file.
         is_descriptor = os.path.islink(path)
         try:
             found = os.stat(path)

@@ -12,6 +12,15 @@ STAMP = (
     "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"T(?:[01][0-9]|2[0-3])-[0-5][0-9]-[0-5][0-9]\.[0-9]{3}"
 )
+STAMP_LENGTH = len("2006-01-02T15-04-05.000")
+_LAST = 253402300799_999  # milliseconds since the epoch; the end of the year 9999
+
+
+def stamp_of(milliseconds: int) -> str:
+    """The stamp of a time since the epoch; later ones sort behind earlier ones."""
+    # File systems may say anything.
+    seconds, rest = divmod(min(max(milliseconds, 0), _LAST), 1000)
+    return f"{time.strftime('%Y-%m-%dT%H-%M-%S', time.gmtime(seconds))}.{rest:03}"
 
 
 class BackupNames:
@@ -26,9 +35,7 @@ class BackupNames:
         # The clock may have been set back, and two rotations may fall into one millisecond.
         stamp = max(time.time_ns() // 1_000_000, self._last + 1)
         while True:
-            seconds, milliseconds = divmod(stamp, 1000)
-            text = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(seconds))
-            name = f"{stem}-{text}.{milliseconds:03}{extension}"
+            name = f"{stem}-{stamp_of(stamp)}{extension}"
             if not os.path.lexists(name) and not os.path.lexists(name + COMPRESSED):
                 self._last = stamp
                 return name

@@ -10,18 +10,21 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import threading
 import time
 import zlib
 from typing import Dict, List, Optional, Set, Tuple
 
-from tetrapy.sinks.backups import COMPRESSED, STAMP, UNFINISHED
+from tetrapy.sinks.backups import COMPRESSED, STAMP, STAMP_LENGTH, UNFINISHED, stamp_of
 from tetrapy.sinks.place import dress
 from tetrapy.sinks.rules import FileRules
 
 _BLOCK = 1 << 18  # bytes that are read and compressed at a time
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's word for gzip's header and trailer
 _LEVEL = 6
+_TRAILER = struct.Struct("<II")
+_MS = 1_000_000  # nanoseconds
 _PATIENCE = 1.0  # seconds that the end of the agent waits for a disk
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -44,8 +47,14 @@ class Housekeeper:
         with self._lock:
             self._wanted = path, rules
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="backups", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="backups", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as err:  # the machine has no thread left; the next round may
+                    self.failures += 1
+                    self.trouble = f"{path}: {err}"
+                    return
+                self._thread = thread
 
     def wait(self, patience: Optional[float] = None) -> None:
         """Return when all rounds are done, or after so many seconds."""
@@ -77,15 +86,18 @@ class Housekeeper:
 
     def _do_round(self, file: str, rules: FileRules) -> None:
         backups = _find(file)
-        newest_first = sorted(backups, reverse=True)
+        stem, _ = os.path.splitext(file)
+        self._settle(backups)
+        dates = {plain: self._date(plain, stem, backups[plain]) for plain in backups}
+        newest_first = sorted(backups, key=lambda plain: (dates[plain], plain), reverse=True)
         too_many = set(newest_first[rules.max_backups :] if rules.max_backups else ())
-        oldest = time.time_ns() - rules.max_age if rules.max_age else 0
+        oldest = stamp_of((time.time_ns() - rules.max_age) // _MS) if rules.max_age else ""
         for plain in newest_first:
             for suffix in sorted(backups[plain]):
                 path = plain + suffix
                 try:
                     unfinished = suffix == UNFINISHED
-                    if unfinished or plain in too_many or os.lstat(path).st_mtime_ns < oldest:
+                    if unfinished or plain in too_many or "" < dates[plain] < oldest:
                         backups[plain].remove(suffix)
                         os.unlink(path)
                 except FileNotFoundError:
@@ -95,6 +107,39 @@ class Housekeeper:
         if rules.compress:
             # When rotations outrun this, the oldest are soon removed.
             self._compress_all([plain for plain in newest_first if "" in backups[plain]])
+
+    def _settle(self, backups: Dict[str, Set[str]]) -> None:
+        """Remove plain backups whose compressed form is complete: a kill came between."""
+        for plain, forms in backups.items():
+            if not {"", COMPRESSED} <= forms:
+                continue
+            try:
+                if _is_compressed(plain):
+                    forms.remove("")
+                    os.unlink(plain)
+            except OSError as err:
+                self._note(plain, err)
+
+    def _date(self, plain: str, stem: str, forms: Set[str]) -> str:
+        """The stamp of the time when the last line was written; none when it is in the future.
+
+        The name and the file each tell one, and the earlier counts: files are touched, and a clock
+        that was ahead gave names. Where both are ahead of the clock nothing is known but that it
+        was before now: it is the oldest of this round, and its age is counted from now on.
+        """
+        now = time.time_ns()
+        latest = stamp_of(now // _MS)
+        date = plain[len(stem) + 1 :][:STAMP_LENGTH]
+        for form in forms:
+            try:
+                date = min(date, stamp_of(os.lstat(plain + form).st_mtime_ns // _MS))
+                if date > latest:
+                    os.utime(plain + form, ns=(now, now), follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError as err:
+                self._note(plain, err)
+        return date if date <= latest else ""
 
     def _compress_all(self, paths: List[str]) -> None:
         for path in paths:
@@ -165,6 +210,22 @@ def _find(path: str) -> Dict[str, Set[str]]:
             if match and entry.is_file(follow_symlinks=False):
                 found.setdefault(os.path.join(directory, match[1]), set()).add(match[2] or "")
     return found
+
+
+def _is_compressed(plain: str) -> bool:
+    """Whether the compressed form beside a backup is made of it. Raises OSError.
+
+    A gzip file ends with the checksum and the length of what is in it.
+    """
+    with open(os.open(plain + COMPRESSED, _READ), "rb") as file:
+        file.seek(-min(_TRAILER.size, os.fstat(file.fileno()).st_size), os.SEEK_END)
+        trailer = file.read()
+    checksum = length = 0
+    with open(os.open(plain, _READ), "rb") as file:
+        for block in iter(lambda: file.read(_BLOCK), b""):
+            checksum = zlib.crc32(block, checksum)
+            length += len(block)
+    return trailer == _TRAILER.pack(checksum, length % (1 << 32))
 
 
 def _remove(path: str) -> None:

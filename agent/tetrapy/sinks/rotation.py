@@ -108,14 +108,12 @@ class Rotation:
         return True
 
     def _look_after_backups(self, file: OpenFile) -> None:
-        rules = self.rules
-        if not (rules.max_backups or rules.max_age or rules.compress):
-            return
+        # Whatever the rules are: a killed agent may have left something half done.
         if self._housekeeper is None:
             from tetrapy.sinks.housekeeping import Housekeeper  # no part of a start
 
             self._housekeeper = Housekeeper()
-        self._housekeeper.ask(file.path, rules)
+        self._housekeeper.ask(file.path, self.rules)
 
     def follow(self, rules: FileRules) -> None:
         """Keep to the rules of another file, which may have changed."""

@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-AGENT = ("/usr/bin/python3", "/test/tetrapy.pyz")
+AGENT = ("/test/tetrapy.pyz",)  # as the unit starts it
 LOAD = "/test/load"
 TARGET = "/test/nothing"
 RESULT = Path("/result")

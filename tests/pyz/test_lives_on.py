@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import gzip
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -99,7 +98,8 @@ def test_every_late_import(tmp_path: Path, version: str, fate: str) -> None:
 
 
 def fall(pyz: Path, fate: str) -> None:
-    exec(FATES[fate], {"pyz": str(pyz), "os": os})
+    program = f"import os, sys; pyz = sys.argv[1]; {FATES[fate]}"
+    subprocess.run(["python3", "-c", program, pyz], check=True)
 
 
 @needs_root

@@ -12,8 +12,8 @@ from zipimport import zipimporter
 
 from tetrapy.errors import BundleError
 
-# tools/zipapp.py puts the bundle here, beside this module.
-_PACKED = "data"
+# tools/zipapp.py puts the bundle here, beside this module; the name within the packed file.
+_PACKED = "tetrapy/kernel/data"
 _BUILD_OUTPUTS = "../../../build/bundle"
 
 
@@ -22,12 +22,12 @@ def read(name: str) -> bytes:
 
     Raises BundleError when the bundle has no such file.
     """
-    directory = os.path.dirname(__file__)
     loader = cast("object", __spec__.loader)
     if not isinstance(loader, zipimporter):
+        directory = os.path.dirname(__file__)
         return _read_build_output(os.path.normpath(os.path.join(directory, _BUILD_OUTPUTS, name)))
     try:
-        return loader.get_data(f"{directory}/{_PACKED}/{name}")
+        return loader.get_data(f"{_PACKED}/{name}")
     except (OSError, EOFError) as err:
         raise BundleError(f"this tetrapy carries no {name}; build or download it again") from err
 

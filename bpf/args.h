@@ -22,6 +22,16 @@ static __always_inline struct area find_area(unsigned long start, unsigned long 
 	return area;
 }
 
+/* Bytes that an exec event with its areas is going to have, about. */
+static __always_inline __u64 size_of_exec(struct area args, struct area env)
+{
+	__u64 size = sizeof(struct exec_event) + CGROUP_LIMIT;
+
+	size += args.size < ARGS_LIMIT ? args.size : ARGS_LIMIT;
+	size += env.size < ARGS_LIMIT ? env.size : ARGS_LIMIT;
+	return size;
+}
+
 static __always_inline struct area find_args(struct task_struct *task)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);

@@ -52,6 +52,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	args = find_args(task);
 	if (want_env)
 		env = find_env(task);
+	if (!admit(size_of_exec(args, env), EVENT_EXEC))
+		return 0;
 	begin_exec(ctx, scratch, &subject, args, env);
 	scratch->binprm = binprm;
 	scratch->event.untold_children = untold_children;

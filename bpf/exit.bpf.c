@@ -83,6 +83,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	event.pid = BPF_CORE_READ(task, tgid);
 	if (leave(ctx, event.pid, event.start, &event.untold_children))
 		return 0;
+	if (!admit(sizeof(event), EVENT_EXIT))
+		return 0;
 	fill_header(&event.header, EVENT_EXIT, event_clock());
 	/* The rule of wait_task_zombie(). */
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)

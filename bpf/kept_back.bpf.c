@@ -31,6 +31,8 @@ int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
 	subject.ktime = process->ktime;
 	if (want_env)
 		env = find_env(task);
+	if (!admit(size_of_exec(args, env), EVENT_EXEC))
+		return 0;
 	begin_exec(ctx, scratch, &subject, args, env);
 	tell_late(scratch, process);
 	append_args(scratch, args);

@@ -2,6 +2,7 @@
 #include "kernel.h"
 #include "events.h"
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 #define SHARED
 #include "settings.h"
@@ -12,6 +13,7 @@
 #include "file.h"
 #include "verdicts.h"
 #include "rate.h"
+#include "share.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -30,3 +32,4 @@ enum file_flag file_flags __attribute__((unused));
 enum exec_call call_numbers __attribute__((unused));
 enum process_state process_states __attribute__((unused));
 enum counter counter_numbers __attribute__((unused));
+const struct owner *owner_abi __attribute__((unused));

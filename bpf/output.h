@@ -3,7 +3,7 @@
 #ifndef TETRAPY_OUTPUT_H
 #define TETRAPY_OUTPUT_H
 
-#include "maps.h"
+#include "share.h"
 
 /* The reader sleeps a little between two looks at a busy buffer. It is woken
  * when it went to sleep for good, or when so much waits that it should hurry.
@@ -18,20 +18,13 @@ static __always_inline __u64 event_clock(void)
 #endif
 }
 
-static __always_inline void count_loss(__u32 kind)
-{
-	__u64 *lost = bpf_map_lookup_elem(&losses, &kind);
-
-	if (lost)
-		*lost += 1;
-}
-
 static __always_inline void count(__u32 what)
 {
 	__u64 *counter = bpf_map_lookup_elem(&counters, &what);
 
+	/* Since Linux 7.0 a program may be preempted in the midst of an addition. */
 	if (counter)
-		*counter += 1;
+		__sync_fetch_and_add(counter, 1);
 }
 
 static __always_inline void fill_header(struct event_header *header, __u8 kind, __u64 ktime)

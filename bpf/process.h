@@ -72,6 +72,8 @@ static __always_inline void tell_fork(void *ctx, struct process *process, __u32 
 {
 	struct fork_event event = {};
 
+	if (!admit(sizeof(event), EVENT_FORK))
+		return;
 	fill_header(&event.header, EVENT_FORK, process->ktime);
 	event.start = process->start;
 	event.parent_start = process->parent_start;

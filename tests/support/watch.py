@@ -38,8 +38,9 @@ class Watch:
         ring: bool = True,
         rate: tuple[int, int] | None = None,
         processes: int = 32768,
+        size: int = 8 << 20,
     ) -> None:
-        """`flags` are the agent's; `rate` is events and nanoseconds."""
+        """`flags` are the agent's; `rate` is events and nanoseconds; `size` the buffer's bytes."""
         settings = read(["--export-filename=-", *flags], {})
         stages = Stages.of(settings, time.monotonic_ns())
         self.wanted = stages.wanted
@@ -47,7 +48,7 @@ class Watch:
         self.kinds: dict[int, list[str]] = {}  # pid -> its records
         options = SensorOptions(
             use_ring=ring,
-            size=BufferSize.of(8 << 20, os.cpu_count() or 1),
+            size=BufferSize.of(size, os.cpu_count() or 1),
             processes=processes,
             cgroups=host_controller("/proc") or "",
             rate=Rate(*rate) if rate else None,

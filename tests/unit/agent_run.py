@@ -81,6 +81,9 @@ class FakeSensor:
     def tell_forks_at_once(self, yes: bool) -> None:
         self.course.append("at once" if yes else "lazily")
 
+    def losses_by_owner(self) -> dict[tuple[str, str], int]:
+        return {}
+
     def losses(self) -> dict[str, int]:
         return self.lost
 

@@ -15,6 +15,7 @@ from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSensor
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.histogram import Histogram
+from tetrapy.sensors.owners import Owner
 from tetrapy.sensors.sensor import Handler, Sensor
 
 
@@ -55,6 +56,11 @@ class SensorFigures:
     def losses(self) -> Mapping[str, int]:
         """Records that found no room in the buffer, by kind."""
         return self._sensor.buffer_losses() if isinstance(self._sensor, BaseSensor) else {}
+
+    @property
+    def owner_losses(self) -> Mapping[Owner, int]:
+        """The same by whose they were; as of the last look of the loop."""
+        return self._sensor.owners.totals if isinstance(self._sensor, BaseSensor) else {}
 
     @property
     def lost_in_socket(self) -> int:

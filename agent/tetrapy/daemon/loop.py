@@ -15,6 +15,7 @@ from tetrapy.process.details import Details
 from tetrapy.process.seed import Seen, fill, read_all
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.loss import LossCounter
+from tetrapy.sensors.owners import told
 from tetrapy.sensors.sensor import Sensor
 
 _BATCH = 512  # records taken at a time
@@ -203,8 +204,10 @@ class Loop:
 
     def _report_losses(self) -> None:
         new = self.losses.update(self._sensor.losses())
+        owners = self._sensor.losses_by_owner()
         if new:
-            self._log("warn", "Kernel events lost", **new, hint="raise --rb-size-total")
+            whose = {"owners": told(owners)} if owners else {}
+            self._log("warn", "Kernel events lost", **new, **whose, hint="raise --rb-size-total")
             self._sweeps = _SWEEPS
         if self._sweeps and self._procfs:
             self._sweeps -= 1

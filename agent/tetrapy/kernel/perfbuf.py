@@ -88,12 +88,21 @@ class _CpuBuffer:
 class PerfBuffer:
     """The consumer of a perf event array map; `size` bytes (a power of two) per CPU."""
 
-    def __init__(self, map_fd: int, size: int, time_of: Callable[[bytes], int]) -> None:
+    def __init__(
+        self,
+        map_fd: int,
+        size: int,
+        time_of: Callable[[bytes], int],
+        emptying: Callable[[], None] = lambda: None,
+    ) -> None:
         """`time_of` tells a record's time, ns of CLOCK_MONOTONIC.
+
+        `emptying` is called before all that waits is taken out of the buffers.
 
         Raises KernelError when the kernel refuses a buffer.
         """
         self._time_of = time_of
+        self._emptying = emptying
         self._waiting: List[Tuple[int, bytes]] = []
         self._buffers: List[_CpuBuffer] = []
         epoll = select.epoll()
@@ -123,6 +132,7 @@ class PerfBuffer:
         waiting = self._waiting
         if len(waiting) < limit:
             taken: List[bytes] = []
+            self._emptying()
             for buffer in self._buffers:
                 buffer.take(taken)
             if taken:

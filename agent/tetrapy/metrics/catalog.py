@@ -55,6 +55,12 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             ("type",),
         ),
         Family(
+            "tetrapy_owner_lost_records_total",
+            COUNTER,
+            "Records that found no room, by whose they were; without labels: of all further owners",
+            ("cgroup", "uid"),
+        ),
+        Family(
             "tetragon_missed_prog_probes_total",
             COUNTER,
             "Runs of a BPF program that the kernel skipped because it was running on that CPU",

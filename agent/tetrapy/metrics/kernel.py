@@ -32,6 +32,9 @@ class KernelSide(Collector):
             ((_FULL, opcode), count) for opcode, count in by_opcode(dict(sensor.losses)).items()
         )
         yield CATALOG["tetrapy_kernel_filtered_events_total"].by_label(dict(sensor.kernel_filtered))
+        yield CATALOG["tetrapy_owner_lost_records_total"].of(
+            ((cgroup, uid), count) for (uid, cgroup), count in dict(sensor.owner_losses).items()
+        )
         received = sensor.received
         for name in ("events", "queue_events"):
             yield CATALOG[f"tetragon_observer_ringbuf_{name}_received_total"].single(received)

@@ -85,6 +85,10 @@ class Sensor(Protocol):
         """Messages of the process connector that its socket dropped."""
 
     @property
+    def owner_losses(self) -> Mapping[Tuple[str, str], int]:
+        """By uid and inode number of the cgroup: records that found no room."""
+
+    @property
     def kernel_filtered(self) -> Mapping[str, int]:
         """By type: events that the kernel did not send, since filters or limits kept them back."""
 

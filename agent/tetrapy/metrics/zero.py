@@ -42,6 +42,7 @@ class Sensor:
     losses = NONE
     lost_in_socket = 0
     kernel_filtered = NONE
+    owner_losses: Mapping[Tuple[str, str], int] = {}
     programs = ()
     maps = NONE
     cgroup_rate = NONE

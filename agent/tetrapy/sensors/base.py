@@ -23,7 +23,7 @@ from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
 from tetrapy.kernel.privilege import denied
 from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.kernel.ringbuf import RingBuffer
-from tetrapy.kernel.shared_memory import Fence
+from tetrapy.kernel.shared_memory import Fence, Word
 from tetrapy.kernel.window import Window
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
@@ -31,6 +31,7 @@ from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors import configuration
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.options import SensorOptions
+from tetrapy.sensors.owners import Owner, OwnerLosses
 from tetrapy.sensors.throttle import CgroupRates
 from tetrapy.sensors.verdicts import Verdicts
 
@@ -106,6 +107,7 @@ class BaseSensor:
             self.verdicts = Verdicts(options.filters, btf, loaded)
         if options.rate is not None:
             self.rates = CgroupRates(btf, loaded)
+        self.owners = OwnerLosses(btf, loaded)
         self._losses_fd = loaded.map_fd("losses")
         self._counters_fd = loaded.map_fd("counters")
         self._counters = enum_values(btf, "counter")
@@ -126,7 +128,15 @@ class BaseSensor:
             self._sleeps = self._bss.word(*self._variables["reader_sleeps"])
             self._fence = Fence()
         else:
-            self._buffer = PerfBuffer(fd, options.size.per_cpu, self.abi.ktime_of)
+            drains = self._bss.word(*self._variables["drains"])
+            self._buffer = PerfBuffer(
+                fd, options.size.per_cpu, self.abi.ktime_of, lambda: self._emptied(drains)
+            )
+
+    def _emptied(self, drains: Word) -> None:
+        """The programs count shares of the perf buffers anew each time that they are emptied."""
+        drains.store(drains.load() + 1)
+        self._bss.push()
 
     @property
     def buffer_bytes(self) -> int:
@@ -202,6 +212,10 @@ class BaseSensor:
         names = self.abi.kind_names
         counters = read_counters(self._losses_fd, len(names))
         return {name: count for name, count in zip(names, counters) if name}
+
+    def losses_by_owner(self) -> Dict[Owner, int]:
+        """Records of the first kind of `losses` since the last call, by whose they were."""
+        return self.owners.take()
 
     def programs(self) -> Dict[str, ProgramInfo]:
         """What the kernel tells of the program for each kind of records.

@@ -26,6 +26,7 @@ def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
         "want_env": int(options.environment),
         "want_file": int(options.file),
     }
+    values["buffer_bytes"] = options.size.total if options.use_ring else options.size.per_cpu
     if options.use_ring:
         values["hurry_bytes"] = min(_HURRY, options.size.total // 4)
     if options.rate is not None:

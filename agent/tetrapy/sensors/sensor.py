@@ -10,6 +10,7 @@ from tetrapy.events.process import Process
 from tetrapy.process.details import Details
 from tetrapy.process.seed import Touched
 from tetrapy.process.table import ProcessTable
+from tetrapy.sensors.owners import Owner
 
 
 class Handler(Protocol):
@@ -83,6 +84,9 @@ class Sensor(Protocol):
 
     def losses(self) -> Mapping[str, int]:
         """Records lost so far, by kind."""
+
+    def losses_by_owner(self) -> Mapping[Owner, int]:
+        """Records that found no room since the last call, by uid and cgroup, as far as known."""
 
     def kept_back(self) -> Mapping[str, int]:
         """Events that the kernel did not send because nobody wants them, by type."""

@@ -16,6 +16,7 @@ from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
 from tetrapy.sensors.connector.look import LONGEST, look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
 from tetrapy.sensors.connector.tracker import ConnectorTracker
+from tetrapy.sensors.owners import Owner
 
 _BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 4 << 20, 16 << 20  # bytes
 _WRAP = 1 << 32  # messages are numbered with 32 bits
@@ -80,6 +81,10 @@ class ConnectorSensor:
         How many were lost in an overrun is known when the next message of the same CPU comes.
         """
         return {"socket": max(self._lost, self._connector.overruns), "silence": self._silences}
+
+    def losses_by_owner(self) -> Dict[Owner, int]:
+        """None: the socket does not tell whose a message was."""
+        return {}
 
     def attach(self) -> None:
         """Start the flow of records. Raises KernelError when the kernel does not tell anything."""

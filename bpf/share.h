@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Shares of the buffer, so that a storm of one user or cgroup is lost as that one's while others
+ * lose nothing.
+ *
+ * As long as an eighth of the buffer waits at most, nothing is accounted. Above, an owner may hold
+ * as many bytes as are still free (dynamic threshold): one takes half at most, and however many
+ * storm, there is room for the next. Who may be many owners (a user has 65,536 subordinate ids and
+ * may have cgroups of its own) is held together by groups, which may hold GROUP_TIMES what is free:
+ * a ninth of the buffer is left by one.
+ *
+ * An event is admitted whole, before its first record, for the size that it is going to have.
+ */
+#ifndef TETRAPY_SHARE_H
+#define TETRAPY_SHARE_H
+
+#include "maps.h"
+#include "task.h"
+
+#define GROUP_TIMES 8
+
+enum owner_kind {
+	OWNER = 0, /* a real uid in a cgroup; a program that is setuid is charged to who runs it */
+	OWNER_UID = 1,
+	OWNER_CGROUP = 2,
+	OWNER_LOGIN = 3, /* the login uid: no process can leave it without rights */
+};
+
+struct owner {
+	__u64 cgroup; /* inode number of its directory in the unified hierarchy */
+	__u32 uid;
+	__u32 kind; /* enum owner_kind; where each CPU has a buffer, 8 * CPU more */
+};
+
+/* Bytes that an owner may have in the buffer: in two generations, of which the older one is gone
+ * when the reader has passed the beginning of the younger one.
+ */
+struct share {
+	__u64 mark; /* where the younger generation began */
+	__u64 young;
+	__u64 old;
+};
+
+/* Who is forgotten here begins at 0 again, so that nobody loses by what others do to the map. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 2048);
+	__type(key, struct owner);
+	__type(value, struct share);
+} shares SEC(".maps");
+
+/* Records lost, by owner; user space takes out what it has read. What has no room is only counted
+ * by kind.
+ */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct owner);
+	__type(value, __u64);
+} owner_losses SEC(".maps");
+
+SHARED const volatile __u64 buffer_bytes; /* of the ring, or of one CPU's buffer */
+
+#if !EVENTS_RINGBUF
+/* How often user space has emptied the buffers. */
+SHARED volatile __u64 drains;
+
+struct fill {
+	__u64 drains;
+	__u64 bytes; /* that this CPU has written since */
+};
+
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fill);
+} fills SEC(".maps");
+#endif
+
+static __always_inline struct owner current_owner(void)
+{
+	struct owner owner = {
+		.cgroup = bpf_get_current_cgroup_id(),
+		.uid = bpf_get_current_uid_gid(),
+	};
+
+	return owner;
+}
+
+static __always_inline void count_loss(__u32 kind)
+{
+	__u64 *lost = bpf_map_lookup_elem(&losses, &kind);
+	struct owner owner = current_owner();
+	__u64 one = 1;
+
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+	lost = bpf_map_lookup_elem(&owner_losses, &owner);
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+	else
+		bpf_map_update_elem(&owner_losses, &owner, &one, BPF_ANY);
+}
+
+/* Where the buffer is read and written: positions of the ring, or the number of emptyings. */
+struct place {
+	__u64 read;
+	__u64 written;
+};
+
+static __always_inline struct share *find_share(const struct owner *owner, struct place place)
+{
+	struct share *share = bpf_map_lookup_elem(&shares, owner);
+	struct share fresh = { .mark = place.written };
+
+	if (!share) {
+		bpf_map_update_elem(&shares, owner, &fresh, BPF_ANY);
+		return bpf_map_lookup_elem(&shares, owner);
+	}
+	if (place.read >= share->mark) {
+#if EVENTS_RINGBUF
+		share->old = share->young;
+#endif
+		share->young = 0;
+		share->mark = place.written;
+	}
+	return share;
+}
+
+/* Returns 0 when the share is used up; else takes `bytes` of it. What other groups refuse then is
+ * taken all the same, which costs who storms a little more.
+ */
+static __always_inline int take_share(struct owner owner, struct place place, __u64 bytes,
+				      __u64 limit)
+{
+	struct share *share = find_share(&owner, place);
+
+	if (!share)
+		return 1;
+	if (share->old + share->young + bytes > limit)
+		return 0;
+	__sync_fetch_and_add(&share->young, bytes);
+	return 1;
+}
+
+static __always_inline int take_shares(struct place place, __u64 bytes, __u64 free, __u32 kinds)
+{
+	struct owner owner = current_owner(), group = { .kind = OWNER_UID + kinds };
+	__u32 login = task_login_uid((struct task_struct *)bpf_get_current_task());
+
+	owner.kind = OWNER + kinds;
+	if (!take_share(owner, place, bytes, free))
+		return 0;
+	/* Root is many services and containers: what others do in its name is not its own. */
+	if (!owner.uid)
+		return 1;
+	group.uid = owner.uid;
+	if (!take_share(group, place, bytes, GROUP_TIMES * free))
+		return 0;
+	if (login != UNSET_ID) {
+		group.uid = login;
+		group.kind = OWNER_LOGIN + kinds;
+		if (!take_share(group, place, bytes, GROUP_TIMES * free))
+			return 0;
+	}
+	group.uid = 0;
+	group.cgroup = owner.cgroup;
+	group.kind = OWNER_CGROUP + kinds;
+	return take_share(group, place, bytes, GROUP_TIMES * free);
+}
+
+/* Whether an event of so many bytes may be sent. One that may not is counted as lost. */
+static __always_inline int admit(__u64 bytes, __u32 kind)
+{
+	struct place place = {};
+	__u64 waiting, free;
+	__u32 kinds = 0;
+
+#if EVENTS_RINGBUF
+	waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	if (waiting < buffer_bytes / 8)
+		return 1;
+	place.read = bpf_ringbuf_query(&events, BPF_RB_CONS_POS);
+	place.written = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
+#else
+	__u32 zero = 0;
+	struct fill *fill = bpf_map_lookup_elem(&fills, &zero);
+
+	if (!fill)
+		return 1;
+	if (fill->drains != drains) {
+		fill->drains = drains;
+		fill->bytes = 0;
+	}
+	waiting = fill->bytes;
+	if (waiting < buffer_bytes / 8) {
+		fill->bytes = waiting + bytes;
+		return 1;
+	}
+	place.read = fill->drains;
+	place.written = fill->drains + 1;
+	kinds = 8 * bpf_get_smp_processor_id();
+#endif
+	free = waiting < buffer_bytes ? buffer_bytes - waiting : 0;
+	if (!take_shares(place, bytes, free, kinds)) {
+		count_loss(kind);
+		return 0;
+	}
+#if !EVENTS_RINGBUF
+	fill->bytes = waiting + bytes;
+#endif
+	return 1;
+}
+
+#endif

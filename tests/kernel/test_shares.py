@@ -1,0 +1,106 @@
+"""A storm of one user is lost as that user's; others lose nothing. Nobody reads meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+STORMER, VICTIM = 54321, 64321  # uids that nobody has
+EXECS = 100
+LONG = "x" * 30_000  # an argument: some dozens of them are more than the buffer
+
+
+@pytest.fixture(params=[True, False], ids=["ring", "perf"])
+def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
+    with Watch(ring=request.param, size=1 << 20) as made:
+        yield made
+
+
+def run(words: list[object], uid: int = 0, cpu: int = 0) -> None:
+    """One process to its end, on one CPU."""
+
+    def prepare() -> None:
+        os.sched_setaffinity(0, {cpu})
+        if uid:
+            os.setgroups([])
+            os.setresuid(uid, uid, uid)
+
+    command = [str(word) for word in words]
+    subprocess.run(command, check=True, preexec_fn=prepare)
+
+
+def storm(watch: Watch, actor: Path, uid_of: Callable[[int], int], words: list[object]) -> set[str]:
+    """Run until one of its users loses something, then as much again; whose records were lost."""
+    count, losers, own = 0, set(), set()
+    while not losers & own:
+        for _ in range(20):
+            own.add(str(uid_of(count)))
+            run([actor, *words], uid_of(count))
+            count += 1
+        losers |= {uid for uid, _ in watch.sensor.losses_by_owner()}
+        assert count < 30_000, "nothing is ever lost"
+    for _ in range(count // 4):
+        run([actor, *words], uid_of(count))
+        count += 1
+    return losers
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[LONG, "exit", 0], ["s", "fork", "exit", 0]],
+    ids=["arguments", "forks"],
+)
+def test_others_lose_nothing(watch: Watch, actor: Path, words: list[object]) -> None:
+    """What is lost is the storm's, and the log can say so; another user is told of whole."""
+    storm(watch, actor, lambda _: STORMER, words)
+    for number in range(EXECS):
+        run([actor, f"victim{number}x", "exit", 0], VICTIM)
+    assert str(VICTIM) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
+    watch.fence()
+    for number in range(EXECS):
+        names = [event.name for event in watch.of(f"victim{number}x")]
+        assert names == ["process_exec", "process_exit"], number
+
+
+@pytest.mark.parametrize("ring", [True, False], ids=["ring", "perf"])
+def test_many_users_together(ring: bool, actor: Path) -> None:
+    """As many uids as there are processes, as a user has who owns subordinate ones."""
+    with Watch(ring=ring, size=8 << 20) as watch:
+        storm(watch, actor, lambda number: STORMER + number, [LONG, "exit", 0])
+        for number in range(EXECS):
+            run([actor, f"victim{number}x", "exit", 0])
+        assert "0" not in {uid for uid, _ in watch.sensor.losses_by_owner()}
+        watch.fence()
+        for number in range(EXECS):
+            assert len(watch.of(f"victim{number}x")) == 2, number
+
+
+def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
+    """Pieces of its arguments do not come without it."""
+    storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
+    assert watch.sensor.buffer_losses()["args"] == 0
+    watch.fence()
+    told = [event for event in watch.of(LONG) if event.name == "process_exec"]
+    assert told
+    assert {event.process.arguments for event in told} == {f"{LONG} exit 0"}
+
+
+def test_the_reader_gives_shares_back(watch: Watch, actor: Path) -> None:
+    """Once what waited is read, who stormed is told of again."""
+    storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
+    watch.fence()
+    watch.sensor.losses_by_owner()
+    for number in range(20):
+        run([actor, f"again{number}x", "exit", 0], STORMER)
+    watch.fence()
+    assert str(STORMER) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
+    assert all(len(watch.of(f"again{number}x")) == 2 for number in range(20))

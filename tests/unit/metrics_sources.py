@@ -24,6 +24,7 @@ def busy() -> Sources:
         received=1001,
         losses={"exec": 11, "exit": 12, "fork": 13, "args": 14, "throttle": 15},
         lost_in_socket=16,
+        owner_losses={("1000", "4711"): 14, ("", ""): 15},
         kernel_filtered={"PROCESS_EXEC": 17, "PROCESS_EXIT": 18},
         programs=(
             SimpleNamespace(

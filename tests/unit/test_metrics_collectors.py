@@ -43,6 +43,8 @@ TOLD = {
     f"{RINGBUF}_events_received_total": 1001,
     f"{RINGBUF}_queue_events_received_total": 1001,
     f"{RINGBUF}_events_lost_total": 16,
+    'tetrapy_owner_lost_records_total{cgroup="4711",uid="1000"}': 14,
+    'tetrapy_owner_lost_records_total{cgroup="",uid=""}': 15,
     'tetrapy_kernel_filtered_events_total{type="PROCESS_EXEC"}': 17,
     'tetrapy_kernel_filtered_events_total{type="PROCESS_EXIT"}': 18,
     'tetragon_missed_prog_probes_total{attach="sched_process_exec",policy="__base__"}': 20,

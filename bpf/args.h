@@ -22,10 +22,12 @@ static __always_inline struct area find_area(unsigned long start, unsigned long 
 	return area;
 }
 
+#define SHORT_PATHS 512 /* what path, directory and cgroup usually take */
+
 /* Bytes that an exec event with its areas is going to have, about. */
 static __always_inline __u64 size_of_exec(struct area args, struct area env)
 {
-	__u64 size = sizeof(struct exec_event) + CGROUP_LIMIT;
+	__u64 size = sizeof(struct exec_event) + SHORT_PATHS;
 
 	size += args.size < ARGS_LIMIT ? args.size : ARGS_LIMIT;
 	size += env.size < ARGS_LIMIT ? env.size : ARGS_LIMIT;

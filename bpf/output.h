@@ -66,6 +66,8 @@ static __always_inline void submit(__attribute__((unused)) void *ctx, struct eve
 #endif
 	if (err)
 		count_loss(header->kind);
+	else
+		note_written(size);
 }
 
 #endif

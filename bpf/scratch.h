@@ -84,7 +84,13 @@ static __always_inline __u64 data_end(struct scratch *scratch)
 {
 	__u64 used = *(volatile __u64 *)&scratch->used;
 
-	return used < DATA_PLACES ? used : 0;
+	if (used >= DATA_PLACES)
+		used = 0;
+	/* Else clang adds to it before it compares it, and the verifier of 6.1 takes the sum for
+	 * unbounded.
+	 */
+	barrier_var(used);
+	return used;
 }
 
 #endif

@@ -51,9 +51,9 @@ class Unhurried:
         atexit.register(self.flush, _LAST_PATIENCE)
 
     def write(self, line: str) -> None:
-        """Have a line wait, unless too much does."""
+        """Have a line wait, unless too much does; a longer line waits alone."""
         data = line.encode(self._encoding, "backslashreplace")
-        if len(self._waiting) + len(data) > _MOST_WAITING:
+        if self._waiting and len(self._waiting) + len(data) > _MOST_WAITING:
             self._lost += 1
         else:
             self._waiting += data

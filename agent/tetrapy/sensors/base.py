@@ -5,6 +5,7 @@ It loads the object whose flavour the kernel takes and attaches it to three raw 
 
 from __future__ import annotations
 
+import errno as errnos
 import select
 from struct import Struct
 from typing import Callable, Dict, List, Optional, Tuple, Union
@@ -16,7 +17,7 @@ from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
 from tetrapy.kernel import bundle
-from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.kernel.bpf_object import BpfObject, refusal_reason
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
 from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
@@ -88,6 +89,8 @@ class BaseSensor:
         try:
             self._object.load()
         except KernelError as err:
+            if err.errno == errnos.EACCES and refusal_reason(err.log):
+                raise  # the verifier's word for a program that reads what it must not
             refused = denied(err.errno, "the kernel refused the BPF programs")
             if isinstance(refused, NotPermittedError):
                 refused.log = err.log

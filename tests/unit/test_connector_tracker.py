@@ -271,7 +271,7 @@ def test_directory_that_nobody_knows(stage: Stage) -> None:
 
 
 class Redactor:
-    def redact(self, binary: str, arguments: str, environment):
+    def redact(self, binary: str, arguments: str, environment, _=None):
         return arguments.replace("secret", "*****"), environment
 
 

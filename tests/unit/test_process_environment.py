@@ -101,7 +101,7 @@ class Hider:
     """Hides all digits of programs called secret."""
 
     def redact(
-        self, binary: str, arguments: str, environment: Environment
+        self, binary: str, arguments: str, environment: Environment, _: object = None
     ) -> tuple[str, Environment]:
         if binary != "/bin/secret":
             return arguments, environment

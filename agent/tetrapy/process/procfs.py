@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Tuple
 
 from tetrapy.containers.cgroup import container_of_procfs
 from tetrapy.events import flags
 from tetrapy.events.credentials import Capabilities, Credentials
 from tetrapy.events.cut import REPEATED, cut
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import command_line_text, to_text
 from tetrapy.named import NamedTuple
+from tetrapy.process.files import host_files
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 
@@ -43,6 +45,7 @@ class ProcfsProcess(NamedTuple):
     inner_pid: int  # pid in its own pid namespace; 0 in the initial one
     has_command_line: bool
     is_kernel_thread: bool
+    file: Optional[ExecutedFile] = None  # that it executes; None if it is the host's at `binary`
 
 
 def foreign_namespace(root: str) -> int:
@@ -85,13 +88,17 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
     bits = flags.PROCFS
     uids, inner_pid = _status(status)
     docker = container_of_procfs(_try_read(base, "cgroup"))
+    file: Optional[ExecutedFile] = None
     if is_kernel_thread:
         comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
         binary, arguments, cwd = f"[{to_text(comm)}]", "", ""
     else:
         cwd, cwd_bits = _cwd(base)
         bits |= cwd_bits
-        binary = _path(base, "exe") or to_text(cmdline.split(b"\0", 1)[0])
+        exe, root_link = os.fsencode(f"{base}/exe"), os.fsencode(f"{base}/root")
+        path, deleted = place_of(exe, root_link)
+        file = host_files(root).file(exe, root_link, path, deleted)
+        binary = to_text(path or cmdline.split(b"\0", 1)[0])
         text = command_line_text(cmdline)
         arguments = cut(text, most)
         if len(cmdline) == _READ or len(arguments) < len(text):
@@ -110,6 +117,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
         inner_pid=inner_pid,
         has_command_line=bool(cmdline),
         is_kernel_thread=is_kernel_thread,
+        file=file,
     )
 
 
@@ -185,25 +193,26 @@ def _try_read(base: str, name: str) -> bytes:
         return b""
 
 
-def path_of(link: bytes, root: bytes, dir_fd: Optional[int] = None) -> bytes:
-    """Where a link of procfs (`exe`, `cwd`) leads, empty when that cannot be read.
+def place_of(link: bytes, root: bytes, dir_fd: Optional[int] = None) -> Tuple[bytes, bool]:
+    """Where a link of procfs (`exe`, `cwd`) leads, and whether that has been deleted.
 
-    `root` is the link to the process's root. The kernel puts ` (deleted)` behind the path of a file
-    that is not there any more; a file may also be called so.
+    The path is empty when it cannot be read. `root` is the link to the process's root. The kernel
+    puts ` (deleted)` behind the path of a file that is not there any more; a file may also be
+    called so.
     """
     try:
         target = os.readlink(link, dir_fd=dir_fd)
     except OSError:
-        return b""
+        return b"", False
     if not target.endswith(_DELETED):
-        return target
+        return target, False
     try:
         there, named = (os.stat(path, dir_fd=dir_fd) for path in (link, root + target))
         if os.path.samestat(there, named):
-            return target
+            return target, False
     except OSError:
         pass
-    return target[: -len(_DELETED)]
+    return target[: -len(_DELETED)], True
 
 
 def _link(base: str, name: str) -> str:
@@ -214,7 +223,7 @@ def _link(base: str, name: str) -> str:
 
 
 def _path(base: str, name: str) -> str:
-    return to_text(path_of(os.fsencode(f"{base}/{name}"), os.fsencode(f"{base}/root")))
+    return to_text(place_of(os.fsencode(f"{base}/{name}"), os.fsencode(f"{base}/root"))[0])
 
 
 def _cwd(base: str) -> tuple[str, int]:

@@ -218,6 +218,8 @@ class ProcessTable:
         process.arguments = seen.arguments
         process.flags = seen.flags
         process.docker = seen.docker
+        if seen.file is not None:
+            process.executed = seen.file.of(seen.binary, seen.docker, self.tells_files)
         parent = self._live.get(seen.parent_pid, self.kernel)
         if seen.inner_pid == 1 or parent.in_init_tree:
             process.in_init_tree = True

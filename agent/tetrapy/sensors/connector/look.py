@@ -10,9 +10,11 @@ import os
 from typing import Dict, List, Optional, Set
 
 from tetrapy.containers.cgroup import container_of_procfs
+from tetrapy.events.executed import UNTOLD, ExecutedFile
 from tetrapy.events.process import UNSET_ID
 from tetrapy.named import NamedTuple
-from tetrapy.process.procfs import TICK_NS, path_of
+from tetrapy.process.files import host_files
+from tetrapy.process.procfs import TICK_NS, place_of
 
 _CHUNK = 1 << 16
 LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
@@ -34,6 +36,7 @@ class Look(NamedTuple):
     inner_pid: int  # pid in its own pid namespace; 0 in the initial one
     environment: bytes  # empty unless it is asked for
     truncated: bool = False  # arguments or variables were longer than what was read
+    file: Optional[ExecutedFile] = UNTOLD  # that it executes; None if it is the host's at `exe`
 
 
 def look(
@@ -49,9 +52,10 @@ def look(
     except OSError:
         return None
     try:
-        exe = path_of(b"exe", b"root", handle) if image else b""
+        exe, deleted = place_of(b"exe", b"root", handle) if image else (b"", False)
         command_line = _read(handle, "cmdline", longest) if image else b""
-        cwd = path_of(b"cwd", b"root", handle) if image else b""
+        file = host_files(root).file(b"exe", b"root", exe, deleted, handle)
+        cwd = place_of(b"cwd", b"root", handle)[0] if image else b""
         variables = _read(handle, "environ", longest) if image and environment else b""
         stat = _read(handle, "stat")
         if not stat:
@@ -80,6 +84,7 @@ def look(
             inner_pid=int(numbers_inside[-1]) if len(numbers_inside) > 1 else 0,
             environment=variables,
             truncated=max(len(command_line), len(variables)) >= longest,
+            file=file,
         )
     except (ValueError, IndexError):
         return None

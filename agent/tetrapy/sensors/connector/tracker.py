@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from tetrapy.events import flags
 from tetrapy.events.exec import ProcessExec
+from tetrapy.events.executed import UNTOLD
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess
 from tetrapy.events.text import command_line_text, to_text
@@ -67,6 +68,7 @@ class ConnectorTracker:
             _inherit(process, parent)
             process.binary = parent.binary
             process.arguments = parent.arguments
+            process.executed = parent.executed
             if isinstance(process, DetailedProcess):
                 process.environment = parent.environment
             process.flags |= parent.flags & (_NO_IMAGE | flags.IN_INIT_TREE)
@@ -89,7 +91,7 @@ class ConnectorTracker:
             _inherit(process, former)
         elif seen is not None:
             process.start, process.from_procfs = seen.start, True
-        process.flags = flags.EXECVE | flags.PROCFS | _show(process, seen)
+        process.flags = flags.EXECVE | flags.PROCFS | self._show(process, seen)
         if former is not None and former.refcnt:
             process.flags |= flags.CLONE
         heir_of = parent if former is None else former
@@ -145,7 +147,7 @@ class ConnectorTracker:
             self._table.unknown_processes += 1
             return UnseenProcess(b"", record.pid, 0, 0)
         process = self._table.new(record.pid, seen.start, seen.start)
-        process.flags = flags.EXECVE | flags.PROCFS | _show(process, seen)
+        process.flags = flags.EXECVE | flags.PROCFS | self._show(process, seen)
         process.parent = self._pids.at_or_read(seen.parent_pid)
         return process
 
@@ -175,6 +177,42 @@ class ConnectorTracker:
         """A process of the table that was there before the agent."""
         self._threads.count(process.pid)
         return self._told(process)
+
+    def _show(self, process: Process, seen: Optional[Look]) -> int:
+        """Give to `process` what was seen of it; returns the flags that say how much that was."""
+        bits = 0
+        cwd = b"" if seen is None else seen.cwd
+        if cwd:
+            process.cwd = to_text(cwd)
+        if process.cwd == "/":
+            bits |= flags.ROOT_CWD
+        elif not process.cwd:
+            bits |= flags.ROOT_CWD | flags.ERROR_CWD
+        if seen is None:
+            process.executed = UNTOLD
+            return bits | _NO_IMAGE
+        process.docker = seen.docker or process.docker
+        process.uid = seen.uid
+        process.auid = seen.auid
+        if not seen.has_image:
+            # The name of a process that has ended is the start of its binary's.
+            process.binary = to_text(seen.comm)
+            process.executed = UNTOLD
+            return bits | _NO_IMAGE
+        process.binary = to_text(seen.exe or seen.command_line.split(b"\0", 1)[0])
+        file = seen.file if seen.exe else UNTOLD
+        if file is not None:
+            process.executed = file.of(process.binary, process.docker, self._table.tells_files)
+        process.arguments = command_line_text(seen.command_line)
+        if not seen.exe:
+            bits |= flags.MISS | flags.ERROR_FILENAME
+        if not seen.command_line:
+            bits |= flags.MISS | flags.ERROR_ARGS
+        if not cwd:
+            bits |= flags.MISS
+        if seen.truncated:
+            bits |= flags.TRUNC_ARGS
+        return bits
 
     def _told(self, process: Process) -> ProcessExec:
         parent = process.parent
@@ -225,35 +263,3 @@ def _inherit(process: Process, former: Process) -> None:
     if isinstance(process, DetailedProcess):
         process.take_details(former)
         process.environment = ()
-
-
-def _show(process: Process, seen: Optional[Look]) -> int:
-    """Give to `process` what was seen of it; returns the flags that say how much that was."""
-    bits = 0
-    cwd = b"" if seen is None else seen.cwd
-    if cwd:
-        process.cwd = to_text(cwd)
-    if process.cwd == "/":
-        bits |= flags.ROOT_CWD
-    elif not process.cwd:
-        bits |= flags.ROOT_CWD | flags.ERROR_CWD
-    if seen is None:
-        return bits | _NO_IMAGE
-    process.docker = seen.docker or process.docker
-    process.uid = seen.uid
-    process.auid = seen.auid
-    if not seen.has_image:
-        # The name of a process that has ended is the start of its binary's.
-        process.binary = to_text(seen.comm)
-        return bits | _NO_IMAGE
-    process.binary = to_text(seen.exe or seen.command_line.split(b"\0", 1)[0])
-    process.arguments = command_line_text(seen.command_line)
-    if not seen.exe:
-        bits |= flags.MISS | flags.ERROR_FILENAME
-    if not seen.command_line:
-        bits |= flags.MISS | flags.ERROR_ARGS
-    if not cwd:
-        bits |= flags.MISS
-    if seen.truncated:
-        bits |= flags.TRUNC_ARGS
-    return bits

@@ -1,0 +1,86 @@
+"""The file that a process of procfs executes, where it is not the host's at its path.
+
+procfs tells paths from the root of whatever mount namespace a file was opened in, so a path alone
+does not tell a file that a user has mounted, or has changed his root directory for.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import FrozenSet, Optional, Tuple
+
+from tetrapy.events.executed import UNTOLD, ExecutedFile
+from tetrapy.events.text import to_text
+from tetrapy.kernel.statx import state_of
+
+_FIRST = (1, 2)  # the machine's first process, and kthreadd
+_FRESH = 1.0  # seconds for which the list of mounts is believed
+
+
+class HostFiles:
+    """The files that the machine's first process finds: those of its root directory and mounts.
+
+    kthreadd, which shares its root directory, is asked where the first one may not be looked at.
+    """
+
+    def __init__(self, procfs: str) -> None:
+        """`procfs` is where the machine's processes are shown."""
+        self._mount_list = ""
+        self._mounts: FrozenSet[int] = frozenset()
+        self._read_at = 0.0
+        self._root: Optional[Tuple[int, int]] = None
+        for pid in _FIRST:
+            try:
+                root = state_of(f"{procfs}/{pid}/root".encode())
+            except OSError:
+                continue
+            self._root = (root.mount, root.inode)
+            self._mount_list = f"{procfs}/{pid}/mountinfo"
+            break
+
+    def file(
+        self, exe: bytes, root: bytes, path: bytes, deleted: bool, dir_fd: Optional[int] = None
+    ) -> Optional[ExecutedFile]:
+        """The file at the link `exe` of a process; None if it is the host's at `path`.
+
+        `root` is the link to the root directory of the process. A file that cannot be looked at is
+        told as one that is not known.
+        """
+        hosts = self._root
+        if hosts is None or not path:
+            return UNTOLD
+        try:
+            file, top = state_of(exe, dir_fd), state_of(root, dir_fd)
+        except OSError:
+            return UNTOLD
+        deleted = deleted or not file.links
+        foreign = (top.mount, top.inode) != hosts
+        # A root directory is one of a mount, and a mount is in one namespace.
+        if not foreign and file.mount != hosts[0]:
+            foreign = not self._has(file.mount)
+        if not deleted and not foreign:
+            return None
+        return ExecutedFile(
+            to_text(path), file.inode, file.links, file.device, deleted=deleted, foreign=foreign
+        )
+
+    def _has(self, mount: int) -> bool:
+        now = time.monotonic()
+        if not self._mounts or now - self._read_at > _FRESH:
+            self._read_at = now
+            self._mounts = self._read()
+        return mount in self._mounts
+
+    def _read(self) -> FrozenSet[int]:
+        try:
+            with open(self._mount_list, "rb") as file:
+                return frozenset(int(line.partition(b" ")[0]) for line in file)
+        except (OSError, ValueError):
+            return frozenset()
+
+
+@functools.lru_cache(maxsize=4)
+def host_files(procfs: str) -> HostFiles:
+    """Those of the machine whose processes `procfs` shows; its first process never ends."""
+    return HostFiles(procfs)

@@ -108,7 +108,7 @@ def test_seeded(elders: Elders) -> None:
     assert event.kind == "exec"
     assert process["flags"] == "procFS"
     assert process["binary"] == elders.actor
-    assert process["arguments"] == f'{elder.tag} say here wait exit 3 "a b" '
+    assert process["arguments"] == f'{elder.tag} say here wait exit 3 "a b" ""'
     assert process["cwd"] == str(elders.directory)
     assert process["uid"] == 0
     stat = Path(f"/proc/{elder.pid}/stat").read_text(encoding="utf-8")
@@ -179,9 +179,11 @@ def test_root(elders: Elders) -> None:
 
 
 def test_removed_directory_and_image(elders: Elders) -> None:
-    """Removed files are shown as procfs names them."""
-    assert elders.seeded("gonecwd").process["cwd"] == f"{elders.directory}/gone (deleted)"
-    assert elders.seeded("goneimage").binary == f"{elders.directory}/copy (deleted)"
+    """Removed files keep their paths; that the image is gone is told."""
+    assert elders.seeded("gonecwd").process["cwd"] == f"{elders.directory}/gone"
+    event = elders.seeded("goneimage")
+    assert event.binary == f"{elders.directory}/copy"
+    assert event.process["executed_file"]["deleted"] is True
 
 
 def test_odd_name(elders: Elders) -> None:

@@ -88,3 +88,12 @@ def numbered(begin: int, end: int, length: int = 20) -> bytes:
     return b"".join(
         b'{"n":%d}' % n + b" " * (length - 7 - len(str(n))) + b"\n" for n in range(begin, end)
     )
+
+
+def rotated(path: Path, number: int, **rules: Any) -> FileSink:
+    """A sink that has rotated so often, and its backups as its rules have them."""
+    sink = sink_at(path, Recorder(), max_size=20, **rules)
+    sink.write(numbered(0, number + 1))
+    sink.tick(0.0)
+    sink.rotation.wait()
+    return sink

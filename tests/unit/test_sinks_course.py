@@ -201,3 +201,16 @@ Course.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestCourse = Course.TestCase
+
+
+def test_a_part_of_a_line_in_a_file_that_was_cut_and_moved() -> None:
+    """It is taken off although the file's size is not what was written to it."""
+    course = Course()
+    course.start(size=235, limit=492, compress=False)
+    course.events([51])
+    course.cut()
+    course.fill(46)
+    course.events([54, 0])
+    course.move(again=False)
+    course.make_room(None, later=1.0)
+    course.teardown()

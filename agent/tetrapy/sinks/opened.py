@@ -70,11 +70,14 @@ class OpenFile:
 
     def cut(self, torn: int) -> int:
         """Take the part of a line off the end; returns how much of it is still there."""
+        if not torn:
+            return 0
         try:
-            # Where others changed the file the part is no longer at the end, or anywhere.
-            if torn and os.fstat(self.fd).st_size == self.size:
+            if os.fstat(self.fd).st_size == self.size:
                 os.ftruncate(self.fd, self.size - torn)
                 self.size -= torn
+            else:
+                self.mend()  # others cut the file or wrote to it: the part may be at its end or not
         except OSError:
             return torn  # an append-only file
         return 0

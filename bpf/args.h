@@ -60,6 +60,7 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 	int i;
 
 	scratch->area_sent = 0;
+	scratch->area_lost = 0;
 	scratch->area_flags = 0;
 	if (area.size > ARGS_LIMIT) {
 		area.size = ARGS_LIMIT;
@@ -84,9 +85,14 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 			scratch->area_flags |= EXEC_ARGS_ERROR;
 			break;
 		}
-		submit(ctx, &piece->event.header, sizeof(piece->event) + size);
+		/* Counted behind the loop: the verifier walks every turn of it. */
+		scratch->area_lost +=
+			(__u64)hand_over(ctx, &piece->event.header, sizeof(piece->event) + size) >>
+			63;
 		*sent = offset + size;
 	}
+	if (scratch->area_lost)
+		count_losses(EVENT_ARGS, scratch->area_lost);
 	return *sent;
 }
 

@@ -75,7 +75,7 @@ static __always_inline int step_cgroup(struct scratch *scratch)
 		scratch->event.flags |= EXEC_CGROUP_PARTIAL;
 		return 1;
 	}
-	length = bpf_probe_read_kernel_str(&scratch->data[(scratch->used + size) & 16383],
+	length = bpf_probe_read_kernel_str(&scratch->data[(scratch->used + size) & DATA_MASK],
 					   CGROUP_COMPONENT, BPF_CORE_READ(node, name));
 	if (length <= 0) {
 		scratch->event.flags |= EXEC_CGROUP_ERROR;

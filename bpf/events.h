@@ -31,7 +31,7 @@ enum event_limit {
 	ARGS_INLINE_LIMIT = 4095, /* longer arguments travel in EVENT_ARGS records */
 	ARGS_PIECE = 16383, /* the most that one EVENT_ARGS record carries */
 	ARGS_LIMIT = 262144, /* longer arguments are cut: EXEC_ARGS_TRUNCATED */
-	CGROUP_LIMIT = 4095, /* the names of a cgroup and of those above it */
+	CGROUP_LIMIT = 3839, /* the names of a cgroup and of those above it */
 	CGROUP_COMPONENT = 256, /* one of them, NAME_MAX of the kernel with its zero byte */
 	CGROUP_NAME = 128, /* the one that EVENT_THROTTLE tells */
 	VERDICT_PATH = 256, /* bytes of a path with its zero byte that verdicts are kept for */
@@ -91,7 +91,7 @@ struct event_header {
 	__u8 __pad;
 };
 
-/* An execve that succeeded. Followed by path, args, cwd, cgroup, file, context. */
+/* An execve that succeeded. Followed by path, args, cwd, cgroup, context, file. */
 struct exec_event {
 	struct event_header header;
 	__u64 start; /* ns since boot, suspend included: when the process was forked */
@@ -109,8 +109,8 @@ struct exec_event {
 	__u32 args_size; /* as the kernel keeps them: argv[0] first, each ended by a zero byte */
 	__u32 cwd_size;
 	__u32 cgroup_size; /* names from the leaf outwards, each ended by a zero byte */
-	__u32 file_size; /* of struct exec_file and the file's path behind it, or 0: see file.h */
 	__u32 context_size; /* of struct exec_context, or 0 */
+	__u32 file_size; /* of struct exec_file and the file's path behind it, or 0: see file.h */
 	__u32 env_size; /* of the environment in EVENT_ARGS records ahead of this one */
 	__u32 untold_children; /* that run the image which is replaced */
 	__u32 __pad;

@@ -79,7 +79,14 @@ static __always_inline void append_path(struct scratch *scratch, const char *pat
 
 static __always_inline void submit_exec(void *ctx, struct scratch *scratch)
 {
-	submit(ctx, &scratch->event.header, sizeof(scratch->event) + data_end(scratch));
+	__u64 used;
+
+	if (want_file)
+		append_file(scratch);
+	used = *(volatile __u64 *)&scratch->used;
+	if (used > DATA_SIZE)
+		return;
+	submit(ctx, &scratch->event.header, sizeof(scratch->event) + used);
 }
 
 /* What comes behind the arguments. */
@@ -87,8 +94,6 @@ static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
 {
 	append_cwd(scratch);
 	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
-	if (want_file)
-		append_file(scratch);
 	if (want_context)
 		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_CONTEXT);
 	submit_exec(ctx, scratch);

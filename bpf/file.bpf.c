@@ -110,6 +110,9 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 	if (!found)
 		return 0;
 	start_walk(&found->walk, BPF_CORE_READ(file, f_path.mnt), dentry);
+	/* A file without a directory, such as a memfd, has but a name. */
+	if (BPF_CORE_READ(dentry, d_parent) == dentry && dentry != found->walk.mount_root)
+		put_name(&found->walk, dentry, PATH_LIMIT);
 	if (!has_hosts_root(&found->walk, task))
 		flags |= FILE_FOREIGN;
 	found->file.inode = BPF_CORE_READ(inode, i_ino);

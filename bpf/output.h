@@ -48,8 +48,9 @@ static __always_inline __u64 wakeup_flag(__u32 sleeps)
 }
 #endif
 
-static __always_inline void submit(__attribute__((unused)) void *ctx, struct event_header *header,
-				   __u64 size)
+/* Returns a negative number where there is no room. */
+static __always_inline long hand_over(__attribute__((unused)) void *ctx,
+				      struct event_header *header, __u64 size)
 {
 	long err;
 
@@ -64,10 +65,15 @@ static __always_inline void submit(__attribute__((unused)) void *ctx, struct eve
 #else
 	err = bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, header, size);
 #endif
-	if (err)
-		count_loss(header->kind);
-	else
-		note_written(size);
+	/* What found no room counts too, until the reader has been here. */
+	note_written(size);
+	return err;
+}
+
+static __always_inline void submit(void *ctx, struct event_header *header, __u64 size)
+{
+	if (hand_over(ctx, header, size))
+		count_losses(header->kind, 1);
 }
 
 #endif

@@ -29,8 +29,17 @@ struct path_walk {
 	char name[PATH_LIMIT + 1 + 256]; /* filled from PATH_LIMIT down */
 };
 
-/* path, args, cwd, cgroup and a file's path have at most 4095 bytes each. */
-#define DATA_PLACES (20480 + sizeof(struct exec_file) + sizeof(struct exec_context))
+/* path, args, cwd, cgroup and the structures that may follow end below this mask, so that each may
+ * begin anywhere below it; the file's path is last. A mask is no branch: the verifier would look at
+ * both sides of each.
+ */
+#define DATA_MASK 16383
+#define DATA_SIZE (DATA_MASK + 1 + PATH_LIMIT + 1)
+
+_Static_assert(2 * PATH_LIMIT + ARGS_INLINE_LIMIT + CGROUP_LIMIT + sizeof(struct exec_context) +
+			       sizeof(struct exec_file) <=
+		       DATA_MASK,
+	       "the file's path begins below the mask");
 
 struct args_piece {
 	struct args_event event;
@@ -47,10 +56,7 @@ struct scratch {
 	union {
 		struct {
 			struct exec_event event;
-			/* What the largest parts leave of it is more than one of them,
-			 * so that each may begin anywhere below DATA_PLACES.
-			 */
-			char data[DATA_PLACES + PATH_LIMIT + 1];
+			char data[DATA_SIZE];
 		};
 		struct args_piece piece;
 		struct throttle_piece throttle;
@@ -62,6 +68,7 @@ struct scratch {
 	__u32 area_total; /* bytes of an area of the new image to send ahead */
 	__u32 area_sent; /* ... and how many were */
 	__u32 area_flags; /* enum exec_flag */
+	__u64 area_lost; /* records that found no room */
 	char verdict_path[VERDICT_PATH]; /* zero-filled */
 };
 
@@ -82,15 +89,7 @@ static __always_inline struct scratch *get_scratch(void)
 /* Where the next part of an exec event begins. */
 static __always_inline __u64 data_end(struct scratch *scratch)
 {
-	__u64 used = *(volatile __u64 *)&scratch->used;
-
-	if (used >= DATA_PLACES)
-		used = 0;
-	/* Else clang adds to it before it compares it, and the verifier of 6.1 takes the sum for
-	 * unbounded.
-	 */
-	barrier_var(used);
-	return used;
+	return *(volatile __u64 *)&scratch->used & DATA_MASK;
 }
 
 #endif

@@ -102,19 +102,18 @@ static __always_inline struct owner current_owner(void)
 	return owner;
 }
 
-static __always_inline void count_loss(__u32 kind)
+static __always_inline void count_losses(__u32 kind, __u64 records)
 {
 	__u64 *lost = bpf_map_lookup_elem(&losses, &kind);
 	struct owner owner = current_owner();
-	__u64 one = 1;
 
 	if (lost)
-		__sync_fetch_and_add(lost, 1);
+		__sync_fetch_and_add(lost, records);
 	lost = bpf_map_lookup_elem(&owner_losses, &owner);
 	if (lost)
-		__sync_fetch_and_add(lost, 1);
+		__sync_fetch_and_add(lost, records);
 	else
-		bpf_map_update_elem(&owner_losses, &owner, &one, BPF_ANY);
+		bpf_map_update_elem(&owner_losses, &owner, &records, BPF_ANY);
 }
 
 /* Where the buffer is read and written: positions of the ring, or the number of emptyings. */
@@ -216,7 +215,7 @@ static __always_inline int admit(__u64 bytes, __u32 kind)
 #endif
 	free = waiting < buffer_bytes ? buffer_bytes - waiting : 0;
 	if (!take_shares(place, bytes, free, kinds)) {
-		count_loss(kind);
+		count_losses(kind, 1);
 		return 0;
 	}
 	return 1;

@@ -136,7 +136,7 @@ def execute(
         "file_size": len(file),
         "context_size": len(context),
     }
-    return pack("exec", path + area + cwd + cgroup + file + context, **{**values, **fields})
+    return pack("exec", path + area + cwd + cgroup + context + file, **{**values, **fields})
 
 
 def exec_file(path: bytes, *flags: str, inode: int = 77, links: int = 1, device: int = 0) -> bytes:

@@ -10,7 +10,7 @@ from tetrapy.named import NamedTuple
 
 
 class ExecRecord(NamedTuple):
-    """struct exec_event; path, args, cwd, cgroup, file and context follow."""
+    """struct exec_event; path, args, cwd, cgroup, context and file follow."""
 
     ktime: int  # ns since boot (or of CLOCK_MONOTONIC, see the object's flavour)
     start: int
@@ -28,8 +28,8 @@ class ExecRecord(NamedTuple):
     args_size: int
     cwd_size: int
     cgroup_size: int
-    file_size: int
     context_size: int
+    file_size: int
     env_size: int
     untold_children: int
 

@@ -144,8 +144,8 @@ class ProcessTracker:
             args_size,
             cwd_size,
             cgroup_size,
-            file_size,
             context_size,
+            file_size,
             _,
             untold_children,
         ) = record
@@ -165,8 +165,8 @@ class ProcessTracker:
         at, end = end, end + cgroup_size
         if cgroup_size:
             process.docker = container_of_names(data[at:end])
-        at, file_end = end, end + file_size
-        end = file_end + context_size
+        at, context_end = end, end + context_size
+        end = context_end + file_size
         if end > len(data):
             raise FormatError(f"exec record of {len(data)} bytes, {end} by its own sizes")
         if found & self._rare_mask:
@@ -181,7 +181,7 @@ class ProcessTracker:
         process.auid = auid
         process.binary = path if path[:1] == "/" else absolute_path(path, process.cwd)
         if file_size:
-            process.executed = self._file(data[at:file_end], process)
+            process.executed = self._file(data[context_end:end], process)
         process.arguments = arguments_text(arguments)
         if path_size >= _LONG_PATH:
             bits |= flags.DATA_FILENAME
@@ -218,7 +218,7 @@ class ProcessTracker:
             process.docker = heir_of.docker
         process.flags = bits
         if self._details is not None:
-            self._details.of_exec(process, data[file_end:end], environment)
+            self._details.of_exec(process, data[at:context_end], environment)
         process.start_time = self._format_time(ktime)
         process.parent = parent
         if parent is None:

@@ -1,8 +1,8 @@
 """Which container a process is in, out of the path of its cgroup.
 
 Runtimes name a cgroup after a container, `docker-ID.scope`, `kubepods-pod1:cri-containerd:ID` or
-`ID`, where ID has 64 digits. A process of the container may be in a cgroup below it. Where a
-container is in another one, the inner one counts, as with Tetragon.
+`ID`, where ID has 64 hex digits, or more as far as Tetragon goes. A process of the container may be
+in a cgroup below it. Where a container is in another one, the inner one counts, as with Tetragon.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
 
 # Prefixes end with `:` (cgroupfs driver) or `-` (systemd). A service or slice is no container, and
 # what conmon, a container's supervisor, runs in is outside.
-_CONTAINER = re.compile(rb"(?:.*[:-])?([0-9a-f]{64})(?:\.scope)?", re.DOTALL).fullmatch
-_SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon[:-][0-9a-f]{64}(?:\.scope)?", re.DOTALL).fullmatch
+_CONTAINER = re.compile(rb"(?:.*[:-])?([0-9a-f]{64,})(?:\.scope)?", re.DOTALL).fullmatch
+_SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon[:-][0-9a-f]{64,}(?:\.scope)?", re.DOTALL).fullmatch
 
 
 @lru_cache(maxsize=512)

@@ -49,7 +49,7 @@ def test_exec_fields(running: Session) -> None:
         "auid": NO_AUID,
         "cwd": "/test/directory",
         "binary": VICTIM,
-        "arguments": 'exit 7 "two words"  plain',
+        "arguments": 'exit 7 "two words" "" plain',
         "flags": "execve clone",
         "in_init_tree": False,
     }

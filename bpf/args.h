@@ -22,7 +22,7 @@ static __always_inline struct area find_area(unsigned long start, unsigned long 
 	return area;
 }
 
-#define SHORT_PATHS 512 /* what path, directory and cgroup usually take */
+#define SHORT_PATHS 256 /* what path, directory and cgroup usually take; see charge_rest() */
 
 /* Bytes that an exec event with its areas is going to have, about. */
 static __always_inline __u64 size_of_exec(struct area args, struct area env)

@@ -77,12 +77,24 @@ static __always_inline void append_path(struct scratch *scratch, const char *pat
 	scratch->used = size - 1;
 }
 
+/* What the exec was not admitted for: long paths, and what comes behind them. */
+static __always_inline void charge_rest(struct scratch *scratch)
+{
+	__u64 expected = SHORT_PATHS;
+
+	if (!(scratch->event.flags & EXEC_ARGS_APART))
+		expected += scratch->event.args_size;
+	if (scratch->used > expected)
+		charge(scratch->used - expected);
+}
+
 static __always_inline void submit_exec(void *ctx, struct scratch *scratch)
 {
 	__u64 used;
 
 	if (want_file)
 		append_file(scratch);
+	charge_rest(scratch);
 	used = *(volatile __u64 *)&scratch->used;
 	if (used > DATA_SIZE)
 		return;

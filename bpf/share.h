@@ -5,25 +5,34 @@
  *
  * As long as an eighth of the buffer waits at most, nothing is accounted. Above, an owner may hold
  * as many bytes as are still free (dynamic threshold): one takes half at most, and however many
- * storm, there is room for the next. Who may be many owners (a user has 65,536 subordinate ids and
- * may have cgroups of its own) is held together by groups, which may hold GROUP_TIMES what is free:
- * a part in 33 of the buffer is left by one.
+ * storm, there is room for the next.
  *
- * An event is admitted whole, before its first record, for the size that it is going to have.
+ * Who may be many owners (a user has 65,536 subordinate uids and may have cgroups of its own, root
+ * of a container has all uids) is held together by groups, which may hold GROUP_TIMES what is free:
+ * seven users in a group may storm before the others in it notice, and a full group leaves a ninth
+ * of the buffer. Who holds little, a part in SMALL of what is free, is admitted although others
+ * filled his group, until it holds SMALL_TIMES: so many little ones are a thousand uids, and leave
+ * a part in 33 of the buffer to all others.
+ *
+ * An event is admitted whole, before its first record, for the size that it is going to have as far
+ * as that is known; the rest is charged when it was written.
  */
 #ifndef TETRAPY_SHARE_H
 #define TETRAPY_SHARE_H
 
 #include "maps.h"
-#include "task.h"
 
-#define GROUP_TIMES 32
+#define GROUP_TIMES 8
+#define SMALL 32
+#define SMALL_TIMES 32
+#define UNACCOUNTED 8 /* a part in so many of the buffer */
+#define SUBORDINATE 65536 /* uids from here on are given out in blocks */
 
 enum owner_kind {
 	OWNER = 0, /* a real uid in a cgroup; a program that is setuid is charged to who runs it */
-	OWNER_UID = 1,
-	OWNER_CGROUP = 2,
-	OWNER_LOGIN = 3, /* the login uid: no process can leave it without rights */
+	OWNER_UID = 1, /* a uid in all cgroups; of subordinate ones a block */
+	OWNER_CGROUP = 2, /* all uids in a cgroup but subordinate ones */
+	OWNER_SUBORDINATES = 3, /* all subordinate uids in a cgroup */
 };
 
 struct owner {
@@ -61,7 +70,11 @@ SHARED struct {
 
 SHARED const volatile __u64 buffer_bytes; /* of the ring, or of one CPU's buffer */
 
-#if !EVENTS_RINGBUF
+#if EVENTS_RINGBUF
+#define RECORD_OVERHEAD 8 /* bytes of a record's header */
+#else
+#define RECORD_OVERHEAD 24 /* bytes of a record's header, size and padding */
+
 /* How often user space has emptied the buffers. */
 SHARED volatile __u64 drains;
 
@@ -69,8 +82,6 @@ struct fill {
 	__u64 drains;
 	__u64 bytes; /* that this CPU has written since */
 };
-
-#define PERF_OVERHEAD 24 /* bytes of a record's header, size and padding */
 
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -88,7 +99,7 @@ static __always_inline void note_written(__attribute__((unused)) __u64 size)
 	struct fill *fill = bpf_map_lookup_elem(&fills, &zero);
 
 	if (fill)
-		fill->bytes += size + PERF_OVERHEAD;
+		fill->bytes += size + RECORD_OVERHEAD;
 #endif
 }
 
@@ -120,6 +131,7 @@ static __always_inline void count_losses(__u32 kind, __u64 records)
 struct place {
 	__u64 read;
 	__u64 written;
+	__u32 kinds; /* added to the kinds of owners: see struct owner */
 };
 
 static __always_inline struct share *find_share(const struct owner *owner, struct place place)
@@ -141,84 +153,103 @@ static __always_inline struct share *find_share(const struct owner *owner, struc
 	return share;
 }
 
-/* Returns 0 when the share is used up; else takes `bytes` of it. What other groups refuse then is
- * taken all the same, which costs who storms a little more.
+/* Takes `bytes` of a share; returns how many it then holds, or 0 when it is used up. What other
+ * groups refuse then is taken all the same, which costs who storms a little more.
  */
-static __always_inline int take_share(struct owner owner, struct place place, __u64 bytes,
-				      __u64 limit)
+static __always_inline __u64 take_share(struct owner owner, struct place place, __u64 bytes,
+					__u64 limit)
 {
 	struct share *share = find_share(&owner, place);
+	__u64 held = bytes;
 
 	if (!share)
-		return 1;
-	if (share->old + share->young + bytes > limit)
+		return held;
+	held += share->old + share->young;
+	if (held > limit)
 		return 0;
 	__sync_fetch_and_add(&share->young, bytes);
-	return 1;
+	return held;
 }
 
-static __always_inline int take_shares(struct place place, __u64 bytes, __u64 free, __u32 kinds)
+static __always_inline int take_shares(struct place place, __u64 bytes, __u64 free)
 {
-	struct owner owner = current_owner(), group = { .kind = OWNER_UID + kinds };
-	__u32 login = task_login_uid((struct task_struct *)bpf_get_current_task());
+	struct owner owner = current_owner(), group = {};
+	__u64 held, limit;
 
-	owner.kind = OWNER + kinds;
-	if (!take_share(owner, place, bytes, free))
+	bytes += RECORD_OVERHEAD;
+	owner.kind = OWNER + place.kinds;
+	held = take_share(owner, place, bytes, free);
+	if (!held)
 		return 0;
 	/* Root is many services and containers: what others do in its name is not its own. */
 	if (!owner.uid)
 		return 1;
-	group.uid = owner.uid;
-	if (!take_share(group, place, bytes, GROUP_TIMES * free))
+	limit = (held <= free / SMALL ? SMALL_TIMES : GROUP_TIMES) * free;
+	group.kind = OWNER_UID + place.kinds;
+	group.uid = owner.uid < SUBORDINATE ? owner.uid : owner.uid & -SUBORDINATE;
+	if (!take_share(group, place, bytes, limit))
 		return 0;
-	if (login != UNSET_ID) {
-		group.uid = login;
-		group.kind = OWNER_LOGIN + kinds;
-		if (!take_share(group, place, bytes, GROUP_TIMES * free))
-			return 0;
-	}
+	/* Apart, since without a service manager a cgroup is everybody's. */
+	group.kind = (owner.uid < SUBORDINATE ? OWNER_CGROUP : OWNER_SUBORDINATES) + place.kinds;
 	group.uid = 0;
 	group.cgroup = owner.cgroup;
-	group.kind = OWNER_CGROUP + kinds;
-	return take_share(group, place, bytes, GROUP_TIMES * free);
+	return take_share(group, place, bytes, limit) != 0;
 }
 
-/* Whether an event of so many bytes may be sent. One that may not is counted as lost. */
-static __always_inline int admit(__u64 bytes, __u32 kind)
+/* Where the buffer is, and in `waiting` how many bytes of it are used. */
+static __always_inline struct place find_place(__u64 *waiting)
 {
 	struct place place = {};
-	__u64 waiting, free;
-	__u32 kinds = 0;
 
 #if EVENTS_RINGBUF
-	waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
-	if (waiting < buffer_bytes / 8)
-		return 1;
+	*waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	if (*waiting < buffer_bytes / UNACCOUNTED)
+		return place;
 	place.read = bpf_ringbuf_query(&events, BPF_RB_CONS_POS);
 	place.written = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
 #else
 	__u32 zero = 0;
 	struct fill *fill = bpf_map_lookup_elem(&fills, &zero);
 
+	*waiting = 0;
 	if (!fill)
-		return 1;
+		return place;
 	if (fill->drains != drains) {
 		fill->drains = drains;
 		fill->bytes = 0;
 	}
-	waiting = fill->bytes;
-	if (waiting < buffer_bytes / 8)
-		return 1;
+	*waiting = fill->bytes;
 	place.read = fill->drains;
 	place.written = fill->drains + 1;
-	kinds = 8 * bpf_get_smp_processor_id();
+	place.kinds = 8 * bpf_get_smp_processor_id();
 #endif
+	return place;
+}
+
+/* Whether an event of so many bytes may be sent. One that may not is counted as lost. */
+static __always_inline int admit(__u64 bytes, __u32 kind)
+{
+	__u64 waiting, free;
+	struct place place = find_place(&waiting);
+
+	if (waiting < buffer_bytes / UNACCOUNTED)
+		return 1;
 	free = waiting < buffer_bytes ? buffer_bytes - waiting : 0;
-	if (!take_shares(place, bytes, free, kinds)) {
+	if (!take_shares(place, bytes, free)) {
 		count_losses(kind, 1);
 		return 0;
 	}
 	return 1;
+}
+
+/* Charges what an event took beyond the size for which it was admitted. */
+static __always_inline void charge(__u64 bytes)
+{
+	__u64 waiting;
+	struct place place = find_place(&waiting);
+
+	if (waiting >= buffer_bytes / UNACCOUNTED)
+		take_shares(place, bytes, 1ULL << 32);
 }
 
 #endif

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STORMER, VICTIM = 54321, 64321  # uids that nobody has
+SUBORDINATE = 100_000  # where those of /etc/subuid begin
 EXECS = 100
 LONG = "x" * 30_000  # an argument: some dozens of them are more than the buffer
 
@@ -25,31 +26,37 @@ def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
         yield made
 
 
-def run(words: list[object], uid: int = 0, cpu: int = 0) -> None:
-    """One process to its end, on one CPU."""
+def run(words: list[object], uid: int = 0, cwd: Path | None = None) -> None:
+    """One process to its end, on the first CPU."""
 
     def prepare() -> None:
-        os.sched_setaffinity(0, {cpu})
+        os.sched_setaffinity(0, {0})
         if uid:
             os.setgroups([])
             os.setresuid(uid, uid, uid)
 
     command = [str(word) for word in words]
-    subprocess.run(command, check=True, preexec_fn=prepare)
+    subprocess.run(command, check=True, preexec_fn=prepare, cwd=cwd)
 
 
-def storm(watch: Watch, actor: Path, uid_of: Callable[[int], int], words: list[object]) -> set[str]:
-    """Run until one of its users loses something, then as much again; whose records were lost."""
+def storm(
+    watch: Watch,
+    actor: Path,
+    uid_of: Callable[[int], int],
+    words: list[object],
+    cwd: Path | None = None,
+) -> set[str]:
+    """Run until one of its users loses something, then a quarter more; whose records were lost."""
     count, losers, own = 0, set(), set()
     while not losers & own:
         for _ in range(20):
             own.add(str(uid_of(count)))
-            run([actor, *words], uid_of(count))
+            run([actor, *words], uid_of(count), cwd)
             count += 1
         losers |= {uid for uid, _ in watch.sensor.losses_by_owner()}
         assert count < 30_000, "nothing is ever lost"
     for _ in range(count // 4):
-        run([actor, *words], uid_of(count))
+        run([actor, *words], uid_of(count), cwd)
         count += 1
     return losers
 
@@ -71,13 +78,41 @@ def test_others_lose_nothing(watch: Watch, actor: Path, words: list[object]) -> 
         assert names == ["process_exec", "process_exit"], number
 
 
+@pytest.mark.parametrize(
+    ("first", "uids", "victims"),
+    [(20_000, 10, 20), (20_000, 10_000, 20), (SUBORDINATE, 10_000, EXECS)],
+    ids=["few", "many", "subordinate"],
+)
 @pytest.mark.parametrize("ring", [True, False], ids=["ring", "perf"])
-def test_many_users_together(ring: bool, actor: Path) -> None:
-    """As many uids as there are processes, as a user has who owns subordinate ones."""
+def test_many_users_together(ring: bool, first: int, uids: int, victims: int, actor: Path) -> None:
+    """Many users fill their cgroup's share; who holds little in the same cgroup is told of.
+
+    A user's subordinate uids do not even fill the share of the cgroup that they are in.
+    """
     with Watch(ring=ring, size=8 << 20) as watch:
-        storm(watch, actor, lambda number: STORMER + number, [LONG, "exit", 0])
+        storm(watch, actor, lambda number: first + number % uids, [LONG, "exit", 0])
+        for number in range(victims):
+            run([actor, f"victim{number}x", "exit", 0], VICTIM)
+        assert str(VICTIM) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
         # Only an exec that was admitted sends its arguments, so none is lost but for want of room.
         assert watch.sensor.buffer_losses()["args"] == 0
+        watch.fence()
+        for number in range(victims):
+            names = [event.name for event in watch.of(f"victim{number}x")]
+            assert names == ["process_exec", "process_exit"], number
+
+
+def test_paths_are_charged(watch: Watch, actor: Path, tmp_path: Path) -> None:
+    """A user whose execs are long by their directories takes half of the buffer too, not more."""
+    cwd = tmp_path.joinpath(*["d" * 250] * 15)
+    cwd.mkdir(parents=True)
+    storm(watch, actor, lambda _: STORMER, ["deep", "exit", 0], cwd)
+    watch.fence()
+    told = sum(len(event.process.cwd) for event in watch.of("deep", "exec"))
+    one = watch.sensor.buffer_bytes
+    if not watch.sensor.uses_ring:
+        one //= os.cpu_count() or 1
+    assert 0.3 * one < told < 0.6 * one
 
 
 def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:

@@ -157,3 +157,26 @@ def test_damaged_file(run, tmp_path: Path) -> None:
     done = run(SYSTEM_PYTHON, cut)
     assert done.returncode != 0
     assert len(done.stderr.splitlines()) < 5
+
+
+NO_RESOURCE = ("setpriv", "--inh-caps=-all", "--bounding-set=-sys_resource")
+
+
+def test_too_few_open_files(run) -> None:
+    """One sentence says how many are needed, whatever is served."""
+    for limit in (12, 16, 24):
+        command = (*NO_RESOURCE, "prlimit", f"--nofile={limit}:{limit}", PYZ)
+        line = assert_one_line(run(*command, "--metrics-server=127.0.0.1:0"))
+        assert f"may have {limit} files open" in line
+        assert "ulimit -n" in line
+
+
+def test_a_low_limit_of_open_files_is_raised(tmp_path: Path) -> None:
+    """As far as it is permitted: a shell's soft limit keeps nobody from being watched."""
+    under = (*NO_RESOURCE, "prlimit", "--nofile=16:512")
+    with Agent(tmp_path, "--sensor=ebpf", code=PYZ, under=under) as agent:
+        agent.started()
+        limits = Path(f"/proc/{agent.pid}/limits").read_text(encoding="ascii")
+        (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+        assert line.split()[3:5] == ["512", "512"]
+        assert agent.stop() == 0

@@ -80,6 +80,7 @@ class Agent:
             log("info", "Starting tetrapy", version=__version__)
             log("info", "config settings", config=settings.logged())
             sensing.check_user(settings)
+            privilege.raise_open_files_limit()
             malloc.keep_small()
             if settings.raise_priority:
                 priority.ask(log)

@@ -10,6 +10,8 @@ from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
 
 _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
+_FILES = 64  # open files that are needed beside one a CPU
+_MOST_FILES = 65536  # that are asked for
 _MAP_ARRAY = 2
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _LOCKDOWN = "/sys/kernel/security/lockdown"
@@ -27,6 +29,27 @@ def lift_memory_lock_limit() -> None:
         )
     except (ValueError, OSError):
         pass  # not permitted: the kernel will say whether it matters
+
+
+def raise_open_files_limit() -> None:
+    """Allow as many open files as are permitted, and more where too few are.
+
+    BPF objects, buffers (one a CPU without a ring), the export and served connections need them.
+    Raises KernelError when there are too few.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # neither is ever infinite
+    needed = _FILES + (os.cpu_count() or 1)
+    wanted = max(soft, min(hard, _MOST_FILES), needed)
+    if wanted == soft:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+    except (ValueError, OSError) as err:
+        if hard < needed:
+            raise KernelError(
+                f"tetrapy may have {hard} files open and needs {needed}; raise the limit (ulimit -n"
+                f" {needed}, LimitNOFILE= in a systemd unit, --ulimit nofile= for a container)"
+            ) from err
 
 
 def check_bpf() -> None:

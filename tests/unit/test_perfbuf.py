@@ -180,6 +180,38 @@ def test_everything_includes_the_youngest(kernel: Kernel, buffer: PerfBuffer) ->
     assert taken(buffer, everything=True) == [record(NOW, b"now"), record(NOW + 10**9, b"future")]
 
 
+def test_what_was_not_taken_yet_may_be_older(kernel: Kernel, buffer: PerfBuffer) -> None:
+    """A record becomes ripe only by a look at all buffers after it: time alone is not enough."""
+    kernel[0].send(record(NOW - 10**9), record(NOW - 5), record(NOW - 4))
+    assert taken(buffer, 1) == [record(NOW - 10**9)]
+    kernel[2].send(record(NOW - 6))
+    kernel.now += 10**9
+    assert [time_of(data) for data in taken(buffer, 2)] == [NOW - 6, NOW - 5]
+
+
+def test_what_waits_has_a_bound_in_bytes(
+    kernel: Kernel, buffer: PerfBuffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it the buffers are left alone until what waits is ripe and given out, in order."""
+    monkeypatch.setattr(perfbuf, "_MOST_WAITING", SIZE // 2)
+    sent: list[bytes] = []
+    got: list[bytes] = []
+    most = 0
+    for step in range(60):
+        for cpu in (0, 2):
+            data = record(kernel.now - 1, bytes(400) + b".")
+            while kernel[cpu].room_for(data):
+                kernel[cpu].send(data)
+                sent.append(data)
+        got += taken(buffer)
+        most = max(most, sum(len(data) for _, data in buffer._waiting))
+        kernel.now += 1_000_000 if step % 2 else 30_000_000
+    assert most < SIZE // 2 + 2 * SIZE
+    got += taken(buffer, 10**6, everything=True)
+    assert [time_of(data) for data in got] == sorted(time_of(data) for data in got)
+    assert sorted(got) == sorted(sent)
+
+
 def test_at_most_so_many(kernel: Kernel, buffer: PerfBuffer) -> None:
     """What is over the limit comes at the next look, in order with what came since."""
     kernel[0].send(*[record(number) for number in (10, 20, 30)])
@@ -265,7 +297,8 @@ def test_any_course_of_the_buffers(
         unread: dict[int, list[bytes]] = {0: [], 2: []}
         for who, value, more in course:
             if who == "drain":
-                if len(fetched) < value:
+                ripe = [data for data in fetched if time_of(data) <= NOW - 20_000_000]
+                if more or len(ripe) < value:
                     fetched += unread[0] + unread[2]
                     unread = {0: [], 2: []}
                     fetched.sort(key=time_of)

@@ -37,6 +37,11 @@ _RAW_SIZE = Struct("=I")
 
 # A program takes its time stamp some microseconds before its record is complete.
 SETTLE_SECONDS = 0.02
+_SETTLE_NS = int(SETTLE_SECONDS * 1_000_000_000)
+
+# Bytes of records that wait here, beyond which the buffers are left alone: that many, and what the
+# buffers hold at once, is the most that is ever in memory.
+_MOST_WAITING = 8 << 20
 
 
 class _CpuBuffer:
@@ -103,7 +108,9 @@ class PerfBuffer:
         """
         self._time_of = time_of
         self._emptying = emptying
-        self._waiting: List[Tuple[int, bytes]] = []
+        self._waiting: List[Tuple[int, bytes]] = []  # in order of time
+        self._bytes = 0  # of what waits
+        self._taken = 0  # when all buffers were emptied
         self._buffers: List[_CpuBuffer] = []
         epoll = select.epoll()
         self._epoll = epoll
@@ -128,25 +135,40 @@ class PerfBuffer:
 
     def drain(self, limit: int, everything: bool = False) -> List[bytes]:
         """At most `limit` records in order of time; with `everything` also those just written."""
-        horizon = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - int(SETTLE_SECONDS * 1_000_000_000)
         waiting = self._waiting
-        if len(waiting) < limit:
-            taken: List[bytes] = []
-            self._emptying()
-            for buffer in self._buffers:
-                buffer.take(taken)
-            if taken:
-                time_of = self._time_of
-                waiting.extend((time_of(record), record) for record in taken)
-                waiting.sort(key=lambda entry: entry[0])
+        now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        if everything or self._needs_more(limit, now):
+            self._take()
+            self._taken = now
         count = 0
-        for when, _ in waiting:
+        # What was written before the buffers were emptied has come, and nothing younger is sure to.
+        horizon = self._taken - _SETTLE_NS
+        for when, record in waiting:
             if count == limit or (when > horizon and not everything):
                 break
             count += 1
+            self._bytes -= len(record)
         records = [record for _, record in waiting[:count]]
         del waiting[:count]
         return records
+
+    def _needs_more(self, limit: int, now: int) -> bool:
+        """Whether the buffers are to be emptied first; when much waits only if none is ripe."""
+        waiting, horizon = self._waiting, self._taken - _SETTLE_NS
+        if self._bytes >= _MOST_WAITING:
+            return waiting[0][0] > horizon and now - self._taken >= _SETTLE_NS
+        return limit > 0 and (len(waiting) < limit or waiting[limit - 1][0] > horizon)
+
+    def _take(self) -> None:
+        taken: List[bytes] = []
+        self._emptying()
+        for buffer in self._buffers:
+            buffer.take(taken)
+        if taken:
+            time_of = self._time_of
+            self._bytes += sum(map(len, taken))
+            self._waiting.extend((time_of(record), record) for record in taken)
+            self._waiting.sort(key=lambda entry: entry[0])
 
     def close(self) -> None:
         """Give the buffers back."""

@@ -204,8 +204,8 @@ class Loop:
 
     def _report_losses(self) -> None:
         new = self.losses.update(self._sensor.losses())
-        owners = self._sensor.losses_by_owner()
         if new:
+            owners = self._sensor.losses_by_owner()
             whose = {"owners": told(owners)} if owners else {}
             self._log("warn", "Kernel events lost", **new, **whose, hint="raise --rb-size-total")
             self._sweeps = _SWEEPS

@@ -100,15 +100,13 @@ class JsonEncoder:
 
     def encode(self, event: Event, change: Optional[Change] = None, count: int = 1) -> bytes:
         """The event's line: of its message as `change` leaves it, for so many events."""
-        line = self._made(event, change, count)
+        if change is None and count == 1:
+            line = self._whole(event)
+        else:
+            line = self._changed(event, change or _unchanged, count)
         if len(line) > self._most:
             return self._cut(event, change, count, len(line))
         return line
-
-    def _made(self, event: Event, change: Optional[Change], count: int) -> bytes:
-        if change is None and count == 1:
-            return self._whole(event)
-        return self._changed(event, change or _unchanged, count)
 
     def _whole(self, event: Event) -> bytes:
         if isinstance(event, ProcessExec):
@@ -160,7 +158,10 @@ class JsonEncoder:
                 event = ProcessExec(process, event.parent, event.ancestors)
             else:
                 event = ProcessExit(process, event.parent, event.code, event.time, event.ancestors)
-            line = self._made(event, change, count)
+            if change is None and count == 1:
+                line = self._whole(event)
+            else:
+                line = self._changed(event, change or _unchanged, count)
             if len(line) <= self._most or not most:
                 return line
             most //= 2

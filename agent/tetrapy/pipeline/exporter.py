@@ -81,9 +81,19 @@ class Exporter:
         if not self._is_plain:
             self._export_staged(events)
             return
-        encode, put = self.encoder.encode, self._put
+        encode, put = self.encoder.encode, self._lines.append
+        shares, size = self._shares, self._size
         for event in events:
-            put(encode(event), event)
+            line = encode(event)
+            size += len(line)
+            if shares is not None and shares.is_beyond(event, len(line)):
+                self._aside.append(line)
+            else:
+                put(line)
+            if size >= _CHUNK:
+                self._flush()
+                size = 0
+        self._size = size
 
     def replace_stages(self, stages: Stages) -> None:
         """Go on with other stages and the same counters; what waits in the old ones is written."""
@@ -168,11 +178,11 @@ class Exporter:
         lines, aside = self._lines, self._aside
         if lines:
             self._guarded(lambda: self.sink.write(b"".join(lines), len(lines)))
-            self._lines = []
+            lines.clear()
         if aside:
             self.overflowed += len(aside)
             self._guarded(lambda: self.sink.write_aside(b"".join(aside), len(aside)))
-            self._aside = []
+            aside.clear()
         self._size = 0
 
     def _measure_shares(self) -> None:

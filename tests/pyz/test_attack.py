@@ -14,7 +14,7 @@ from tests.support.agent import ROOT
 pytestmark = needs_root
 
 # Storms are short here: a hundred processes of the victim take one second.
-STORMS = ("a parent's 256 KB",)
+STORMS = ("a parent's 256 KB", "16 KB of", "exits, 5", "500 uids", "to be redacted")
 CHECKS = ("forged", "are no containers", "evidence", "clients of metrics", "40 MB of memory")
 
 

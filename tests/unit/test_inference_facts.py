@@ -114,6 +114,14 @@ def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -
     assert bool(failed) == (twice or same_names(c.needs().names, facts) not in right)
 
 
+@pytest.mark.parametrize("offset", [-8, -4096, 1 << 40])
+def test_a_place_outside_of_what_was_read_is_refused(kernel: c.Kernel, offset: int) -> None:
+    """A damaged layout may have the executed file before the structure that has it."""
+    at = c.needs().names.index(c.need("linux_binprm.file"))
+    layout = (*kernel.facts[:at], offset, *kernel.facts[at + 1 :])
+    assert check(c.needs().names, layout, kernel.subject()).failed
+
+
 def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
     """A wrong answer to an optional need is no reason against the layout: the need is left out."""
     names, subject = c.needs().names, kernel.subject()

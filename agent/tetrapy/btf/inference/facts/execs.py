@@ -135,6 +135,6 @@ def _member(view: View, subject: Subject, name: str) -> int:
     number, odd = divmod(view["linux_binprm.file"], 8)
     word, odd_too = divmod(view[name], 8)
     targets = subject.exec_targets
-    if odd or odd_too or number >= len(targets) or word >= len(targets[number]):
+    if odd or odd_too or not 0 <= number < len(targets) or not 0 <= word < len(targets[number]):
         raise Unreadable
     return targets[number][word]

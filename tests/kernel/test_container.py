@@ -63,7 +63,7 @@ NAMES = [
     (ID[:40], ""),
     (ID[:32], ""),
     (ID.upper(), ""),
-    (ID + "0", ""),
+    (ID + "0", SHOWN),
     (f"machine.slice/libpod-conmon-{ID}.scope", ""),
     ("backup_of_the_accounting_database_to_the_second_data_centre_every_night.scope", ""),
     (b"\xff\xfe".decode("utf-8", "surrogateescape") * 40, ""),

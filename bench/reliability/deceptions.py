@@ -74,7 +74,7 @@ def container_ids(setting: Setting) -> list[str]:
         f"machine/libpod-conmon-{_ID}.scope": False,
         "machine/3f1c9a0c7d2e4b5f8a6d7c8b9e0f1a2b": False,
         f"docker/{_ID[:-1]}g": False,
-        f"docker/{_ID}0": False,
+        f"docker/{_ID[:-1]}": False,
     }
     wrong = []
     with cgroups.named(list(places)) as made, setting.agent() as agent:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tests.support.agent import PATIENCE
 from tetrapy.config.sources import read
 from tetrapy.daemon.loop import Loop
+from tetrapy.export.stages import Stages
 from tetrapy.kernel.cgroups import host_controller
 from tetrapy.kernel.clock import boot_time_ns
-from tetrapy.pipeline.stages import Stages
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSensor
 from tetrapy.sensors.options import BufferSize, Rate, SensorOptions

@@ -7,8 +7,8 @@ from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.events.throttle import START, ProcessThrottle
-from tetrapy.pipeline.filters.filter import FilterList
-from tetrapy.pipeline.filters.lists import Abilities, parse_list
+from tetrapy.filters.filter import FilterList
+from tetrapy.filters.lists import Abilities, parse_list
 
 EVERYTHING = Abilities(
     credentials=True,

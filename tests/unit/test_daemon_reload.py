@@ -14,8 +14,8 @@ from tetrapy.config.settings import SETTINGS, Settings
 from tetrapy.config.sources import read
 from tetrapy.daemon.reload import CHANGEABLE, Reload
 from tetrapy.events.json import JsonEncoder
-from tetrapy.pipeline.exporter import Exporter
-from tetrapy.pipeline.stages import Stages
+from tetrapy.export.exporter import Exporter
+from tetrapy.export.stages import Stages
 from tetrapy.process.details import Details, Wanted
 from tetrapy.sinks.file import FileSink
 from tetrapy.sinks.rules import FileRules

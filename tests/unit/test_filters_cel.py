@@ -22,14 +22,14 @@ from tests.unit.filter_events import (
 )
 from tetrapy.errors import SettingsError
 from tetrapy.events.rate_limit import RateLimitInfo
-from tetrapy.pipeline.cel import expression as expression_module
-from tetrapy.pipeline.cel import library
-from tetrapy.pipeline.cel.checker import check
-from tetrapy.pipeline.cel.functions import FUNCTIONS, METHODS
-from tetrapy.pipeline.cel.library import parse
-from tetrapy.pipeline.excess import excess
-from tetrapy.pipeline.filters.lists import parse_list
-from tetrapy.pipeline.regex.budget import Budget
+from tetrapy.filters.cel import expression as expression_module
+from tetrapy.filters.cel import library
+from tetrapy.filters.cel.checker import check
+from tetrapy.filters.cel.functions import FUNCTIONS, METHODS
+from tetrapy.filters.cel.library import parse
+from tetrapy.filters.excess import excess
+from tetrapy.filters.lists import parse_list
+from tetrapy.filters.regex.budget import Budget
 
 INIT = process("/sbin/init", pid=1)
 CURL = process(
@@ -251,7 +251,7 @@ def test_only_what_is_read_is_made_a_value() -> None:
 
 def listed_place() -> Any:
     """A place for errors."""
-    from tetrapy.pipeline.json_objects import Place
+    from tetrapy.filters.json_objects import Place
 
     return Place("export-allowlist", 1)
 
@@ -259,8 +259,8 @@ def listed_place() -> Any:
 def test_without_the_library_an_expression_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names what is missing; other filters work."""
     monkeypatch.setitem(sys.modules, "celpy.celparser", None)
-    monkeypatch.delitem(sys.modules, "tetrapy.pipeline.cel.library")
-    monkeypatch.delattr("tetrapy.pipeline.cel.library")
+    monkeypatch.delitem(sys.modules, "tetrapy.filters.cel.library")
+    monkeypatch.delattr("tetrapy.filters.cel.library")
     with pytest.raises(SettingsError, match="needs cel-python"):
         holds(EXEC, "process_exec.process.pid == 7u")
     assert listed('{"pid":[7]}').matches(EXEC)

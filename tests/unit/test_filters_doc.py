@@ -22,13 +22,13 @@ from tetrapy.errors import SettingsError
 from tetrapy.events.json import JsonEncoder, body_of
 from tetrapy.events.kinds import EVENT_TYPES
 from tetrapy.events.rate_limit import RateLimitInfo
-from tetrapy.pipeline.field_filters import parse_field_filters
-from tetrapy.pipeline.filters.lists import parse_list
-from tetrapy.pipeline.filters.message import FIELDS
-from tetrapy.pipeline.pushdown import BITS, Pushdown
-from tetrapy.pipeline.redaction import parse_redaction
-from tetrapy.pipeline.regex.budget import STEPS
-from tetrapy.pipeline.regex.regex import Regex
+from tetrapy.filters.field_filters import parse_field_filters
+from tetrapy.filters.lists import parse_list
+from tetrapy.filters.message import FIELDS
+from tetrapy.filters.pushdown import BITS, Pushdown
+from tetrapy.filters.redaction import parse_redaction
+from tetrapy.filters.regex.budget import STEPS
+from tetrapy.filters.regex.regex import Regex
 
 DOC = (Path(__file__).resolve().parents[2] / "docs/filters.md").read_text()
 EXAMPLES = re.findall(r"^```json (\S+)\n(.*?)^```", DOC, re.MULTILINE | re.DOTALL)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.records import Task, World, exec_file, execute
 from tetrapy.events.json import Event
-from tetrapy.pipeline.filters.lists import Abilities, parse_list
-from tetrapy.pipeline.redaction import parse_redaction
+from tetrapy.filters.lists import Abilities, parse_list
+from tetrapy.filters.redaction import parse_redaction
 
 PARENT, TASK, CHILD = Task(10), Task(11), Task(12)
 ABILITIES = Abilities(ancestors=frozenset({"PROCESS_EXEC"}))

@@ -17,11 +17,11 @@ from tests.unit.filter_events import (
     process,
 )
 from tetrapy.events.json import Event
-from tetrapy.pipeline.excess import Excess, excess
-from tetrapy.pipeline.filters import texts
-from tetrapy.pipeline.filters.lists import parse_list, predicate
-from tetrapy.pipeline.regex.budget import STEPS
-from tetrapy.pipeline.regex.regex import Regex
+from tetrapy.filters import texts
+from tetrapy.filters.excess import Excess, excess
+from tetrapy.filters.lists import parse_list, predicate
+from tetrapy.filters.regex.budget import STEPS
+from tetrapy.filters.regex.regex import Regex
 
 INIT = process("/sbin/init", "splash", pid=1)
 SHELL = process("/bin/sh", "-c id", pid=50, parent=INIT, docker="0123456789abcdef")

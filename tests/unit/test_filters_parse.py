@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.unit.filter_events import EVERYTHING, executed, listed, process
 from tetrapy.errors import SettingsError
-from tetrapy.pipeline.filters.lists import Abilities, list_of, parse_list
-from tetrapy.pipeline.filters.message import FIELDS
+from tetrapy.filters.lists import Abilities, list_of, parse_list
+from tetrapy.filters.message import FIELDS
 
 ID = executed(process("/usr/bin/id"))
 LS = executed(process("/usr/bin/ls"))

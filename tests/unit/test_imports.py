@@ -15,8 +15,8 @@ MODULES = sorted(AGENT.rglob("*.py"))
 
 # Third-party packages of the bundle, and the rooms that may know of them. "" is agent/__main__.py.
 BUNDLED = {
-    "celpy": {"pipeline"},
-    "lark": {"pipeline"},
+    "celpy": {"filters"},
+    "lark": {"filters"},
     "prometheus_client": {"metrics"},
     "pyroute2": {"kernel"},
     "yaml": {"config", "policy"},
@@ -69,6 +69,6 @@ def test_a_kernel_with_btf_does_not_pay_for_those_without() -> None:
     others = (
         *("btf/fallbacks", "btf/archive", "btf/inference", "btf/harvest", "cli/btf", "metrics"),
         *("daemon/figures", "daemon/reload", "daemon/serving", "kernel/connector"),
-        *("kernel/pyroute2", "pipeline/cel", "pipeline/regex", "sensors/connector"),
+        *("kernel/pyroute2", "filters/cel", "filters/regex", "sensors/connector"),
     )
     assert [file for file in files if file.startswith(tuple(f"tetrapy/{o}" for o in others))] == []

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.unit.regex_patterns import patterns
 from tetrapy.errors import SettingsError
-from tetrapy.pipeline.regex import automaton, program
-from tetrapy.pipeline.regex.charset import contains
-from tetrapy.pipeline.regex.literals import prefixes, required
-from tetrapy.pipeline.regex.parser import parse
-from tetrapy.pipeline.regex.regex import Regex
+from tetrapy.filters.regex import automaton, program
+from tetrapy.filters.regex.charset import contains
+from tetrapy.filters.regex.literals import prefixes, required
+from tetrapy.filters.regex.parser import parse
+from tetrapy.filters.regex.regex import Regex
 
 # What google-re2 1.1.20251105 answers: pattern, text, and the places of match and groups or null.
 RE2 = json.loads((Path(__file__).parent / "data/regex/re2.json").read_text())

@@ -11,13 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.unit.regex_patterns import patterns
-from tetrapy.pipeline.regex import nodes
-from tetrapy.pipeline.regex.budget import STEPS, Budget, OverBudgetError
-from tetrapy.pipeline.regex.charset import contains
-from tetrapy.pipeline.regex.cost import Cost
-from tetrapy.pipeline.regex.parser import parse
-from tetrapy.pipeline.regex.program import holds
-from tetrapy.pipeline.regex.regex import FREE, Regex
+from tetrapy.filters.regex import nodes
+from tetrapy.filters.regex.budget import STEPS, Budget, OverBudgetError
+from tetrapy.filters.regex.charset import contains
+from tetrapy.filters.regex.cost import Cost
+from tetrapy.filters.regex.parser import parse
+from tetrapy.filters.regex.program import holds
+from tetrapy.filters.regex.regex import FREE, Regex
 
 
 class Backtracking:

@@ -23,11 +23,11 @@ from tetrapy.daemon.start import (
     wanted_details,
 )
 from tetrapy.errors import KernelError, MetricsError, ReadOnlyError
+from tetrapy.export.exporter import Exporter
 from tetrapy.kernel import capabilities, malloc, privilege
 from tetrapy.kernel.signals import SignalPipe
 from tetrapy.log import Log
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
-from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process.details import Details
 from tetrapy.version import __version__
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Dict, List, Mapping, Sequence
 
 from tetrapy.daemon.loop import Loop
+from tetrapy.export.exporter import Exporter
+from tetrapy.filters.excess import excess
 from tetrapy.metrics import zero
 from tetrapy.metrics.records import LATENCY_BOUNDS
 from tetrapy.named import NamedTuple
-from tetrapy.pipeline.excess import excess
-from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSensor

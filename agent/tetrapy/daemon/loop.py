@@ -9,8 +9,8 @@ import time
 from typing import Any, Callable, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
+from tetrapy.export.exporter import Exporter
 from tetrapy.kernel.clock import WallClock, boot_time_ns
-from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process.details import Details
 from tetrapy.process.seed import Seen, fill, read_all
 from tetrapy.process.table import ProcessTable

@@ -10,8 +10,8 @@ from typing import Callable, List, Optional
 from tetrapy.config.settings import Settings
 from tetrapy.daemon.start import make_redactor, make_stages
 from tetrapy.errors import TetrapyError
+from tetrapy.export.exporter import Exporter
 from tetrapy.log import Log
-from tetrapy.pipeline.exporter import Exporter
 from tetrapy.process.details import Details
 from tetrapy.sensors.sensor import Handler
 from tetrapy.sinks.file import FileSink

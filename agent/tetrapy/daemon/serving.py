@@ -17,14 +17,14 @@ from tetrapy.daemon.figures import (
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.start import node_name
 from tetrapy.errors import MetricsError
+from tetrapy.export.exporter import Exporter
+from tetrapy.export.stages import Count
 from tetrapy.metrics.collectors import collectors
 from tetrapy.metrics.counters import EventCounter, FlagCounter, enabled_labels
 from tetrapy.metrics.health import Health, status_of
 from tetrapy.metrics.http import HttpServer
 from tetrapy.metrics.server import serve, serve_health
 from tetrapy.metrics.sources import Sources
-from tetrapy.pipeline.exporter import Exporter
-from tetrapy.pipeline.stages import Count
 from tetrapy.process.details import Details
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.sensor import Sensor

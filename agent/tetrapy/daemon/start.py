@@ -12,10 +12,10 @@ from tetrapy.config.settings import Settings
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.json import JsonEncoder
 from tetrapy.events.text import to_text
+from tetrapy.export.exporter import Exporter
+from tetrapy.export.stages import Count, Stages
 from tetrapy.kernel import cgroups, features, namespaces
 from tetrapy.kernel.clock import WallClock, boot_time_ns
-from tetrapy.pipeline.exporter import Exporter
-from tetrapy.pipeline.stages import Count, Stages
 from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
 from tetrapy.process.table import ProcessTable
@@ -60,7 +60,7 @@ def make_redactor(settings: Settings, log: Log) -> Optional[Redactor]:
     """
     if not settings.redaction_filters:
         return None
-    from tetrapy.pipeline.redaction import parse_redaction
+    from tetrapy.filters.redaction import parse_redaction
 
     redactor = parse_redaction(settings.redaction_filters, "redaction-filters")
     log("info", "Configured redaction filters", redactionFilters=settings.redaction_filters)

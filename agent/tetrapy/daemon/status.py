@@ -7,7 +7,7 @@ from typing import Callable
 
 from tetrapy.btf.source import BtfSource
 from tetrapy.daemon.loop import Loop
-from tetrapy.pipeline.exporter import Exporter
+from tetrapy.export.exporter import Exporter
 from tetrapy.sensors.sensor import Sensor
 
 _INTERVAL = 10.0  # seconds over which events are counted

@@ -2,7 +2,7 @@
 
 `binary` is Tetragon's: the path as the caller wrote it, made absolute as text. The caller chooses
 what that path means to him, by links, another root directory, or mounts of his own; so a filter
-that goes by `binary` has to ask here too (tetrapy.pipeline.filters.binaries).
+that goes by `binary` has to ask here too (tetrapy.filters.binaries).
 """
 
 from __future__ import annotations

@@ -1,0 +1,14 @@
+"""What happens to an event between the process table and the sinks.
+
+The order is Tetragon's (pkg/server, pkg/exporter), stated here once:
+
+1. redaction, when a process enters the table, so that everything after it sees redacted text only;
+2. allow and deny lists (`filters.lists`), of which the kernel decides a part (`filters.pushdown`);
+3. aggregation;
+4. the rate limit, which counts lines: an aggregated one is one;
+5. field filters;
+6. encoding, and the sink.
+
+Tetragon applies field filters before 3 and 4. They change nothing but what a line shows, so doing
+it last gives the same lines, and spares the work for lines that are not written.
+"""

@@ -1,0 +1,92 @@
+"""Events as values of CEL: messages that know their fields' types and defaults."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict
+
+from celpy.celtypes import (
+    BoolType,
+    IntType,
+    ListType,
+    MapType,
+    MessageType,
+    StringType,
+    TimestampType,
+    UintType,
+)
+
+from tetrapy.events.credentials import CAPABILITY_NAMES
+from tetrapy.filters.messages import MESSAGES
+
+# Of the enums that events have; a name means the same in all of them.
+_ENUMS: Dict[str, int] = {
+    **{name: number for number, name in enumerate(CAPABILITY_NAMES)},
+    "THROTTLE_START": 1,
+    "THROTTLE_STOP": 2,
+    "SecBitNoRoot": 1,
+    "SecBitNoRootLocked": 2,
+    "SecBitNoSetUidFixup": 4,
+    "SecBitNoSetUidFixupLocked": 8,
+    "SecBitKeepCaps": 16,
+    "SecBitKeepCapsLocked": 32,
+    "SecBitNoCapAmbientRaise": 64,
+    "SecBitNoCapAmbientRaiseLocked": 128,
+    "PRIVILEGES_RAISED_EXEC_FILE_CAP": 1,
+    "PRIVILEGES_RAISED_EXEC_FILE_SETUID": 2,
+    "PRIVILEGES_RAISED_EXEC_FILE_SETGID": 3,
+}
+
+_SCALARS: Dict[str, Callable[[Any], Any]] = {
+    "string": StringType,
+    "uint32": UintType,
+    "uint64": lambda content: UintType(int(content)),
+    "bool": BoolType,
+    "enum": lambda name: IntType(_ENUMS[name]),
+    "UInt32Value": UintType,
+    "Int32Value": IntType,
+    "BoolValue": BoolType,
+    "Timestamp": TimestampType,
+}
+
+_DEFAULTS: Dict[str, Callable[[], Any]] = {
+    "string": lambda: StringType(""),
+    "uint32": lambda: UintType(0),
+    "uint64": lambda: UintType(0),
+    "bool": lambda: BoolType(False),
+    "enum": lambda: IntType(0),
+    # Unset wrappers are null.
+    "UInt32Value": lambda: None,
+    "Int32Value": lambda: None,
+    "BoolValue": lambda: None,
+    "Timestamp": lambda: TimestampType("1970-01-01T00:00:00Z"),
+    "map": lambda: MapType({}),
+}
+
+
+class Message(MessageType):
+    """A message; `in` tells whether a field is set, `get` knows defaults."""
+
+    def __init__(self, kind: str, body: Dict[str, Any]) -> None:
+        """Make it of a message's JSON form; `kind` names its table."""
+        self._types = MESSAGES.get(kind, {})
+        fields: Any = {name: value_of(self._types[name], body[name]) for name in body}
+        super().__init__(fields)
+
+    def get(self, field: Any, default: Any = None) -> Any:
+        """The value of a field, set or not."""
+        if field in self:
+            return self[field]
+        kind = self._types.get(field, "map")
+        if kind.startswith("["):
+            return ListType([])
+        return _DEFAULTS[kind]() if kind in _DEFAULTS else Message(kind, {})
+
+
+def value_of(kind: str, content: Any) -> Any:
+    """The value of a field of this type, out of its JSON form."""
+    if kind.startswith("["):
+        return ListType([value_of(kind.strip("[]"), one) for one in content])
+    if kind == "map":
+        return MapType({StringType(name): StringType(text) for name, text in content.items()})
+    convert = _SCALARS.get(kind)
+    return Message(kind, content) if convert is None else convert(content)

@@ -1,0 +1,133 @@
+"""A field of a filter -> whether an event fulfils it.
+
+Events that are about no process fulfil none that asks for one. Outside Kubernetes no process has a
+pod: `namespace` "" holds, and everything else that asks for a pod never does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, FrozenSet, List, Tuple
+
+from tetrapy.events.credentials import Capabilities
+from tetrapy.events.json import Event
+from tetrapy.filters.binaries import ProcessTest
+from tetrapy.filters.filter import Condition, TextTest
+
+
+def never(event: Event) -> bool:
+    """What no event fulfils."""
+    return False
+
+
+def has_process(event: Event) -> bool:
+    """Whether it is about a process."""
+    return event.process is not None
+
+
+def type_in(types: FrozenSet[str]) -> Condition:
+    """`event_set`"""
+    return lambda event: event.type in types
+
+
+def pid_in(pids: FrozenSet[int]) -> Condition:
+    """`pid`"""
+    return lambda event: event.process is not None and event.process.pid in pids
+
+
+def binary(test: ProcessTest) -> Condition:
+    """`binary_regex`"""
+    return lambda event: event.process is not None and test(event.process)
+
+
+def parent_binary(test: ProcessTest) -> Condition:
+    """`parent_binary_regex`"""
+    return lambda event: event.parent is not None and test(event.parent)
+
+
+def ancestor_binary(test: ProcessTest) -> Condition:
+    """`ancestor_binary_regex`"""
+    return lambda event: any(test(ancestor) for ancestor in event.ancestors)
+
+
+def arguments(test: TextTest) -> Condition:
+    """`arguments_regex`"""
+    return lambda event: event.process is not None and test(event.process.arguments)
+
+
+def parent_arguments(test: TextTest) -> Condition:
+    """`parent_arguments_regex`"""
+    return lambda event: event.parent is not None and test(event.parent.arguments)
+
+
+def container(test: TextTest) -> Condition:
+    """`container_id`"""
+    return lambda event: event.process is not None and test(event.process.docker)
+
+
+def in_init_tree(wanted: bool) -> Condition:
+    """`in_init_tree`"""
+    return lambda event: event.process is not None and event.process.in_init_tree == wanted
+
+
+def policy_in(names: FrozenSet[str]) -> Condition:
+    """`policy_names`: only events of policies have one."""
+    named = names - {""}
+    return lambda event: getattr(event, "policy_name", "") in named
+
+
+def capabilities(wanted: Dict[str, Tuple[str, int]]) -> Condition:
+    """`capabilities`: set -> rule and bits."""
+    tests = [
+        (Capabilities._fields.index(which), _RULES[rule], bits)
+        for which, (rule, bits) in wanted.items()
+    ]
+
+    def test(event: Event) -> bool:
+        process = event.process
+        if process is None or process.capabilities is None:
+            return False
+        held: Tuple[int, ...] = process.capabilities
+        return all(rule(held[which], bits) for which, rule, bits in tests)
+
+    return test
+
+
+_RULES: Dict[str, Callable[[int, int], bool]] = {
+    "any": lambda held, bits: bool(held & bits),
+    "all": lambda held, bits: held & bits == bits,
+    "exactly": lambda held, bits: held == bits,
+    "none": lambda held, bits: not held & bits,
+}
+
+
+def all_of(conditions: List[Condition]) -> Condition:
+    """One condition that asks for all of them in turn."""
+    if not conditions:
+        return lambda event: True
+    if len(conditions) == 1:
+        return conditions[0]
+    if len(conditions) == 2:
+        first, second = conditions
+        return lambda event: first(event) and second(event)
+    return lambda event: all(condition(event) for condition in conditions)
+
+
+def any_of(conditions: List[Condition]) -> Condition:
+    """One condition that asks for one of them."""
+    if not conditions:
+        return never
+    if len(conditions) == 1:
+        return conditions[0]
+    if len(conditions) == 2:
+        first, second = conditions
+        return lambda event: first(event) or second(event)
+    return lambda event: any(condition(event) for condition in conditions)
+
+
+def without_pod(fields: Dict[str, Any]) -> bool:
+    """Whether a process without a pod fulfils what the filter asks of its pod."""
+    if any(name in fields for name in ("pod_regex", "labels", "namespace_regex")):
+        return False
+    if "container_name_regex" in fields or fields.get("health_check"):
+        return False
+    return "" in fields.get("namespace", [""])

@@ -8,6 +8,8 @@ Q := $(if $(V),,@)
 # Left empty where there is no sudo: tetrapy itself then says that it needs root.
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 PYTEST := $(VENV)/python -m pytest
+# One process a core; which tests stay together, and in which order, is in tests/conftest.py.
+PARALLEL := $(PYTEST) -n auto --dist loadgroup --no-loadscope-reorder
 C_FILES = $(wildcard bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py bench/reliability)
 UV_VERSION := 0.13.9
@@ -15,9 +17,11 @@ UV_VERSION := 0.13.9
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SUFFIXES:
+# Tests are compiled once, not in each run and process.
+unexport PYTHONDONTWRITEBYTECODE
 # The targets of one run share the cache, the two cores and dist/.
 .NOTPARALLEL:
-.PHONY: help run test setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
+.PHONY: help run test quick setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
 	floor format unit kernel pyz vm kernels-doc bench budget release refresh-btfs lock clean
 
 help: ## this list
@@ -29,7 +33,10 @@ run: ## set up, build, and print every exec and exit of this machine until Ctrl-
 	$(Q)exec $(SUDO) ./$(PYZ) --export-filename -
 
 test: setup check build budget ## set up, build and pass all tests but the full list of guest kernels
-	$(Q)$(PYTEST) -m "not matrix" tests
+	$(Q)$(PARALLEL) -m "not matrix" tests
+
+quick: lint-python lint-types lint-rooms ## under a minute: linters and types of Python, unit tests but for slow ones
+	$(Q)$(PARALLEL) -m "not slow" tests/unit
 
 setup: ## install what building and testing needs (packages as root; else says how)
 	$(Q)$(PYTHON) -m tools.setup test
@@ -69,16 +76,16 @@ format: setup-build ## rewrite Python and C in the house's format
 	$(Q)$(VENV)/clang-format -i $(C_FILES)
 
 unit: setup-build ## tests of the sources; no root
-	$(Q)$(PYTEST) tests/unit
+	$(Q)$(PARALLEL) tests/unit
 
 kernel: build ## tests on this kernel; root
 	$(Q)$(PYTEST) tests/kernel
 
 pyz: build ## tests of dist/tetrapy.pyz as a user runs it
-	$(Q)$(PYTEST) tests/pyz
+	$(Q)$(PARALLEL) tests/pyz
 
 vm: setup build ## tests on every supported kernel in QEMU
-	$(Q)$(PYTEST) tests/vm
+	$(Q)$(PARALLEL) tests/vm
 
 kernels-doc: vm ## docs/kernels.md, from a run on every supported kernel
 	$(Q)$(VENV)/python -m tests.vm.report

@@ -1,15 +1,21 @@
-"""Which tests can run here, and which of them may be left out.
+"""Which tests can run here, which of them may be left out, and which may run at the same time.
 
 A test is marked by the directory it is in: tests/kernel needs root, tests/pyz the built file,
 tests/vm QEMU. On a developer's machine what cannot run is skipped, with the reason. Where CI=true
 or TETRAPY_CI=1 a skip is a failure, unless EXPECTED_SKIPS names it.
+
+With pytest-xdist (`-n auto --dist loadgroup --no-loadscope-reorder`, which `make test` gives) the
+tests of a file stay in one process, and all that share agents or guests do. Nothing else runs
+beside a test that is marked `alone`, but for guests.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -51,11 +57,13 @@ EXPECTED_SKIPS = [
     ),
 ]
 
-# What the tests of a directory are, and need: (directory, markers).
+# What the tests of a directory are, and need: (directory, markers). What takes longest comes first,
+# so that no process is left with it at the end.
 _DIRECTORIES = {
+    "vm": ("pyz", "vm"),
     "kernel": ("root", "kernel"),
     "pyz": ("pyz",),
-    "vm": ("pyz", "vm"),
+    "unit": (),
 }
 
 
@@ -70,15 +78,52 @@ def missing(markers: set[str]) -> str | None:
     return None
 
 
+def _directory(item: pytest.Item) -> str:
+    return item.path.relative_to(ROOT / "tests").parts[0]
+
+
+def _group(item: pytest.Item) -> str:
+    """The tests that run in one process, one after the other."""
+    if _directory(item) == "kernel":
+        return "kernel"  # they share agents, and see each other's processes
+    if "booted" in getattr(item, "fixturenames", ()):
+        return "guests"  # which are booted once for all
+    return str(item.path.relative_to(ROOT / "tests"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its directory; skip what cannot run here."""
+    """Mark each test by its directory, and group it; skip what cannot run here."""
+    order = list(_DIRECTORIES)
+    items.sort(key=lambda item: order.index(_directory(item)))
     for item in items:
-        directory = item.path.relative_to(ROOT / "tests").parts[0]
-        for marker in _DIRECTORIES.get(directory, ()):
+        for marker in _DIRECTORIES[_directory(item)]:
             item.add_marker(marker)
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         reason = missing({mark.name for mark in item.iter_markers()})
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _lock(path: Path, how: int, stack: ExitStack) -> None:
+    fcntl.flock(stack.enter_context(path.open("ab")), how)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Have a test that is marked `alone` wait for those of other processes, and them for it.
+
+    Who waits for the room keeps the door shut, so that nobody else slips in before.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ or _directory(item) == "vm":
+        return (yield)
+    is_alone = item.get_closest_marker("alone") is not None
+    # The directory above a process' own is that of the whole run.
+    shared = item.config._tmp_path_factory.getbasetemp().parent
+    with ExitStack() as room:
+        with ExitStack() as door:
+            _lock(shared / "door", fcntl.LOCK_EX, door)
+            _lock(shared / "room", fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH, room)
+        return (yield)
 
 
 def unexpected(nodeid: str, reason: str) -> bool:

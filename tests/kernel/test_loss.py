@@ -13,6 +13,8 @@ import pytest
 from tests.kernel.conftest import FLAVOURS
 from tests.support.agent import Agent
 
+pytestmark = pytest.mark.alone
+
 COUNT = 1500
 
 # A ring buffer of one page, and the smallest perf buffers.

@@ -10,6 +10,8 @@ import pytest
 from tests.kernel.conftest import FLAVOURS
 from tests.support.agent import Agent
 
+pytestmark = pytest.mark.alone
+
 # A process that is never forgotten costs about 2 KiB.
 ROOM = 3 << 20
 

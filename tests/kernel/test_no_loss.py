@@ -15,6 +15,8 @@ from tests.support.agent import PATIENCE, Agent
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 PROCESSES = 3000
 IN_FLIGHT = 1000
 

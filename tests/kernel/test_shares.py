@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 STORMER, VICTIM = 54321, 64321  # uids that nobody has
 SUBORDINATE = 100_000  # where those of /etc/subuid begin
 EXECS = 100

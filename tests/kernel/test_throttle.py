@@ -12,6 +12,8 @@ import pytest
 from tests.support.watch import Watch
 from tetrapy.kernel.cgroups import host_controller
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 10
 HOUR = 3600 * 10**9
 

@@ -11,7 +11,7 @@ import pytest
 from tests.pyz.conftest import needs_root
 from tests.support.agent import ROOT
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.alone]
 
 # Storms are short here: a hundred processes of the victim take one second.
 STORMS = ("a parent's 256 KB", "16 KB of", "exits, 5", "500 uids", "to be redacted")

@@ -11,7 +11,7 @@ import pytest
 from tests.pyz.conftest import needs_root
 from tests.support.agent import ROOT
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.alone]
 
 
 @pytest.mark.parametrize(

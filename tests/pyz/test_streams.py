@@ -14,7 +14,7 @@ import pytest
 from tests.pyz.conftest import assert_one_line, listening, needs_root, start
 from tests.support.agent import PATIENCE, PYZ, until
 
-pytestmark = needs_root
+pytestmark = [needs_root, pytest.mark.alone]
 
 
 def test_standard_output(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_needs import Needs
 from tetrapy.abi.elf import Elf, section_data
 from tetrapy.errors import FormatError, LayoutError
+
+pytestmark = pytest.mark.slow
 
 SAMPLE = (Path(__file__).parent / "data/sample.bpf.o").read_bytes()
 BTF = section_data(SAMPLE, ".BTF")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from tetrapy.config.sources import read
 from tetrapy.config.table import BY_NAME
 from tetrapy.config.values import show
 from tetrapy.errors import SettingsError
+
+pytestmark = pytest.mark.slow
 
 NAMES = sorted(BY_NAME)
 ETC = "etc/tetrapy/tetrapy.conf.d"

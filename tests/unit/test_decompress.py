@@ -69,7 +69,7 @@ def test_limit(name: str):
     assert unpack(golden(name), 2**70) == CONTENTS
 
 
-@pytest.mark.parametrize("name", set(GOLDEN) - {"kernel.lz4"})
+@pytest.mark.parametrize("name", sorted(set(GOLDEN) - {"kernel.lz4"}))
 def test_every_cut_is_noticed(name: str):
     """A file that ends early anywhere is an error, never a shorter result."""
     data, unpack = golden(name), decompressors()[GOLDEN[name]]

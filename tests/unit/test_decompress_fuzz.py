@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,6 +26,8 @@ from tests.unit.packed import (
 from tests.unit.test_abi_fuzz import flipped
 from tetrapy.errors import UnpackError
 from tetrapy.kernel.decompress import ZstdReader, decompressors
+
+pytestmark = pytest.mark.slow
 
 LIMIT = 1 << 20
 

@@ -30,6 +30,8 @@ from tetrapy.btf.harvest.package import Package, kernel_of
 from tetrapy.btf.harvest.tape import Tape
 from tetrapy.errors import FormatError
 
+pytestmark = pytest.mark.slow
+
 PATH = f"boot/vmlinuz-{b.RELEASE}"
 FILES = {"usr/lib/" + "n" * 120: b"12345", PATH: b.vmlinuz("gzip")}
 MIB = 1 << 20

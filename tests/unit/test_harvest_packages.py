@@ -14,6 +14,8 @@ from tests.unit.harvest_builders import collect, only, written
 from tetrapy.btf.harvest import cpio, limits, tar
 from tetrapy.btf.harvest.result import DAMAGED, DONE
 
+pytestmark = pytest.mark.slow
+
 PATH = f"boot/vmlinuz-{b.RELEASE}"
 DEBUG = f"usr/lib/debug/boot/vmlinux-{b.RELEASE}"
 EL = "4.18.0-348.el8.x86_64"

@@ -13,6 +13,8 @@ from tetrapy.btf.host import Host as KernelName
 from tetrapy.btf.inference.candidates import check, infer, same_names
 from tetrapy.btf.inference.scan import scan
 
+pytestmark = pytest.mark.slow
+
 SUSPENDED = 98_765_432_109  # ns
 HOSTS = {
     "plain": Host(),

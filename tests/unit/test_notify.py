@@ -88,7 +88,7 @@ def test_a_status_cannot_bring_another_variable(manager: Manager) -> None:
     assert manager.heard() == [["STATUS=exporting to /tmp/a MAINPID=1"]]
 
 
-@pytest.mark.parametrize("pid", [None, os.getpid()])
+@pytest.mark.parametrize("pid", [None, os.getpid()], ids=["any", "ours"])
 def test_the_watchdog_is_answered_twice_an_interval(manager: Manager, pid: int | None) -> None:
     """With rounds every two seconds and an interval of 20 s: at 0, 10, 20, not in between."""
     clock = Clock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List, Tuple
 
-import yaml  # type: ignore[import-untyped] # no stubs are needed for one call
+import yaml
 
 from tetrapy.config.dropins import parse_file
 from tetrapy.config.given import Given

@@ -6,6 +6,7 @@
 #include "scratch.h"
 #include "settings.h"
 
+#define CGROUP_ID_V1 (1ULL << 63) /* set in the numbers of a hierarchy of version 1 */
 #define CGROUP_LEVELS 32 /* that are read; more are nobody's but who wants to hide in them */
 
 static __always_inline struct cgroup *cgroup_of_controller(struct css_set *set, __u32 index)
@@ -15,25 +16,6 @@ static __always_inline struct cgroup *cgroup_of_controller(struct css_set *set, 
 
 	bpf_probe_read_kernel(&state, sizeof(state), subsys + index);
 	return BPF_CORE_READ(state, cgroup);
-}
-
-static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
-{
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct cgroup *cgroup = 0;
-
-	if (cgroup_source == CGROUP_MEMORY) {
-		if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-			cgroup = cgroup_of_controller(
-				set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
-	} else if (cgroup_source == CGROUP_PIDS) {
-		if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
-			cgroup = cgroup_of_controller(
-				set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
-	}
-	if (!cgroup)
-		cgroup = BPF_CORE_READ(set, dfl_cgrp);
-	return BPF_CORE_READ(cgroup, kn);
 }
 
 static __always_inline struct kernfs_node *kernfs_parent(struct kernfs_node *node)
@@ -49,6 +31,55 @@ static __always_inline __u64 kernfs_id(struct kernfs_node *node)
 	if (bpf_core_field_exists(node->id))
 		return BPF_CORE_READ(node, id);
 	return BPF_CORE_READ((struct kernfs_node___v54 *)node, id.id);
+}
+
+/* The directory of a task's cgroup in the hierarchy of version 1 that tells of containers; none
+ * where none does, or where the task is in its root: hierarchies that nobody uses any more stay
+ * until the next boot, with every task in their root.
+ */
+static __always_inline struct kernfs_node *cgroup_node_v1(struct css_set *set)
+{
+	struct kernfs_node *node;
+	struct cgroup *cgroup = 0;
+
+	if (cgroup_source == CGROUP_MEMORY) {
+		if (bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+			cgroup = cgroup_of_controller(
+				set, bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id));
+	} else if (cgroup_source == CGROUP_PIDS) {
+		if (bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+			cgroup = cgroup_of_controller(
+				set, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+	}
+	if (!cgroup)
+		return 0;
+	node = BPF_CORE_READ(cgroup, kn);
+	return kernfs_parent(node) ? node : 0;
+}
+
+/* The directory of the cgroup that tells which container a task is in. `id` is its number among
+ * those of all hierarchies, which number their directories each for itself.
+ */
+static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task, __u64 *id)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct kernfs_node *node = cgroup_node_v1(set);
+
+	if (node) {
+		*id = kernfs_id(node) | CGROUP_ID_V1;
+		return node;
+	}
+	node = BPF_CORE_READ(set, dfl_cgrp, kn);
+	*id = kernfs_id(node);
+	return node;
+}
+
+static __always_inline __u64 task_cgroup_id(struct task_struct *task)
+{
+	__u64 id;
+
+	cgroup_node(task, &id);
+	return id;
 }
 
 /* Puts the cgroup's own name into `name`, of CGROUP_NAME bytes; returns its size. */
@@ -88,10 +119,11 @@ static __always_inline int step_cgroup(struct scratch *scratch)
 
 static __always_inline void append_cgroup(struct scratch *scratch, struct task_struct *task)
 {
+	__u64 id;
 	int level;
 
-	scratch->cgroup = cgroup_node(task);
-	scratch->event.cgroup_id = kernfs_id(scratch->cgroup);
+	scratch->cgroup = cgroup_node(task, &id);
+	scratch->event.cgroup_id = id;
 	for (level = 0; level < CGROUP_LEVELS; level++)
 		if (step_cgroup(scratch))
 			break;

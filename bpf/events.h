@@ -97,7 +97,7 @@ struct exec_event {
 	__u64 start; /* ns since boot, suspend included: when the process was forked */
 	__u64 parent_start; /* the same of its parent */
 	__u64 fork_parent_start; /* of its parent when it was forked; see EXEC_CLONED */
-	__u64 cgroup_id; /* inode number of the cgroup's directory; 0 when nobody asks */
+	__u64 cgroup_id; /* of the cgroup that tells of containers: see cgroup_node() */
 	__u32 pid; /* thread group id in the initial pid namespace */
 	__u32 parent_pid;
 	__u32 fork_parent_pid;

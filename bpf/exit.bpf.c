@@ -77,7 +77,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (BPF_CORE_READ(signal, live.counter))
 		return 0;
 	if (rate_events)
-		count_exit_rate(kernfs_id(cgroup_node(task)));
+		count_exit_rate(task_cgroup_id(task));
 	leader = BPF_CORE_READ(task, group_leader);
 	event.start = task_start(leader);
 	event.pid = BPF_CORE_READ(task, tgid);

@@ -58,11 +58,12 @@ static __always_inline void tell_throttle(void *ctx, struct scratch *scratch,
 					  const struct exec_subject *subject)
 {
 	struct throttle_piece *piece = &scratch->throttle;
-	struct kernfs_node *node = cgroup_node(subject->task);
+	__u64 id;
+	struct kernfs_node *node = cgroup_node(subject->task, &id);
 	__u32 size = read_cgroup_name(node, piece->name);
 
 	fill_header(&piece->event.header, EVENT_THROTTLE, subject->ktime);
-	piece->event.cgroup_id = kernfs_id(node);
+	piece->event.cgroup_id = id;
 	piece->event.cgroup_size = size;
 	piece->event.__pad = 0;
 	submit(ctx, &piece->event.header, sizeof(piece->event) + (size & 127));
@@ -102,7 +103,7 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 				     const struct exec_subject *subject, struct process *process,
 				     const char *path)
 {
-	__u64 cgroup_id = kernfs_id(cgroup_node(subject->task));
+	__u64 cgroup_id = task_cgroup_id(subject->task);
 	struct verdict *verdict = 0;
 	struct task_struct *task = subject->task;
 	struct process noted = {};

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tetrapy.containers.cgroup import container_of_names, container_of_procfs
-from tetrapy.kernel.cgroups import host_controller, told_by
+from tetrapy.kernel.cgroups import host_controller, telling_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ID = "5ca1ab1e" * 8
 OTHER = "feedface" * 8
@@ -21,10 +25,12 @@ def both(path: str | bytes) -> set[str]:
     """The answer of the kernel's names, and those of procfs with either kind of hierarchy."""
     data = path.encode() if isinstance(path, str) else path
     names = b"".join(name + b"\0" for name in reversed(data.split(b"/")) if name)
+    legacy = b"3:pids:/x\n2:cpu,memory:" + data
     return {
         container_of_names(names),
         container_of_procfs(b"0::" + data + b"\n"),
-        container_of_procfs(b"3:pids:/x\n2:cpu,memory:" + data + b"\n0::/" + OTHER.encode()),
+        container_of_procfs(b"2:memory:/\n0::" + data + b"\n"),  # left over after an unmount
+        container_of_procfs(legacy + (b"\n0::/" if data == b"/" else b"\n0::/" + OTHER.encode())),
     }
 
 
@@ -148,22 +154,43 @@ def test_any_names_and_any_file(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "controller", "path"),
+    ("text", "path"),
     [
-        ("0::/a", "", "/a"),
-        ("4:memory:/m\n3:pids:/p\n0::/a", "memory", "/m"),
-        ("3:pids:/p\n4:cpu,memory:/m", "memory", "/m"),
-        ("3:pids:/p\n1:name=systemd:/s\n0::/a", "pids", "/p"),
-        ("1:name=systemd:/s\n0::/a", "", "/a"),  # hybrid: controllers on the unified hierarchy
-        ("0::/with:colon", "", "/with:colon"),
-        ("1:name=memory:/s", "", ""),
-        ("", "", ""),
-        ("garbage", "", ""),
+        ("0::/a", "/a"),
+        ("4:memory:/m\n3:pids:/p\n0::/a", "/m"),
+        ("3:pids:/p\n4:cpu,memory:/m", "/m"),
+        ("3:pids:/p\n1:name=systemd:/s\n0::/a", "/p"),
+        ("1:name=systemd:/s\n0::/a", "/a"),  # hybrid: controllers on the unified hierarchy
+        # A hierarchy that nobody uses: the kernel side, too, asks one of version 1 only.
+        ("4:memory:/\n3:pids:/p\n0::/a", "/a"),
+        ("3:pids:/\n0::/a", "/a"),
+        ("4:memory:/\n", ""),
+        ("0::/with:colon", "/with:colon"),
+        ("1:name=memory:/s", ""),
+        ("", ""),
+        ("garbage", ""),
     ],
 )
-def test_the_hierarchy_that_tells(text: str, controller: str, path: str) -> None:
+def test_the_hierarchy_that_tells(text: str, path: str) -> None:
     """Of version 1 that of the memory controller, else of pids; else the unified one."""
-    assert told_by(text.encode()) == (controller, path.encode())
+    assert telling_path(text.encode()) == path.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "controller"),
+    [
+        ("0::/a", ""),
+        ("4:cpu,memory:/\n3:pids:/p\n0::/a", "memory"),
+        ("3:pids:/\n0::/a", "pids"),
+        ("1:name=memory:/s", ""),
+        ("garbage", ""),
+    ],
+)
+def test_the_controller_of_the_host(text: str, controller: str, tmp_path: Path) -> None:
+    """It is there or not; where its processes are says nothing of others."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text(text)
+    assert host_controller(str(tmp_path)) == controller
 
 
 def test_a_procfs_that_does_not_tell() -> None:

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Iterable
 
-from tetrapy.kernel.cgroups import told_by
+from tetrapy.kernel.cgroups import telling_path
 
 SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
 
@@ -32,7 +32,7 @@ def container_of_names(names: bytes) -> str:
 
 def container_of_procfs(text: bytes) -> str:
     """The same out of `/proc/PID/cgroup`."""
-    return _innermost(reversed(told_by(text)[1].split(b"/")))
+    return _innermost(reversed(telling_path(text).split(b"/")))
 
 
 def _innermost(names: Iterable[bytes]) -> str:

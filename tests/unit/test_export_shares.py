@@ -76,6 +76,10 @@ def test_a_share_comes_back() -> None:
         (run_by(33), 33),
         (run_by(33, auid=0), 33),
         (run_by(100_033, auid=1000), 1000),  # a user namespace has many users
+        (run_by(100_033), 65_536),  # ... one of them, where nobody logged in
+        (run_by(131_071), 65_536),
+        (run_by(65_535), 65_535),
+        (run_by(0, parent_uid=100_033), 65_536),
         (run_by(0, parent_uid=33), 33),  # a program that anybody may run as root
         (run_by(0, parent_uid=33, auid=1000), 1000),
     ],

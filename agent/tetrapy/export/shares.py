@@ -4,8 +4,9 @@ Files that rotate keep the last so many bytes; who makes enough lines decides wh
 other than root has a share, and what it fills comes back evenly over a day. Lines beyond the share
 are for another place, which the exporter knows.
 
-A user is who logged in, where somebody did: that cannot be changed by a process. A program that
-root owns and everybody may start counts for who started it.
+A user is who logged in, where somebody did: that cannot be changed by a process. Else it is the
+uid; subordinate ones, which one user has thousands of, count together in blocks, as in bpf/share.h.
+A program that root owns and everybody may start counts for who started it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _DAY = 86_400.0  # seconds in which a share comes back
 _BACK = 0.9  # of the share: from there on a user's lines are as everybody's again
 _USERS = 1024  # that are told apart; all others have one share together
 _OTHERS = -1
+_SUBORDINATE = 65536  # uids from here on are given out in blocks of so many
 
 
 class Shares:
@@ -45,6 +47,8 @@ class Shares:
             user = parent.uid
         if process.auid and process.auid != UNSET_ID:
             user = process.auid
+        elif user >= _SUBORDINATE:
+            user &= -_SUBORDINATE
         used = self._used
         if user not in used and len(used) >= _USERS:
             user = _OTHERS

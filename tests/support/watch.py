@@ -86,7 +86,7 @@ class Watch:
                 told = decoder.make(decoder.unpack(record))
                 self.kinds.setdefault(getattr(told, "pid", 0), []).append(kind)
             self.loop._handle(records)
-            if len(records) < _BATCH:
+            if not self.sensor.more:
                 return
 
     def fence(self) -> None:

@@ -45,6 +45,7 @@ class FakeSensor:
         self.unwanted: dict[str, int] = {}
         self.stop = stop
         self.course: list[str] = []
+        self.more = False
         self.forgotten = 0  # how often it was told to forget
 
     def register(self, epoll: Any) -> None:

@@ -89,7 +89,9 @@ class Course(FakeSensor):
             self.stopped = 15
             return []
         self.course.append("drain")
-        return [RECORD] * self.sizes.pop(0)
+        size = self.sizes.pop(0)
+        self.more = size == limit
+        return [RECORD] * size
 
     def ask_for_wakeup(self) -> bool:
         self.course.append("ask")
@@ -223,6 +225,12 @@ def test_the_buffer_that_the_settings_ask_for(arguments: list[str], cpus: int, t
     assert buffer_size(read(arguments, {}), cpus).total == total
 
 
+def care(loop: module.Loop) -> None:
+    """One look at clocks and losses."""
+    loop._rounds = 0
+    loop._go_round(0.0)
+
+
 @pytest.mark.parametrize("procfs", [True, False])
 def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
     """Two looks at procfs follow a loss, and none when procfs is not to be trusted."""
@@ -232,15 +240,15 @@ def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
     gone = Task(50, 2 * SECOND)
     loop._handle([fork(gone, Task(1, SECOND))])
     for _ in range(3):
-        loop._report_losses()
+        care(loop)
     assert len(loop.table) == 2  # nothing was lost, so nothing is suspected
     assert sensor.forgotten == 0
     sensor.lost = {"exit": 1}
-    loop._report_losses()
-    loop._report_losses()
+    care(loop)
+    care(loop)
     assert len(loop.table) == (1 if procfs else 2)
     assert sensor.forgotten == (2 if procfs else 0)
-    loop._report_losses()
+    care(loop)
     assert sensor.forgotten == (2 if procfs else 0)
 
 
@@ -256,8 +264,16 @@ def test_the_kernel_is_told_who_is_gone(tmp_path: Path) -> None:
 
     sensor = Sensor()
     sensor.lost = {"exit": 1}
-    loop_of(sensor, FakeExporter(), str(procfs.root))._report_losses()
+    care(loop_of(sensor, FakeExporter(), str(procfs.root)))
     assert asked == {50: True, 51: False}
+
+
+def test_a_stop_sweeps_nothing(tmp_path: Path) -> None:
+    """Who is forgotten does not matter any more, and a full table takes seconds."""
+    sensor = FakeSensor()
+    sensor.lost = {"exit": 1}
+    loop_of(sensor, FakeExporter(), str(FakeProcfs(tmp_path / "proc").root)).stop()
+    assert sensor.forgotten == 0
 
 
 def test_care_measures_the_clocks_again(monkeypatch: pytest.MonkeyPatch) -> None:

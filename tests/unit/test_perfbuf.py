@@ -327,3 +327,18 @@ def test_any_course_of_the_buffers(
 def test_cpu_lists(text: str, cpus: list[int]) -> None:
     """The kernel's form of a set of CPUs."""
     assert parse_cpu_list(text) == cpus
+
+
+def test_at_most_so_many_bytes(
+    kernel: Kernel, buffer: PerfBuffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch ends behind the record that makes it a MiB, and says that more may wait."""
+    monkeypatch.setattr(perfbuf, "_BATCH_BYTES", 40)
+    for number in range(5):
+        kernel[0].send(record(1 + number, b"x" * 16))
+    sizes = []
+    while batch := taken(buffer, everything=True):
+        sizes.append((len(batch), buffer.more))
+    assert [more for _, more in sizes] == [True] * (len(sizes) - 1) + [False]
+    assert sum(count for count, _ in sizes) == 5
+    assert sizes[0][0] < 5

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tetrapy.kernel import ringbuf as module
 from tetrapy.kernel.ringbuf import RingBuffer
 
 if TYPE_CHECKING:
@@ -119,6 +120,35 @@ def test_at_most_so_many(producer: Producer, ring: RingBuffer) -> None:
     assert producer.consumed == 32
     assert ring.drain(0) == []
     assert ring.drain(2) == [b"c"]
+
+
+def test_at_most_so_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch ends behind the record that makes it a MiB, and says that more may wait."""
+    monkeypatch.setattr(module, "_BATCH_BYTES", 100)
+    producer = Producer()
+    ring = RingBuffer(producer.fd, producer.size)
+    try:
+        producer.send(b"a" * 40, b"b" * 40, b"c" * 40, b"d")
+        assert ring.drain(10) == [b"a" * 40, b"b" * 40, b"c" * 40]
+        assert ring.more
+        assert ring.drain(10) == [b"d"]
+        assert not ring.more
+        producer.send(b"e" * 500)  # one is taken, however long
+        assert ring.drain(10) == [b"e" * 500]
+        assert not ring.more
+    finally:
+        ring.close()
+        os.close(producer.fd)
+
+
+def test_whether_more_waits(producer: Producer, ring: RingBuffer) -> None:
+    """Only what can be taken at once counts, not what is still being written."""
+    producer.send(b"a", b"b")
+    ring.drain(1)
+    assert ring.more
+    producer.reserve(b"c")
+    ring.drain(5)
+    assert not ring.more
 
 
 def test_a_record_that_is_being_written_stops_the_look(

@@ -74,7 +74,7 @@ class Loop:
             batch = self._sensor.drain(_BATCH)
             records.extend(batch)
             size += sum(map(len, batch))
-            if len(batch) < _BATCH:
+            if not self._sensor.more:
                 break
         handler = self.handler
         processes = fill(self.table, seen, handler.touched(records))
@@ -103,7 +103,8 @@ class Loop:
         kernel wakes the reader earlier when much waits. When ticks find nothing the reader sleeps
         and the next record wakes it.
         """
-        poll, drain = epoll.poll, self._sensor.drain
+        sensor = self._sensor
+        poll, drain = epoll.poll, sensor.drain
         quiet = 0
         timeout = 0.0
         while stopped() is None:
@@ -115,11 +116,11 @@ class Loop:
             if records:
                 self._handle(records)
                 quiet = 0
-                timeout = 0.0 if len(records) == _BATCH else _TICK
+                timeout = 0.0 if sensor.more else _TICK
             else:
                 quiet += 1
                 timeout = _TICK
-            if quiet >= _QUIET_TICKS and self._sensor.ask_for_wakeup():
+            if quiet >= _QUIET_TICKS and sensor.ask_for_wakeup():
                 # A record that came before the request wakes nobody, so look once more.
                 timeout = 0.0 if quiet == _QUIET_TICKS else self._round_timeout()
             if self._exporter.wants_push:
@@ -200,6 +201,7 @@ class Loop:
             self._clock.refresh()
             self.handler.refresh_clock()
             self._report_losses()
+            self._sweep()
         self.after_round()
 
     def _report_losses(self) -> None:
@@ -209,6 +211,9 @@ class Loop:
             whose = {"owners": told(owners)} if owners else {}
             self._log("warn", "Kernel events lost", **new, **whose, hint="raise --rb-size-total")
             self._sweeps = _SWEEPS
+
+    def _sweep(self) -> None:
+        """After a loss forget processes that are gone: their exit may be among what was lost."""
         if self._sweeps and self._procfs:
             self._sweeps -= 1
             self.table.forget_gone()

@@ -42,6 +42,7 @@ _SETTLE_NS = int(SETTLE_SECONDS * 1_000_000_000)
 # Bytes of records that wait here, beyond which the buffers are left alone: that many, and what the
 # buffers hold at once, is the most that is ever in memory.
 _MOST_WAITING = 8 << 20
+_BATCH_BYTES = 1 << 20  # after which a batch takes no further record
 
 
 class _CpuBuffer:
@@ -111,6 +112,7 @@ class PerfBuffer:
         self._waiting: List[Tuple[int, bytes]] = []  # in order of time
         self._bytes = 0  # of what waits
         self._taken = 0  # when all buffers were emptied
+        self.more = False  # whether the last batch was as large as it may be
         self._buffers: List[_CpuBuffer] = []
         epoll = select.epoll()
         self._epoll = epoll
@@ -134,17 +136,24 @@ class PerfBuffer:
             raise
 
     def drain(self, limit: int, everything: bool = False) -> List[bytes]:
-        """At most `limit` records in order of time; with `everything` also those just written."""
+        """At most `limit` records in order of time; with `everything` also those just written.
+
+        A batch ends behind the record that makes it 1 MiB.
+        """
         waiting = self._waiting
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         if everything or self._needs_more(limit, now):
             self._take()
             self._taken = now
-        count = 0
+        count, before = 0, self._bytes
+        self.more = False
         # What was written before the buffers were emptied has come, and nothing younger is sure to.
         horizon = self._taken - _SETTLE_NS
         for when, record in waiting:
-            if count == limit or (when > horizon and not everything):
+            if when > horizon and not everything:
+                break
+            if count == limit or before - self._bytes >= _BATCH_BYTES:
+                self.more = True
                 break
             count += 1
             self._bytes -= len(record)

@@ -26,6 +26,7 @@ _BUSY = 1 << 31
 _DISCARDED = 1 << 30
 _LENGTH_MASK = _DISCARDED - 1
 _HEADER_SIZE = 8
+_BATCH_BYTES = 1 << 20  # of the buffer, after which a batch takes no further record
 
 
 class RingBuffer:
@@ -40,15 +41,20 @@ class RingBuffer:
         self._consumer = Word(self._consumer_page, 0, 8)
         self._position = self._consumer.load()
         self._fence = Fence()
+        self.more = False  # whether the last batch was as large as it may be
         self.fd = map_fd
         self.epoll_flags = select.EPOLLIN | select.EPOLLET
 
     def drain(self, limit: int) -> List[bytes]:
-        """At most `limit` records, oldest first, taken out of the buffer."""
+        """At most `limit` records, oldest first, taken out of the buffer.
+
+        A batch ends behind the record that makes it 1 MiB.
+        """
         data, lengths, mask = self._data, self._lengths, self._size - 1
         end_of_data = PAGE + self._size
         position = self._position
-        end = self._producer.load()
+        written = self._producer.load()
+        end = min(written, position + _BATCH_BYTES)
         if not LOADS_IN_ORDER:
             self._fence()
         records: List[bytes] = []
@@ -68,6 +74,7 @@ class RingBuffer:
                 records.append(record)
                 limit -= 1
             position += (size + _HEADER_SIZE + 7) & ~7
+        self.more = position < written and (not limit or position >= end)
         if position != self._position:
             self._position = position
             if not LOADS_IN_ORDER:

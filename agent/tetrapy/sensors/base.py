@@ -188,12 +188,20 @@ class BaseSensor:
         epoll.register(self._buffer.fd, self._buffer.epoll_flags)
 
     def drain(self, limit: int, everything: bool = False) -> List[bytes]:
-        """At most `limit` records in order; `everything` includes those still settling."""
+        """At most `limit` records in order, of about 1 MiB.
+
+        `everything` includes those still settling.
+        """
         buffer = self._buffer
         if isinstance(buffer, RingBuffer):
             return buffer.drain(limit)
         assert buffer is not None
         return buffer.drain(limit, everything)
+
+    @property
+    def more(self) -> bool:
+        """Whether the last batch was as large as it may be, so that more may wait."""
+        return self._buffer is not None and self._buffer.more
 
     def ask_for_wakeup(self) -> bool:
         """Have the next record wake the reader; False when the kernel cannot be asked."""

@@ -69,7 +69,14 @@ class Sensor(Protocol):
         """Have `epoll` woken when records wait."""
 
     def drain(self, limit: int, everything: bool = False) -> List[Any]:
-        """At most `limit` records in order; `everything` includes those still settling."""
+        """A batch of at most `limit` records in order, bounded in bytes too.
+
+        `everything` includes those still settling.
+        """
+
+    @property
+    def more(self) -> bool:
+        """Whether the last batch was as large as it may be, so that more may wait."""
 
     def ask_for_wakeup(self) -> bool:
         """Have the next record wake the reader; False when it is not told of records that wait."""

@@ -63,6 +63,7 @@ class ConnectorSensor:
         self._overruns = 0  # those whose losses are known, or will be with the next messages
         self._silences = 0
         self._room = 0  # of the bytes that one batch may read whole
+        self.more = False  # whether the last batch was as large as it may be
         self._attached = False
         self._heard = False  # a message since the last look at the clocks
         self._poked = False  # one was provoked then
@@ -152,6 +153,7 @@ class ConnectorSensor:
         ended or executed again meanwhile, procfs would show what was not there at the exec.
         """
         records: List[Record] = []
+        self.more = False
         looked: Dict[int, Tuple[int, int]] = {}  # pid -> its record, the time of the look
         taken = 0
         self._room = _WHOLE
@@ -164,6 +166,7 @@ class ConnectorSensor:
             for message in messages:
                 self._read(message, records)
             self._complete(records, begin, looked)
+        self.more = taken >= limit
         return records
 
     def _receive(self, limit: int) -> List[bytes]:

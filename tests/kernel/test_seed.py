@@ -179,8 +179,8 @@ def test_root(elders: Elders) -> None:
 
 
 def test_removed_directory_and_image(elders: Elders) -> None:
-    """Removed files keep their paths; that the image is gone is told."""
-    assert elders.seeded("gonecwd").process["cwd"] == f"{elders.directory}/gone"
+    """Removed files keep their paths; that they are gone is told."""
+    assert elders.seeded("gonecwd").process["cwd"] == f"{elders.directory}/gone (deleted)"
     event = elders.seeded("goneimage")
     assert event.binary == f"{elders.directory}/copy"
     assert event.process["executed_file"]["deleted"] is True

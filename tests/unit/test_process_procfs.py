@@ -110,7 +110,7 @@ def test_a_process_without_arguments_is_no_kernel_thread(procfs: FakeProcfs) -> 
         ("/", "/", "procFS rootcwd"),
         ("/root", "/root", "procFS"),
         (None, "", "procFS rootcwd errorCWD"),
-        ("/gone (deleted)", "/gone", "procFS"),
+        ("/gone (deleted)", "/gone (deleted)", "procFS"),
     ],
 )
 def test_working_directories(procfs: FakeProcfs, cwd: str | None, shown: str, words: str) -> None:
@@ -159,7 +159,7 @@ def sleeper(path: Path, cwd: Path) -> Iterator[int]:
 @pytest.mark.parametrize("name", ["daemon", "daemon (deleted)"])
 @pytest.mark.parametrize("change", ["stays", "goes", "is replaced", "has another name"])
 def test_files_that_are_not_there_any_more(tmp_path: Path, name: str, change: str) -> None:
-    """Their path is what it was; what the kernel puts behind it is no part of it."""
+    """A program's path is what it was; of a directory it is told that it was removed."""
     path, directory = tmp_path / name, tmp_path / "cwd (deleted)"
     directory.mkdir()
     with sleeper(path, directory) as pid:
@@ -174,8 +174,9 @@ def test_files_that_are_not_there_any_more(tmp_path: Path, name: str, change: st
         process, seen = read_process("/proc", pid), look("/proc", pid)
     assert process is not None
     assert seen is not None
-    assert (process.binary, process.cwd) == (str(path), str(directory))
-    assert (seen.exe, seen.cwd) == (bytes(path), bytes(directory))
+    cwd = str(directory) if change == "stays" else f"{directory} (deleted)"
+    assert (process.binary, process.cwd) == (str(path), cwd)
+    assert (seen.exe, seen.cwd) == (bytes(path), cwd.encode())
 
 
 def test_paths_that_are_not_utf8(procfs: FakeProcfs) -> None:

@@ -194,7 +194,7 @@ def _try_read(base: str, name: str) -> bytes:
 
 
 def place_of(link: bytes, root: bytes, dir_fd: Optional[int] = None) -> Tuple[bytes, bool]:
-    """Where a link of procfs (`exe`, `cwd`) leads, and whether that has been deleted.
+    """Where a link of procfs (`exe`) leads, and whether that has been deleted.
 
     The path is empty when it cannot be read. `root` is the link to the process's root. The kernel
     puts ` (deleted)` behind the path of a file that is not there any more; a file may also be
@@ -222,12 +222,9 @@ def _link(base: str, name: str) -> str:
         return ""
 
 
-def _path(base: str, name: str) -> str:
-    return to_text(place_of(os.fsencode(f"{base}/{name}"), os.fsencode(f"{base}/root"))[0])
-
-
 def _cwd(base: str) -> tuple[str, int]:
-    cwd = _path(base, "cwd")
+    # One that was removed ends in ` (deleted)`, as the kernel side and Tetragon tell it.
+    cwd = _link(base, "cwd")
     if not cwd:
         return "", flags.ROOT_CWD | flags.ERROR_CWD
     if cwd == "/":

@@ -55,7 +55,7 @@ def look(
         exe, deleted = place_of(b"exe", b"root", handle) if image else (b"", False)
         command_line = _read(handle, "cmdline", longest) if image else b""
         file = host_files(root).file(b"exe", b"root", exe, deleted, handle)
-        cwd = place_of(b"cwd", b"root", handle)[0] if image else b""
+        cwd = _link(handle, "cwd") if image else b""
         variables = _read(handle, "environ", longest) if image and environment else b""
         stat = _read(handle, "stat")
         if not stat:
@@ -109,6 +109,13 @@ def _has_ended(path: str) -> bool:
     except OSError:
         return True
     return stat[stat.rfind(b")") + 2 :][:1] in {b"Z", b"X"}
+
+
+def _link(handle: int, name: str) -> bytes:
+    try:
+        return os.readlink(os.fsencode(name), dir_fd=handle)
+    except OSError:
+        return b""
 
 
 def _read(handle: int, name: str, limit: int = _CHUNK) -> bytes:

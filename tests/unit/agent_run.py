@@ -136,6 +136,8 @@ class Run:
         monkeypatch.setenv("NODE_NAME", "host1")
         monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
         monkeypatch.setattr(module.privilege, "lift_memory_lock_limit", lambda: None)
+        # Or this process would have it.
+        monkeypatch.setattr(module.priority, "ask", lambda _log: None)
         monkeypatch.setattr(module.capabilities, "drop_all_but", tuple)
         monkeypatch.setattr(sensing.privilege, "check_bpf", lambda: None)
         source = BtfSource(KIND_KERNEL, "here")
@@ -158,7 +160,6 @@ class Run:
         flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}"]
         flags += ["--sensor=ebpf", *arguments]
         self.use(sensor)
-        flags = [*flags, "--raise-priority=false"]  # or this process would have it
         Agent(read(flags, {}), self.log).run()
         return [json.loads(line) for line in target.read_bytes().splitlines()]
 

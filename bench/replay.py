@@ -29,11 +29,13 @@ from tetrapy.config.settings import Settings, defaults
 from tetrapy.daemon.start import (
     make_stages,
     make_table,
-    open_exporter,
+    open_target,
     sensor_options,
+    subscribe,
     wanted_details,
 )
 from tetrapy.errors import TetrapyError
+from tetrapy.export.fanout import Fanout
 from tetrapy.kernel.clock import WallClock
 from tetrapy.sensors.base import BaseSensor
 
@@ -66,12 +68,14 @@ def replay(sensor: BaseSensor, records: list[bytes], settings: Settings) -> floa
 
     table, details = make_table(settings, wanted_details(settings), sensor, "")
     handler = sensor.handler(table, WallClock().format, details)
-    exporter = open_exporter(settings, make_stages(settings, ()), log)
+    stages = make_stages(settings)
+    subscription = subscribe(settings, stages, open_target(settings, stages.writes, log))
+    fanout = Fanout([subscription], log)
     before = time.process_time()
     for start in range(0, len(records), BATCH):
-        exporter.export(handler.events(records[start : start + BATCH]))
+        fanout.publish(handler.events(records[start : start + BATCH]))
     spent = time.process_time() - before
-    exporter.close()
+    subscription.close()
     return spent
 
 

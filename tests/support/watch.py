@@ -70,8 +70,11 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.sensor.close()
 
-    def export(self, events: Iterable[Any]) -> None:
-        """What the loop asks of an exporter."""
+    def report_to(self, alive: object) -> None:
+        """What the loop asks of a fan-out."""
+
+    def publish(self, events: Iterable[Any]) -> None:
+        """Likewise."""
         wanted = self.wanted
         self.events += [event for event in events if wanted is None or wanted(event)]
 

@@ -24,7 +24,7 @@ RECORD = exit_of(Task(5, SECOND))
 PAGE = 4096
 
 
-class FakeExporter:
+class FakeFanout:
     """Takes everything, and remembers what time brought."""
 
     reader_is_gone = False
@@ -41,16 +41,19 @@ class FakeExporter:
     def push(self) -> None:
         self.waiting -= 1
 
-    def export(self, events: object) -> None:
+    def report_to(self, alive: object) -> None:
+        pass
+
+    def publish(self, events: object) -> None:
         pass
 
     def tick(self, now: float, events: list[Any]) -> None:
         self.ticks.append((now, list(events)))
 
 
-def loop_of(sensor: Any, exporter: Any, procfs: str = "") -> Loop:
+def loop_of(sensor: Any, fanout: Any, procfs: str = "") -> Loop:
     table = ProcessTable(NODE, procfs)
-    return Loop(sensor, exporter, table, None, procfs, lambda *_, **__: None)
+    return Loop(sensor, fanout, table, None, procfs, lambda *_, **__: None)
 
 
 class Course(FakeSensor):
@@ -70,14 +73,14 @@ class Course(FakeSensor):
         self.wakes = wakes
         self.cares = 0
         self.stopped: int | None = None
-        exporter = FakeExporter()
-        exporter.waiting = waiting
-        self.loop = loop_of(self, exporter)
+        fanout = FakeFanout()
+        fanout.waiting = waiting
+        self.loop = loop_of(self, fanout)
         monkeypatch.setattr(self.loop, "_handle", lambda records: self.course.append("handle"))
         monkeypatch.setattr(self.loop, "_report_losses", self.take_care)
         monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
         self.loop.run(self, lambda: self.stopped)
-        self.rounds = [now - 1000.0 for now, _ in exporter.ticks]
+        self.rounds = [now - 1000.0 for now, _ in fanout.ticks]
 
     def poll(self, timeout: float) -> list[Any]:
         self.timeouts.append(timeout)
@@ -236,7 +239,7 @@ def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
     """Two looks at procfs follow a loss, and none when procfs is not to be trusted."""
     sensor = FakeSensor()
     root = str(FakeProcfs(tmp_path / "proc").root) if procfs else ""
-    loop = loop_of(sensor, FakeExporter(), root)
+    loop = loop_of(sensor, FakeFanout(), root)
     gone = Task(50, 2 * SECOND)
     loop._handle([fork(gone, Task(1, SECOND))])
     for _ in range(3):
@@ -264,7 +267,7 @@ def test_the_kernel_is_told_who_is_gone(tmp_path: Path) -> None:
 
     sensor = Sensor()
     sensor.lost = {"exit": 1}
-    care(loop_of(sensor, FakeExporter(), str(procfs.root)))
+    care(loop_of(sensor, FakeFanout(), str(procfs.root)))
     assert asked == {50: True, 51: False}
 
 
@@ -272,13 +275,13 @@ def test_a_stop_sweeps_nothing(tmp_path: Path) -> None:
     """Who is forgotten does not matter any more, and a full table takes seconds."""
     sensor = FakeSensor()
     sensor.lost = {"exit": 1}
-    loop_of(sensor, FakeExporter(), str(FakeProcfs(tmp_path / "proc").root)).stop()
+    loop_of(sensor, FakeFanout(), str(FakeProcfs(tmp_path / "proc").root)).stop()
     assert sensor.forgotten == 0
 
 
 def test_care_measures_the_clocks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspended machine's gap is told to the dispatcher."""
-    loop = loop_of(FakeSensor(), FakeExporter())
+    loop = loop_of(FakeSensor(), FakeFanout())
     loop._clock.offset = 0
     monkeypatch.setattr(loop.handler, "_measure_gap", lambda: 5 * SECOND)
     loop._go_round(0.0)
@@ -287,13 +290,13 @@ def test_care_measures_the_clocks_again(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_time_brings_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each round the handler is asked what there is to tell, and the exporter gets it."""
-    exporter = FakeExporter()
-    loop = loop_of(FakeSensor(), exporter)
+    """Each round the handler is asked what there is to tell, and the fan-out gets it."""
+    fanout = FakeFanout()
+    loop = loop_of(FakeSensor(), fanout)
     asked: list[int] = []
     monkeypatch.setattr(loop.handler, "tick", lambda now: asked.append(now) or ["event"])
     loop._go_round(7.0)
-    assert exporter.ticks == [(7.0, ["event"])]
+    assert fanout.ticks == [(7.0, ["event"])]
     assert asked[0] > 0
 
 
@@ -315,7 +318,7 @@ def test_a_stop_has_a_deadline(monkeypatch: pytest.MonkeyPatch, cost: float, who
     """What is left in the buffer then is counted as lost, and nothing is counted twice."""
     clock = [1000.0]
     sensor = Endless(20_000)
-    loop = loop_of(sensor, FakeExporter())
+    loop = loop_of(sensor, FakeFanout())
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     signs: list[float] = []

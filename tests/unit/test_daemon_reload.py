@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from tests.unit.agent_run import Recorder
-from tests.unit.records import NODE, SECOND, Task, World, execute, exit_of
+from tests.unit.export_run import subscribed
+from tests.unit.records import SECOND, Task, World, execute, exit_of
 from tetrapy.config.settings import SETTINGS, Settings
 from tetrapy.config.sources import read
 from tetrapy.daemon.reload import CHANGEABLE, Reload
-from tetrapy.events.json import JsonEncoder
-from tetrapy.export.exporter import Exporter
 from tetrapy.export.stages import Stages
 from tetrapy.process.details import Details, Wanted
 from tetrapy.sinks.file import FileSink
@@ -51,11 +50,20 @@ class Running:
         self.flags = flags
         self.counted = 0
         sink = FileSink(str(self.target), FileRules(), self.log)
-        stages = Stages.of(self.settings, 0)._replace(counters=(self.count,))
-        self.exporter = Exporter(JsonEncoder(NODE), sink, self.log, stages, lambda: "now")
+        stages = Stages.of(self.settings, 0)
+        self.fanout, self.subscription, _ = subscribed(
+            sink, self.log, stages, counters=(self.count,)
+        )
+        self.sink = sink
         self.details = Details(Wanted(environment=True), None, None) if details else None
         self.reload = Reload(
-            self.settings, self.reread, self.log, self.exporter, self.handler, self.details
+            self.settings,
+            self.reread,
+            self.log,
+            self.subscription,
+            sink,
+            self.handler,
+            self.details,
         )
 
     def of(self, *flags: str) -> Settings:
@@ -75,7 +83,7 @@ class Running:
         """What becomes of an exec and an exit."""
         before = len(self.target.read_bytes().splitlines())
         world = World()
-        self.exporter.export(world.dispatcher.events([execute(INIT, Task(0)), exit_of(INIT)]))
+        self.fanout.publish(world.dispatcher.events([execute(INIT, Task(0)), exit_of(INIT)]))
         lines = self.target.read_bytes().splitlines()[before:]
         return [next(iter(json.loads(line))) for line in lines]
 
@@ -113,7 +121,7 @@ def test_other_stages(running: Running) -> None:
     running.hang_up("--enable-export-aggregation")
     assert running.export() == []
     running.hang_up('--field-filters={"fields":"time","action":"EXCLUDE"}')
-    assert running.exporter.passed == 4
+    assert running.subscription.passed == 4
     assert running.handler.forgot == 0
 
 
@@ -154,7 +162,7 @@ def test_the_log_level(running: Running) -> None:
 def test_the_rules_of_the_file(running: Running) -> None:
     """Rotation goes by the new ones."""
     running.hang_up("--export-file-max-size-mb=77", "--export-file-compress")
-    sink: Any = running.exporter.sink
+    sink: Any = running.sink
     assert (sink.rotation.rules.max_size, sink.rotation.rules.compress) == (77 << 20, True)
 
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.agent_run import Recorder
-from tests.unit.records import NODE, SECOND, Task, World, execute
-from tetrapy.events.json import Event, JsonEncoder
-from tetrapy.export.exporter import Exporter
+from tests.unit.export_run import Export, subscribed
+from tests.unit.records import SECOND, Task, World, execute
+from tetrapy.events.json import Event
 from tetrapy.export.shares import _USERS, Shares
-from tetrapy.export.stages import Stages
 from tetrapy.sinks.file import FileSink
 from tetrapy.sinks.rules import FileRules
 
@@ -102,10 +101,10 @@ def test_users_without_end() -> None:
     assert told == [-1]
 
 
-def exporter(path: Path, log: Recorder, share: int = 25, **rules: int) -> Exporter:
+def limited(path: Path, log: Recorder, share: int = 25, **rules: int) -> Export:
     kept = FileRules(max_size=100_000, max_backups=3)._replace(**rules)
     sink = FileSink(str(path), kept, log)
-    return Exporter(JsonEncoder(NODE), sink, log, Stages(), lambda: "now", share)
+    return subscribed(sink, log, share=share)
 
 
 def everything(place: Path) -> str:
@@ -116,7 +115,7 @@ def everything(place: Path) -> str:
 def test_evidence_stays(tmp_path: Path, size: int) -> None:
     """Of root, of others before, amid and after; what one user makes beyond goes beside it."""
     log = Recorder()
-    export = exporter(tmp_path / "out.json", log)
+    export = limited(tmp_path / "out.json", log)
     dice = random.Random(size)
     flood = [run_by(65_534, size=size)]
     others = []
@@ -125,10 +124,10 @@ def test_evidence_stays(tmp_path: Path, size: int) -> None:
         event = run_by(uid)
         event.process.arguments, event.process.json = f"evidence-{turn}-", None
         others.append(event.process.arguments)
-        export.export([event])
-        export.export(flood * (3_000_000 // 30 // (600 + 6 * size) + 1))
-        export.tick(turn)
-    export.close()
+        export.fanout.publish([event])
+        export.fanout.publish(flood * (3_000_000 // 30 // (600 + 6 * size) + 1))
+        export.fanout.tick(turn)
+    export.subscription.close()
     text = everything(tmp_path)
     assert all(one in text for one in others)
     assert text.count('"uid":65534') > 0
@@ -136,7 +135,7 @@ def test_evidence_stays(tmp_path: Path, size: int) -> None:
     assert beside.count('"uid":65534') > 0
     assert all(json.loads(line) for line in beside.splitlines())
     assert "evidence" not in beside
-    assert export.overflowed > 0
+    assert export.target.overflowed > 0
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 2 * 4 * 100_000 + 600_000
     warned = [keys for level, text, keys in log.lines if level == "warn" and "share" in text]
     assert [keys["user"] for keys in warned] == [65_534]
@@ -145,11 +144,11 @@ def test_evidence_stays(tmp_path: Path, size: int) -> None:
 @pytest.mark.parametrize(("share", "rules"), [(0, {}), (25, {"max_backups": 0})])
 def test_without_shares(tmp_path: Path, share: int, rules: dict[str, int]) -> None:
     """All lines are in one place when the setting says so, and when nothing is ever removed."""
-    export = exporter(tmp_path / "out.json", Recorder(), share, **rules)
+    export = limited(tmp_path / "out.json", Recorder(), share, **rules)
     for turn in range(50):
-        export.export([run_by(65_534, size=2_000)])
-        export.tick(turn)
-    export.close()
+        export.fanout.publish([run_by(65_534, size=2_000)])
+        export.fanout.tick(turn)
+    export.subscription.close()
     assert not list(tmp_path.glob("*overflow*"))
 
 
@@ -157,8 +156,8 @@ def test_a_place_that_cannot_be_made(tmp_path: Path) -> None:
     """Nothing is lost: the lines go on into the file."""
     log = Recorder()
     (tmp_path / "overflow-out.json").mkdir()
-    export = exporter(tmp_path / "out.json", log, max_size=1_000_000, share=1)
-    export.export([run_by(65_534, size=100)] * 100)
-    export.close()
+    export = limited(tmp_path / "out.json", log, max_size=1_000_000, share=1)
+    export.fanout.publish([run_by(65_534, size=100)] * 100)
+    export.subscription.close()
     assert len((tmp_path / "out.json").read_text().splitlines()) == 100
     assert any("no file" in text for _, text, _ in log.lines)

@@ -193,10 +193,8 @@ class Sink:
     waiting = 0
 
 
-class Exporter:
-    def __init__(self) -> None:
-        self.passed = 5
-        self.sink = Sink()
+class Subscription:
+    passed = 5
 
 
 class Losses:
@@ -212,20 +210,20 @@ class Sensor:
         self.name = name
 
 
-def status_of(sensor: str, target: str, clock: Clock) -> tuple[Status, Exporter]:
-    exporter = Exporter()
+def status_of(sensor: str, target: str, clock: Clock) -> tuple[Status, Subscription, Sink]:
+    subscription, sink = Subscription(), Sink()
     source = BtfSource(KIND_ARCHIVE, "the embedded archive")
-    status = Status(Sensor(sensor), source, Turning(), exporter, target, clock)  # type: ignore[arg-type]
-    return status, exporter
+    status = Status(Sensor(sensor), source, Turning(), subscription, sink, target, clock)  # type: ignore[arg-type]
+    return status, subscription, sink
 
 
 def test_the_rate_is_of_the_last_ten_seconds() -> None:
     """It stays for ten seconds, then is that of what passed since."""
     clock = Clock()
-    status, exporter = status_of("ebpf", "/var/log/tetrapy/tetrapy.log", clock)
+    status, subscription, _ = status_of("ebpf", "/var/log/tetrapy/tetrapy.log", clock)
     end = "exporting to /var/log/tetrapy/tetrapy.log"
     assert status.line() == f"ebpf, BTF archive; listening, 0 lost; {end}"
-    exporter.passed += 123
+    subscription.passed += 123
     clock.now += 9
     assert "listening" in status.line()
     clock.now += 1
@@ -237,8 +235,8 @@ def test_the_rate_is_of_the_last_ten_seconds() -> None:
 def test_what_is_lost_and_what_waits() -> None:
     """Losses of the kernel's buffer and of the file are one number; a full disk is seen."""
     clock = Clock()
-    status, exporter = status_of("connector", "", clock)
-    exporter.sink.lost, exporter.sink.waiting = 2, 300
+    status, _, sink = status_of("connector", "", clock)
+    sink.lost, sink.waiting = 2, 300
     clock.now += 10
     text = "connector; 0.0 events/s, 2 lost; exporting nowhere, 300 bytes wait"
     assert status.line() == text

@@ -18,12 +18,15 @@ from tetrapy.daemon.start import (
     make_redactor,
     make_stages,
     make_table,
-    open_exporter,
+    open_target,
+    subscribe,
     trusted_procfs,
     wanted_details,
 )
 from tetrapy.errors import KernelError, MetricsError, ReadOnlyError
-from tetrapy.export.exporter import Exporter
+from tetrapy.export.fanout import Fanout
+from tetrapy.export.subscription import Subscription
+from tetrapy.export.target import SinkTarget
 from tetrapy.kernel import capabilities, malloc, privilege
 from tetrapy.kernel.signals import SignalPipe
 from tetrapy.log import Log
@@ -87,13 +90,14 @@ class Agent:
             redactor = make_redactor(settings, log)
             wanted = wanted_details(settings, redactor)
             serving = self._serving()
-            stages = make_stages(settings, serving.counters if serving else ())
+            stages = make_stages(settings)
             privilege.lift_memory_lock_limit()
             self._take_pid_file(acquired)
             # Before there are threads, which could not leave a namespace.
             procfs = trusted_procfs(settings.procfs, log)
-            exporter = open_exporter(settings, stages, log)
-            acquired.callback(exporter.close)
+            target = open_target(settings, stages.writes, log)
+            subscription = subscribe(settings, stages, target)
+            acquired.callback(subscription.close)
             sensor, source = sensing.attached(
                 settings, wanted, stages.pushdown, log, RUN_DIRECTORY, procfs
             )
@@ -107,18 +111,20 @@ class Agent:
             sensor.register(epoll)
             acquired.callback(InfoFile(RUN_DIRECTORY, settings, source, sensor, log).remove)
             table, details = make_table(settings, wanted, sensor, procfs)
-            loop = Loop(sensor, exporter, table, details, procfs, log)
+            fanout = Fanout([subscription], log, serving.counters if serving else ())
+            loop = Loop(sensor, fanout, table, details, procfs, log)
             if serving is not None:
-                serving.watch(sensor, loop, exporter, details)
+                serving.watch(sensor, loop, subscription, target, details)
             if self._manager:
                 # Imported late: only a service manager shows it.
                 from tetrapy.daemon.status import Status
 
                 acquired.callback(self._manager.close)
-                status = Status(sensor, source, loop, exporter, settings.export_filename)
+                name = settings.export_filename
+                status = Status(sensor, source, loop, subscription, target.sink, name)
                 self._after_start = lambda: self._manager.turned(status.line())
                 loop.after_round = self._manager.starting
-            self._reload = self._first_reload(exporter, loop, details)
+            self._reload = self._first_reload(subscription, target, loop, details)
             self._watch(loop, epoll)
 
     def _take_pid_file(self, acquired: contextlib.ExitStack) -> None:
@@ -191,13 +197,17 @@ class Agent:
         return self._stopped_by
 
     def _first_reload(
-        self, exporter: Exporter, loop: Loop, details: Optional[Details]
+        self,
+        subscription: Subscription,
+        target: SinkTarget,
+        loop: Loop,
+        details: Optional[Details],
     ) -> Callable[[], None]:
         def reload() -> None:
             # Imported late: most agents never read their settings again.
             from tetrapy.daemon.reload import Reload
 
-            parts = (exporter, loop.handler, details)
+            parts = (subscription, target.sink, loop.handler, details)
             self._reload = Reload(self._settings, self._reread, self._log, *parts)
             self._reload()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Dict, List, Mapping, Sequence
 
 from tetrapy.daemon.loop import Loop
-from tetrapy.export.exporter import Exporter
+from tetrapy.export.subscription import Subscription
+from tetrapy.export.target import SinkTarget
 from tetrapy.filters.excess import excess
 from tetrapy.metrics import zero
 from tetrapy.metrics.records import LATENCY_BOUNDS
@@ -211,11 +212,12 @@ class TableFigures:
 
 
 class ExporterFigures:
-    """Of the exporter and its sink."""
+    """Of the subscription of the export file and its sink."""
 
-    def __init__(self, exporter: Exporter) -> None:
-        self._exporter = exporter
-        self._sink = exporter.sink
+    def __init__(self, subscription: Subscription, target: SinkTarget) -> None:
+        self._subscription = subscription
+        self._target = target
+        self._sink = target.sink
 
     @property
     def events(self) -> int:
@@ -235,17 +237,17 @@ class ExporterFigures:
     @property
     def filtered(self) -> int:
         """Events that the lists dropped."""
-        return self._exporter.dropped
+        return self._subscription.dropped
 
     @property
     def aggregated(self) -> int:
         """Events that were counted in the line of an equal one."""
-        return self._exporter.aggregated
+        return self._subscription.aggregated
 
     @property
     def rate_limited(self) -> int:
         """Events that the rate limit dropped."""
-        return self._exporter.rate_limited
+        return self._subscription.rate_limited
 
     @property
     def lost_lines(self) -> int:
@@ -270,14 +272,14 @@ class ExporterFigures:
     @property
     def overflowed(self) -> int:
         """Lines of users that had filled their share of the file."""
-        return self._exporter.overflowed
+        return self._target.overflowed
 
     @property
     def cut_lines(self) -> int:
         """Lines that were too long."""
-        return self._exporter.encoder.cut_lines
+        return self._subscription.encoder.cut_lines
 
     @property
     def cut_ancestors(self) -> int:
         """Ancestors that were left out of lines."""
-        return self._exporter.encoder.cut_ancestors
+        return self._subscription.encoder.cut_ancestors

@@ -9,7 +9,7 @@ import time
 from typing import Any, Callable, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
-from tetrapy.export.exporter import Exporter
+from tetrapy.export.fanout import Fanout
 from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.process.details import Details
 from tetrapy.process.seed import Seen, fill, read_all
@@ -33,12 +33,12 @@ Log = Callable[..., None]
 
 
 class Loop:
-    """Moves records from the sensor through the process table to the exporter."""
+    """Moves records from the sensor through the process table to the subscriptions."""
 
     def __init__(
         self,
         sensor: Sensor,
-        exporter: Exporter,
+        fanout: Fanout,
         table: ProcessTable,
         details: Optional[Details],
         procfs: str,
@@ -46,13 +46,13 @@ class Loop:
     ) -> None:
         """`procfs` is empty when there is none to be trusted."""
         self._sensor = sensor
-        self._exporter = exporter
+        self._fanout = fanout
         self._procfs = procfs
         self._log = log
         self._clock = WallClock()
         self.table = table
         self.handler = sensor.handler(table, self._clock.format, details)
-        exporter.alive = self.alive
+        fanout.report_to(self.alive)
         self.losses = LossCounter()
         self.received = 0
         self.turned = time.monotonic()  # when the loop was last seen to turn
@@ -78,7 +78,7 @@ class Loop:
                 break
         handler = self.handler
         processes = fill(self.table, seen, handler.touched(records))
-        self._exporter.export([handler.seed_event(process) for process in processes])
+        self._fanout.publish([handler.seed_event(process) for process in processes])
         self._log("info", f"Read ProcFS {self._procfs} appended {len(seen)}/{listed} entries")
         handler.starting = True
         self._handle(records)
@@ -108,7 +108,7 @@ class Loop:
         quiet = 0
         timeout = 0.0
         while stopped() is None:
-            if self._exporter.reader_is_gone:
+            if self._fanout.reader_is_gone:
                 self._log("warn", "Nobody reads the events any more, stopping")
                 return
             poll(timeout)
@@ -123,8 +123,8 @@ class Loop:
             if quiet >= _QUIET_TICKS and sensor.ask_for_wakeup():
                 # A record that came before the request wakes nobody, so look once more.
                 timeout = 0.0 if quiet == _QUIET_TICKS else self._round_timeout()
-            if self._exporter.wants_push:
-                self._exporter.push()
+            if self._fanout.wants_push:
+                self._fanout.push()
                 timeout = min(timeout, _TICK)
             self.turned = now = time.monotonic()
             if now >= self._next_round:
@@ -166,8 +166,8 @@ class Loop:
             received=self.received,
             lost=lost,
             errors=self.handler.errors,
-            filterPass=self._exporter.passed,
-            filterDrop=self._exporter.dropped + sum(self._sensor.kept_back().values()),
+            filterPass=self._fanout.passed,
+            filterDrop=self._fanout.dropped + sum(self._sensor.kept_back().values()),
         )
 
     def _handle(self, records: List[Any], end: float = math.inf) -> int:
@@ -181,7 +181,7 @@ class Loop:
             self.received += len(part)
             events = self.handler.events(part)
             if events:
-                self._exporter.export(events)
+                self._fanout.publish(events)
         return len(records)
 
     def alive(self) -> None:
@@ -195,7 +195,7 @@ class Loop:
         return max(0.0, self._next_round - time.monotonic())
 
     def _go_round(self, now: float) -> None:
-        self._exporter.tick(now, self.handler.tick(boot_time_ns()))
+        self._fanout.tick(now, self.handler.tick(boot_time_ns()))
         self._rounds += 1
         if self._rounds % _CARE_ROUNDS == 1:
             self._clock.refresh()

@@ -10,12 +10,13 @@ from typing import Callable, List, Optional
 from tetrapy.config.settings import Settings
 from tetrapy.daemon.start import make_redactor, make_stages
 from tetrapy.errors import TetrapyError
-from tetrapy.export.exporter import Exporter
+from tetrapy.export.subscription import Subscription
 from tetrapy.log import Log
 from tetrapy.process.details import Details
 from tetrapy.sensors.sensor import Handler
 from tetrapy.sinks.file import FileSink
 from tetrapy.sinks.rules import FileRules
+from tetrapy.sinks.sink import Sink
 
 _LOG = frozenset({"debug", "log-level"})
 _FILTERS = frozenset({"export-allowlist", "export-denylist", "enable-pid-set-filter"})
@@ -52,7 +53,8 @@ class Reload:
         settings: Settings,
         reread: Reread,
         log: Log,
-        exporter: Exporter,
+        subscription: Subscription,
+        sink: Sink,
         handler: Handler,
         details: Optional[Details],
     ) -> None:
@@ -60,7 +62,8 @@ class Reload:
         self._settings = settings
         self._reread = reread
         self._log = log
-        self._exporter = exporter
+        self._subscription = subscription
+        self._sink = sink
         self._handler = handler
         self._details = details
 
@@ -82,7 +85,7 @@ class Reload:
     def _apply(self, settings: Settings, changed: frozenset[str]) -> None:
         # What can fail comes first.
         redactor = make_redactor(settings, self._log) if changed & _REDACTION else None
-        stages = make_stages(settings, ()) if changed & (_FILTERS | _STAGES) else None
+        stages = make_stages(settings) if changed & (_FILTERS | _STAGES) else None
         rules = FileRules.of(settings)
         if changed & _LOG:
             self._log.configure("debug" if settings.debug else settings.log_level)
@@ -95,10 +98,9 @@ class Reload:
             if changed & _FILTERS:
                 # What the kernel was told may not hold any more.
                 self._handler.forget_filters()
-            self._exporter.replace_stages(stages)
-        sink = self._exporter.sink
-        if changed & _FILE and isinstance(sink, FileSink):
-            sink.rotation.rules = rules
+            self._subscription.replace_stages(stages)
+        if changed & _FILE and isinstance(self._sink, FileSink):
+            self._sink.rotation.rules = rules
 
 
 def _changed(before: Settings, after: Settings) -> List[str]:

@@ -17,8 +17,9 @@ from tetrapy.daemon.figures import (
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.start import node_name
 from tetrapy.errors import MetricsError
-from tetrapy.export.exporter import Exporter
-from tetrapy.export.stages import Count
+from tetrapy.export.fanout import Count
+from tetrapy.export.subscription import Subscription
+from tetrapy.export.target import SinkTarget
 from tetrapy.metrics.collectors import collectors
 from tetrapy.metrics.counters import EventCounter, FlagCounter, enabled_labels
 from tetrapy.metrics.health import Health, status_of
@@ -80,13 +81,18 @@ class Serving:
             self._log("error", failure, error=str(err))
 
     def watch(
-        self, sensor: Sensor, loop: Loop, exporter: Exporter, details: Optional[Details]
+        self,
+        sensor: Sensor,
+        loop: Loop,
+        subscription: Subscription,
+        target: SinkTarget,
+        details: Optional[Details],
     ) -> None:
         """From now on the figures are those of these parts."""
         sources = self._sources
         sources.sensor = SensorFigures(sensor, loop)
         sources.table = TableFigures(loop.table)
-        sources.exporter = ExporterFigures(exporter)
+        sources.exporter = ExporterFigures(subscription, target)
         sources.heart = loop
         handler = loop.handler
         if isinstance(handler, Dispatcher):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable, Optional, Sequence, Tuple
+from typing import Callable, Optional, Tuple
 
 from tetrapy.btf import unpack
 from tetrapy.btf.source import BtfSource
@@ -12,8 +12,9 @@ from tetrapy.config.settings import Settings
 from tetrapy.errors import KernelError, NotPermittedError
 from tetrapy.events.json import JsonEncoder
 from tetrapy.events.text import to_text
-from tetrapy.export.exporter import Exporter
-from tetrapy.export.stages import Count, Stages
+from tetrapy.export.stages import Stages
+from tetrapy.export.subscription import Subscription
+from tetrapy.export.target import SinkTarget
 from tetrapy.kernel import cgroups, features, namespaces
 from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.process.details import Details, Redactor, Wanted
@@ -39,18 +40,21 @@ def node_name() -> str:
     return to_text(name or os.uname().nodename.encode("utf-8", "surrogateescape"))
 
 
-def open_exporter(settings: Settings, stages: Stages, log: Log) -> Exporter:
-    """The way of events to the file or stream that the settings name.
+def open_target(settings: Settings, writes: bool, log: Log) -> SinkTarget:
+    """The file or stream that the settings name, whether anything is to be written or not.
 
     Raises ExportError when it cannot be written.
     """
-    name = settings.export_filename
     sink = open_sink(settings, log)
-    log("info", "Exporter configuration", enabled=stages.writes, fileName=name)
+    log("info", "Exporter configuration", enabled=writes, fileName=settings.export_filename)
+    return SinkTarget(sink, log, settings.export_file_user_share)
+
+
+def subscribe(settings: Settings, stages: Stages, target: SinkTarget) -> Subscription:
+    """The way of events, as JSON, to the target."""
     cluster = to_text(settings.cluster_name.encode("utf-8", "surrogateescape"))
     encoder = JsonEncoder(node_name(), cluster, settings.export_event_max_bytes)
-    share = settings.export_file_user_share
-    return Exporter(encoder, sink, log, stages, lambda: WallClock().format(boot_time_ns()), share)
+    return Subscription(stages, encoder, target, lambda: WallClock().format(boot_time_ns()))
 
 
 def make_redactor(settings: Settings, log: Log) -> Optional[Redactor]:
@@ -70,10 +74,9 @@ def make_redactor(settings: Settings, log: Log) -> Optional[Redactor]:
     return redactor
 
 
-def make_stages(settings: Settings, counters: Sequence[Count]) -> Stages:
+def make_stages(settings: Settings) -> Stages:
     """What is between events and lines. Raises SettingsError for filters that make no sense."""
-    stages = Stages.of(settings, time.monotonic_ns())
-    return stages._replace(counters=tuple(counters))
+    return Stages.of(settings, time.monotonic_ns())
 
 
 def wanted_details(settings: Settings, redactor: Optional[Redactor] = None) -> Wanted:

@@ -7,8 +7,9 @@ from typing import Callable
 
 from tetrapy.btf.source import BtfSource
 from tetrapy.daemon.loop import Loop
-from tetrapy.export.exporter import Exporter
+from tetrapy.export.subscription import Subscription
 from tetrapy.sensors.sensor import Sensor
+from tetrapy.sinks.sink import Sink
 
 _INTERVAL = 10.0  # seconds over which events are counted
 
@@ -21,7 +22,8 @@ class Status:
         sensor: Sensor,
         source: BtfSource,
         loop: Loop,
-        exporter: Exporter,
+        subscription: Subscription,
+        sink: Sink,
         target: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -29,10 +31,11 @@ class Status:
         # The connector needs no types of the kernel.
         self._seen_by = f"ebpf, BTF {source.kind}" if sensor.name == "ebpf" else sensor.name
         self._loop = loop
-        self._exporter = exporter
+        self._subscription = subscription
+        self._sink = sink
         self._target = f"exporting to {target}" if target else "exporting nowhere"
         self._clock = clock
-        self._passed = exporter.passed
+        self._passed = subscription.passed
         self._since = clock()
         self._line = self._text("listening")
 
@@ -40,14 +43,14 @@ class Status:
         """The newest line."""
         now = self._clock()
         if now - self._since >= _INTERVAL:
-            passed = self._exporter.passed
+            passed = self._subscription.passed
             rate = (passed - self._passed) / (now - self._since)
             self._passed, self._since = passed, now
             self._line = self._text(f"{rate:.1f} events/s")
         return self._line
 
     def _text(self, rate: str) -> str:
-        sink = self._exporter.sink
+        sink = self._sink
         lost = self._loop.losses.total + sink.lost
         waiting = f", {sink.waiting} bytes wait" if sink.waiting else ""
         return f"{self._seen_by}; {rate}, {lost} lost; {self._target}{waiting}"

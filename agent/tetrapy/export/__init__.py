@@ -11,4 +11,8 @@ The order is Tetragon's (pkg/server, pkg/exporter), stated here once:
 
 Tetragon applies field filters before 3 and 4. They change nothing but what a line shows, so doing
 it last gives the same lines, and spares the work for lines that are not written.
+
+`fanout` hands a batch to who counts events and to each `subscription`, which is one row of 2 to 6:
+`stages` are 2 to 5, an encoder makes bytes, a `target` takes them. The export file is one
+subscription; nothing in one knows of another.
 """

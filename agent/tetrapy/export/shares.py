@@ -2,7 +2,7 @@
 
 Files that rotate keep the last so many bytes; who makes enough lines decides which. So each user
 other than root has a share, and what it fills comes back evenly over a day. Lines beyond the share
-are for another place, which the exporter knows.
+are for another place, which the target knows.
 
 A user is who logged in, where somebody did: that cannot be changed by a process. Else it is the
 uid; subordinate ones, which one user has thousands of, count together in blocks, as in bpf/share.h.
@@ -11,7 +11,7 @@ A program that root owns and everybody may start counts for who started it.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Set
+from typing import Callable, Dict, List, Sequence, Set, Tuple
 
 from tetrapy.events.json import Event
 from tetrapy.events.process import UNSET_ID
@@ -61,6 +61,16 @@ class Shares:
         self._beyond.add(user)
         self._told(user)
         return True
+
+    def divide(
+        self, lines: List[bytes], events: Sequence[Event]
+    ) -> Tuple[List[bytes], List[bytes]]:
+        """The lines of these events that are within their users' shares, and those beyond."""
+        beyond = list(map(self.is_beyond, events, map(len, lines)))
+        if True not in beyond:
+            return lines, []
+        within = [line for line, out in zip(lines, beyond) if not out]
+        return within, [line for line, out in zip(lines, beyond) if out]
 
     def settle(self, now: float) -> None:
         """Give back what time has earned."""

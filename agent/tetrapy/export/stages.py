@@ -1,16 +1,14 @@
-"""What the settings put between events and lines."""
+"""What is between the events and the lines of a subscription."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, FrozenSet, Iterable, Optional, Tuple
+from typing import Any, Callable, FrozenSet, Optional
 
 from tetrapy.config.settings import Settings
 from tetrapy.events.json import Event
 from tetrapy.events.kinds import EVENT_TYPES
 from tetrapy.filters.pushdown import Pushdown
 from tetrapy.named import NamedTuple
-
-Count = Callable[[Iterable[Event]], None]
 
 
 class Stages(NamedTuple):
@@ -21,7 +19,6 @@ class Stages(NamedTuple):
     aggregator: Any = None  # aggregation.Aggregator
     limiter: Any = None  # rate_limit.RateLimiter
     change: Optional[Callable[[str], Any]] = None  # type of event -> change of its body
-    counters: Tuple[Count, ...] = ()
     writes: bool = True  # whether there is a target at all
 
     @classmethod

@@ -100,7 +100,7 @@ static __always_inline __u32 find_privileges(const struct exec_context *context,
 	return found;
 }
 
-SEC("raw_tp")
+SEC("?raw_tp")
 int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

@@ -96,7 +96,7 @@ static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct lo
 	bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC);
 }
 
-SEC("raw_tp")
+SEC("?raw_tp")
 int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
@@ -126,7 +126,7 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* Goes on with a deep path. */
-SEC("raw_tp")
+SEC("?raw_tp")
 int on_exec_file_deep(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct looked_at *found = get_looked_at();

@@ -9,7 +9,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* Called by on_fork, in the process that forks: its arguments and directory can still be read. */
-SEC("raw_tp")
+SEC("?raw_tp")
 int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];

@@ -99,8 +99,10 @@ class _Check:
         for function in self._functions.values():
             if function.section.name == ".text":
                 continue
-            # A program in a section "?..." is loaded only where the agent asks for it.
-            if not function.section.name.startswith("?"):
+            # Optional programs are held to the rules too, but for types that came later: an
+            # oldest kernel is not asked to load those.
+            optional = function.section.name.startswith("?")
+            if not optional or self._kind(function) is not None:
                 programs.append(self._program(function))
         if not programs:
             raise TetrapyError("the object holds no programs")
@@ -108,9 +110,13 @@ class _Check:
             self._findings[finding] = None
         return Report(programs, list(self._findings))
 
+    def _kind(self, main: Function) -> str | None:
+        """The type of a program; None if the rules do not know it."""
+        return self._rules.types.get(main.section.name.removeprefix("?").partition("/")[0])
+
     def _program(self, main: Function) -> Program:
         """Check a program with all functions that it calls, each once."""
-        kind = self._rules.types.get(main.section.name.partition("/")[0])
+        kind = self._kind(main)
         if kind is None:
             self._refuse(main, main, None, f"programs of section {main.section.name} are not known")
         reached = {main.name: main}

@@ -6,6 +6,8 @@ It never starts with "error" or "failed to"; the command line adds its own prefi
 
 from __future__ import annotations
 
+from errno import EOPNOTSUPP
+
 
 class TetrapyError(Exception):
     """The base of all errors that are reported without a traceback."""
@@ -67,6 +69,16 @@ class NotLoadedError(KernelError):
 
 class NotPermittedError(KernelError):
     """The process lacks a privilege that it needs."""
+
+
+class UnsupportedFeatureError(KernelError):
+    """The kernel lacks a feature; `name` says which, `since` the first Linux that has it."""
+
+    def __init__(self, name: str, since: str, log: str = "") -> None:
+        text = f"this kernel lacks {name}, which Linux has since {since}; boot a newer one"
+        super().__init__(text, EOPNOTSUPP, log)
+        self.name = name
+        self.since = since
 
 
 class BundleError(TetrapyError):

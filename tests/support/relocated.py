@@ -87,6 +87,7 @@ def _prepare(data: bytes, path: str, left_out: set[str]) -> tuple[dict[str, byte
         program = lib.bpf_object__next_program(opened, None)
         while program:
             programs[lib.bpf_program__name(program).decode()] = program
+            lib.bpf_program__set_autoload(program, True)  # the optional ones, too
             program = lib.bpf_object__next_program(opened, program)
         for name in left_out:
             lib.bpf_program__set_autoload(programs.pop(name), False)

@@ -49,13 +49,16 @@ def test_relocations_point_at_instructions() -> None:
     assert all(0 < entry.instruction < 99 for entry in found)
 
 
-def extension(
-    btf: BtfBuilder, records: list[tuple[int, int, str, int]], section: str = "prog"
-) -> bytes:
-    """A .BTF.ext section with relocations (instruction, type id, access, kind) of a section."""
-    body = struct.pack("<III", 16, btf.name(section), len(records))
-    for at, type_id, access, kind in records:
-        body += struct.pack("<IIII", 8 * at, type_id, btf.name(access), kind)
+Records = list[tuple[int, int, str, int]]
+
+
+def extension(btf: BtfBuilder, records: Records | dict[str, Records]) -> bytes:
+    """A .BTF.ext section with relocations (instruction, type id, access, kind) of sections."""
+    body = struct.pack("<I", 16)
+    for section, listed in (records if isinstance(records, dict) else {"prog": records}).items():
+        body += struct.pack("<II", btf.name(section), len(listed))
+        for at, type_id, access, kind in listed:
+            body += struct.pack("<IIII", 8 * at, type_id, btf.name(access), kind)
     return struct.pack("<HBBIIIIIII", 0xEB9F, 1, 0, 32, 0, 0, 0, 0, 0, len(body)) + body
 
 

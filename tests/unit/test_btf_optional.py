@@ -23,7 +23,7 @@ from tetrapy.btf.source import KIND_INFERRED, KIND_SCANNED, KIND_USER, BtfSource
 from tetrapy.errors import BtfNotFoundError
 
 PROGRAM = "on_exec_context"
-OBJECT = sample(("on_exec", "a"), (PROGRAM, "b"))
+OBJECT = sample(("on_exec", "a"), (PROGRAM, "b"), optional=(PROGRAM,))
 A, B = "offset struct s.a int", "offset struct s.b int"
 OTHER = "debian/12/x86_64/other"
 

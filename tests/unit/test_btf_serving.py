@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.btf_kernels import facts, needs, objects
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
-from tests.unit.test_abi_core_relocs import extension
+from tests.unit.test_abi_core_relocs import Records, extension
 from tetrapy.btf.serving import Programs, Subject, guards, missing, optional
 
 RENAMED = ("kernfs_node.parent", "kernfs_node___rcu.__parent")
@@ -108,30 +108,38 @@ def test_no_program_is_off() -> None:
     assert off("loginuid") == ()
 
 
-def sample(*programs: tuple[str, str]) -> bytes:
+def sample(*programs: tuple[str, str], optional: tuple[str, ...] = ()) -> bytes:
     """An object with programs, one behind the other in a section, that read a field of struct s."""
     b = BtfBuilder()
     fields = sorted({field for _, field in programs})
     number = b.integer("int", 4)
     s = b.composite("s", 64, [(field, number, 32 * at) for at, field in enumerate(fields)])
     size = len(EXIT)
-    relocations = [(at, s, f"0:{fields.index(field)}", 0) for at, (_, field) in enumerate(programs)]
-    extended = extension(b, relocations)
-    sections = {"prog": EXIT * len(programs), ".BTF": b.build(), ".BTF.ext": extended}
-    symbols = [Symbol(name, "prog", size * at, size) for at, (name, _) in enumerate(programs)]
-    return elf(sections, symbols)
+    relocations: dict[str, Records] = {"prog": [], "?prog": []}
+    symbols = []
+    for name, field in programs:
+        section = "?prog" if name in optional else "prog"
+        at = len(relocations[section])
+        relocations[section].append((at, s, f"0:{fields.index(field)}", 0))
+        symbols.append(Symbol(name, section, size * at, size))
+    code = {section: EXIT * len(listed) for section, listed in relocations.items() if listed}
+    extended = extension(b, {section: relocations[section] for section in code})
+    return elf({**code, ".BTF": b.build(), ".BTF.ext": extended}, symbols)
 
 
 def test_needs_belong_to_programs() -> None:
-    """By where the program is in its section; what another program reads too is essential."""
-    context = "on_exec_context"
-    found = Programs([sample(("one", "a"), (context, "b"), (context, "a"), ("two", "c"))])
+    """By where the program is in its section, whose name says whether it is optional; what another
+    program reads too is essential.
+    """
+    programs = (("one", "a"), ("some", "b"), ("some", "a"), ("two", "c"))
+    found = Programs([sample(*programs, optional=("some",))])
     assert found.essential == {"struct s.a int", "struct s.c int"}
     assert found.alone() == {"struct s.b int"}
     names = ("offset struct s.a int", "offset struct s.b int", "offset struct s.c int")
-    assert found.off(names, (0, None, 0)) == (context,)
+    assert found.off(names, (0, None, 0)) == ("some",)
     assert found.off(names, (0, 0, None)) == ()
     assert missing(names, (0, None, 0), found.guards()) == []
     assert missing(names, (None, 0, 0), found.guards()) == [names[0]]
     # In one object it is essential what another object's program reads.
-    assert Programs([sample((context, "a")), sample(("one", "a"))]).alone() == set()
+    both = [sample(("some", "a"), optional=("some",)), sample(("one", "a"))]
+    assert Programs(both).alone() == set()

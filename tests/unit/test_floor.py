@@ -167,12 +167,13 @@ def test_program_types_that_are_not_in_the_list_are_refused(section: str) -> Non
     assert findings(MOVE, section=section) == [text]
 
 
-def test_a_program_that_is_not_loaded_by_itself_is_not_checked() -> None:
-    """Sections that start with a question mark are loaded only where the agent asks for them."""
+@pytest.mark.parametrize(("section", "refused"), [("?fentry/x", False), ("?raw_tp", True)])
+def test_optional_programs(section: str, refused: bool) -> None:
+    """They are held to the rules too, but for types that an oldest kernel is not asked to load."""
     code = instruction(CALL, 181) + EXIT
-    symbols = [Symbol("main", SECTION, 0, 8), Symbol("late", "?fentry/x", 0, len(code))]
-    image = elf({SECTION: EXIT, "?fentry/x": code}, symbols)
-    assert floor.check(image, RULES["5.4"]).findings == []
+    symbols = [Symbol("main", SECTION, 0, 8), Symbol("late", section, 0, len(code))]
+    image = elf({SECTION: EXIT, section: code}, symbols)
+    assert bool(floor.check(image, RULES["5.4"]).findings) == refused
 
 
 def called(binding: int = 0, visibility: int = 0, body: bytes = MOVE) -> list[str]:

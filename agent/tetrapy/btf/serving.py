@@ -6,8 +6,9 @@ what is asked about may be absent, and so may flavours' fields, as long as one o
 same kind of value is there.  Everything else the kernel must have: where a relocation is not
 resolved, libbpf puts an instruction that the verifier refuses.
 
-Of what only a program reads that need not be loaded, the kernel must have nothing: the program is
-left out then.
+Of what only an optional program reads, the kernel must have nothing: the program is left out then.
+A program says in C that it is optional, by libbpf's own sign: a question mark before the name of
+its section (`SEC("?raw_tp")`) has it loaded only where somebody asks.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_compat import essential_name
 from tetrapy.abi.core_needs import Facts, stride_texts
 from tetrapy.abi.core_relocs import CoreRelocation
-from tetrapy.abi.elf import Elf
+from tetrapy.abi.elf import STT_FUNC, Elf
 from tetrapy.named import NamedTuple
 
-# Programs that need not be loaded: bpf/context.bpf.c, for those who ask for what it tells, and
-# bpf/file.bpf.c.
-OPTIONAL_PROGRAMS = ("on_exec_context", "on_exec_file", "on_exec_file_deep")
+_OPTIONAL = "?"  # the first character of an optional program's section
 
 _EXISTS = {relocs.KINDS.index(name) for name in ("field_exists", "type_exists", "enumval_exists")}
 
@@ -64,13 +63,16 @@ class Programs:
     """What the programs of ELF objects read, and what they do without: texts of subjects."""
 
     def __init__(self, objects: Iterable[bytes]) -> None:
-        """`optional` has those of each of OPTIONAL_PROGRAMS, `essential` those of all others."""
+        """`optional` has those of each optional program, `essential` those of all others."""
         self.essential: Set[str] = set()
-        self.optional: Dict[str, Set[str]] = {name: set() for name in OPTIONAL_PROGRAMS}
+        self.optional: Dict[str, Set[str]] = {}
         asked: Set[str] = set()
         for data in objects:
             local, relocations = relocs.of_object(data)
             places = _places(Elf(data))
+            for listed in places.values():
+                for name, _, _ in listed:
+                    self.optional.setdefault(name, set())
             readers: Dict[CoreRelocation, Set[str]] = {}
             for one in relocations:
                 found = readers.setdefault(one._replace(section="", instruction=0), set())
@@ -97,7 +99,7 @@ class Programs:
     def off(self, names: Sequence[str], facts: Facts) -> Tuple[str, ...]:
         """The optional programs that a kernel with these facts cannot load."""
         lacking = {need.partition(" ")[2] for need in missing(names, facts, self.asked)}
-        return tuple(name for name, texts in self.optional.items() if texts & lacking)
+        return tuple(name for name, texts in sorted(self.optional.items()) if texts & lacking)
 
 
 def guards(objects: Iterable[bytes]) -> FrozenSet[Subject]:
@@ -120,9 +122,12 @@ def _places(elf: Elf) -> Dict[str, List[Tuple[str, int, int]]]:
     """Section -> name, start and end of each optional program in it."""
     found: Dict[str, List[Tuple[str, int, int]]] = {}
     for symbol in elf.symbols():
-        if symbol.name in OPTIONAL_PROGRAMS and 0 < symbol.section < len(elf.sections):
+        if symbol.type != STT_FUNC or not 0 < symbol.section < len(elf.sections):
+            continue
+        section = elf.sections[symbol.section].name
+        if section.startswith(_OPTIONAL):
             place = (symbol.name, symbol.value, symbol.value + symbol.size)
-            found.setdefault(elf.sections[symbol.section].name, []).append(place)
+            found.setdefault(section, []).append(place)
     return found
 
 

@@ -21,7 +21,7 @@ class BtfSource(NamedTuple):
     """The BTF to use: the bytes `data`, or the kernel's own where that is None.
 
     `kind` is one of the KIND_ constants, `origin` says for people where it comes from.  `off` names
-    the optional programs (`serving.OPTIONAL_PROGRAMS`) that must not be loaded with `data`, since
+    the optional programs (`serving.Programs`) that must not be loaded with `data`, since
     it lacks what they read.
     """
 

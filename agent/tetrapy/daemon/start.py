@@ -9,7 +9,7 @@ from typing import Callable, Optional, Tuple
 from tetrapy.btf import unpack
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.errors import KernelError, NotPermittedError
+from tetrapy.errors import KernelError, NotPermittedError, UnsupportedFeatureError
 from tetrapy.events.json import JsonEncoder
 from tetrapy.events.text import to_text
 from tetrapy.export.stages import Stages
@@ -21,7 +21,7 @@ from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSensor
-from tetrapy.sensors.configuration import CONTEXT_PROGRAM, FILE_PROGRAMS
+from tetrapy.sensors.configuration import CONTEXT_PROGRAM, FILE_PROGRAMS, LATE_PROGRAM
 from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
 from tetrapy.sensors.verdicts import KernelFilters
 from tetrapy.sinks.open import open_sink
@@ -143,11 +143,18 @@ def load_sensor(
             " itself are not known",
         )
         options = options._replace(file=False)
+    if LATE_PROGRAM in source.off and (options.filters is not None or options.rate is not None):
+        log(
+            "warn",
+            "Filters are not asked in the kernel and cgroup-rate has no effect: this kernel's types"
+            " are not known",
+        )
+        options = options._replace(filters=None, rate=None)
     with unpack.custom_path(source, run_directory) as path:
         try:
             sensor = BaseSensor(options._replace(btf_path=path))
         except KernelError as err:
-            if path is None or isinstance(err, NotPermittedError):
+            if path is None or isinstance(err, (NotPermittedError, UnsupportedFeatureError)):
                 raise
             text = f"{err}; the kernel's types came from {source.origin}: do they fit it?"
             raise type(err)(text, err.errno, err.log) from err

@@ -74,9 +74,13 @@ class BpfObject:
             raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
         ctypes.memmove(address + offset, value, len(value))
 
-    def leave_out(self, program_name: str) -> None:
-        """Have `load` pass over one program; its relocations do not matter then."""
-        self._lib.bpf_program__set_autoload(self._program(program_name), False)
+    def ask_for(self, program_name: str) -> None:
+        """Have `load` load an optional program too, which it passes over otherwise.
+
+        Such a program has a question mark before the name of its section; where it is passed over
+        its relocations do not matter.
+        """
+        self._lib.bpf_program__set_autoload(self._program(program_name), True)
 
     def load(self) -> None:
         """Have the kernel verify and take maps and programs.

@@ -1,19 +1,57 @@
-"""What the running kernel can do, found out by asking it."""
+"""What the running kernel can do, found out by asking it, never by its version.
+
+The version says only which kernels have a feature, for an operator who lacks it.
+"""
 
 from __future__ import annotations
 
-from tetrapy.kernel.libbpf import libbpf
+from typing import Iterable, Tuple
 
-_MAP_RINGBUF = 27  # enum bpf_map_type
+from tetrapy.errors import UnsupportedFeatureError
+from tetrapy.kernel.libbpf import libbpf
+from tetrapy.named import NamedTuple
+
 _PROG_RAW_TRACEPOINT = 17  # enum bpf_prog_type
-_FUNC_KTIME_GET_BOOT_NS = 125  # enum bpf_func_id
+
+
+class Feature(NamedTuple):
+    """A part of BPF that kernels have since a version of Linux: numbers of the kernel's enums."""
+
+    name: str
+    since: str  # the first version of Linux
+    program_type: int = 0  # enum bpf_prog_type
+    map_type: int = 0  # enum bpf_map_type
+    helper: int = 0  # enum bpf_func_id, for programs of `program_type`
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the kernel has it. An answer that the kernel refuses to give counts as no."""
+        library = libbpf()
+        if self.helper:
+            answer = library.libbpf_probe_bpf_helper(self.program_type, self.helper, None)
+        elif self.map_type:
+            answer = library.libbpf_probe_bpf_map_type(self.map_type, None)
+        else:
+            answer = library.libbpf_probe_bpf_prog_type(self.program_type, None)
+        return bool(answer == 1)
+
+
+RAW_TRACEPOINTS = Feature("BPF programs of raw tracepoints", "4.17", _PROG_RAW_TRACEPOINT)
+RING_BUFFER = Feature("BPF ring buffers", "5.8", map_type=27)
+BOOT_CLOCK = Feature("bpf_ktime_get_boot_ns()", "5.8", _PROG_RAW_TRACEPOINT, helper=125)
+
+PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)
+RING_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS, RING_BUFFER, BOOT_CLOCK)
+"""What each flavour of the base object needs that an older kernel may lack."""
 
 
 def has_ring_buffer() -> bool:
-    """Whether the object's ring buffer flavour can run: its map type and its clock."""
-    library = libbpf()
-    return bool(
-        library.libbpf_probe_bpf_map_type(_MAP_RINGBUF, None) == 1
-        and library.libbpf_probe_bpf_helper(_PROG_RAW_TRACEPOINT, _FUNC_KTIME_GET_BOOT_NS, None)
-        == 1
-    )
+    """Whether the ring buffer's flavour of the base object can run."""
+    return RING_BUFFER.is_there and BOOT_CLOCK.is_there
+
+
+def require(features: Iterable[Feature]) -> None:
+    """Raise UnsupportedFeatureError for the first feature that the kernel does not have."""
+    for one in features:
+        if not one.is_there:
+            raise UnsupportedFeatureError(one.name, one.since)

@@ -13,10 +13,10 @@ from typing import Callable, Dict, List, Optional, Tuple, Union
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
-from tetrapy.errors import KernelError, NotPermittedError
+from tetrapy.errors import KernelError, NotPermittedError, UnsupportedFeatureError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
-from tetrapy.kernel import bundle
+from tetrapy.kernel import bundle, features
 from tetrapy.kernel.bpf_object import BpfObject, refusal_reason
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
@@ -77,8 +77,8 @@ class BaseSensor:
 
     def _configure(self, btf: Btf) -> None:
         options = self._options
-        for program in configuration.left_out(options):
-            self._object.leave_out(program)
+        for program in configuration.optional_programs(options):
+            self._object.ask_for(program)
         for name, value in configuration.constants(options, btf).items():
             offset, size = self._variables[name]
             self._object.set_constant(".rodata", offset, value.to_bytes(size, "little"))
@@ -95,7 +95,16 @@ class BaseSensor:
             if isinstance(refused, NotPermittedError):
                 refused.log = err.log
                 raise refused from err
+            self._require_features(err)
             raise
+
+    def _require_features(self, err: KernelError) -> None:
+        """Name what the kernel lacks, if that is why it refused the object with `err`."""
+        try:
+            features.require(features.RING_FLAVOUR if self.uses_ring else features.PERF_FLAVOUR)
+        except UnsupportedFeatureError as lacking:
+            lacking.log = err.log
+            raise lacking from err
 
     def _connect(self, btf: Btf) -> None:
         """Fill the maps that the programs go by, and open the buffer."""

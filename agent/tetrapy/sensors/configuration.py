@@ -10,9 +10,10 @@ from tetrapy.kernel.maps import cpu_limit
 from tetrapy.sensors import throttle, verdicts
 from tetrapy.sensors.options import SensorOptions
 
+# Optional in C: loaded only where the options ask for what they tell.
 CONTEXT_PROGRAM = "on_exec_context"
 FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep")
-_LATE_PROGRAM = "on_fork_kept_back"
+LATE_PROGRAM = "on_fork_kept_back"
 
 _HURRY = 256 << 10  # bytes that wait before the reader is woken early
 
@@ -60,15 +61,15 @@ def sizes(options: SensorOptions) -> Dict[str, int]:
     return entries
 
 
-def left_out(options: SensorOptions) -> List[str]:
-    """The programs that are not loaded."""
+def optional_programs(options: SensorOptions) -> List[str]:
+    """The optional programs that are to be loaded."""
     programs = []
-    if not options.context:
+    if options.context:
         programs.append(CONTEXT_PROGRAM)
-    if not options.file:
+    if options.file:
         programs += FILE_PROGRAMS
-    if not _keeps_back(options):
-        programs.append(_LATE_PROGRAM)
+    if _keeps_back(options):
+        programs.append(LATE_PROGRAM)
     return programs
 
 

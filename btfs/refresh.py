@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
-"""Makes btfs/archive.xz and btfs/INDEX.tsv from full BTFs of kernels, see btfs/README.md.
+"""Makes btfs/archive.xz and btfs/INDEX.tsv from BTFs of kernels, see btfs/README.md.
 
-    python3 btfs/refresh.py [--corpus DIR] [--objects DIR] [--output DIR]
+    python3 btfs/refresh.py [--corpus DIR | --reduced] [--objects DIR] [--output DIR]
 
-The same corpus and objects give the same bytes.
+The full corpus of ../shared/btf is taken where it is, else the reduced one; they give the same
+bytes. The same corpus and objects give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from hashlib import sha256
@@ -20,7 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "agent")]
 
-from tetrapy.abi.core_needs import Facts, Needs  # noqa: E402 - after the path is set
+from btfs import corpus as corpora  # noqa: E402 - after the path is set
+from btfs.corpus import Corpus  # noqa: E402 - needs the path above
+from tetrapy.abi.core_needs import Facts, Needs  # noqa: E402 - needs the path above
 from tetrapy.btf.pack import order  # noqa: E402 - needs the path above
 from tetrapy.btf.packing import (  # noqa: E402 - likewise
     Packed,
@@ -31,40 +32,6 @@ from tetrapy.btf.packing import (  # noqa: E402 - likewise
 from tetrapy.errors import TetrapyError  # noqa: E402 - needs the path above
 from tools import bpf_objects  # noqa: E402 - needs the path above
 from tools.errors import BuildError  # noqa: E402 - needs the path above
-from tools.fetch import cache_dir  # noqa: E402 - needs the path above
-
-SHARED = ROOT.parent / "shared" / "btf"
-
-
-def shared_corpus() -> Path:
-    """The corpus of ../shared/btf, unpacked into the cache unless it is there already.
-
-    Its own unpack.sh checks every file; the directory gets its name only when that went well.
-    """
-    packed = SHARED / "corpus.btfhash.zst"
-    if not packed.is_file():
-        raise BuildError(f"no corpus of full BTFs: {packed} is not there; give one with --corpus")
-    with packed.open("rb") as file:
-        digest = sha256(file.read()).hexdigest()
-    home = cache_dir() / "corpus" / digest[:16]
-    if not home.is_dir():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=home.parent))
-        try:
-            subprocess.run([str(SHARED / "unpack.sh"), str(scratch)], check=True)
-            scratch.rename(home)
-        except (OSError, subprocess.CalledProcessError) as err:
-            raise BuildError(f"the corpus cannot be unpacked (g++ and zstd?): {err}") from err
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return home / "corpus"
-
-
-def shared_digests() -> dict[str, str]:
-    """Kernel name -> SHA-256 of its full BTF, as the index of the shared corpus states them."""
-    rows = (SHARED / "INDEX.tsv").read_text().splitlines()[1:]
-    fields = (row.split("\t") for row in rows)
-    return {f"debian/{row[0]}/{row[1]}/{row[2]}": row[7] for row in fields}
 
 
 def index(packed: Packed, digests: dict[str, str]) -> str:
@@ -77,23 +44,26 @@ def index(packed: Packed, digests: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def make(
-    corpus: Path, objects: list[Path], digests: dict[str, str] | None = None
-) -> tuple[bytes, str]:
+def make(corpus: Corpus, objects: list[Path]) -> tuple[bytes, str]:
     """The archive and its readable index.
 
     Raises BuildError when a need has no answer in any kernel of an architecture, when a kernel
-    cannot be read, or one of `digests` has another digest.
+    cannot be read, or has not the digest that the corpus states.
     """
-    sources = find_sources([str(corpus)])
+    sources = find_sources([str(corpus.path)])
     found = {}
     for source in sources:
-        if not is_witness(source.key):
+        if is_witness(source.key):
+            continue
+        digest = corpus.digests.get(source.key)
+        if digest is None or corpus.is_full:
             found[source.key] = sha256(Path(source.path).read_bytes()).hexdigest()
-            if (digests or {}).get(source.key, found[source.key]) != found[source.key]:
-                raise BuildError(f"{source.path} is damaged: remove {corpus}, and try again")
+            if digest not in {None, found[source.key]}:
+                raise BuildError(f"{source.path} is damaged: remove {corpus.path}, and try again")
+        else:
+            found[source.key] = digest
     if not found:
-        raise BuildError(f"{corpus} holds no ID/VERSION_ID/arch/*.btf")
+        raise BuildError(f"{corpus.path} holds no ID/VERSION_ID/arch/*.btf")
     needs = Needs([path.read_bytes() for path in objects])
     packed = facts_of_all(sources, needs, os.cpu_count() or 1)
     if packed.failed:
@@ -112,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--corpus", type=Path, help="directory of full BTFs (../shared/btf)")
+    parser.add_argument("--corpus", type=Path, help="directory of full BTFs")
+    parser.add_argument("--reduced", action="store_true", help="take the reduced corpus")
     parser.add_argument("--objects", type=Path, help="directory of *.bpf.o (they are built)")
     parser.add_argument("--output", type=Path, default=ROOT / "btfs", help="directory (btfs)")
     options = parser.parse_args(arguments)
@@ -123,9 +94,10 @@ def main(arguments: list[str] | None = None) -> int:
             else:
                 objects = bpf_objects.build(Path(scratch))
             if options.corpus:
-                archive, listing = make(options.corpus, objects)
+                corpus = Corpus(options.corpus, {}, is_full=True)
             else:
-                archive, listing = make(shared_corpus(), objects, shared_digests())
+                corpus = corpora.reduced() if options.reduced else corpora.available()
+            archive, listing = make(corpus, objects)
     except (BuildError, TetrapyError) as err:
         print(f"refresh: {err}", file=sys.stderr)
         return 1

@@ -10,9 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import pytest
-
-from btfs import refresh
+from btfs import corpus as corpora
 from tests.support.relocated import relocate
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
@@ -34,12 +32,9 @@ class Comparison(NamedTuple):
     unequal: tuple[str, ...]
 
 
-@functools.cache
 def corpus() -> Path:
-    """The directory of full BTFs; the test is skipped where there is none."""
-    if not (refresh.SHARED / "corpus.btfhash.zst").is_file():
-        pytest.skip("the corpus of kernels, ../shared/btf, is not here")
-    return refresh.shared_corpus()
+    """The directory of BTFs, full where there are such."""
+    return corpora.available().path
 
 
 def kernels() -> list[Path]:

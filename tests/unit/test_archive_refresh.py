@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from btfs import refresh
+from btfs import corpus as corpora
+from btfs import reduce, refresh
+from btfs.corpus import Corpus
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_compat import essential_name
+from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.kinds import KIND_PTR, KIND_STRUCT
 from tetrapy.btf.archive import Archive
 from tools.errors import BuildError
 
@@ -16,17 +23,61 @@ ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
 
 
-def test_the_committed_archive_comes_out_of_the_corpus_again() -> None:
-    """Refreshing from the corpus gives the committed archive and index, byte for byte."""
-    if not (refresh.SHARED / "corpus.btfhash.zst").is_file():
-        pytest.skip("the corpus of kernels, ../shared/btf, is not here")
+@pytest.mark.slow
+@pytest.mark.parametrize("corpus", [corpora.available, corpora.reduced], ids=["best", "reduced"])
+def test_the_committed_archive_comes_out_of_the_corpus_again(
+    corpus: Callable[[], Corpus],
+) -> None:
+    """Refreshing gives the committed archive and index, byte for byte, of either corpus."""
     assert OBJECTS, "the BPF objects are not built: make build"
-    archive, index = refresh.make(refresh.shared_corpus(), OBJECTS, refresh.shared_digests())
+    archive, index = refresh.make(corpus(), OBJECTS)
     assert index == (ROOT / "btfs/INDEX.tsv").read_text()
     assert archive == (ROOT / "btfs/archive.xz").read_bytes()
 
 
-def corpus_of(root: Path, kernels: dict[str, tuple[str, ...]]) -> Path:
+def test_the_reduced_corpus_is_small() -> None:
+    """Everybody who clones the repository has it."""
+    assert corpora.PACKED.stat().st_size < 1_500_000
+
+
+def test_the_reduced_corpus_has_what_programs_read() -> None:
+    """Each structure that the objects ask about is kept whole, so its other members are there."""
+    roots = {
+        essential_name(question.local.type(question.relocation.type_id).name)
+        for question in Needs(path.read_bytes() for path in OBJECTS).questions()
+    }
+    assert roots <= reduce.STRUCTURES
+
+
+def test_the_reduced_corpus_is_made_of_the_full_one() -> None:
+    """Reducing a kernel gives the bytes that are committed, which reduce to themselves."""
+    best, packed = corpora.available(), corpora.reduced()
+    paths = sorted(path.relative_to(packed.path) for path in packed.path.rglob("*.btf"))
+    assert {path.relative_to(best.path) for path in best.path.rglob("*.btf")} == set(paths)
+    for path in paths[:: len(paths) // 3]:
+        committed = (packed.path / path).read_bytes()
+        assert reduce.reduced(Btf((best.path / path).read_bytes())) == committed
+        assert reduce.reduced(Btf(committed)) == committed
+
+
+def test_a_reduced_kernel_keeps_members_and_names() -> None:
+    """Listed structures whole, small ones inside them too, of large ones and pointers the name."""
+    b = BtfBuilder()
+    word = b.integer("int", 4)
+    small = b.composite("small", 8, [("a", word, 0), ("b", word, 32)])
+    large = b.composite("large", 400, [("a", word, 0)])
+    pointer = b.add(KIND_PTR, ref=large)
+    members = [("small", small, 0), ("large", large, 64), ("p", pointer, 3264)]
+    b.composite("cred", 416, members)
+    b.composite("unrelated", 4, [("a", word, 0)])
+    found = Btf(reduce.reduced(Btf(b.build())))
+    kept = {t.name: [m.name for m in found.members(t)] for t in found if t.kind == KIND_STRUCT}
+    assert kept == {"small": ["a", "b"], "large": [], "cred": ["small", "large", "p"]}
+    assert {found.type(t.ref).name for t in found if t.kind == KIND_PTR} == {"large"}
+    assert [t.ref for t in found if t.name == "large" and t.kind == KIND_STRUCT] == [400]
+
+
+def corpus_of(root: Path, kernels: dict[str, tuple[str, ...]]) -> Corpus:
     """A corpus: place -> fields of struct s; `kind` is an enum, all others are integers."""
     for place, fields in kernels.items():
         b = BtfBuilder()
@@ -36,7 +87,7 @@ def corpus_of(root: Path, kernels: dict[str, tuple[str, ...]]) -> Path:
         path = root / f"{place}.btf"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b.build())
-    return root
+    return Corpus(root, {}, is_full=True)
 
 
 def object_of(path: Path, *fields: str) -> list[Path]:
@@ -74,13 +125,13 @@ def test_a_kernel_without_a_name_answers_too(tmp_path: Path) -> None:
 def test_a_damaged_kernel_is_named(tmp_path: Path) -> None:
     """What is no BTF is an error with the file's name."""
     corpus = corpus_of(tmp_path, {"d/1/x86_64/6.1": ("a",)})
-    (corpus / "d/1/x86_64/6.2.btf").write_bytes(b"rubbish")
+    (corpus.path / "d/1/x86_64/6.2.btf").write_bytes(b"rubbish")
     with pytest.raises(BuildError, match=r"6\.2\.btf: holds no BTF"):
         refresh.make(corpus, object_of(tmp_path / "o", "a"))
     digests = {"d/1/x86_64/6.1": "0" * 64}
-    (corpus / "d/1/x86_64/6.2.btf").unlink()
+    (corpus.path / "d/1/x86_64/6.2.btf").unlink()
     with pytest.raises(BuildError, match=r"6\.1\.btf is damaged"):
-        refresh.make(corpus, object_of(tmp_path / "o", "a"), digests)
+        refresh.make(corpus._replace(digests=digests), object_of(tmp_path / "o", "a"))
 
 
 def test_a_corpus_without_names_is_refused(tmp_path: Path) -> None:

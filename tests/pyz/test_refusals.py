@@ -65,6 +65,38 @@ def test_without_sys_admin(tmp_path: Path, actor: Path) -> None:
     tells(Agent(tmp_path / "perf", "--use-perf-ring-buffer", code=PYZ, under=under), actor)
 
 
+@pytest.mark.parametrize("sensor", ["auto", "ebpf", "connector"])
+@pytest.mark.parametrize(
+    "hide",
+    [
+        "umount -l /proc",
+        "mount -t tmpfs none /proc",
+        # One of another pid namespace, in which this process is not.
+        "unshare --pid --fork mount -t proc proc /proc",
+    ],
+)
+def test_without_proc(run, hide: str, sensor: str) -> None:
+    """That it is missing is told before all that needs it fails."""
+    done = run(SYSTEM_PYTHON, "-IS", PYZ, f"--sensor={sensor}", prepare=hide)
+    assert "mount -t proc proc /proc" in assert_one_line(done)
+
+
+def test_what_nobody_expected(run) -> None:
+    """So little memory that it ends somewhere: one line says where, the exit code is its own."""
+    for size in range(12, 64, 2):  # MiB; with the least of them Python itself cannot start
+        limits = ("prlimit", f"--as={size << 20}", "timeout", "20")
+        done = run(*limits, SYSTEM_PYTHON, "-IS", PYZ, "--sensor=ebpf")
+        if "Starting tetrapy" in done.stdout:
+            break
+    assert done.returncode == 70, done
+    said = [line for line in done.stdout.splitlines() if "Unexpected error, stopping" in line]
+    assert said == done.stdout.splitlines()[-1:]
+    assert 'error="MemoryError' in said[0]
+    assert "at=" in said[0]
+    assert "raise the limit of memory" in said[0]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_seccomp(run, deny: Path) -> None:
     """A seccomp filter that refuses bpf(2) is named as the obstacle."""
     flags = ("--sensor=ebpf", "--export-filename", "-")

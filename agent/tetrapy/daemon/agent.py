@@ -83,6 +83,7 @@ class Agent:
             log("info", "Starting tetrapy", version=__version__)
             log("info", "config settings", config=settings.logged())
             sensing.check_user(settings)
+            privilege.check_procfs()
             privilege.raise_open_files_limit()
             malloc.keep_small()
             if settings.raise_priority:

@@ -17,6 +17,7 @@ _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _LOCKDOWN = "/sys/kernel/security/lockdown"
 _PARANOID = "/proc/sys/kernel/perf_event_paranoid"
 _PARANOID_FOR_ADMIN = 2  # the highest upstream; Debian and Ubuntu know 3 and 4 as well
+_STATUS = "/proc/self/status"
 _USER_NAMESPACE = "/proc/self/ns/user"
 _INITIAL_USER_NAMESPACE = 0xEFFFFFFD  # PROC_USER_INIT_INO, include/linux/proc_ns.h
 
@@ -151,9 +152,25 @@ def _perf_event_paranoid() -> int:
         return 0
 
 
+def check_procfs() -> None:
+    """Raise KernelError where /proc does not show this process, as after an unmount.
+
+    Libraries and BTF get to where they are used through it, whatever `--procfs` says.
+    """
+    _status()
+
+
 def _status() -> Dict[str, str]:
-    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
-        return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
+    try:
+        with open(_STATUS, encoding="utf-8", errors="replace") as file:
+            lines = list(file)
+    except OSError as err:
+        raise KernelError(
+            f"/proc does not show this process ({_STATUS}: {err.strerror}); mount the procfs of its"
+            " pid namespace there (mount -t proc proc /proc)",
+            err.errno or 0,
+        ) from err
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _in_user_namespace() -> bool:

@@ -96,6 +96,25 @@ def test_an_agent_in_a_time_namespace(actor: Path, tmp_path: Path) -> None:
             assert 0 <= nanoseconds(event.json["time"]) - began < 300 * 10**9
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("time", "agent's time namespace"), ("cgroup", "agent's cgroup namespace")],
+)
+def test_one_that_may_not_be_left(kind: str, told: str, actor: Path, tmp_path: Path) -> None:
+    """Without the right to enter another it is said what is told otherwise, and the agent works."""
+    under = (*UNSHARED[kind], "setpriv", "--inh-caps=-all", "--bounding-set=-sys_admin")
+    with Agent(tmp_path, *ALWAYS, under=under) as agent:
+        agent.started()
+        (line,) = [line for line in agent.log.splitlines() if "it cannot leave" in line]
+        assert line.startswith("level=warn")
+        assert told in line
+        tag = f"kept-{kind}-{agent.pid}x"
+        subprocess.run([actor, tag, "exit", "3"], check=False)
+        started, ended = agent.tagged(tag)
+        assert agent.stop() == 0, agent.errors
+    assert (started.arguments, ended.status) == (f"{tag} exit 3", 3)
+
+
 def test_this_machines_own_view_stays() -> None:
     """Nothing is entered by who is there."""
     assert take_the_machines_view("/proc") == []

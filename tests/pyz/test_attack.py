@@ -14,11 +14,19 @@ from tests.support.agent import ROOT
 pytestmark = [needs_root, pytest.mark.alone]
 
 # Storms are short here: a hundred processes of the victim take one second.
-STORMS = ("a parent's 256 KB", "16 KB of", "exits, 5", "500 uids", "to be redacted")
+STORMS = (
+    "KB that ended",
+    "a parent's 256 KB",
+    "16 KB of",
+    "exits, 5",
+    "500 uids",
+    "to be redacted",
+)
 CHECKS = ("forged", "are no containers", "evidence", "clients of metrics", "40 MB of memory")
+FILES = ("running file", "packages of the host")
 
 
-@pytest.mark.parametrize("names", [STORMS, CHECKS], ids=["storms", "checks"])
+@pytest.mark.parametrize("names", [STORMS, CHECKS, FILES], ids=["storms", "checks", "files"])
 def test_no_attack_comes_through(names: tuple[str, ...]) -> None:
     """Every event of the victim, memory and files within their bounds, nobody taken in."""
     command = [sys.executable, "-m", "bench.reliability", "attack", "--victims=100", "--json"]

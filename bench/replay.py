@@ -37,13 +37,13 @@ from tetrapy.daemon.start import (
 from tetrapy.errors import TetrapyError
 from tetrapy.export.fanout import Fanout
 from tetrapy.kernel.clock import WallClock
-from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.base import BaseSource
 
 BATCH = 512  # records, as in the agent's loop
 DENY = '{"binary_regex":["^/usr/bin/nothing-of-the-load$"]}\n{"arguments_regex":["^never$"]}'
 
 
-def record(sensor: BaseSensor, count: int, scratch: Path) -> list[bytes]:
+def record(sensor: BaseSource, count: int, scratch: Path) -> list[bytes]:
     """The records that a load makes on this kernel, those of other processes among them."""
     load, target = programs.build(scratch)
     records: list[bytes] = []
@@ -59,7 +59,7 @@ def record(sensor: BaseSensor, count: int, scratch: Path) -> list[bytes]:
     return records
 
 
-def replay(sensor: BaseSensor, records: list[bytes], settings: Settings) -> float:
+def replay(sensor: BaseSource, records: list[bytes], settings: Settings) -> float:
     """Seconds of CPU for one pass of all records."""
 
     def log(level: str, message: str, **keys: object) -> None:
@@ -105,7 +105,7 @@ def _measure(scratch: Path, arguments: argparse.Namespace) -> int:
     plain = Settings(values)
     filtered = Settings({**values, "export-denylist": DENY})
     options = sensor_options(plain, wanted_details(plain), None)
-    sensor = BaseSensor(options)
+    sensor = BaseSource(options)
     try:
         records = record(sensor, arguments.count, scratch)
         if arguments.profile:

@@ -15,7 +15,7 @@ import pytest
 from tests.support.connector import PATIENCE, Watch
 from tetrapy.errors import KernelError
 from tetrapy.kernel.connector import ProcessConnector
-from tetrapy.sensors.connector.sensor import ConnectorSensor
+from tetrapy.sensors.connector.source import ConnectorSource
 
 
 def test_nobody_else_can_send() -> None:
@@ -53,7 +53,7 @@ def test_descriptors() -> None:
 
 def test_silence_is_noticed() -> None:
     """A provoked message wakes an idle sensor, so that silence means that the flow has stopped."""
-    sensor = ConnectorSensor("", 1 << 20, priority=0)
+    sensor = ConnectorSource("", 1 << 20, priority=0)
     try:
         sensor.attach()
         for _ in range(3):

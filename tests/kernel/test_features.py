@@ -7,7 +7,7 @@ import pytest
 from tetrapy.errors import KernelError, UnsupportedFeatureError
 from tetrapy.kernel import features
 from tetrapy.kernel.features import Feature
-from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.options import BufferSize, SensorOptions
 
 RAW_TRACEPOINT = 17
@@ -46,6 +46,6 @@ def test_an_object_is_refused(
     nowhere = f"{tmp_path}/no.btf"
     options = SensorOptions(False, BufferSize.of(1 << 20, 1), btf_path=nowhere)
     with pytest.raises(KernelError) as caught:
-        BaseSensor(options)
+        BaseSource(options)
     assert isinstance(caught.value, UnsupportedFeatureError) == lacking
     assert "failed to parse target BTF" in caught.value.log

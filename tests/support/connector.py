@@ -13,7 +13,7 @@ from tetrapy.events.json import body_of
 from tetrapy.kernel.clock import WallClock
 from tetrapy.process.seed import fill, read_all
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.connector.sensor import PRIORITY, ConnectorSensor
+from tetrapy.sensors.connector.source import PRIORITY, ConnectorSource
 
 if TYPE_CHECKING:
     from tetrapy.events.json import Event
@@ -26,7 +26,7 @@ class Watch:
     """Sees every process of the machine from `with` on; `paused` leaves messages to the kernel."""
 
     def __init__(self, buffer_bytes: int = 8 << 20, node: str = "here") -> None:
-        self.sensor = ConnectorSensor("/proc", buffer_bytes, priority=0)
+        self.sensor = ConnectorSource("/proc", buffer_bytes, priority=0)
         self.table = ProcessTable(node, "/proc")
         self.handler = self.sensor.handler(self.table, WallClock().format, None)
         self.events: list[Event] = []

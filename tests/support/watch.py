@@ -15,7 +15,7 @@ from tetrapy.export.stages import Stages
 from tetrapy.kernel.cgroups import host_controller
 from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.options import BufferSize, Rate, SensorOptions
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Watch:
             rate=Rate(*rate) if rate else None,
             filters=stages.pushdown,
         )
-        self.sensor = BaseSensor(options)
+        self.sensor = BaseSource(options)
         try:
             self.sensor.attach()
             table = ProcessTable("host1", "/proc/")

@@ -15,7 +15,8 @@ from tetrapy.daemon import agent as module
 from tetrapy.daemon import sensing
 from tetrapy.daemon.agent import Agent
 from tetrapy.process.tracker import ProcessTracker
-from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.base_handler import BaseHandler
+from tetrapy.sensors.source import EventSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,15 +28,14 @@ if TYPE_CHECKING:
     from tetrapy.process.table import ProcessTable
 
 
-class FakeSensor:
+class FakeSensor(EventSource):
     """Hands out batches of records; when there are none left, a signal stops the agent."""
 
     name = "ebpf"
-    blind = ()
-    settle_seconds = 0.0
     buffer_bytes = 4096
     verdicts = None
     rates = None
+    more = False
 
     def __init__(self, *batches: list[bytes], stop: int = signal.SIGTERM) -> None:
         self.abi = abi()
@@ -45,7 +45,6 @@ class FakeSensor:
         self.unwanted: dict[str, int] = {}
         self.stop = stop
         self.course: list[str] = []
-        self.more = False
         self.forgotten = 0  # how often it was told to forget
 
     def register(self, epoll: Any) -> None:
@@ -71,9 +70,9 @@ class FakeSensor:
 
     def handler(
         self, table: ProcessTable, format_time: Callable[[int], str], details: Details | None
-    ) -> Dispatcher:
+    ) -> BaseHandler:
         tracker = ProcessTracker(table, format_time, self.abi, details)
-        return Dispatcher(self.abi, tracker, format_time, self.measure_gap, self)
+        return BaseHandler(self.abi, tracker, format_time, self.measure_gap, self)
 
     def measure_gap(self) -> int:
         self.course.append("clock")
@@ -81,9 +80,6 @@ class FakeSensor:
 
     def tell_forks_at_once(self, yes: bool) -> None:
         self.course.append("at once" if yes else "lazily")
-
-    def losses_by_owner(self) -> dict[tuple[str, str], int]:
-        return {}
 
     def losses(self) -> dict[str, int]:
         return self.lost

@@ -22,7 +22,7 @@ from tetrapy.kernel.clock import WallClock
 from tetrapy.process.budget import LIMIT
 from tetrapy.process.table import CAPACITY, ProcessTable
 from tetrapy.process.tracker import ProcessTracker
-from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.base_handler import BaseHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -227,7 +227,7 @@ class World:
         self.table = ProcessTable(NODE, procfs, capacity, details, ancestors, most_bytes)
         clock = wall_clock().format
         self.tracker = ProcessTracker(self.table, clock, abi(), details)
-        self.dispatcher = Dispatcher(abi(), self.tracker, clock, None, kernel)
+        self.dispatcher = BaseHandler(abi(), self.tracker, clock, None, kernel)
         self.encoder = JsonEncoder(NODE)
 
     def feed(self, *records: bytes) -> list[Event]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.unit.golden_cases import cases
 from tests.unit.records import SECOND, Task, World, abi, execute, exit_of, fork, long_exec, pack
+from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.loss import LossCounter
 
 INIT = Task(1, SECOND)
@@ -173,3 +174,18 @@ def test_losses_are_told_once_by_kind() -> None:
     assert new == {"exec": 2, "fork": 2, "args": 7}
     assert losses.update({"exec": 1}) == {}  # a counter that went back tells nothing new
     assert losses.total == 5 + 2 + 1 + 7
+
+
+def test_kinds_are_added_by_who_knows_them() -> None:
+    """A record goes to the handler of its kind; without one it is counted, and is no event."""
+    seen: list[bytes] = []
+    dispatcher = Dispatcher(abi())
+    records = [fork(CHILD, INIT), exit_of(CHILD)]
+    assert dispatcher.events(records) == []
+    assert dispatcher.failures == {"fork": 1, "exit": 1}
+    dispatcher.add("exit", seen.append)
+    assert dispatcher.events(records) == []
+    assert (seen, dispatcher.failures) == ([records[1]], {"fork": 2, "exit": 1})
+    assert dispatcher.errors == 3
+    with pytest.raises(KeyError):
+        dispatcher.add("no kind of events.h", lambda _: None)

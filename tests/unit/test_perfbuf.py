@@ -136,7 +136,7 @@ def test_each_online_cpu_has_a_buffer(kernel: Kernel, buffer: PerfBuffer) -> Non
     assert kernel.map == {0: fds[0], 2: fds[1]}
     assert kernel.enabled == fds
     assert kernel.epoll.registered == fds
-    assert buffer.cpus == 2
+    assert buffer.size == 2 * SIZE
     assert buffer.fd == 99
 
 

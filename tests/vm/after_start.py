@@ -21,10 +21,10 @@ from tetrapy.config.sources import combine
 from tetrapy.daemon import start
 from tetrapy.errors import TetrapyError
 from tetrapy.kernel import capabilities, privilege
-from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.base import BaseSource
 
 
-def drains(sensor: BaseSensor) -> bool:
+def drains(sensor: BaseSource) -> bool:
     """Whether an exec of now arrives."""
     subprocess.run(["/bin/true", "after-start"], check=True)
     return any(b"after-start" in data for data in sensor.drain(10_000, everything=True))
@@ -41,7 +41,7 @@ def main() -> None:
     settings = combine({}, {})
     privilege.lift_memory_lock_limit()
     options = start.sensor_options(settings, start.wanted_details(settings), None)
-    sensor = BaseSensor(options)
+    sensor = BaseSource(options)
     sensor.attach()
     # Signalling it would take another capability; it ends with its input.
     other = subprocess.Popen(["/bin/cat"], user=1000, stdin=subprocess.PIPE)

@@ -13,11 +13,11 @@ from tetrapy.metrics.records import LATENCY_BOUNDS
 from tetrapy.named import NamedTuple
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.base import BaseSensor
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.histogram import Histogram
 from tetrapy.sensors.owners import Owner
-from tetrapy.sensors.sensor import Handler, Sensor
+from tetrapy.sensors.pieces import Pieces
+from tetrapy.sensors.source import EventSource, Handler
 
 
 class MapUse(NamedTuple):
@@ -42,7 +42,7 @@ class ProgramUse(NamedTuple):
 class SensorFigures:
     """Of any sensor; what only BPF has is empty for the connector."""
 
-    def __init__(self, sensor: Sensor, loop: Loop) -> None:
+    def __init__(self, sensor: EventSource, loop: Loop) -> None:
         self._sensor = sensor
         self._loop = loop
         self.name = sensor.name
@@ -56,19 +56,17 @@ class SensorFigures:
     @property
     def losses(self) -> Mapping[str, int]:
         """Records that found no room in the buffer, by kind."""
-        return self._sensor.buffer_losses() if isinstance(self._sensor, BaseSensor) else {}
+        return self._sensor.buffer_losses()
 
     @property
     def owner_losses(self) -> Mapping[Owner, int]:
         """The same by whose they were; as of the last look of the loop."""
-        return self._sensor.owners.totals if isinstance(self._sensor, BaseSensor) else {}
+        return self._sensor.owner_totals
 
     @property
     def lost_in_socket(self) -> int:
         """Messages of the process connector that its socket dropped."""
-        if isinstance(self._sensor, BaseSensor):
-            return 0
-        return sum(self._sensor.losses().values())
+        return self._sensor.lost_in_socket
 
     @property
     def kernel_filtered(self) -> Mapping[str, int]:
@@ -78,8 +76,6 @@ class SensorFigures:
     @property
     def programs(self) -> Sequence[ProgramUse]:
         """The BPF programs that are attached."""
-        if not isinstance(self._sensor, BaseSensor):
-            return ()
         return [
             ProgramUse(
                 f"sched_process_{kind}",
@@ -94,15 +90,16 @@ class SensorFigures:
     @property
     def maps(self) -> Mapping[str, MapUse]:
         """The map of processes, under Tetragon's name."""
-        if not isinstance(self._sensor, BaseSensor):
+        found = self._sensor.process_map()
+        if found is None:
             return {}
-        entries, capacity, full = self._sensor.process_map()
+        entries, capacity, full = found
         return {"execve_map": MapUse(entries, capacity, full, 0)}
 
     @property
     def cgroup_rate(self) -> Mapping[str, int]:
         """Starts and stops of throttling."""
-        rates = self._sensor.rates if isinstance(self._sensor, BaseSensor) else None
+        rates = self._sensor.rates
         if rates is None:
             return {}
         return {"throttle_start": rates.starts, "throttle_stop": rates.stops}
@@ -112,15 +109,15 @@ class DispatcherFigures:
     """Of the base sensor's dispatcher."""
 
     def __init__(
-        self, dispatcher: Dispatcher, kinds: List[str], details: object, timed: bool
+        self, dispatcher: Dispatcher, pieces: Pieces, details: object, timed: bool
     ) -> None:
-        """`kinds`: names by enum event_kind; `timed`: measure how long each record takes."""
+        """`timed`: measure how long each record takes."""
         self._dispatcher = dispatcher
-        self._kinds = kinds
+        self._kinds = kinds = dispatcher.kind_names
         self._details = details
         self._counts: List[int] = [0] * len(kinds)
         self.latencies: Dict[str, Histogram] = {}
-        self.pieces = dispatcher.pieces
+        self.pieces = pieces
         dispatcher.messages = self._counts
         if timed:
             dispatcher.time_records(self._observe)

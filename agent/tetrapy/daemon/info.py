@@ -12,7 +12,7 @@ from typing import Callable
 
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.source import EventSource
 
 NAME = "tetrapy-info.json"
 
@@ -27,7 +27,7 @@ class InfoFile:
         directory: str,
         settings: Settings,
         source: BtfSource,
-        sensor: Sensor,
+        sensor: EventSource,
         log: Log,
     ) -> None:
         """Write it; what cannot be written is logged, for the agent does not depend on it."""

@@ -16,7 +16,7 @@ from tetrapy.process.seed import Seen, fill, read_all
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.loss import LossCounter
 from tetrapy.sensors.owners import told
-from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.source import EventSource
 
 _BATCH = 512  # records taken at a time
 _SLICE = 128  # records decoded and written at a time; bounds the memory of a burst
@@ -37,7 +37,7 @@ class Loop:
 
     def __init__(
         self,
-        sensor: Sensor,
+        sensor: EventSource,
         fanout: Fanout,
         table: ProcessTable,
         details: Optional[Details],

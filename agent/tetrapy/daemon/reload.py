@@ -13,7 +13,7 @@ from tetrapy.errors import TetrapyError
 from tetrapy.export.subscription import Subscription
 from tetrapy.log import Log
 from tetrapy.process.details import Details
-from tetrapy.sensors.sensor import Handler
+from tetrapy.sensors.source import Handler
 from tetrapy.sinks.file import FileSink
 from tetrapy.sinks.rules import FileRules
 from tetrapy.sinks.sink import Sink

@@ -19,7 +19,7 @@ from tetrapy.errors import (
 )
 from tetrapy.kernel import privilege
 from tetrapy.process.details import Wanted
-from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.source import EventSource
 from tetrapy.sensors.verdicts import KernelFilters
 
 AUTO, CONNECTOR = "auto", "connector"
@@ -48,7 +48,7 @@ def attached(
     log: Log,
     run_directory: str,
     procfs: str,
-) -> Tuple[Sensor, BtfSource]:
+) -> Tuple[EventSource, BtfSource]:
     """The sensor that the settings and this kernel allow, attached, and where types came from.
 
     Raises TetrapyError that names the obstacle.
@@ -76,7 +76,7 @@ def _ebpf(
     filters: Optional[KernelFilters],
     log: Log,
     run_directory: str,
-) -> Tuple[Sensor, BtfSource]:
+) -> Tuple[EventSource, BtfSource]:
     privilege.check_bpf()
     options = sensor_options(settings, wanted, filters)
     sensor, source = btf.loaded(
@@ -89,9 +89,9 @@ def _ebpf(
     return sensor, source
 
 
-def _connector(settings: Settings, wanted: Wanted, log: Log, procfs: str, why: str) -> Sensor:
+def _connector(settings: Settings, wanted: Wanted, log: Log, procfs: str, why: str) -> EventSource:
     # Imported late: pyroute2 is large, and most hosts have eBPF.
-    from tetrapy.sensors.connector import sensor as connector
+    from tetrapy.sensors.connector import source as connector
 
     sensor: Any = connector.open_sensor(settings, wanted, procfs)
     with contextlib.ExitStack() as acquired:
@@ -104,5 +104,5 @@ def _connector(settings: Settings, wanted: Wanted, log: Log, procfs: str, why: s
         because=why,
         blind="; ".join(sensor.blind),
     )
-    found: Sensor = sensor
+    found: EventSource = sensor
     return found

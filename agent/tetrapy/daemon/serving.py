@@ -27,8 +27,7 @@ from tetrapy.metrics.http import HttpServer
 from tetrapy.metrics.server import serve, serve_health
 from tetrapy.metrics.sources import Sources
 from tetrapy.process.details import Details
-from tetrapy.sensors.dispatch import Dispatcher
-from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.source import EventSource
 
 Log = Callable[..., None]
 
@@ -82,7 +81,7 @@ class Serving:
 
     def watch(
         self,
-        sensor: Sensor,
+        sensor: EventSource,
         loop: Loop,
         subscription: Subscription,
         target: SinkTarget,
@@ -95,8 +94,9 @@ class Serving:
         sources.exporter = ExporterFigures(subscription, target)
         sources.heart = loop
         handler = loop.handler
-        if isinstance(handler, Dispatcher):
+        dispatcher, pieces = handler.dispatcher, handler.pieces
+        if dispatcher is not None and pieces is not None:
             timed = self._settings.enable_msg_handling_latency
-            sources.dispatcher = DispatcherFigures(handler, handler.kind_names, details, timed)
+            sources.dispatcher = DispatcherFigures(dispatcher, pieces, details, timed)
         else:
             sources.dispatcher = HandlerFigures(handler)

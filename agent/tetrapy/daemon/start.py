@@ -20,9 +20,10 @@ from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.base import BaseSensor
+from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.configuration import CONTEXT_PROGRAM, FILE_PROGRAMS, LATE_PROGRAM
 from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
+from tetrapy.sensors.source import EventSource
 from tetrapy.sensors.verdicts import KernelFilters
 from tetrapy.sinks.open import open_sink
 
@@ -92,13 +93,12 @@ def wanted_details(settings: Settings, redactor: Optional[Redactor] = None) -> W
 
 
 def make_table(
-    settings: Settings, wanted: Wanted, sensor: object, procfs: str
+    settings: Settings, wanted: Wanted, source: EventSource, procfs: str
 ) -> Tuple[ProcessTable, Optional[Details]]:
     """The process table, and what fills in the details; None when none are wanted."""
     details = None
     if wanted.anything:
-        abi = sensor.abi if isinstance(sensor, BaseSensor) else None
-        details = Details(wanted, abi, host_namespaces(procfs) if procfs else None)
+        details = Details(wanted, source.abi, host_namespaces(procfs) if procfs else None)
     ancestors = "base" in settings.enable_ancestors
     capacity, most_bytes = settings.process_cache_size, settings.process_cache_max_bytes
     table = ProcessTable(node_name(), procfs, capacity, details, ancestors, most_bytes)
@@ -127,7 +127,7 @@ def sensor_options(
 
 def load_sensor(
     options: SensorOptions, source: BtfSource, log: Log, run_directory: str
-) -> BaseSensor:
+) -> BaseSource:
     """The base sensor, loaded into the kernel with these types and not yet attached.
 
     Raises LayoutError or KernelError, which tell the obstacle; NotLoadedError where other types may
@@ -152,7 +152,7 @@ def load_sensor(
         options = options._replace(filters=None, rate=None)
     with unpack.custom_path(source, run_directory) as path:
         try:
-            sensor = BaseSensor(options._replace(btf_path=path))
+            sensor = BaseSource(options._replace(btf_path=path))
         except KernelError as err:
             if path is None or isinstance(err, (NotPermittedError, UnsupportedFeatureError)):
                 raise

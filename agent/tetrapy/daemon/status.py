@@ -8,7 +8,7 @@ from typing import Callable
 from tetrapy.btf.source import BtfSource
 from tetrapy.daemon.loop import Loop
 from tetrapy.export.subscription import Subscription
-from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.source import EventSource
 from tetrapy.sinks.sink import Sink
 
 _INTERVAL = 10.0  # seconds over which events are counted
@@ -19,7 +19,7 @@ class Status:
 
     def __init__(
         self,
-        sensor: Sensor,
+        sensor: EventSource,
         source: BtfSource,
         loop: Loop,
         subscription: Subscription,

@@ -36,8 +36,8 @@ _HEADER = Struct("=IHH")  # type, misc, size
 _RAW_SIZE = Struct("=I")
 
 # A program takes its time stamp some microseconds before its record is complete.
-SETTLE_SECONDS = 0.02
-_SETTLE_NS = int(SETTLE_SECONDS * 1_000_000_000)
+_SETTLE_SECONDS = 0.02
+_SETTLE_NS = int(_SETTLE_SECONDS * 1_000_000_000)
 
 # Bytes of records that wait here, beyond which the buffers are left alone: that many, and what the
 # buffers hold at once, is the most that is ever in memory.
@@ -94,6 +94,8 @@ class _CpuBuffer:
 class PerfBuffer:
     """The consumer of a perf event array map; `size` bytes (a power of two) per CPU."""
 
+    settle_seconds = _SETTLE_SECONDS  # after an event its record is certain to come in order
+
     def __init__(
         self,
         map_fd: int,
@@ -118,7 +120,7 @@ class PerfBuffer:
         self._epoll = epoll
         self.fd = epoll.fileno()
         self.epoll_flags = select.EPOLLIN
-        self.cpus = 0
+        self.size = 0  # bytes, over all CPUs
         try:
             for cpu in _online_cpus():
                 try:
@@ -130,7 +132,7 @@ class PerfBuffer:
                 self._buffers.append(buffer)
                 write_u32(map_fd, cpu, buffer.fd)
                 epoll.register(buffer.fd, select.EPOLLIN | select.EPOLLET)
-                self.cpus += 1
+                self.size += size
         except BaseException:
             self.close()
             raise

@@ -32,8 +32,10 @@ _BATCH_BYTES = 1 << 20  # of the buffer, after which a batch takes no further re
 class RingBuffer:
     """The consumer of one ring buffer map of `size` bytes (a power of two)."""
 
+    settle_seconds = 0.0  # records are in order as they are
+
     def __init__(self, map_fd: int, size: int) -> None:
-        self._size = size
+        self.size = self._size = size
         self._data = map_memory(map_fd, PAGE + size, PAGE)
         self._consumer_page = map_memory(map_fd, PAGE, writable=True)
         self._lengths = words32(self._data)
@@ -45,8 +47,8 @@ class RingBuffer:
         self.fd = map_fd
         self.epoll_flags = select.EPOLLIN | select.EPOLLET
 
-    def drain(self, limit: int) -> List[bytes]:
-        """At most `limit` records, oldest first, taken out of the buffer.
+    def drain(self, limit: int, everything: bool = False) -> List[bytes]:
+        """At most `limit` records, oldest first, taken out of the buffer; none has to settle.
 
         A batch ends behind the record that makes it 1 MiB.
         """

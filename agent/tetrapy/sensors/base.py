@@ -1,28 +1,24 @@
-"""The base sensor: every exec, fork and exit of the machine.
+"""The base sensor and its buffer: every exec, fork and exit of the machine.
 
-It loads the object whose flavour the kernel takes and attaches it to three raw tracepoints.
+The object whose flavour the kernel takes is attached to three raw tracepoints.
 """
 
 from __future__ import annotations
 
-import errno as errnos
 import select
 from struct import Struct
-from typing import Callable, Dict, List, Optional, Tuple, Union
+from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
-from tetrapy.errors import KernelError, NotPermittedError, UnsupportedFeatureError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
 from tetrapy.kernel import bundle, features
-from tetrapy.kernel.bpf_object import BpfObject, refusal_reason
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
-from tetrapy.kernel.perfbuf import SETTLE_SECONDS, PerfBuffer
-from tetrapy.kernel.privilege import denied
-from tetrapy.kernel.programs import ProgramInfo, program_info
+from tetrapy.kernel.perfbuf import PerfBuffer
+from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.kernel.ringbuf import RingBuffer
 from tetrapy.kernel.shared_memory import Fence, Word
 from tetrapy.kernel.window import Window
@@ -30,9 +26,11 @@ from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors import configuration
-from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.base_handler import BaseHandler
 from tetrapy.sensors.options import SensorOptions
 from tetrapy.sensors.owners import Owner, OwnerLosses
+from tetrapy.sensors.sensor import Sensor
+from tetrapy.sensors.source import EventSource
 from tetrapy.sensors.throttle import CgroupRates
 from tetrapy.sensors.verdicts import Verdicts
 
@@ -45,11 +43,17 @@ _PROGRAM_PREFIX = "on_"  # and the kind of its records
 _CALL_PREFIX = "CALL_"  # of enumerators, and the name of a program in capital letters
 
 
-class BaseSensor:
-    """The loaded object, its buffer and its counters."""
+# In the order in which they are attached, which takes milliseconds. Execs come first: one that is
+# missed leaves a wrong image. Exits come last, else those of processes that nobody knows would be
+# told.
+_PROGRAMS = ("on_exec", "on_fork", "on_exit")
+
+
+class BaseSource(EventSource):
+    """The base sensor's buffer and counters."""
 
     name = "ebpf"
-    blind: Tuple[str, ...] = ()
+    abi: EventAbi
 
     def __init__(self, options: SensorOptions) -> None:
         """Load the object; `attach` starts the flow of records.
@@ -65,51 +69,30 @@ class BaseSensor:
         self.rates: Optional[CgroupRates] = None
         self._options = options
         self._variables = {**rodata_offsets(btf, ".rodata"), **rodata_offsets(btf, ".bss")}
-        self._object = BpfObject(data, "base", options.btf_path)
+        needed = features.RING_FLAVOUR if options.use_ring else features.PERF_FLAVOUR
+        self._sensor = Sensor("base", data, _PROGRAMS, needed, options.btf_path)
         self._buffer: Union[RingBuffer, PerfBuffer, None] = None
         try:
             self._configure(btf)
-            self._load()
+            self._sensor.load()
             self._connect(btf)
         except BaseException:
             self.close()
             raise
 
     def _configure(self, btf: Btf) -> None:
-        options = self._options
+        loaded, options = self._sensor.object, self._options
         for program in configuration.optional_programs(options):
-            self._object.ask_for(program)
+            loaded.ask_for(program)
         for name, value in configuration.constants(options, btf).items():
             offset, size = self._variables[name]
-            self._object.set_constant(".rodata", offset, value.to_bytes(size, "little"))
+            loaded.set_constant(".rodata", offset, value.to_bytes(size, "little"))
         for name, entries in configuration.sizes(options).items():
-            self._object.set_max_entries(name, entries)
-
-    def _load(self) -> None:
-        try:
-            self._object.load()
-        except KernelError as err:
-            if err.errno == errnos.EACCES and refusal_reason(err.log):
-                raise  # the verifier's word for a program that reads what it must not
-            refused = denied(err.errno, "the kernel refused the BPF programs")
-            if isinstance(refused, NotPermittedError):
-                refused.log = err.log
-                raise refused from err
-            self._require_features(err)
-            raise
-
-    def _require_features(self, err: KernelError) -> None:
-        """Name what the kernel lacks, if that is why it refused the object with `err`."""
-        try:
-            features.require(features.RING_FLAVOUR if self.uses_ring else features.PERF_FLAVOUR)
-        except UnsupportedFeatureError as lacking:
-            lacking.log = err.log
-            raise lacking from err
+            loaded.set_max_entries(name, entries)
 
     def _connect(self, btf: Btf) -> None:
         """Fill the maps that the programs go by, and open the buffer."""
-        loaded, options = self._object, self._options
-        fds = loaded.program_fds()
+        loaded, fds, options = self._sensor.object, self._sensor.fds, self._options
         calls = loaded.map_fd("exec_calls")
         for name, number in enum_values(btf, "exec_call").items():
             program = name[len(_CALL_PREFIX) :].lower()
@@ -126,11 +109,6 @@ class BaseSensor:
         self._processes = BpfMap(
             loaded.map_fd("processes"), _PID.size, struct_layout(btf, "process").size
         )
-        self._programs = [
-            (name, fds[_PROGRAM_PREFIX + name])
-            for name in self.abi.decoders
-            if _PROGRAM_PREFIX + name in fds
-        ]
         self._bss = Window(loaded, ".bss")
         self._forks_at_once = self._bss.word(*self._variables["forks_at_once"])
         self.tell_forks_at_once(yes=True)
@@ -151,36 +129,35 @@ class BaseSensor:
         self._bss.push()
 
     @property
+    def buffer(self) -> Union[RingBuffer, PerfBuffer]:
+        """The buffer between kernel and agent; both kinds have one face."""
+        assert self._buffer is not None, "the source is closed"
+        return self._buffer
+
+    @property
     def buffer_bytes(self) -> int:
         """The size of the buffer, over all CPUs."""
-        if isinstance(self._buffer, PerfBuffer):
-            return self._options.size.per_cpu * self._buffer.cpus
-        return self._options.size.total
+        return self.buffer.size
 
     @property
     def settle_seconds(self) -> float:
         """How long after an event its record is certain to be drained in order."""
-        return 0.0 if self.uses_ring else SETTLE_SECONDS
+        return self.buffer.settle_seconds
 
     def attach(self) -> None:
-        """Start the flow of records.
-
-        Attaching takes milliseconds. Execs come first: one that is missed leaves a wrong image.
-        Exits come last, else those of processes that nobody knows would be told.
-        """
-        for program in ("on_exec", "on_fork", "on_exit"):
-            self._object.attach(program)
+        """Start the flow of records."""
+        self._sensor.attach()
 
     def handler(
         self,
         table: ProcessTable,
         format_time: Callable[[int], str],
         details: Optional[Details],
-    ) -> Dispatcher:
+    ) -> BaseHandler:
         """Who decodes the records."""
         tracker = ProcessTracker(table, format_time, self.abi, details)
         clock = None if self.uses_ring else monotonic_gap_ns
-        return Dispatcher(self.abi, tracker, format_time, clock, self, self._options.pieces)
+        return BaseHandler(self.abi, tracker, format_time, clock, self, self._options.pieces)
 
     def tell_forks_at_once(self, yes: bool) -> None:
         """Whether a fork is told when it happens, or when it matters."""
@@ -189,28 +166,23 @@ class BaseSensor:
 
     def detach(self) -> None:
         """Stop the flow of records; those on their way can still be drained."""
-        self._object.detach()
+        self._sensor.detach()
 
     def register(self, epoll: select.epoll) -> None:
         """Have `epoll` woken when records wait."""
-        assert self._buffer is not None
-        epoll.register(self._buffer.fd, self._buffer.epoll_flags)
+        epoll.register(self.buffer.fd, self.buffer.epoll_flags)
 
     def drain(self, limit: int, everything: bool = False) -> List[bytes]:
         """At most `limit` records in order, of about 1 MiB.
 
         `everything` includes those still settling.
         """
-        buffer = self._buffer
-        if isinstance(buffer, RingBuffer):
-            return buffer.drain(limit)
-        assert buffer is not None
-        return buffer.drain(limit, everything)
+        return self.buffer.drain(limit, everything)
 
     @property
     def more(self) -> bool:
         """Whether the last batch was as large as it may be, so that more may wait."""
-        return self._buffer is not None and self._buffer.more
+        return self.buffer.more
 
     def ask_for_wakeup(self) -> bool:
         """Have the next record wake the reader; False when the kernel cannot be asked."""
@@ -237,6 +209,11 @@ class BaseSensor:
         """Records of the first kind of `losses` since the last call, by whose they were."""
         return self.owners.take()
 
+    @property
+    def owner_totals(self) -> Mapping[Owner, int]:
+        """What `losses_by_owner` gave so far, of those that lost most."""
+        return self.owners.totals
+
     def programs(self) -> Dict[str, ProgramInfo]:
         """What the kernel tells of the program for each kind of records.
 
@@ -244,7 +221,7 @@ class BaseSensor:
         every other task on that CPU. It counts that; for exits the number includes threads that
         would have made no record.
         """
-        return {kind: program_info(fd) for kind, fd in self._programs}
+        return {name[len(_PROGRAM_PREFIX) :]: info for name, info in self._sensor.infos().items()}
 
     def kept_back(self) -> Dict[str, int]:
         """Events that were not sent because nobody wants them or their cgroup is throttled."""
@@ -273,4 +250,4 @@ class BaseSensor:
         if self._buffer is not None:
             self._buffer.close()
             self._buffer = None
-        self._object.close()
+        self._sensor.close()

@@ -1,85 +1,35 @@
-"""Raw records -> events, in the order in which the kernel wrote them."""
+"""A handler for each kind of records: whoever brings a new kind adds one.
+
+The kind is a byte at a fixed place of each record (`struct event_header` of bpf/events.h).
+"""
 
 from __future__ import annotations
 
 import struct
 from time import perf_counter_ns
-from typing import Callable, Dict, Iterable, List, Optional, Protocol, Set, Tuple
+from typing import Callable, Dict, List, Optional
 
 from tetrapy.errors import FormatError
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.json import Event
-from tetrapy.events.process import Process
-from tetrapy.events.records import ExecRecord
-from tetrapy.events.text import command_line_text, to_text
-from tetrapy.events.throttle import START, STOP, ProcessThrottle
-from tetrapy.process.procfs import TICK_NS
-from tetrapy.process.seed import Executed, Touched
-from tetrapy.process.tracker import ProcessTracker
-from tetrapy.sensors.pieces import CAPACITY, Pieces
-from tetrapy.sensors.throttle import CgroupRates
-from tetrapy.sensors.verdicts import Verdicts
-
-# Most execs need no look at the other members here, so no record is made of them.
-_FLAGS = ExecRecord._fields.index("flags")
-_ENV_SIZE = ExecRecord._fields.index("env_size")
 
 OnRecord = Callable[[bytes], Optional[Event]]
 
 
-class KernelSide(Protocol):
-    """What a dispatcher asks of the sensor whose records it decodes."""
-
-    verdicts: Optional[Verdicts]  # when the kernel decides for export filters
-    rates: Optional[CgroupRates]  # when rates of cgroups are limited
-
-    def tell_forks_at_once(self, yes: bool) -> None:
-        """Whether a fork is told when it happens, or when it matters."""
-
-
 class Dispatcher:
-    """Decodes each record and gives it to the tracker."""
+    """Gives each record to the handler of its kind; kinds without one make no sense."""
 
-    def __init__(
-        self,
-        abi: EventAbi,
-        tracker: ProcessTracker,
-        format_time: Callable[[int], str],
-        measure_gap: Optional[Callable[[], int]] = None,
-        kernel: Optional[KernelSide] = None,
-        capacity: int = CAPACITY,
-    ) -> None:
-        """`measure_gap` tells what record times lack, in ns; None if nothing.
-
-        `capacity`: how many long arguments may wait for their exec.
-        """
-        self._format_time = format_time
-        self._measure_gap = measure_gap
-        self._kernel = kernel
-        self.clock_gap = 0  # time spent suspended, where records do not count it
-        self.refresh_clock()
-        self._abi = abi
-        self._tracker = tracker
+    def __init__(self, abi: EventAbi) -> None:
         self.kind_names = abi.kind_names
-        self._kind_offset = abi.kind_offset
-        self._kinds = {name: decoder.kind for name, decoder in abi.decoders.items()}
-        self._exec, self._exit = abi.decoders["exec"], abi.decoders["exit"]
-        self._apart = abi.exec_flags["EXEC_ARGS_APART"]
-        self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
-        self._env_error = abi.exec_flags["EXEC_ENV_ERROR"]
-        self._area_args, self._area_env = abi.areas["AREA_ARGS"], abi.areas["AREA_ENV"]
-        self.pieces = Pieces(capacity)
-        self._verdicts: Optional[Verdicts] = None  # from `seeded` on
-        self._rates = None if kernel is None else kernel.rates
         self.failures: Dict[str, int] = {}  # by kind, "" for unknown: records that made no sense
         self.messages: Optional[List[int]] = None  # by enum event_kind; counted if somebody asks
-        handlers: List[OnRecord] = [self._on_unknown] * 256
-        handlers[self._kinds["exec"]] = self._on_exec
-        handlers[self._kinds["args"]] = self._on_args
-        handlers[self._kinds["fork"]] = self._on_fork
-        handlers[self._kinds["exit"]] = self._on_exit
-        handlers[self._kinds["throttle"]] = self._on_throttle
-        self._handlers = handlers
+        self._kind_offset = abi.kind_offset
+        self._kinds = {name: decoder.kind for name, decoder in abi.decoders.items()}
+        self._handlers: List[OnRecord] = [self._on_unknown] * 256
+
+    def add(self, kind: str, handler: OnRecord) -> None:
+        """Have `handler` called with each record of a kind, named as in `EventAbi.decoders`."""
+        self._handlers[self._kinds[kind]] = handler
 
     def events(self, records: List[bytes]) -> List[Event]:
         """The events that a batch of records makes; records without sense are counted."""
@@ -102,20 +52,6 @@ class Dispatcher:
         """Records that made no sense."""
         return sum(self.failures.values())
 
-    def _fail(self, data: bytes) -> None:
-        names, at = self.kind_names, self._kind_offset
-        kind = data[at] if at < len(data) else 0
-        name = names[kind] if kind < len(names) else ""
-        self.failures[name] = self.failures.get(name, 0) + 1
-
-    def _count(self, records: List[bytes], messages: List[int]) -> None:
-        offset = self._kind_offset
-        for data in records:
-            try:
-                messages[data[offset]] += 1
-            except IndexError:  # a record without sense, which is counted as such
-                continue
-
     def time_records(self, observe: Callable[[str, int], None]) -> None:
         """Have `observe` told the kind of each record and how long it took, in ns."""
 
@@ -131,125 +67,19 @@ class Dispatcher:
         for name, kind in self._kinds.items():
             self._handlers[kind] = timed(name, self._handlers[kind])
 
-    @property
-    def starting(self) -> bool:
-        """Whether records are handled that came before procfs was read."""
-        return self._tracker.starting
-
-    @starting.setter
-    def starting(self, yes: bool) -> None:
-        self._tracker.starting = yes
-
-    def seed_event(self, process: Process) -> Event:
-        """What is told of a process that was there before."""
-        return self._tracker.on_seed(process)
-
-    def seeded(self, processes: Iterable[Process]) -> None:
-        """From now on forks are told when it matters, and the kernel may keep processes back."""
-        kernel = self._kernel
-        if kernel is not None:
-            self._verdicts = kernel.verdicts
-            if self._verdicts is not None:
-                self._verdicts.seed(processes)
-            kernel.tell_forks_at_once(yes=False)
-
-    def forget_filters(self) -> None:
-        """The kernel keeps nothing back from now on; user space decides alone."""
-        if self._verdicts is not None:
-            self._verdicts.clear()
-            self._verdicts = None
-
-    def refresh_clock(self) -> None:
-        """Measure the distance between the clocks again."""
-        if self._measure_gap is not None:
-            self.clock_gap = self._measure_gap()
-
-    def tick(self, now: int) -> List[Event]:
-        """Cgroups that are throttled no longer."""
-        rates = self._rates
-        if rates is None or not rates.any_throttled:
-            return []
-        time = self._format_time(now)
-        return [ProcessThrottle(STOP, name, time) for name in rates.ended(now - self.clock_gap)]
-
-    def touched(self, records: List[bytes]) -> Touched:
-        """Which processes forked or executed, according to `records`."""
-        forked: Set[Tuple[int, int]] = set()
-        executed: Dict[int, Executed] = {}
-        fork, execute = self._abi.decoders["fork"], self._exec
-        for data in records:
-            kind = data[self._kind_offset : self._kind_offset + 1]
-            if kind == b"%c" % fork.kind and len(data) >= fork.size:
-                record = fork.make(fork.unpack(data))
-                forked.add((record.pid, record.start // TICK_NS))
-            elif kind == b"%c" % execute.kind and len(data) >= execute.size:
-                record = execute.make(execute.unpack(data))
-                at = execute.size + record.path_size
-                arguments = data[at : at + (0 if record.flags & self._apart else record.args_size)]
-                text = command_line_text(arguments)
-                path = to_text(data[execute.size : at])
-                executed.setdefault(record.pid, Executed(record.ktime + self.clock_gap, path, text))
-        return Touched(forked, executed)
-
     def _on_unknown(self, data: bytes) -> Optional[Event]:
         raise FormatError(f"record of kind {data[self._kind_offset]}")
 
-    def _on_exec(self, data: bytes) -> Optional[Event]:
-        values = self._exec.unpack(data)
-        if values[_FLAGS] & self._apart or values[_ENV_SIZE] or self.clock_gap or self._verdicts:
-            return self._on_rare_exec(self._exec.make(values), data)
-        return self._tracker.on_exec(values, data, self._exec.size, b"")
+    def _fail(self, data: bytes) -> None:
+        names, at = self.kind_names, self._kind_offset
+        kind = data[at] if at < len(data) else 0
+        name = names[kind] if kind < len(names) else ""
+        self.failures[name] = self.failures.get(name, 0) + 1
 
-    def _on_rare_exec(self, record: ExecRecord, data: bytes) -> Optional[Event]:
-        """Parts came ahead, the clock counts otherwise, or the binary may have no verdict."""
-        arguments = environment = b""
-        if record.flags & self._apart:
-            arguments = self._claim(record, self._area_args, record.args_size)
-            if len(arguments) != record.args_size:  # a piece was lost, and counted as lost
-                record = record._replace(flags=record.flags | self._args_error)
-            if not arguments:
-                record = record._replace(args_size=0)
-        if record.env_size:
-            environment = self._claim(record, self._area_env, record.env_size)
-            if len(environment) != record.env_size:
-                record = record._replace(flags=record.flags | self._env_error)
-        if self.clock_gap:
-            record = record._replace(ktime=record.ktime + self.clock_gap)
-        event = self._tracker.on_exec(record, data, self._exec.size, arguments, environment)
-        if self._verdicts is not None and event is not None:
-            path = data[self._exec.size : self._exec.size + record.path_size]
-            self._verdicts.learn(path, record.cgroup_id, event.process)
-        return event
-
-    def _claim(self, record: ExecRecord, area: int, size: int) -> bytes:
-        return self.pieces.claim((record.pid, record.ktime, area), size)
-
-    def _on_args(self, data: bytes) -> Optional[Event]:
-        decoder = self._abi.decoders["args"]
-        record = decoder.make(decoder.unpack(data))
-        piece = data[decoder.size : decoder.size + record.args_size]
-        self.pieces.add((record.pid, record.ktime, record.area), record.offset, piece)
-        return None
-
-    def _on_throttle(self, data: bytes) -> Optional[Event]:
-        decoder = self._abi.decoders["throttle"]
-        record = decoder.make(decoder.unpack(data))
-        name = to_text(data[decoder.size : decoder.size + record.cgroup_size])
-        if self._rates is None or not self._rates.began(record.cgroup_id, name):
-            return None
-        return ProcessThrottle(START, name, self._format_time(record.ktime + self.clock_gap))
-
-    def _on_fork(self, data: bytes) -> Optional[Event]:
-        decoder = self._abi.decoders["fork"]
-        record = decoder.make(decoder.unpack(data))
-        if self.clock_gap:
-            record = record._replace(ktime=record.ktime + self.clock_gap)
-        self._tracker.on_fork(record)
-        return None
-
-    def _on_exit(self, data: bytes) -> Optional[Event]:
-        values = self._exit.unpack(data)
-        if self.clock_gap:
-            record = self._exit.make(values)
-            values = record._replace(ktime=record.ktime + self.clock_gap)
-        return self._tracker.on_exit(values)
+    def _count(self, records: List[bytes], messages: List[int]) -> None:
+        offset = self._kind_offset
+        for data in records:
+            try:
+                messages[data[offset]] += 1
+            except IndexError:  # a record without sense, which is counted as such
+                continue

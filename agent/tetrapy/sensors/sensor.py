@@ -1,105 +1,85 @@
-"""What the loop asks of a sensor: the base sensor on eBPF, or the process connector instead."""
+"""What is loaded into the kernel and attached there: an object, its programs, their links."""
 
 from __future__ import annotations
 
-import select
-from typing import Any, Callable, Iterable, List, Mapping, Optional, Protocol, Sequence
+import errno as errnos
+from typing import Dict, Optional, Sequence
 
-from tetrapy.events.json import Event
-from tetrapy.events.process import Process
-from tetrapy.process.details import Details
-from tetrapy.process.seed import Touched
-from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.owners import Owner
+from tetrapy.errors import KernelError, NotPermittedError, UnsupportedFeatureError
+from tetrapy.kernel import features
+from tetrapy.kernel.bpf_object import BpfObject, refusal_reason
+from tetrapy.kernel.privilege import denied
+from tetrapy.kernel.programs import ProgramInfo, program_info
 
 
-class Handler(Protocol):
-    """Makes events of a sensor's records, in their order, and keeps the process table."""
+class Sensor:
+    """One BPF object. Configure `object`, then `load`, then `attach`; `close` gives it back.
 
-    starting: bool  # while records are handled that came before procfs was read
+    Records of its programs come out of the buffer of an event source.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        data: bytes,
+        programs: Sequence[str],
+        needed: Sequence[features.Feature] = (),
+        btf_path: Optional[str] = None,
+    ) -> None:
+        """`programs` are attached in this order; a lack of `needed` may be why it is refused.
+
+        Raises KernelError when libbpf does not take the object `data`.
+        """
+        self.object = BpfObject(data, name, btf_path)
+        self._programs = programs
+        self._needed = needed
+        self._fds: Dict[str, int] = {}
+
+    def load(self) -> None:
+        """Have the kernel take the object.
+
+        Raises NotPermittedError that names the obstacle, UnsupportedFeatureError, or else
+        KernelError with what libbpf and the verifier said.
+        """
+        try:
+            self.object.load()
+        except KernelError as err:
+            if err.errno == errnos.EACCES and refusal_reason(err.log):
+                raise  # the verifier's word for a program that reads what it must not
+            refused = denied(err.errno, "the kernel refused the BPF programs")
+            if isinstance(refused, NotPermittedError):
+                refused.log = err.log
+                raise refused from err
+            self._require_features(err)
+            raise
+        self._fds = self.object.program_fds()
+
+    def _require_features(self, err: KernelError) -> None:
+        """Name what the kernel lacks, if that is why it refused the object with `err`."""
+        try:
+            features.require(self._needed)
+        except UnsupportedFeatureError as lacking:
+            lacking.log = err.log
+            raise lacking from err
 
     @property
-    def errors(self) -> int:
-        """Records that made no sense."""
-
-    def events(self, records: List[Any]) -> List[Event]:
-        """The events that a batch of records makes."""
-
-    def touched(self, records: List[Any]) -> Touched:
-        """Which processes forked or executed, according to `records`."""
-
-    def seed_event(self, process: Process) -> Event:
-        """What is told of a process that was there before."""
-
-    def seeded(self, processes: Iterable[Process]) -> None:
-        """The table is filled; what records tell from now on is new."""
-
-    def forget_filters(self) -> None:
-        """The export filters are others now: the kernel must not decide for the former ones."""
-
-    def refresh_clock(self) -> None:
-        """Measure the distance between the clocks again."""
-
-    def tick(self, now: int) -> List[Event]:
-        """What is to be told because time has passed; `now` in ns since boot."""
-
-
-class Sensor(Protocol):
-    """What watches the kernel. What a record is, only it and its handler know."""
-
-    @property
-    def name(self) -> str:
-        """ebpf or connector."""
-
-    @property
-    def blind(self) -> Sequence[str]:
-        """What it cannot see, a few words each."""
-
-    @property
-    def settle_seconds(self) -> float:
-        """How long after an event its record is certain to be drained in order."""
+    def fds(self) -> Dict[str, int]:
+        """File descriptors of the loaded programs, by name; they belong to the object."""
+        return self._fds
 
     def attach(self) -> None:
-        """Start the flow of records."""
+        """Attach the programs. Raises KernelError when the kernel refuses one."""
+        for program in self._programs:
+            self.object.attach(program)
+
+    def infos(self) -> Dict[str, ProgramInfo]:
+        """What the kernel tells of each program that is to be attached."""
+        return {name: program_info(self._fds[name]) for name in self._programs}
 
     def detach(self) -> None:
-        """Stop it; records on their way can still be drained."""
-
-    def register(self, epoll: select.epoll) -> None:
-        """Have `epoll` woken when records wait."""
-
-    def drain(self, limit: int, everything: bool = False) -> List[Any]:
-        """A batch of at most `limit` records in order, bounded in bytes too.
-
-        `everything` includes those still settling.
-        """
-
-    @property
-    def more(self) -> bool:
-        """Whether the last batch was as large as it may be, so that more may wait."""
-
-    def ask_for_wakeup(self) -> bool:
-        """Have the next record wake the reader; False when it is not told of records that wait."""
-
-    def handler(
-        self,
-        table: ProcessTable,
-        format_time: Callable[[int], str],
-        details: Optional[Details],
-    ) -> Handler:
-        """Who understands its records; called once."""
-
-    def losses(self) -> Mapping[str, int]:
-        """Records lost so far, by kind."""
-
-    def losses_by_owner(self) -> Mapping[Owner, int]:
-        """Records that found no room since the last call, by uid and cgroup, as far as known."""
-
-    def kept_back(self) -> Mapping[str, int]:
-        """Events that the kernel did not send because nobody wants them, by type."""
-
-    def forget_gone(self, is_there: Callable[[int], bool]) -> None:
-        """Forget, on the kernel's side too, processes that are gone: their exit was missed."""
+        """Take the programs off their hooks; maps stay readable."""
+        self.object.detach()
 
     def close(self) -> None:
-        """Give everything back."""
+        """Detach and give everything back to the kernel; safe to call twice."""
+        self.object.close()

@@ -16,7 +16,7 @@ from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
 from tetrapy.sensors.connector.look import LONGEST, look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
 from tetrapy.sensors.connector.tracker import ConnectorTracker
-from tetrapy.sensors.owners import Owner
+from tetrapy.sensors.source import EventSource
 
 _BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 4 << 20, 16 << 20  # bytes
 _WRAP = 1 << 32  # messages are numbered with 32 bits
@@ -33,12 +33,11 @@ _WHOLE, _SHORT = 4 << 20, 4096
 PRIORITY = -20  # nice(2); a look that comes late sees nothing
 
 
-class ConnectorSensor:
+class ConnectorSource(EventSource):
     """The socket, what came out of it, and what is known to be lost."""
 
     name = "connector"
-    settle_seconds = 0.0
-    blind: Tuple[str, ...] = BLIND
+    blind = BLIND
 
     def __init__(
         self,
@@ -63,7 +62,7 @@ class ConnectorSensor:
         self._overruns = 0  # those whose losses are known, or will be with the next messages
         self._silences = 0
         self._room = 0  # of the bytes that one batch may read whole
-        self.more = False  # whether the last batch was as large as it may be
+        self._more = False
         self._attached = False
         self._heard = False  # a message since the last look at the clocks
         self._poked = False  # one was provoked then
@@ -83,9 +82,10 @@ class ConnectorSensor:
         """
         return {"socket": max(self._lost, self._connector.overruns), "silence": self._silences}
 
-    def losses_by_owner(self) -> Dict[Owner, int]:
-        """None: the socket does not tell whose a message was."""
-        return {}
+    @property
+    def lost_in_socket(self) -> int:
+        """All of them: there is no other place to lose messages in."""
+        return sum(self.losses().values())
 
     def attach(self) -> None:
         """Start the flow of records. Raises KernelError when the kernel does not tell anything."""
@@ -118,13 +118,6 @@ class ConnectorSensor:
         tracker = ConnectorTracker(table, format_time, self._procfs, details)
         return ConnectorDispatcher(tracker, self)
 
-    def kept_back(self) -> Dict[str, int]:
-        """The connector tells everything."""
-        return {}
-
-    def forget_gone(self, is_there: Callable[[int], bool]) -> None:
-        """The connector remembers no processes."""
-
     def check_flow(self) -> None:
         """See to it that messages still come; call it now and then.
 
@@ -153,7 +146,7 @@ class ConnectorSensor:
         ended or executed again meanwhile, procfs would show what was not there at the exec.
         """
         records: List[Record] = []
-        self.more = False
+        self._more = False
         looked: Dict[int, Tuple[int, int]] = {}  # pid -> its record, the time of the look
         taken = 0
         self._room = _WHOLE
@@ -166,8 +159,13 @@ class ConnectorSensor:
             for message in messages:
                 self._read(message, records)
             self._complete(records, begin, looked)
-        self.more = taken >= limit
+        self._more = taken >= limit
         return records
+
+    @property
+    def more(self) -> bool:
+        """Whether the last batch was as large as it may be, so that more may wait."""
+        return self._more
 
     def _receive(self, limit: int) -> List[bytes]:
         messages = self._connector.receive(limit)
@@ -240,7 +238,7 @@ class ConnectorSensor:
         self._connector.close()
 
 
-def open_sensor(settings: Settings, wanted: Wanted, procfs: str) -> ConnectorSensor:
+def open_sensor(settings: Settings, wanted: Wanted, procfs: str) -> ConnectorSource:
     """The sensor that the settings ask for, not yet attached.
 
     Raises KernelError, which names what is missing, or BundleError without pyroute2.
@@ -248,7 +246,7 @@ def open_sensor(settings: Settings, wanted: Wanted, procfs: str) -> ConnectorSen
     cpus = os.cpu_count() or 1
     chosen = min(max(cpus * _BUFFER_PER_CPU, _LEAST_BUFFER), _LARGEST_BUFFER)
     size = settings.rb_size_total or settings.rb_size * cpus or chosen
-    return ConnectorSensor(procfs, size, wanted.environment)
+    return ConnectorSource(procfs, size, wanted.environment)
 
 
 def _exchange_priority(priority: int) -> int:

@@ -15,10 +15,10 @@ from tests.unit.procfs import FakeProcfs
 from tetrapy.config.sources import read
 from tetrapy.process.details import Wanted
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.connector import sensor as module
+from tetrapy.sensors.connector import source as module
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap
-from tetrapy.sensors.connector.sensor import BLIND, ConnectorSensor
+from tetrapy.sensors.connector.source import BLIND, ConnectorSource
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ class Stage:
         self.pokes = 0
         monkeypatch.setattr(module, "poke", self.poke)
         self.procfs = FakeProcfs(path / "proc")
-        self.sensor = ConnectorSensor(str(self.procfs.root), 4096, priority=0)
+        self.sensor = ConnectorSource(str(self.procfs.root), 4096, priority=0)
         self.connector: FakeConnector = self.sensor._connector
 
     def poke(self) -> bool:
@@ -297,7 +297,7 @@ def test_every_lost_message_is_counted(sent: list[tuple[int, bool]], limit: int)
             arrived.append(message("fork", 1, 1, 9, 9, cpu=cpu, number=number))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ProcessConnector", FakeConnector)
-        sensor = ConnectorSensor("", 4096, priority=0)
+        sensor = ConnectorSource("", 4096, priority=0)
         sensor._connector.batches = [arrived]
         records = []
         while batch := sensor.drain(limit):

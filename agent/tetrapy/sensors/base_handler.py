@@ -1,0 +1,199 @@
+"""Records of the base sensor -> events, in the order in which the kernel wrote them."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Iterable, List, Optional, Protocol, Set, Tuple
+
+from tetrapy.events.decoder import EventAbi
+from tetrapy.events.json import Event
+from tetrapy.events.process import Process
+from tetrapy.events.records import ExecRecord
+from tetrapy.events.text import command_line_text, to_text
+from tetrapy.events.throttle import START, STOP, ProcessThrottle
+from tetrapy.process.procfs import TICK_NS
+from tetrapy.process.seed import Executed, Touched
+from tetrapy.process.tracker import ProcessTracker
+from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.pieces import CAPACITY, Pieces
+from tetrapy.sensors.throttle import CgroupRates
+from tetrapy.sensors.verdicts import Verdicts
+
+# Most execs need no look at the other members here, so no record is made of them.
+_FLAGS = ExecRecord._fields.index("flags")
+_ENV_SIZE = ExecRecord._fields.index("env_size")
+
+
+class KernelSide(Protocol):
+    """What a handler asks of the source whose records it decodes."""
+
+    verdicts: Optional[Verdicts]  # when the kernel decides for export filters
+    rates: Optional[CgroupRates]  # when rates of cgroups are limited
+
+    def tell_forks_at_once(self, yes: bool) -> None:
+        """Whether a fork is told when it happens, or when it matters."""
+
+
+class BaseHandler:
+    """Decodes each record and gives it to the tracker; other kinds are added to `dispatcher`."""
+
+    def __init__(
+        self,
+        abi: EventAbi,
+        tracker: ProcessTracker,
+        format_time: Callable[[int], str],
+        measure_gap: Optional[Callable[[], int]] = None,
+        kernel: Optional[KernelSide] = None,
+        capacity: int = CAPACITY,
+    ) -> None:
+        """`measure_gap` tells what record times lack, in ns; None if nothing.
+
+        `capacity`: how many long arguments may wait for their exec.
+        """
+        self._format_time = format_time
+        self._measure_gap = measure_gap
+        self._kernel = kernel
+        self.clock_gap = 0  # time spent suspended, where records do not count it
+        self.refresh_clock()
+        self._abi = abi
+        self._tracker = tracker
+        self._kind_offset = abi.kind_offset
+        self._exec, self._exit = abi.decoders["exec"], abi.decoders["exit"]
+        self._apart = abi.exec_flags["EXEC_ARGS_APART"]
+        self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
+        self._env_error = abi.exec_flags["EXEC_ENV_ERROR"]
+        self._area_args, self._area_env = abi.areas["AREA_ARGS"], abi.areas["AREA_ENV"]
+        self.pieces = Pieces(capacity)
+        self._verdicts: Optional[Verdicts] = None  # from `seeded` on
+        self._rates = None if kernel is None else kernel.rates
+        self.dispatcher = dispatcher = Dispatcher(abi)
+        dispatcher.add("exec", self._on_exec)
+        dispatcher.add("args", self._on_args)
+        dispatcher.add("fork", self._on_fork)
+        dispatcher.add("exit", self._on_exit)
+        dispatcher.add("throttle", self._on_throttle)
+        self.events = dispatcher.events
+
+    @property
+    def errors(self) -> int:
+        """Records that made no sense."""
+        return self.dispatcher.errors
+
+    @property
+    def starting(self) -> bool:
+        """Whether records are handled that came before procfs was read."""
+        return self._tracker.starting
+
+    @starting.setter
+    def starting(self, yes: bool) -> None:
+        self._tracker.starting = yes
+
+    def seed_event(self, process: Process) -> Event:
+        """What is told of a process that was there before."""
+        return self._tracker.on_seed(process)
+
+    def seeded(self, processes: Iterable[Process]) -> None:
+        """From now on forks are told when it matters, and the kernel may keep processes back."""
+        kernel = self._kernel
+        if kernel is not None:
+            self._verdicts = kernel.verdicts
+            if self._verdicts is not None:
+                self._verdicts.seed(processes)
+            kernel.tell_forks_at_once(yes=False)
+
+    def forget_filters(self) -> None:
+        """The kernel keeps nothing back from now on; user space decides alone."""
+        if self._verdicts is not None:
+            self._verdicts.clear()
+            self._verdicts = None
+
+    def refresh_clock(self) -> None:
+        """Measure the distance between the clocks again."""
+        if self._measure_gap is not None:
+            self.clock_gap = self._measure_gap()
+
+    def tick(self, now: int) -> List[Event]:
+        """Cgroups that are throttled no longer."""
+        rates = self._rates
+        if rates is None or not rates.any_throttled:
+            return []
+        time = self._format_time(now)
+        return [ProcessThrottle(STOP, name, time) for name in rates.ended(now - self.clock_gap)]
+
+    def touched(self, records: List[bytes]) -> Touched:
+        """Which processes forked or executed, according to `records`."""
+        forked: Set[Tuple[int, int]] = set()
+        executed: Dict[int, Executed] = {}
+        fork, execute = self._abi.decoders["fork"], self._exec
+        for data in records:
+            kind = data[self._kind_offset : self._kind_offset + 1]
+            if kind == b"%c" % fork.kind and len(data) >= fork.size:
+                record = fork.make(fork.unpack(data))
+                forked.add((record.pid, record.start // TICK_NS))
+            elif kind == b"%c" % execute.kind and len(data) >= execute.size:
+                record = execute.make(execute.unpack(data))
+                at = execute.size + record.path_size
+                arguments = data[at : at + (0 if record.flags & self._apart else record.args_size)]
+                text = command_line_text(arguments)
+                path = to_text(data[execute.size : at])
+                executed.setdefault(record.pid, Executed(record.ktime + self.clock_gap, path, text))
+        return Touched(forked, executed)
+
+    def _on_exec(self, data: bytes) -> Optional[Event]:
+        values = self._exec.unpack(data)
+        if values[_FLAGS] & self._apart or values[_ENV_SIZE] or self.clock_gap or self._verdicts:
+            return self._on_rare_exec(self._exec.make(values), data)
+        return self._tracker.on_exec(values, data, self._exec.size, b"")
+
+    def _on_rare_exec(self, record: ExecRecord, data: bytes) -> Optional[Event]:
+        """Parts came ahead, the clock counts otherwise, or the binary may have no verdict."""
+        arguments = environment = b""
+        if record.flags & self._apart:
+            arguments = self._claim(record, self._area_args, record.args_size)
+            if len(arguments) != record.args_size:  # a piece was lost, and counted as lost
+                record = record._replace(flags=record.flags | self._args_error)
+            if not arguments:
+                record = record._replace(args_size=0)
+        if record.env_size:
+            environment = self._claim(record, self._area_env, record.env_size)
+            if len(environment) != record.env_size:
+                record = record._replace(flags=record.flags | self._env_error)
+        if self.clock_gap:
+            record = record._replace(ktime=record.ktime + self.clock_gap)
+        event = self._tracker.on_exec(record, data, self._exec.size, arguments, environment)
+        if self._verdicts is not None and event is not None:
+            path = data[self._exec.size : self._exec.size + record.path_size]
+            self._verdicts.learn(path, record.cgroup_id, event.process)
+        return event
+
+    def _claim(self, record: ExecRecord, area: int, size: int) -> bytes:
+        return self.pieces.claim((record.pid, record.ktime, area), size)
+
+    def _on_args(self, data: bytes) -> Optional[Event]:
+        decoder = self._abi.decoders["args"]
+        record = decoder.make(decoder.unpack(data))
+        piece = data[decoder.size : decoder.size + record.args_size]
+        self.pieces.add((record.pid, record.ktime, record.area), record.offset, piece)
+        return None
+
+    def _on_throttle(self, data: bytes) -> Optional[Event]:
+        decoder = self._abi.decoders["throttle"]
+        record = decoder.make(decoder.unpack(data))
+        name = to_text(data[decoder.size : decoder.size + record.cgroup_size])
+        if self._rates is None or not self._rates.began(record.cgroup_id, name):
+            return None
+        return ProcessThrottle(START, name, self._format_time(record.ktime + self.clock_gap))
+
+    def _on_fork(self, data: bytes) -> Optional[Event]:
+        decoder = self._abi.decoders["fork"]
+        record = decoder.make(decoder.unpack(data))
+        if self.clock_gap:
+            record = record._replace(ktime=record.ktime + self.clock_gap)
+        self._tracker.on_fork(record)
+        return None
+
+    def _on_exit(self, data: bytes) -> Optional[Event]:
+        values = self._exit.unpack(data)
+        if self.clock_gap:
+            record = self._exit.make(values)
+            values = record._replace(ktime=record.ktime + self.clock_gap)
+        return self._tracker.on_exit(values)

@@ -69,32 +69,13 @@ class Importer(zipimport.zipimporter):
         path = self.archive + "/" + self.prefix + fullname.rpartition(".")[2]
         return path + ("/__init__.py" if self.is_package(fullname) else ".py")
 
-
-class Packages:
-    """The packages of others, which few starts need: a zip of their own in this one.
-
-    Each file in the zip that Python runs costs every start some, also when it is never read.
-    """
-
-    FILE = "packages.zip"
-    # What is in it; the build compares.
-    NAMES = frozenset("celpy dateutil lark prometheus_client pyroute2 six yaml".split())
-
-    def __init__(self, archive):  # type: (zipimport.zipimporter) -> None
-        self._archive = archive
-
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def] # any Python
-        """What Python asks for before it looks into any directory."""
-        if name not in self.NAMES:
+    def get_resource_reader(self, fullname):  # type: ignore[no-untyped-def] # any Python
+        """For importlib.resources; zipimport's own has zipfile read the directory once more."""
+        if not self.is_package(fullname):
             return None
-        sys.meta_path.remove(self)
-        from importlib.machinery import PathFinder
+        from tetrapy.resources import Reader
 
-        copy = unnamed_file(self.FILE)
-        with open(copy, "wb", closefd=False) as file:
-            file.write(self._archive.get_data(self.FILE))
-        sys.path.insert(1, "/proc/self/fd/" + str(copy))
-        return PathFinder.find_spec(name)
+        return Reader(self, self.prefix + fullname.rpartition(".")[2])
 
 
 def unnamed_file(name):  # type: (str) -> int
@@ -150,7 +131,9 @@ if isinstance(_loader, zipimport.zipimporter):
     sys.path_hooks.insert(0, Importer)  # type: ignore[arg-type] # typeshed wants a function
     sys.path[0] = _copy
     sys.path_importer_cache.pop(_copy, None)
-    sys.meta_path.insert(0, Packages(Importer(_copy)))
+    from tetrapy.kernel import extensions
+
+    extensions.install()
 
 from tetrapy.cli.main import main  # noqa: E402 - through the importer
 

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 from tetrapy.abi.core_needs import Needs
 from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.errors import ArchiveError
-from tools import bpf_objects, libbpf_so, shared_library, unpack_so
+from tools import bpf_objects, libbpf_so, shared_library, unpack_so, wheels
+from tools.contents import NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.zip_writer import replace_file
@@ -36,6 +37,10 @@ def stage() -> dict[str, bytes]:
     for architecture in shared_library.ARCHITECTURES:
         for library in (libbpf_so.library(architecture), unpack_so.library(architecture)):
             files[f"lib/{library.stem}-{architecture}.so"] = library.read_bytes()
+    for project in NATIVE_PACKAGES:
+        for wheel in wheels.locked(project):
+            name, image = wheel.extension_module()
+            files[f"lib/{name}"] = image
     files["btfs/archive.xz"] = _btf_archive([files[f"bpf/{name}"] for name in bpf_objects.FLAVOURS])
     for name, contents in files.items():
         path = STAGED / name

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,18 @@ class Wheel:
     def path(self) -> Path:
         """The verified wheel in the cache, downloaded if need be."""
         return pinned(self.filename, self.sha256, lambda path: self._download(path.parent))
+
+    def extension_module(self) -> tuple[str, bytes]:
+        """The name and contents of the one extension module in a wheel.
+
+        The name carries the ABI as Python spells it: `orjson.cpython-38-x86_64-linux-gnu.so`.
+        Raises BuildError for none, or several.
+        """
+        with zipfile.ZipFile(self.path()) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".so")]
+            if len(names) != 1:
+                raise BuildError(f"{self.filename} holds {len(names)} extension modules, not one")
+            return names[0].rpartition("/")[2], archive.read(names[0])
 
     def _download(self, directory: Path) -> None:
         requirements = directory / "requirements.txt"

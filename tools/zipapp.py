@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import subprocess
 import sys
@@ -11,66 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import bundle, bytecode, wheels
+from tools.contents import BUNDLE, LAUNCHER, LEFT_OUT, LICENCES, PURE_PACKAGES, TAKEN
 from tools.errors import BuildError
 from tools.fetch import ROOT
+from tools.sbom import texts
 from tools.zip_writer import packed_size, replace_file, zip_bytes
 
 OUTPUT = ROOT / "dist" / "tetrapy.pyz"
-# What the kernel runs, before the zip: a shell, which hands over to Python. A first line with env
-# has no room for an option (`env -S` is younger than some hosts), one with Python has to name
-# its directory; without the option Python is started twice (agent/__main__.py).
-LAUNCHER = """#!/bin/sh
-exec python3 -IS "$0" "$@\""""
-LIMIT = 8 * 1024 * 1024
-
-# Where tetrapy.kernel.bundle looks for the bundle in the packed file.
-BUNDLE = "tetrapy/kernel/data"
-
-PURE_PACKAGES = (
-    "cel_python",
-    "lark",
-    "prometheus_client",
-    "python_dateutil",
-    "pyroute2",
-    "pyyaml",
-    "six",
-)
+LIMIT = 4_000_000
 
 # What every start imports is compiled ahead: all that these import at once. Each entry of the zip
 # costs the start a little, so that what only some starts need has but its source.
-_AT_START = ("tetrapy.cli.main", "tetrapy.daemon.agent", "tetrapy.sinks.file", "tetrapy.sinks.open")
-
-# Parts that importing these packages does not reach on Linux: tests, other systems, tools for
-# recorded packets, network services of their own, other servers and readers of metrics, what needs
-# a library in C, command lines, time zones of their own.
-_PRUNED = (
-    "_yaml/",
-    "celpy/__main__.py",
-    "celpy/c7nlib.py",
-    "dateutil/easter.py",
-    "dateutil/rrule.py",
-    "dateutil/tz/win.py",
-    "dateutil/tzwin.py",
-    "dateutil/zoneinfo/",
-    "lark/__pyinstaller/",
-    "lark/ast_utils.py",
-    "lark/grammars/",
-    "lark/reconstruct.py",
-    "lark/tools/",
-    "lark/tree_matcher.py",
-    "pr2modules/",
-    "prometheus_client/bridge/",
-    "prometheus_client/core.py",
-    "prometheus_client/multiprocess.py",
-    "prometheus_client/openmetrics/parser.py",
-    "prometheus_client/parser.py",
-    "prometheus_client/twisted/",
-    "pyroute2/bsd/",
-    "pyroute2/decoder/",
-    "pyroute2/dhcp/",
-    "pyroute2/iproute/bsd.py",
-    "pyroute2/iproute/windows.py",
-    "yaml/cyaml.py",
+_AT_START = (
+    "tetrapy.cli.main",
+    "tetrapy.daemon.agent",
+    "tetrapy.kernel.extensions",
+    "tetrapy.resources",
+    "tetrapy.sinks.file",
+    "tetrapy.sinks.open",
 )
 
 
@@ -97,37 +54,18 @@ def build() -> Path:
 
 
 def packages() -> dict[str, bytes]:
-    """The packages of others as one file: see agent/__main__.py, which knows their names.
+    """The packages of others, and all licence texts.
 
-    Raises BuildError when it knows others.
+    Raises BuildError for a module that would stand in for one of Python's.
     """
     files: dict[str, bytes] = {}
     for project in PURE_PACKAGES:
         files.update(pure_package(project))
-    modules = {name.partition("/")[0].removesuffix(".py") for name in files}
-    packed = {name for name in modules if ".dist-info" not in name}
-    if packed != known_packages() or packed & sys.stdlib_module_names:
-        raise BuildError(
-            f"agent/__main__.py must name the packages {' '.join(sorted(packed))}, and none may"
-            " have the name of a module of Python's"
-        )
-    from tools.sbom import texts  # late: it imports this module
-
-    files[texts.NAME] = texts.texts().encode()
-    return {"packages.zip": zip_bytes(files, "")}
-
-
-def known_packages() -> set[str]:
-    """The names of packages that agent/__main__.py knows."""
-    for node in ast.walk(ast.parse((ROOT / "agent/__main__.py").read_bytes())):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
-            return {
-                word
-                for text in ast.walk(node)
-                if isinstance(text, ast.Constant)
-                for word in text.value.split()
-            }
-    return set()
+    shadowing = {name.partition("/")[0].removesuffix(".py") for name in files}
+    shadowing &= {*sys.stdlib_module_names, "tetrapy"}
+    if shadowing:
+        raise BuildError(f"a package brings {min(shadowing)}, which is another's name")
+    return {**files, LICENCES: texts.texts().encode()}
 
 
 def sources() -> dict[str, bytes]:
@@ -167,7 +105,9 @@ def pure_package(project: str) -> dict[str, bytes]:
         for name in archive.namelist():
             directory, _, base = name.rpartition("/")
             # A grammar, besides modules: celpy reads one.
-            used = name.endswith((".py", ".lark")) and not name.startswith(_PRUNED)
+            used = name.endswith((".py", ".lark")) and not name.startswith(LEFT_OUT)
+            if project in TAKEN:
+                used = name in TAKEN[project]
             licence = ".dist-info" in directory and base.startswith(
                 ("LICENSE", "COPYING", "NOTICE")
             )
@@ -179,7 +119,7 @@ def pure_package(project: str) -> dict[str, bytes]:
 def _part(name: str) -> str:
     directory, _, base = name.partition("/")
     titles = {"bpf": "BPF objects", "btfs": "BTF archive"}
-    return titles.get(directory) or base
+    return titles.get(directory) or ("orjson" if base.startswith("orjson.") else base)
 
 
 def _table(parts: Mapping[str, Mapping[str, bytes]], packed: bytes) -> str:

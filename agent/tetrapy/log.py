@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import select
 import sys
 import time
 from typing import Any, Optional, TextIO, Union
 
+from tetrapy.json_codec import dumps, quoted
 from tetrapy.nowait import without_waiting
 from tetrapy.visible import json_bytes, printable
 
@@ -111,7 +111,7 @@ class Log:
         if self._stamped:
             fields = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields}
         if self._json:
-            line = json_bytes(json.dumps(fields, ensure_ascii=False, default=str)).decode()
+            line = dumps(fields, str).decode()
         else:
             line = " ".join(f"{key}={_quote(value)}" for key, value in fields.items())
         for stream in self._streams:
@@ -146,7 +146,7 @@ def _quote(value: Any) -> str:
     text = _text(value)
     if text and printable(text) == text and not any(character in ' "=' for character in text):
         return text
-    return json_bytes(json.dumps(text, ensure_ascii=False)).decode()
+    return json_bytes(quoted(text)).decode()
 
 
 def _text(value: Any) -> str:

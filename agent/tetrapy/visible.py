@@ -6,17 +6,16 @@ about would let a line that is looked at say something else than what programs r
 
 from __future__ import annotations
 
-import json
 import re
 from functools import lru_cache
-from typing import Pattern
+from typing import Match, Pattern
 
 # Characters that `str.isprintable` lets pass though nothing is seen of them, or of where they stand
 # (Default_Ignorable_Code_Point of Unicode): joiners, fillers, selectors of variants.
 _IGNORABLE = (
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_in_ascii = json.JSONEncoder(separators=(",", ":")).encode
+_HIGH = "[\x7f-\U0010ffff]"  # all that is not printable ASCII, in JSON
 
 
 def printable(text: str) -> str:
@@ -27,14 +26,22 @@ def printable(text: str) -> str:
 
 
 def json_bytes(document: str) -> bytes:
-    r"""JSON that was written without white space, as UTF-8 that can be looked at.
+    r"""JSON as UTF-8 that can be looked at.
 
     Where a string holds what is not seen, all that is not ASCII is written as `\u` and digits: that
     means the same. Most documents are ASCII, and cost one look for DEL.
     """
     if "\x7f" not in document if document.isascii() else _is_seen(document):
         return document.encode()
-    return _in_ascii(json.loads(document)).encode()
+    return re.sub(_HIGH, _escaped, document).encode()
+
+
+def _escaped(letter: Match[str]) -> str:
+    code = ord(letter.group())
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000  # two halves, as UTF-16 has them
+    return f"\\u{0xD800 | code >> 10:04x}\\u{0xDC00 | code & 0x3FF:04x}"
 
 
 def _is_seen(text: str) -> bool:

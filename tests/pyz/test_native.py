@@ -27,11 +27,30 @@ from tetrapy.kernel import decompress
 frame = b"\x02\x21\x4c\x18\x06\x00\x00\x00\x50Linux"
 print("unpack", decompress.decompressors()["lz4"](frame, 5).decode())
 print("bundle", len(bundle.read("bpf/base.bpf.o")) > 1000)
+from tetrapy.kernel import extensions
+extensions.install()
+from tetrapy import json_codec as codec
+numbers = [1 << 63, 1 << 70, 1e16, 1e-5, 1.5, float("inf")]
+values = [None, True, numbers, "\x00\x7f\u20ac", "\ud800", {"a": ()}]
+texts = ['{"a":1e999,"b":[1E5,-0]}', '{"a":1,"a":2}', "[18446744073709551616]"]
+texts += ['"\\ud800"', "[1", "NaN"]
+def results():
+    for indent in (False, True):
+        yield codec.dumps(values, None, indent)
+    for text in texts:
+        for read in (codec.loads, lambda text: codec.object_at(text, 0)):
+            try:
+                yield repr(read(text))
+            except ValueError as err:
+                yield repr(err)
+orjson, first = codec._orjson(), list(results())
+codec._orjson = lambda: None
+print("orjson", (sys.version_info < (3, 15)) == (orjson is not None), first == list(results()))
 left = os.listdir(native.RUN_DIRECTORY) if os.path.exists(native.RUN_DIRECTORY) else []
 print("left", left)
 """
 
-LOADED = ["libbpf 1 7", "unpack Linux", "bundle True"]
+LOADED = ["libbpf 1 7", "unpack Linux", "bundle True", "orjson True True"]
 
 HOST = f"""
 set -e
@@ -79,7 +98,7 @@ def pythons() -> list[str]:
 def check(output: str) -> None:
     """The output of LOADS."""
     expected = [*LOADED, "left []"]
-    assert output.splitlines()[-4:] == expected
+    assert output.splitlines()[-5:] == expected
 
 
 @pytest.mark.parametrize("python", pythons())
@@ -115,7 +134,7 @@ def test_memfds_without_permission_to_execute(loads: Path, level: int):
     command += [str(loads), str(level), sys.executable]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[:3] == LOADED
+    assert done.stdout.splitlines()[:4] == LOADED
 
 
 @pytest.mark.root

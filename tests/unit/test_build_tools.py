@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import artifacts, elf_check, fetch, shared_library, wheels, zipapp
+from tools import artifacts, contents, elf_check, fetch, shared_library, wheels
 from tools.errors import BuildError
 
 GOOD = b"the right bytes"
@@ -84,7 +84,7 @@ def test_digest_keeps_ingredients_apart():
 
 def test_every_pin_is_a_digest():
     """Each wheel and each source archive is pinned by a whole SHA-256."""
-    projects = ["ziglang", *zipapp.PURE_PACKAGES]
+    projects = ["ziglang", *contents.PURE_PACKAGES, *contents.NATIVE_PACKAGES]
     digests = [wheel.sha256 for project in projects for wheel in wheels.locked(project)]
     for pin in fetch.source_pins().values():
         digests += [pin["sha256"], pin["upstream_sha256"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -11,29 +12,38 @@ import pytest
 
 from tetrapy.errors import BundleError
 from tetrapy.kernel import bundle
+from tools.bundle import STAGED
 from tools.zip_writer import zip_bytes
 
 AGENT = Path(bundle.__file__).parents[2]
 
 
 def test_sources_read_what_the_build_staged(monkeypatch, tmp_path):
-    """Unpacked, a name is a file below the directory where the build stages the bundle."""
-    (tmp_path / "bpf").mkdir()
-    (tmp_path / "bpf" / "x.o").write_bytes(b"\x7fELF")
-    monkeypatch.setattr(bundle, "_BUILD_OUTPUTS", str(tmp_path))
+    """Unpacked, a name is a file below a link beside the module, to where the build stages it."""
+    assert os.readlink(AGENT / "tetrapy/kernel/data") == "../../../build/bundle"
+    assert (AGENT / "tetrapy/kernel/data").resolve(strict=False) == STAGED
+    (tmp_path / "data/bpf").mkdir(parents=True)
+    (tmp_path / "data/bpf/x.o").write_bytes(b"\x7fELF")
+    monkeypatch.setattr(bundle, "_files", lambda _: tmp_path)
     assert bundle.read("bpf/x.o") == b"\x7fELF"
 
 
-def test_absent_file_tells_path_and_remedy():
-    """A name that the build does not stage is a BundleError with the path and the command."""
-    with pytest.raises(BundleError, match=r"build/bundle/no/such: .*build_zipapp\.py"):
+def test_absent_file_tells_name_and_remedy():
+    """A name that the build does not stage is a BundleError with the name and the command."""
+    with pytest.raises(BundleError, match=r"carries no no/such; .*build_zipapp\.py"):
         bundle.read("no/such")
 
 
 def run_packed(tmp_path: Path, main: str) -> str:
     """Run `main` in a zip file with the bundle's reader and one file."""
     members = {}
-    for name in ("__init__.py", "errors.py", "kernel/__init__.py", "kernel/bundle.py"):
+    for name in (
+        "__init__.py",
+        "errors.py",
+        "resources.py",
+        "kernel/__init__.py",
+        "kernel/bundle.py",
+    ):
         members[f"tetrapy/{name}"] = (AGENT / "tetrapy" / name).read_bytes()
     members["tetrapy/kernel/data/btfs/archive.xz"] = bytes(range(256)) * 16
     members["__main__.py"] = main.encode()
@@ -64,3 +74,25 @@ except BundleError as err:
     print(err)
 """
     assert "carries no bpf/none.o" in run_packed(tmp_path, main)
+
+
+def test_resources_of_the_entry(tmp_path):
+    """The reader of agent/__main__.py shows what importlib.resources' own shows."""
+    main = """
+import sys, zipimport
+from importlib.resources import files
+from tetrapy.resources import Reader
+def shown(place):
+    if place.is_file():
+        return place.name, place.read_bytes(), place.open("rb").read()
+    return place.name, place.is_dir(), sorted(map(shown, place.iterdir()))
+archive = zipimport.zipimporter(sys.path[0])
+ours = Reader(archive, "tetrapy/kernel").files()
+theirs = files("tetrapy.kernel")
+assert shown(ours) == shown(theirs), (shown(ours), shown(theirs))
+assert (ours / "data" / "btfs" / "archive.xz").is_file()
+assert not ours.joinpath("data", "none").is_dir() and not (ours / "data").is_file()
+assert ours.joinpath("__init__.py").read_text() == ours.joinpath("__init__.py").open().read()
+print("equal")
+"""
+    assert run_packed(tmp_path, main) == "equal\n"

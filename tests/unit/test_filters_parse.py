@@ -87,7 +87,7 @@ def test_numbers_and_names_of_enums_are_known() -> None:
         ('[{"pid":[1]}]', "is not the start of a JSON object"),
         ('{"pid":[1]},{"pid":[2]}', "is not the start of a JSON object"),
         ('{"pid":[1]}\n{"pid":', "line 2: this is not JSON"),
-        ('{"pid":[NaN]}', "is no process id"),
+        ('{"pid":[NaN]}', "NaN is no number of JSON"),
         ('{"labels":' + "[" * 100_000, "nested too deep"),
     ],
 )

@@ -17,6 +17,8 @@ MODULES = sorted(AGENT.rglob("*.py"))
 BUNDLED = {
     "celpy": {"filters"},
     "lark": {"filters"},
+    "importlib_resources": {"kernel"},
+    "orjson": {"json_codec"},
     "prometheus_client": {"metrics"},
     "pyroute2": {"kernel"},
     "yaml": {"config", "policy"},

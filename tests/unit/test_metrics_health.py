@@ -76,7 +76,7 @@ def test_beside_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     sources.heart.turned = time.monotonic()
     serving = Server(health=Health(sources, dict, FOREVER))
     try:
-        assert serving.get("/healthz") == (200, "application/json", '{"status": "ok"}\n')
+        assert serving.get("/healthz") == (200, "application/json", '{"status":"ok"}\n')
         sources.heart.turned -= 2 * FOREVER
         assert serving.get("/healthz")[0] == 503
         assert serving.get()[0] == 200

@@ -11,35 +11,23 @@ from hypothesis import strategies as st
 
 from tools.errors import BuildError
 from tools.sbom import components, texts
-from tools.sbom.contents import INNER, contents
+from tools.sbom.members import members
 from tools.zip_writer import zip_bytes
 
 FIRST_LINE = b"#!/usr/bin/env python3\n"
 FILES = {"__main__.py": b"print()\n", "a/b.py": b"x" * 5000, "a/c": b""}
 
-names = st.text("abc/", min_size=1, max_size=8).filter(
-    lambda name: all(name.split("/")) and not name.startswith(INNER)
-)
+names = st.text("abc/", min_size=1, max_size=8).filter(lambda name: all(name.split("/")))
 
 
-def packed(files: dict[str, bytes], inner: dict[str, bytes] | None = None) -> bytes:
-    members = dict(files)
-    if inner is not None:
-        members[INNER] = zip_bytes(inner, "")
-    return zip_bytes(members, FIRST_LINE.decode().rstrip("\n"))
+def packed(files: dict[str, bytes]) -> bytes:
+    return zip_bytes(files, FIRST_LINE.decode().rstrip("\n"))
 
 
 @given(st.dictionaries(names, st.binary(max_size=300), min_size=1, max_size=6))
 def test_every_file_is_told(files: dict[str, bytes]) -> None:
     """What our writer packs is what is read back, byte for byte."""
-    assert contents(packed(files), FIRST_LINE) == files
-
-
-def test_files_of_the_inner_zip_are_told_too() -> None:
-    """They bear the inner zip's name in front."""
-    found = contents(packed(FILES, {"six.py": b"six"}), FIRST_LINE)
-    assert found[f"{INNER}/six.py"] == b"six"
-    assert set(FILES) < set(found)
+    assert members(packed(files), FIRST_LINE) == files
 
 
 @pytest.mark.parametrize(
@@ -56,7 +44,7 @@ def test_files_of_the_inner_zip_are_told_too() -> None:
 def test_bytes_that_no_file_has_are_refused(change) -> None:
     """A list of files would not show them."""
     with pytest.raises(BuildError):
-        contents(change(packed(FILES)), FIRST_LINE)
+        members(change(packed(FILES)), FIRST_LINE)
 
 
 def test_a_gap_between_files_is_refused() -> None:
@@ -69,7 +57,7 @@ def test_a_gap_between_files_is_refused() -> None:
         archive.infolist()
         archive.filelist.remove(archive.getinfo("hidden"))
     with pytest.raises(BuildError, match="belong to no file before z"):
-        contents(whole.getvalue(), FIRST_LINE)
+        members(whole.getvalue(), FIRST_LINE)
 
 
 def test_a_name_that_is_there_twice_is_refused() -> None:
@@ -81,7 +69,7 @@ def test_a_name_that_is_there_twice_is_refused() -> None:
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("a", "two")
     with pytest.raises(BuildError, match="a name twice"):
-        contents(whole.getvalue(), FIRST_LINE)
+        members(whole.getvalue(), FIRST_LINE)
 
 
 def test_each_source_is_in_a_library_of_ours() -> None:

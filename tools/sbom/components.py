@@ -11,21 +11,24 @@ import zipfile
 from typing import Any, NamedTuple
 
 from tools import wheels
+from tools.contents import NATIVE_PACKAGES, PURE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT, source_pins
-from tools.zipapp import PURE_PACKAGES
 
 UNSTATED = "NOASSERTION"
 
 # As stated by each package in its LICENSE, where its metadata has no expression of SPDX.
 _LICENCES = {
     "cel_python": "Apache-2.0",
+    "importlib_resources": "Apache-2.0",
     "lark": "MIT",
+    "orjson": "Apache-2.0 OR MIT",
     "prometheus_client": "Apache-2.0 AND BSD-2-Clause",
     "pyroute2": "Apache-2.0 OR GPL-2.0-or-later",
     "python_dateutil": "Apache-2.0 AND BSD-3-Clause",
     "pyyaml": "MIT",
     "six": "MIT",
+    "zipp": "MIT",
     "libbpf": "LGPL-2.1-only OR BSD-2-Clause",
     "elfutils": "GPL-2.0-or-later OR LGPL-3.0-or-later",
     "zlib": "Zlib",
@@ -112,7 +115,7 @@ def packages() -> dict[wheels.Wheel, Component]:
     """The wheels whose files are taken as they are; one component each."""
     return {
         wheel: _of_wheel(wheel, project)
-        for project in PURE_PACKAGES
+        for project in (*PURE_PACKAGES, *NATIVE_PACKAGES)
         for wheel in wheels.locked(project)
     }
 

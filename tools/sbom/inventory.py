@@ -13,15 +13,14 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tools import bpf_objects, bundle, bytecode, libbpf_so, shared_library, unpack_so
+from tools.contents import BUNDLE, LAUNCHER, LICENCES, NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.sbom import components
 from tools.sbom.components import Component
-from tools.sbom.contents import INNER, contents
-from tools.sbom.texts import NAME as TEXTS
+from tools.sbom.members import members
 from tools.sbom.texts import texts
 from tools.wheels import Wheel
-from tools.zipapp import BUNDLE, LAUNCHER
 
 _VERSION = re.compile(rb'^__version__ = "(.+)"$', re.MULTILINE)
 
@@ -45,7 +44,7 @@ def take(pyz: bytes) -> Inventory:
     Raises BuildError for a file that comes from nowhere or differs from where it comes from, for a
     component without files, for bytes that are no file.
     """
-    files = contents(pyz, f"{LAUNCHER}\n".encode())
+    files = members(pyz, f"{LAUNCHER}\n".encode())
     version = _version(files)
     wheels = components.packages()
     listed = [*components.own(version), *components.sources()]
@@ -80,14 +79,8 @@ def _own_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bytes]]:
     ahead = {name: sources[name] for name in sources if f"{name}c" in files}
     for name, data in bytecode.compiled(ahead).items():
         yield "tetrapy", name, data
-    # The inner zip is made of files that are traced one by one.
-    inner = [name for name in files if name.startswith(f"{INNER}/")]
-    yield "tetrapy", INNER, files.get(INNER, b"")
-    modules = {name.split("/")[1].removesuffix(".py") for name in inner if name.endswith(".py")}
-    yield "tetrapy", f"{INNER}.txt", "".join(f"{name}\n" for name in sorted(modules)).encode()
     yield "tetrapy", f"{BUNDLE}/btfs/archive.xz", (ROOT / "btfs/archive.xz").read_bytes()
-    if f"{INNER}/{TEXTS}" in files:
-        yield "tetrapy", f"{INNER}/{TEXTS}", texts().encode()
+    yield "tetrapy", LICENCES, texts().encode()
 
 
 def _built_files() -> Iterator[tuple[str, str, bytes]]:
@@ -106,7 +99,10 @@ def _wheel_files(
     for wheel, component in wheels.items():
         with zipfile.ZipFile(wheel.path()) as archive:
             for name in archive.namelist():
-                yield component.key, f"{INNER}/{name}", archive.read(name)
+                yield component.key, name, archive.read(name)
+        if wheel.abi != "none" and component.name in NATIVE_PACKAGES:
+            name, image = wheel.extension_module()
+            yield component.key, f"{BUNDLE}/lib/{name}", image
 
 
 def _check_use(listed: list[Component], owners: Mapping[str, str]) -> None:

@@ -15,8 +15,6 @@ from tools.errors import BuildError
 from tools.fetch import ROOT, source, source_pins
 from tools.sbom import components
 
-NAME = "LICENSES.txt"
-
 # This repository's own.
 _OWN = {"tetrapy": "LICENSE", "BPF programs of tetrapy": "bpf/LICENSE"}
 

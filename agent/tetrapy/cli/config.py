@@ -6,7 +6,6 @@ it may not read are told of.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any, Dict, List, Mapping
@@ -19,6 +18,7 @@ from tetrapy.config.sources import combine
 from tetrapy.config.table import BY_NAME
 from tetrapy.config.values import show
 from tetrapy.errors import SettingsError
+from tetrapy.json_codec import dumps
 from tetrapy.visible import printable
 
 HELP = """\
@@ -103,7 +103,7 @@ def _rows(settings: Settings, *, changed_only: bool) -> List[Dict[str, Any]]:
 
 
 def _document(rows: List[Dict[str, Any]]) -> str:
-    return json.dumps({"settings": rows}, indent=2) + "\n"
+    return dumps({"settings": rows}, indent=True).decode() + "\n"
 
 
 def _table(rows: List[Dict[str, Any]]) -> str:

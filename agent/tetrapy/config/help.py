@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import Dict, Iterable, List, Tuple
 
@@ -24,6 +23,7 @@ from tetrapy.config.setting import (
 )
 from tetrapy.config.table import SETTINGS, TOPICS
 from tetrapy.config.values import show
+from tetrapy.json_codec import dumps
 
 WIDTH = 80
 
@@ -113,8 +113,8 @@ def as_yaml() -> str:
         lines.append(f"    - name: {setting.name}")
         if setting.short:
             lines.append(f"      shorthand: {setting.short}")
-        lines.append(f"      default_value: {json.dumps(default(setting))}")
-        lines.append(f"      usage: {json.dumps(setting.help)}")
+        lines.append(f"      default_value: {dumps(default(setting)).decode()}")
+        lines.append(f"      usage: {dumps(setting.help).decode()}")
     return "\n".join(lines) + "\n"
 
 

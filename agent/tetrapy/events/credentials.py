@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Dict, List, Tuple
 
-from tetrapy.events.compact import compact
+from tetrapy.json_codec import json_text
 from tetrapy.named import NamedTuple
 
 # Names by number: include/uapi/linux/capability.h. Number 1 has no prefix in Tetragon's enum.
@@ -76,13 +76,13 @@ class Credentials(NamedTuple):
 @lru_cache(maxsize=256)
 def encoded_capabilities(capabilities: Capabilities) -> str:
     """The message as JSON; few different ones occur on a host."""
-    return compact(capabilities.fields())
+    return json_text(capabilities.fields())
 
 
 def encoded_credentials(credentials: Credentials) -> str:
     """The message as JSON."""
     if credentials.securebits:
-        return compact(credentials.fields())
+        return json_text(credentials.fields())
     return _IDS % credentials[:8]
 
 

@@ -9,11 +9,11 @@ executed is `partial` then.
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring as quoted
 from typing import List, Tuple
 
 from tetrapy.events import flags
 from tetrapy.events.process import DetailedProcess, Process
+from tetrapy.json_codec import quoted
 from tetrapy.visible import json_bytes
 
 REPEATED = 4096  # bytes of JSON of each text; no path is longer unless it has control characters

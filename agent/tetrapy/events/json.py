@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Union
 
-from tetrapy.events.compact import compact
 from tetrapy.events.cut import json_size, shorten
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.events.throttle import ProcessThrottle
+from tetrapy.json_codec import dumps, quoted
 from tetrapy.visible import json_bytes
 
 _KEPT = 8192  # bytes of a process that are kept for the next line; longer ones are encoded anew
@@ -180,7 +180,7 @@ class JsonEncoder:
             out["aggregation_info"] = {"count": str(count)}
         if self._cluster_name:
             out["cluster_name"] = self._cluster_name
-        return json_bytes(compact(out)) + b"\n"
+        return dumps(out) + b"\n"
 
     def _ancestors(self, event: Union[ProcessExec, ProcessExit]) -> bytes:
         """Those that there is room for; the event has no others from then on."""
@@ -209,4 +209,4 @@ def _unchanged(body: Dict[str, Any]) -> Dict[str, Any]:
 
 def _escaped(text: str) -> bytes:
     """A JSON string, as part of a template for the operator %."""
-    return json_bytes(compact(text)).replace(b"%", b"%%")
+    return json_bytes(quoted(text)).replace(b"%", b"%%")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from tetrapy.events.compact import compact
+from tetrapy.json_codec import json_text
 from tetrapy.named import NamedTuple
 
 
@@ -31,7 +31,7 @@ class Namespaces(NamedTuple):
             out[name] = {"inum": number} if number else {}
             if number == own and (number or not name.startswith("time")):
                 out[name]["is_host"] = True
-        out.encoded = compact(out)
+        out.encoded = json_text(out)
         return out
 
 

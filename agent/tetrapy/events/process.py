@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from json.encoder import encode_basestring as quoted
 from typing import Any, Dict, List, Optional, Tuple
 
-from tetrapy.events.compact import compact
 from tetrapy.events.credentials import (
     BinaryProperties,
     Capabilities,
@@ -17,6 +15,7 @@ from tetrapy.events.credentials import (
 from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.flags import flag_words
 from tetrapy.events.namespaces import ShownNamespaces
+from tetrapy.json_codec import json_text, quoted
 from tetrapy.visible import json_bytes
 
 UNSET_ID = 0xFFFFFFFF
@@ -209,7 +208,7 @@ class DetailedProcess(Process):
         if self.user:
             credentials += f',"user":{{"name":{quoted(self.user)}}}'
         if self.environment:
-            variables += f',"environment_variables":{compact(_variables(self.environment))}'
+            variables += f',"environment_variables":{json_text(_variables(self.environment))}'
         return super().encoded(rights, credentials, variables)
 
 
@@ -224,7 +223,7 @@ class UnknownProcess(Process):
 
     def encoded(self, rights: str = "", credentials: str = "", variables: str = "") -> bytes:
         """The same as JSON."""
-        return compact(self.fields()).encode()
+        return json_text(self.fields()).encode()
 
 
 def make_exec_id(node: bytes, ktime: int, pid: int) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from json import JSONDecoder
 from typing import Any, Dict, Iterator, List, Tuple
 
 from tetrapy.errors import SettingsError
+from tetrapy.json_codec import json_text, object_at
 from tetrapy.named import NamedTuple
 
 _SPACE = " \t\r\n"
@@ -31,7 +31,6 @@ def objects_of(text: str, setting: str) -> Iterator[Tuple[Place, Dict[str, Any]]
 
     Line ends between objects are usual but not needed. Raises SettingsError.
     """
-    decode = JSONDecoder(object_pairs_hook=_unique).raw_decode
     at, line = _skip(text, 0), 1
     counted = 0
     while at < len(text):
@@ -44,9 +43,7 @@ def objects_of(text: str, setting: str) -> Iterator[Tuple[Place, Dict[str, Any]]
                 " usually on a line of its own"
             )
         try:
-            value, at = decode(text, at)
-        except RecursionError:
-            raise place.error("the JSON is nested too deep") from None
+            value, at = object_at(text, at)
         except ValueError as err:
             raise place.error(f"this is not JSON: {err}") from None
         yield place, value
@@ -57,15 +54,6 @@ def _skip(text: str, at: int) -> int:
     while at < len(text) and text[at] in _SPACE:
         at += 1
     return at
-
-
-def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    out = dict(pairs)
-    if len(out) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'"{twice}" stands twice in one object')
-    return out
 
 
 def snake_case(name: str) -> str:
@@ -99,7 +87,5 @@ def list_of_texts(content: Any, name: str, place: Place) -> List[str]:
 
 def shown(content: Any) -> str:
     """A value as JSON spells it, cut if it is long."""
-    from json import dumps
-
-    text = dumps(content)
+    text = json_text(content)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from http import HTTPStatus
 from typing import Callable, Mapping
 
+from tetrapy.json_codec import dumps
 from tetrapy.metrics.http import Reply
 from tetrapy.metrics.sources import Sources
 
@@ -38,7 +38,7 @@ class Health:
         if not well:
             line["seconds_without_a_turn"] = round(still, 1)
         code = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-        return Reply(_KIND, json.dumps(line).encode() + b"\n", code)
+        return Reply(_KIND, dumps(line) + b"\n", code)
 
 
 def status_of(sources: Sources) -> Mapping[str, object]:

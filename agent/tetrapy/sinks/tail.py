@@ -7,8 +7,9 @@ the file may have read it already: such programs wait for the line feed before t
 
 from __future__ import annotations
 
-import json
 import os
+
+from tetrapy.json_codec import loads
 
 _BLOCK = 1 << 16
 _FARTHEST = 64 << 20  # no line of ours is longer
@@ -50,7 +51,7 @@ def _is_torn(last: bytes) -> bool:
     if not text.startswith(b'{"'):
         return b'{"'.startswith(text)
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
+        loads(text)
+    except ValueError:
         return True
     return text != last

@@ -7,12 +7,12 @@ and a line that was cut short by a crash counts for nothing: its input is then r
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from typing import Dict, List, Optional
 
 from tetrapy.btf.harvest.result import reason
 from tetrapy.errors import HarvestError
+from tetrapy.json_codec import dumps, loads
 from tetrapy.named import NamedTuple
 
 NAME = ".harvest.journal"
@@ -67,7 +67,7 @@ class Journal:
         """Write down what an input gave; HarvestError if that is not possible."""
         self.entries[entry.path] = entry
         try:
-            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.write(dumps(list(entry)) + b"\n")
         except OSError as err:
             raise HarvestError(f"{self._file.name} cannot be written: {reason(err)}") from err
 
@@ -98,7 +98,7 @@ def stamp_of(path: str) -> List[int]:
 
 def _parse(line: bytes) -> Optional[Entry]:
     try:
-        values = json.loads(line)
+        values = loads(line)
     except ValueError:
         return None
     if not isinstance(values, list) or len(values) != len(Entry._fields):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import sys
 import textwrap
 import time
 from typing import Any, List, Optional, Sequence, TextIO
 
+from tetrapy.json_codec import dumps
 from tetrapy.visible import printable
 
 WIDTH = 100
@@ -38,7 +38,7 @@ def told(err: OSError) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    print(json.dumps(value, indent=2))
+    print(dumps(value, indent=True).decode())
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from tetrapy.errors import SettingsError
@@ -15,6 +14,7 @@ from tetrapy.filters.json_objects import Place
 from tetrapy.filters.messages import EVENTS
 from tetrapy.filters.regex.budget import Budget, OverBudgetError
 from tetrapy.filters.texts import brief
+from tetrapy.json_codec import json_text
 
 # Processes choose what is remembered, so it must have bounds: a few megabytes.
 _REMEMBERED = 4096
@@ -172,5 +172,5 @@ def _value_at(body: Any, path: Tuple[str, ...]) -> Any:
     """The value of a field as something that can be compared; None if it is not set."""
     for name in path:
         body = body.get(name) if isinstance(body, dict) else None
-    text = json.dumps(body) if isinstance(body, (dict, list)) else body
+    text = json_text(body) if isinstance(body, (dict, list)) else body
     return brief(text) if isinstance(text, str) and len(text) > _LONGEST else text

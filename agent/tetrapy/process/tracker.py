@@ -11,10 +11,11 @@ from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.executed import UNTOLD, ExecutedFile
 from tetrapy.events.exit import ProcessExit
-from tetrapy.events.process import DetailedProcess, Process
+from tetrapy.events.process import Process
 from tetrapy.events.records import ExecRecord, ExitRecord, ForkRecord
 from tetrapy.events.text import absolute_path, arguments_text, to_text
 from tetrapy.process.details import Details
+from tetrapy.process.inherit import inherit
 from tetrapy.process.left import LeftImages
 from tetrapy.process.table import ProcessTable
 
@@ -89,15 +90,7 @@ class ProcessTracker:
         if record.parent_pid != record.cloner_pid:
             parent = table.find_or_read(record.parent_pid, record.parent_start)
         process = table.new(pid, start, record.ktime)
-        process.uid = cloner.uid
-        process.auid = cloner.auid
-        process.cwd = cloner.cwd
-        process.binary = cloner.binary
-        process.arguments = cloner.arguments
-        process.docker = cloner.docker
-        process.executed = cloner.executed
-        if isinstance(process, DetailedProcess):
-            process.take_details(cloner)
+        inherit(process, cloner, image=True)
         process.flags = flags.EXECVE
         process.refcnt = 1
         if record.inner_pid == 1 or (parent is not None and parent.in_init_tree):

@@ -16,6 +16,7 @@ from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess
 from tetrapy.events.text import command_line_text, to_text
 from tetrapy.process.details import Details
+from tetrapy.process.inherit import inherit
 from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.look import Look, look
@@ -65,12 +66,8 @@ class ConnectorTracker:
         if parent is None:
             process.flags |= _NO_IMAGE
         else:
-            _inherit(process, parent)
-            process.binary = parent.binary
-            process.arguments = parent.arguments
-            process.executed = parent.executed
-            if isinstance(process, DetailedProcess):
-                process.environment = parent.environment
+            inherit(process, parent, image=True)
+            process.in_init_tree = parent.in_init_tree
             process.flags |= parent.flags & (_NO_IMAGE | flags.IN_INIT_TREE)
         process.refcnt = 1
         process.parent = parent
@@ -88,7 +85,8 @@ class ConnectorTracker:
         process = table.new(pid, record.time, record.time)
         if former is not None:
             process.start, process.from_procfs = former.start, former.from_procfs
-            _inherit(process, former)
+            inherit(process, former, image=False)
+            process.in_init_tree = former.in_init_tree
         elif seen is not None:
             process.start, process.from_procfs = seen.start, True
         process.flags = flags.EXECVE | flags.PROCFS | self._show(process, seen)
@@ -251,15 +249,3 @@ def _is_same(process: Process, fork_time: int) -> bool:
     Its start is taken a moment before the connector tells of it.
     """
     return process.from_procfs and -TICK_NS <= fork_time - process.start < 2 * TICK_NS
-
-
-def _inherit(process: Process, former: Process) -> None:
-    """What a fork and an exec leave as it was."""
-    process.uid = former.uid
-    process.auid = former.auid
-    process.cwd = former.cwd
-    process.docker = former.docker
-    process.in_init_tree = former.in_init_tree
-    if isinstance(process, DetailedProcess):
-        process.take_details(former)
-        process.environment = ()

@@ -60,8 +60,8 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Importer(zipimport.zipimporter):
-    """zipimport, which since CPython 3.10 compiles a module twice: the first time to find out
-    what its file is called.
+    """zipimport, which compiles a module twice: the first time to find out what its file is
+    called.
     """
 
     def get_filename(self, fullname):  # type: (str) -> str

@@ -30,7 +30,7 @@ struct process {
 	__u64 ktime; /* of the fork; of the exec when the image is kept back */
 	__u64 parent_start;
 	__u64 cloner_start;
-	__u64 parent_mask; /* verdict of its binary as a parent's, see filter.h */
+	__u64 parent_mask; /* verdict of its binary as a parent's, see verdicts.h */
 	__u32 parent_pid;
 	__u32 cloner_pid;
 	__u32 inner_pid;

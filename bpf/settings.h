@@ -16,7 +16,7 @@ enum cgroup_source {
 
 SHARED const volatile enum cgroup_source cgroup_source;
 
-/* 1: the programs ask for verdicts (filter.h), or limit rates (rate.h), so that a process may be
+/* 1: the programs ask for verdicts (verdicts.h), or limit rates (rate.h), so that a process may be
  * kept back. What is 0 the verifier takes out of the programs.
  */
 SHARED const volatile __u32 use_verdicts;

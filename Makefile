@@ -35,7 +35,7 @@ run: ## set up, build, and print every exec and exit of this machine until Ctrl-
 test: setup check build budget ## set up, build and pass all tests but the full list of guest kernels
 	$(Q)$(PARALLEL) -m "not matrix" tests
 
-quick: lint-python lint-types lint-rooms ## under a minute: linters and types of Python, unit tests but for slow ones
+quick: lint-python lint-types lint-rooms ## linters and types of Python, unit tests but for the slow ones
 	$(Q)$(PARALLEL) -m "not slow" tests/unit
 
 setup: ## install what building and testing needs (packages as root; else says how)

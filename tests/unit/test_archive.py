@@ -15,6 +15,8 @@ from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.btf import archive, pack
 from tetrapy.errors import ArchiveError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "btfs/archive.xz").read_bytes()
 OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))

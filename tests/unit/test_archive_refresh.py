@@ -19,11 +19,12 @@ from tetrapy.abi.kinds import KIND_PTR, KIND_STRUCT
 from tetrapy.btf.archive import Archive
 from tools.errors import BuildError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("corpus", [corpora.available, corpora.reduced], ids=["best", "reduced"])
 def test_the_committed_archive_comes_out_of_the_corpus_again(
     corpus: Callable[[], Corpus],

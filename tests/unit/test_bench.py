@@ -16,6 +16,8 @@ from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.guest import qemu
 
+pytestmark = pytest.mark.slow
+
 LANDED = dict.fromkeys(FIGURES, 1000.0)
 
 

@@ -18,6 +18,8 @@ from tetrapy.btf.archive import Archive
 from tetrapy.btf.pack import pack
 from tetrapy.cli.btf.output import ProgressBar
 
+pytestmark = pytest.mark.slow
+
 btf_command = btf_kernels.btf_command
 
 KERNELS = {ONE: 0, TWO: 0, THREE: 1, ARM: 2}

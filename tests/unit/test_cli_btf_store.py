@@ -17,6 +17,8 @@ from tetrapy.btf.host import Host
 from tetrapy.btf.store import LocalStore
 from tetrapy.errors import KernelError
 
+pytestmark = pytest.mark.slow
+
 btf_command = btf_kernels.btf_command
 
 HERE = Host("debian", "12", "x86_64", "6.1.0-9-amd64")

@@ -21,6 +21,8 @@ from tests.unit.btf_kernels import (
 from tests.unit.builders import elf
 from tetrapy.errors import KernelError
 
+pytestmark = pytest.mark.slow
+
 btf_command, flags = btf_kernels.btf_command, btf_kernels.flags
 
 

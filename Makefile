@@ -54,6 +54,7 @@ lint: lint-python lint-types lint-rooms lint-c
 lint-python: setup-build
 	$(Q)$(VENV)/ruff check --quiet
 	$(Q)$(VENV)/ruff format --check --quiet
+	$(Q)$(PYTHON) -m tools.spdx
 	$(Q)$(VENV)/vermin --quiet --no-tips --violations --target=3.8- agent
 
 lint-types: setup-build

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Build dist/tetrapy.pyz from the sources and pinned packages; prints what each part costs.
 
 Needs Python 3.11, pip or venv, and network access the first time. Downloads and built libraries are

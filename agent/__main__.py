@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Entry of the .pyz; in syntax that any Python reads, so that an old one says what is wrong.
 
 It makes the agent independent of what lies around it. Python starts without what the host adds to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What finding a kernel's types costs: the archive, the choice among layouts, the scan.
 
     python3 -m bench.btf [--full BTF]        root for what asks this kernel

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The budget: the figures that have landed, and how far a change may raise them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the process connector costs and misses, beside eBPF. As root.
 
     python3 -m bench.connector [--count 4000] [--pairs 5] [--json]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs in the deterministic guest: loads without and with the agent, and a written record.
 
 Guest nanoseconds are instructions there. It computes and judges nothing; everything ends in

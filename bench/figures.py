@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the deterministic guest brought back -> figures with names, units, floors, comparison."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an event, a start and an idle minute cost, in instructions of the deterministic guest.
 
     python3 -m bench.guest              the figures as a table and in build/bench.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent costs this machine at full speed, and whether it loses events. As root.
 
     python3 -m bench.host [--count 4000] [--pairs 7] [--json]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The loads and the program that they execute, compiled for this machine's architecture."""
 
 from __future__ import annotations

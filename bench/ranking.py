@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs in the deterministic guest for --profile: the agent under cProfile, ranked.
 
 cProfile makes every call dearer, so its numbers rank and do not measure. One run covers the start

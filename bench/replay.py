@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many recorded raw events a core decodes, filters and writes in a second. As root.
 
     python3 -m bench.replay [--count 20000] [--rounds 5] [--profile]

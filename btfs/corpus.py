@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The BTFs of kernels that the archive is made of, and that tests use.
 
 The full ones are in ../shared/btf, for those who have it. Everybody has the reduced ones in

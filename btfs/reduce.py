@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes btfs/corpus.tar.xz, the reduced corpus, from full BTFs of kernels; see btfs/README.md.
 
     python3 btfs/reduce.py [--corpus DIR]

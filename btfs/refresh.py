@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes btfs/archive.xz and btfs/INDEX.tsv from BTFs of kernels, see btfs/README.md.
 
     python3 btfs/refresh.py [--corpus DIR | --reduced] [--objects DIR] [--output DIR]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which tests can run here, which of them may be left out, and which may run at the same time.
 
 A test is marked by the directory it is in: tests/kernel needs root, tests/pyz the built file,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What builds and tests tetrapy; nothing of it goes into the file that users run.
 
 Run from the root of the repository: `python3 -m tools.<module>`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Built files kept in the cache under a digest of everything that goes into them.
 
 An entry is a directory of files beside a list of their digests (`SHA256SUMS`, as sha256sum writes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The BPF objects of the bundle: sources of bpf/ compiled, then linked into one object each.
 
 Linking is done by libbpf's own linker, out of the libbpf.so that is shipped. It strips DWARF, keeps

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files that tetrapy carries besides Python sources: BPF objects, native code, the BTF archive.
 
 `stage` writes them to build/bundle, where the sources find them when they are run without being

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Modules compiled ahead for the CPython that builds; a start there costs a third of the time.
 
 Every other Python finds another magic number in them and takes the sources beside them. Asserts are

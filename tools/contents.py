@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tetrapy.pyz holds beside the agent's own sources: names and places, and no code."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Debian packages of any suite and architecture, without touching the system's apt.
 
 Each (suite, architecture) has a private apt state under the cache; its source list is written at

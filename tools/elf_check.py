@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a shared library asks of the system it is loaded on: needed libraries, symbol versions.
 
 Reads the dynamic section and the version needs of a 64-bit little-endian ELF file

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pinned downloads: a file is used only when its bytes have the digest that the lock states.
 
 Everything is kept under `cache_dir()` and its SHA-256 is checked each time it is used, so a damaged

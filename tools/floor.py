@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Holds compiled BPF objects to what the oldest supported kernels accept.
 
     python3 -m tools.floor OBJECT...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Linux 5.4 and Linux 5.8 accept in a BPF object: tables for `tools.floor`.
 
 Every table holds only what the project uses or may soon use, after the kernel's sources of those

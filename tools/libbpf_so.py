@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libbpf.so for each architecture: libbpf with libelf and zlib inside, needing nothing but glibc.
 
 Which files belong to libbpf and to libelf is read from their own makefiles.

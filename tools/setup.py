@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a fresh Debian 12 lacks to build and test tetrapy: Debian packages and development tools.
 
     python3 -m tools.setup build     what `make build` needs

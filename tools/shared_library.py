@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared libraries of the bundle: C sources in, one file per architecture out, needing only glibc.
 
 One call of zig's clang per architecture compiles and links everything. The symbols come from

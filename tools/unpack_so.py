@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libunpack.so for each architecture: decompressors that Python's library lacks before 3.14.
 
 zstd's decompression half, LZ4's block decompressor and LZO1X's safe one, for `btf harvest` to read

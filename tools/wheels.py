@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wheels of the lock: downloaded by pip, verified by digest, read as zip files.
 
 Nothing is installed. pip is used because it knows where the package index of this machine is.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pinned C compiler: zig's clang out of its wheel, unpacked under the cache.
 
 The wheel is checked by SHA-256 when it is unpacked; at every later use the compiler is, and the

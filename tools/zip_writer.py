@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A zip file whose bytes follow from the names and contents of its members and from nothing else.
 
 Members are sorted by name, carry one fixed date and mode, and are stored where deflating does not

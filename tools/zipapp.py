@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """dist/tetrapy.pyz: sources, pure-Python packages and bundle in one file that Python runs."""
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """tetrapy: security observability for Linux, in one file."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every exception that tetrapy raises on purpose; one class per mistake.
 
 The text of an exception is written for the operator: what was tried, what was found, what to do.

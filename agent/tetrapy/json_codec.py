@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 r"""JSON: values to UTF-8 and back, by orjson where this file carries one for the running Python.
 
 Where it carries none, the standard library's reader and a writer of our own take its place, and so

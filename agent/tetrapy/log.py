@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Log lines in Tetragon's forms: text, text-ts, json, json-ts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`NamedTuple` as typing has it, without typing's look at every annotation of every class.
 
 The agent has dozens of such classes, and nothing asks for the types of their fields at run time;

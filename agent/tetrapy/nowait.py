@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writing to whatever a descriptor is of, without ever waiting for who reads it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pid file: one instance a machine (and a second one is told so)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files in the packed file, for importlib.resources (its protocols: TraversableResources).
 
 zipimport knows already where each file lies. Its own reader would have zipfile read the directory

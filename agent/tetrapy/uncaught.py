@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What nobody caught: it is told in the log with its place, and ends the agent.
 
 Without this a thread that failed would be missing from then on, and what Python says about it, or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts that show all that they hold, for terminals, log viewers and labels.
 
 A process chooses its names and arguments. Characters that are not seen or turn the order of others

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reliability, measured on this machine. As root.
 
     python3 -m bench.reliability storm [--minutes 30] [--rate PROCESSES_A_SECOND]

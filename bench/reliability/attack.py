@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ordinary user attacks while another one's processes run: what is told, what does it take?"""
 
 from __future__ import annotations

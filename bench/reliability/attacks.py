@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is tried on the agent: loads of bench/attack.c, with the settings that they aim at.
 
 A row for each way to be expensive: to the buffer, to memory, to CPU, to the export files.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cgroups that an ordinary user owns, as a service manager gives them to him."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attacks that need no storm: a handful of processes, and whether the agent holds."""
 
 from __future__ import annotations

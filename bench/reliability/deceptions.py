@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attacks that tell the agent something else than what is: is it taken in?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reads an export while it is written, across rotations: what was told, whatever is kept of it."""
 
 from __future__ import annotations

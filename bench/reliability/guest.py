@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Losses told exactly, and attacks: measured in a guest with two CPUs where nothing else runs.
 
     python3 -m bench.reliability.guest [stop] [--kernel 6.1] [--seconds 10]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which BPF objects are in the kernel, whoever they belong to."""
 
 from __future__ import annotations

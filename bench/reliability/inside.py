@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest, as /test/words.json says; what it measures ends in /result/figures.json."""
 
 from __future__ import annotations

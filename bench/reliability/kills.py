@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent that is killed at random moments: is a line torn, is anything left behind?"""
 
 from __future__ import annotations

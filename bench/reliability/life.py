@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signs of life, as the service manager sees them: the other end of $NOTIFY_SOCKET."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads whose every process is known by its arguments, at low priority."""
 
 from __future__ import annotations

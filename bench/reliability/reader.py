@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reader of our own output: every file of an export, whole lines only, each event counted."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a check takes place: an agent, programs that an ordinary user runs, what was told."""
 
 from __future__ import annotations

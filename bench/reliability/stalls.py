@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Attacks on what the agent needs to go on: its file, its readers, its room."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent that is stopped under load until its buffer overflows: is what is lost told?"""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fork and exec for a long time with rotation on: is anything lost, does memory grow?"""
 
 from __future__ import annotations

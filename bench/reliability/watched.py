@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent with a run directory of its own, whose files lie in one directory."""
 
 from __future__ import annotations

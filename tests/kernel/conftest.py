@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Agents that many tests share, and the stage on which a test has its processes act."""
 
 from __future__ import annotations

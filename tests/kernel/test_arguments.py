@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `arguments` shows of an argument vector."""
 
 from __future__ import annotations

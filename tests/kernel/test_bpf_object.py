@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BPF objects as the kernel takes and refuses them, in processes of their own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the agent finds the types of this kernel, and what it says when it finds none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What follows where the kernel's own BTF is there and does not serve."""
 
 from __future__ import annotations

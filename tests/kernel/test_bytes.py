@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an ordinary user makes large stays small in the agent and in its file: bytes, not clocks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clocks are compared well also when the agent does not run between two looks at them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process connector of this kernel: real processes, looked at while they wait to be seen."""
 
 from __future__ import annotations

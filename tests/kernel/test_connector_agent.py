@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent on the process connector in place of eBPF, as an operator starts it."""
 
 from __future__ import annotations

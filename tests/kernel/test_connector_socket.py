@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The socket of the process connector on this kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Container ids out of the names of cgroups."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Capabilities, credentials and what is special about a binary, by programs made for each case."""
 
 from __future__ import annotations

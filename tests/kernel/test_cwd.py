@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The working directory: deep, mounted, bound, removed, below another root."""
 
 from __future__ import annotations

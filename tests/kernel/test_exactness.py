@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The facts of a kernel are as good as its whole BTF: libbpf makes the same instructions of both.
 
 libbpf itself relocates the shipped objects for every kernel of the corpus, once with the kernel's

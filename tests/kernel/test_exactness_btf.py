@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reader of BTF reads what libbpf writes and bpftool reads: this kernel's, and a module's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every kind of relocation comes out as libbpf has it with the kernel's whole BTF.
 
 The object (relocations/every.bpf.c) asks what the shipped ones do not: sizes, signs and shifts of

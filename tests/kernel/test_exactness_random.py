@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our resolver and our minimizer against libbpf, on small worlds that nobody thought of.
 
 A world is what a program declares, and what a kernel has instead (tests/support/worlds.py).

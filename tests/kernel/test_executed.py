@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ran, however the caller wrote it: each way to forge a path, by root and by others."""
 
 from __future__ import annotations

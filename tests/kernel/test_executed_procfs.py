@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ran, of processes that procfs tells of: those of before the agent, and the connector's.
 
 Each wants to be taken for a program on the deny list; one is that program.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What this kernel is asked whether it has it, and what is told of what it lacks."""
 
 from __future__ import annotations

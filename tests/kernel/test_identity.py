@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Who runs it: effective user, login user."""
 
 from __future__ import annotations

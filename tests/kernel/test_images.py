@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where an image comes from: paths, scripts, memory files, descriptors."""
 
 from __future__ import annotations

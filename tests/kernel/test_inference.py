@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """This kernel's layout, which its BTF states, against the facts, the archive and the scan."""
 
 from __future__ import annotations

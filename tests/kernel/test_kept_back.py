@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes of which nobody wants events: the kernel makes no records of them, or late ones."""
 
 from __future__ import annotations

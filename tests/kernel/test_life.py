@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The life of a process: one exec event and one exit event for each image it runs."""
 
 from __future__ import annotations

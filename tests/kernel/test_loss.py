@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events that the kernel could not deliver are counted, told and add up."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is gone is forgotten: memory does not grow with the number of processes that ever were."""
 
 from __future__ import annotations

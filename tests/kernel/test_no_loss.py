@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A burst of processes: every one of them is told of, once."""
 
 from __future__ import annotations

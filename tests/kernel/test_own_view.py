@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent has of its own, /sys, a time namespace, a cgroup namespace, changes no event."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading kernel memory by address, in each of the ways that kernels of all ages allow."""
 
 from __future__ import annotations

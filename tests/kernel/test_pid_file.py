@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The pid file under attack: between opening and locking it the former holder may remove it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel side remembers of processes, and how many records it makes."""
 
 from __future__ import annotations

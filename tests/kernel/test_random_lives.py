@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random lives: whatever processes do one after the other, a simple model knows what is told."""
 
 from __future__ import annotations

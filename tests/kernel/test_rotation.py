@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Export files on disks that are really full, in directories that are really somebody else's."""
 
 from __future__ import annotations

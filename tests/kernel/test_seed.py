@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes that were there before the agent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A storm of one user is lost as that user's; others lose nothing. Nobody reads meanwhile."""
 
 from __future__ import annotations

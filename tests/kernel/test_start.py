@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting while the machine is busy, and beside processes in odd states."""
 
 from __future__ import annotations

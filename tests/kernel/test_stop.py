@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stopping: what is told, what is left behind."""
 
 from __future__ import annotations

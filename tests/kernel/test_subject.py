@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The prepared process: what is said of it is true, by this kernel's own BTF."""
 
 from __future__ import annotations

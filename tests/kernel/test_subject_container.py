@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a container does to procfs keeps nothing from being known, and nothing wrong is believed."""
 
 from __future__ import annotations

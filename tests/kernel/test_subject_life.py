@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nothing of a prepared process is left, whatever happens; what a host forbids is told."""
 
 from __future__ import annotations

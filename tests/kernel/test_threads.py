@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Threads make no events of their own; whichever of them acts, the process is told once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A cgroup that makes more events than it may."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built file, run as users run it."""
 
 from __future__ import annotations

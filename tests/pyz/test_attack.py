@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ordinary user's attacks, in short: what can be counted holds on this kernel."""
 
 from __future__ import annotations

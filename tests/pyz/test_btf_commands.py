@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf` of the built file, as operators and maintainers use it."""
 
 from __future__ import annotations

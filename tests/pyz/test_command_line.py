@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flags, help and version of the built file."""
 
 from __future__ import annotations

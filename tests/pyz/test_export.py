@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events to files: new ones, old ones, those that cannot be written, full disks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that somebody else left where the agent writes: none is followed, trusted or harmed.
 
 Each test is of an agent that runs as root, and of things that user 65534 (or any user) could have

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built file on hosts that make it hard: old Pythons, read-only roots, refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file is replaced, overwritten or removed below a running agent: nothing changes for it."""
 
 from __future__ import annotations

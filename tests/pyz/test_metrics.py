@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The metrics of the built file: served while it runs, refused clearly, gone when it stops."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built file's native code, loaded as on a host that tries to prevent it."""
 
 from __future__ import annotations

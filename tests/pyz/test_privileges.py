@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built file gives up what it does not need when it listens, and works all the same."""
 
 from __future__ import annotations

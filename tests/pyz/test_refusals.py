@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is refused to the built file, and what it says: rights, filters, other instances."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands that measure reliability, in short: they work, and find nothing wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIGHUP and SIGUSR1 to the built file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two builds from two checkouts give the same bytes."""
 
 from __future__ import annotations

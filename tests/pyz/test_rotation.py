@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rotation of the export file by the built agent: under load, by time, after kills and mishaps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bill of materials of the built file: nothing is left out, nothing is made up."""
 
 from __future__ import annotations

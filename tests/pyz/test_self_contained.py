@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the host has for Python does not matter: variables, directories, packages, .pth files."""
 
 from __future__ import annotations

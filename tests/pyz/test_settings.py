@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the built file: from files in /etc, and as `tetrapy config` shows them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events to standard output, pipes and FIFOs; readers that go away or stall; closed descriptors."""
 
 from __future__ import annotations

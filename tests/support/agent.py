@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starting the agent beside whatever runs on this machine, and reading what it says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `core_resolve` says about each relocation of an object, in the form of libbpf's result.
 
 It is libbpf's arithmetic of relo_core.c (bpf_core_calc_relo_insn and below) once more, but for the

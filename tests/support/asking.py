@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BPF objects made by hand that ask a kernel about the types of a small world (`world_types`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BPF objects of the tests, made as those of the bundle are, and kept under the cache."""
 
 from __future__ import annotations

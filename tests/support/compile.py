@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The C programs of the tests, made by the pinned compiler and kept under the cache."""
 
 from __future__ import annotations

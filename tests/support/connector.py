@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process connector's classes at work in a thread: what the agent's loop does with them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a line of the export file says, and what every line has to keep to."""
 
 from __future__ import annotations

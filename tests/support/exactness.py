@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compares what libbpf makes of BPF objects with a kernel's BTF and with one made of its facts."""
 
 from __future__ import annotations

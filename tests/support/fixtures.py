@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures that the kernel tests and those of the built file share; their conftest.py take them."""
 
 from __future__ import annotations

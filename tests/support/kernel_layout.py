@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Offsets of this kernel's structures, from its own BTF: what readings are compared with."""
 
 from __future__ import annotations

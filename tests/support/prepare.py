@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Prepares a process as the agent does, and prints what came of it as JSON; run by tests.
 
 python3 -m tests.support.prepare [VARIANT]      with agent/ and the repository in PYTHONPATH

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The instructions of a BPF object as libbpf itself relocates them for a kernel's BTF.
 
 bpf_object__prepare() does everything that comes before the kernel is asked to take a program, so

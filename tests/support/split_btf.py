@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BTF of a kernel module that does not exist, written by libbpf on top of a kernel's BTF."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A sensor loaded from the sources, in the test's own process: its counters and maps too."""
 
 from __future__ import annotations

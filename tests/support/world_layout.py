@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gives the members of a world (`world_types`) offsets, with gaps that nobody thought of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small worlds of types, and the BTF of them.
 
 A type is a tuple that starts with its kind. `worlds` draws worlds, `world_layout` gives members

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Hypothesis strategies for small worlds: types as a program and as a kernel have them.
 
 The kernel's types are the program's, changed as kernels change: other sizes and signs, other order,

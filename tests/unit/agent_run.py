@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An agent that runs in the test's own process: its sensor and what needs root are replaced."""
 
 from __future__ import annotations

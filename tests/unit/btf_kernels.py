@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernels for the tests of `tetrapy btf`: made-up facts, and BTF, files and archives of these."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writers of small BTF images and ELF objects, so that a test can say exactly what it feeds in."""
 
 from __future__ import annotations

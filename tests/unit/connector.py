@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages of the process connector, real and made, and a stage for what is made of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One subscription with a sink of its own, as the agent makes it."""
 
 from __future__ import annotations

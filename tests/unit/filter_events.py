@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes and events for the tests of filters."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The records behind tests/unit/data/events/*.bin, said in words.
 
 `PYTHONPATH=agent python -m tests.unit.records` writes the .bin files from this; the .jsonl files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernels of a few hundred bytes and what they are packed in, by the formats' own rules."""
 
 from __future__ import annotations

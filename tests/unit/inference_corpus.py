@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernels whose layouts tests of the inference use: one of each layout of the corpus."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A root directory to install into, and releases to install."""
 
 from __future__ import annotations

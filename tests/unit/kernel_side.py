@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel side tells of forks, execs and exits, and when: bpf/process.h, said in Python."""
 
 from __future__ import annotations

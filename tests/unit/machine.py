@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A machine whose kernel has no BTF: a root directory, an archive, and perhaps an examiner."""
 
 from __future__ import annotations

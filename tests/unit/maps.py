@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps of a loaded object, as dictionaries of the test."""
 
 from __future__ import annotations

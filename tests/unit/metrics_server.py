@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A metrics server in the test's own process, and a reader of it."""
 
 from __future__ import annotations

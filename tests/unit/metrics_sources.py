@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts of an agent with a different figure in every attribute, and what they are told as."""
 
 from __future__ import annotations

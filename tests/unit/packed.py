@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compressed files of the tests, and writers of the simplest valid ones by the formats' own rules.
 
 data/unpack was made once from `CONTENTS` on standard input, with the commands of the kernel's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A procfs for tests: directories with the files that the agent reads."""
 
 from __future__ import annotations

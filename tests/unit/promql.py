@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which metrics and labels an expression of PromQL asks for; enough of the language for that."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records as the kernel writes them, and what turns them into events, for the tests.
 
 The layouts come from a copy of the .BTF section of the built object, so that the tests need no

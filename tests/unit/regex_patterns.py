@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Patterns of all kinds, for properties."""
 
 from __future__ import annotations

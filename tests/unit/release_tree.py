@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A release around a small stand-in for dist/tetrapy.pyz."""
 
 from __future__ import annotations

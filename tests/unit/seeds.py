@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes as procfs showed them at the agent's start, and the start itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes with every field set, for tests of how they are shown."""
 
 from __future__ import annotations

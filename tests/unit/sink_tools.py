@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of sinks share: a log that remembers, targets that refuse, what files hold."""
 
 from __future__ import annotations

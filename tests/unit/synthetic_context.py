@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Credentials, namespaces and an exec in a made-up memory: what only some programs read."""
 
 from __future__ import annotations

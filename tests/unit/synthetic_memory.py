@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel structures in a made-up memory, laid out as a kernel's full BTF says.
 
 It is a model by which the algorithms of tetrapy.btf.inference are judged on kernels that do not run

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Directories, mounts and cgroups in a made-up memory, and how hosts differ."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A prepared task in a made-up memory: what tetrapy.kernel.subject prepares on a real kernel."""
 
 from __future__ import annotations

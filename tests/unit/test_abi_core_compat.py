@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which types of a program and of a kernel stand for each other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BTF made of facts: it tells exactly these, whatever a kernel has and objects ask."""
 
 from __future__ import annotations

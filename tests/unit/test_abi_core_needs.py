@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts: what objects need to know of a kernel, and the BTF that is made of the answers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CO-RE relocations: reading and naming them."""
 
 from __future__ import annotations

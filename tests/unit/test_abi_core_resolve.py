@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a relocation finds among a kernel's types, by libbpf's rules; see also tests/kernel."""
 
 from __future__ import annotations

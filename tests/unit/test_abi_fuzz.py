@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The readers of ELF, BTF and relocations survive arbitrary bytes.
 
 Whatever they are given, they return or raise FormatError or LayoutError, after work that is bounded

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layouts of C structs out of BTF, and the readers that are made of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses to listen at: how they are written, and what listens there."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The archive of known kernels: format, look-up, damage."""
 
 from __future__ import annotations

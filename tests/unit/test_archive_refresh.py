@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Making the archive: what it takes, what it refuses, and that it repeats."""
 
 from __future__ import annotations

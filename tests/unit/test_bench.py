@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the bench counts events, map memory and what is over budget."""
 
 from __future__ import annotations

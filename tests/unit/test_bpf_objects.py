@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which sources make which BPF object."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the BTF of the running kernel is looked for, and in which order."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BTF for a kernel that has none: store, archive, inference, and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BTF in files that nobody vouches for: what is read, and that nothing else happens."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What identifies the running kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A program that need not be loaded: BTF without what it reads is used, and the log tells."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernels serve the programs, although they lack something."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The local store: what it keeps, and whom it trusts."""
 
 from __future__ import annotations

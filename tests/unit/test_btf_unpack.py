@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The private file that hands BTF to libbpf."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pinned downloads, the cache of built files, and the check of a finished library."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading the files of the bundle, packed and unpacked."""
 
 from __future__ import annotations

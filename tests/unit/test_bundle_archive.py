@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The archive that a build takes in: for other objects than those that were built, or damaged."""
 
 from __future__ import annotations

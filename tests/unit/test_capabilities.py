@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Giving up capabilities: what is kept, that it is for good, and that threads to come have it."""
 
 from __future__ import annotations

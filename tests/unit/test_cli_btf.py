@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf`: finding the command, its help, and how what goes wrong in it ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf diff`: what differs between kernels."""
 
 from __future__ import annotations

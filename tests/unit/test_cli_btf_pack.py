@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf pack`, `merge` and `harvest`: making archives of many kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf` when it is told to stop: at once, with the shell's exit code, and nothing stays."""
 
 from __future__ import annotations

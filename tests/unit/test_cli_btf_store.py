@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf add` and `remove`: an operator's own kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf verify`: which files serve, and which are refused."""
 
 from __future__ import annotations

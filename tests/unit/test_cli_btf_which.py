@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf which`: what is used here, and for other kernels."""
 
 from __future__ import annotations

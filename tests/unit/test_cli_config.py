@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy config`, and what the agent's command line does with settings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings that do not go together."""
 
 from __future__ import annotations

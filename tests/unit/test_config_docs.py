@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is written from the table of settings: documents and completions."""
 
 from __future__ import annotations

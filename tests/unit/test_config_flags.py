@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line, in the syntax of Go's pflag."""
 
 from __future__ import annotations

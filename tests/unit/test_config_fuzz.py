@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any bytes in any source: settings come out, or a SettingsError."""
 
 from __future__ import annotations

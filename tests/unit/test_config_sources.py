@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where settings come from, with real directories below a root of the test's own."""
 
 from __future__ import annotations

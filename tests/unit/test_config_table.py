@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of settings: sound in itself, and Tetragon's."""
 
 from __future__ import annotations

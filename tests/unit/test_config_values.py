@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the texts of values mean."""
 
 from __future__ import annotations

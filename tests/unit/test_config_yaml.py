@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """/etc/tetrapy/tetrapy.yaml."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random lives: whatever processes do, the connector tells of each image and each end once."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a look shows of a process that lives, has ended, or is gone."""
 
 from __future__ import annotations

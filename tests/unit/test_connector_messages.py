@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages of the process connector are read as the kernel wrote them, and nothing else is."""
 
 from __future__ import annotations

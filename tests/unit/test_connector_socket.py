@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the process connector's socket says when it cannot be used. No root."""
 
 from __future__ import annotations

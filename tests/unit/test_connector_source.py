@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The connector's sensor counts what is lost, and looks at what can still be seen."""
 
 from __future__ import annotations

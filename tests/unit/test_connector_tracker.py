@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Process table and events of the process connector follow the rules of those of eBPF."""
 
 from __future__ import annotations

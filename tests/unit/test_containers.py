@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Container ids out of the paths of cgroups, as the kernel side and procfs tell them."""
 
 from __future__ import annotations

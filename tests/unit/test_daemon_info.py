@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The info file: what it says, and what stands in its way."""
 
 from __future__ import annotations

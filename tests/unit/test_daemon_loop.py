@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When the main loop looks, sleeps and takes care: by its timeouts, not by a clock."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is told to a user whom the kernel refuses BPF: the obstacle, and the way out."""
 
 from __future__ import annotations

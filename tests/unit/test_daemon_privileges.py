@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an agent keeps: by sensor, by where it listens, by whose the export file is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SIGHUP: what new settings change in a running agent, and what has to wait."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A whole run of the agent, its sensor and its system calls for BPF replaced by the test."""
 
 from __future__ import annotations

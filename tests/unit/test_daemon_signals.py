@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signals that wake a poll."""
 
 from __future__ import annotations

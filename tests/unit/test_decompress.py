@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decompression of kernel images: golden files, the tools' own output, damage and limits."""
 
 from __future__ import annotations

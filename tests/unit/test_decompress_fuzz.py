@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decompressors survive arbitrary bytes, in this very process.
 
 Whatever they are given, they return no more than the limit or raise UnpackError.

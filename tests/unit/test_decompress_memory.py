@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What decompression takes: memory up to the limit, given back; the library when it is needed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records of any kind, sane or not, through the dispatcher."""
 
 from __future__ import annotations

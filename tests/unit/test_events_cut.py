@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts that are repeated, and lines, have a bound in bytes of JSON."""
 
 from __future__ import annotations

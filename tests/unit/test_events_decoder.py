@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Decoders built from the object's types: what does not fit is refused at the start."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How an exit code becomes status and signal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden bytes of records -> golden lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events as JSON lines."""
 
 from __future__ import annotations

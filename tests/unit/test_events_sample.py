@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A real export of Tetragon (data/events/tetragon.jsonl), encoded again by this agent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes of the kernel -> text of events: arguments, paths, what is not UTF-8."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel times as time stamps, and the exec_id that is made of them."""
 
 from __future__ import annotations

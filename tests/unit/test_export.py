@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events -> lines -> sink, and what is logged when the sink refuses them."""
 
 from __future__ import annotations

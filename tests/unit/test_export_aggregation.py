@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events that tell the same become one line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rate limit of the export."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No user pushes out of the export files what others did."""
 
 from __future__ import annotations

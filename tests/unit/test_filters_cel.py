@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The field `cel_expression`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/filters.md: every example in it does what it says."""
 
 from __future__ import annotations

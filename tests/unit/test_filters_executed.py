@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filters by binary, where the caller wrote one path and executed another file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which fields of an event its line shows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each field of a filter matches."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Allow and deny lists: out of text, and what their errors say."""
 
 from __future__ import annotations

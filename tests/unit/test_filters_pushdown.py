@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which part of the lists the kernel decides, and that it never drops too much."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Secrets in arguments and environment."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The static check that holds BPF objects to what Linux 5.4 and 5.8 accept: each rule fires."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file formats that guests are made of: cpio, .deb, a patched vmlinux, the list."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The readers of kernels and packages survive arbitrary bytes.
 
 Whatever they are given, they return or raise FormatError, in memory that the input's size and the

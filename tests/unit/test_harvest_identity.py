@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernel a BTF is of, told from banners, packages and paths."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel images of every form and compression -> BTF."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packages -> the BTF of the kernel in them, and which kernel that is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The processes in which inputs are read: what they die of, and what they leave."""
 
 from __future__ import annotations

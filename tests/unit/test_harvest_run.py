@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A harvest as a whole: inputs, what is kept, who goes first, what is told."""
 
 from __future__ import annotations

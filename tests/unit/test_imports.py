@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What may import what, as far as import-linter (pyproject.toml) does not say it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inference and scan on every layout of the corpus, in a made-up memory of each."""
 
 from __future__ import annotations

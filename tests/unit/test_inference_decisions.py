@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is accepted, what refused and what left out, where a host or a kernel shows less."""
 
 from __future__ import annotations

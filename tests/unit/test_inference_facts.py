@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of facts: what it covers, and that each fact tells its fields from their neighbours."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Releases and their order, and memory."""
 
 from __future__ import annotations

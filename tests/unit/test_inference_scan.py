@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When a scan gives up, and what becomes of what it finds."""
 
 from __future__ import annotations

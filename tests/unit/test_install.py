@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """install.sh and uninstall.sh below a directory; tests/vm/service runs them on a host."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """install.sh and uninstall.sh as root below a directory that somebody else has filled."""
 
 from __future__ import annotations

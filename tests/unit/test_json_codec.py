@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """orjson and what takes its place give the same bytes and the same values, or the same errors."""
 
 from __future__ import annotations

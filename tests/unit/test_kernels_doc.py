@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/kernels.md, which is written from what the guests left, and the list of kernels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Log lines: forms, levels, quoting, and streams that take nothing."""
 
 from __future__ import annotations

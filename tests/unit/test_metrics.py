@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics: the text, and the agent that serves it."""
 
 from __future__ import annotations

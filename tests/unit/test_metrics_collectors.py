@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every collector: what it tells of the parts of the agent, and before they are there."""
 
 from __future__ import annotations

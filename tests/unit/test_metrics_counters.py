@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Counting events: by type and binary, under the label filter, and within bounds."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/metrics.md and the catalog, and both beside the list of Tetragon's metrics."""
 
 from __future__ import annotations

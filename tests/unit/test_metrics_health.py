@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """/healthz: beside the metrics and at an address of its own, well and stalled."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The small HTTP server of the metrics: requests, readers that stall, start and stop."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an agent that serves metrics takes into memory: the families of the library, no servers."""
 
 from __future__ import annotations

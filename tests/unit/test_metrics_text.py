@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text format: as prometheus_client's own encoder writes it, and as its parser reads it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """tetrapy.named.NamedTuple behaves as typing.NamedTuple does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ways by which native code gets from bytes into the process, and what refuses each."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the service manager is told, and how."""
 
 from __future__ import annotations

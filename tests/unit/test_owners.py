@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose records were lost: sums that stay small, and their text."""
 
 from __future__ import annotations

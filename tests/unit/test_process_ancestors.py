@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The line of parents that an event tells, and what is kept of it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All images together take no more bytes than they may."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many processes the table holds: never more than it may, and none that is gone."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is added to a process for those who ask."""
 
 from __future__ import annotations

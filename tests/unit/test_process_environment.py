@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The environment of a process, and what a redactor leaves of it and of the arguments."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an exec record says about the new image: paths, arguments, flags, container."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file that was executed, where it is not what the path says."""
 
 from __future__ import annotations

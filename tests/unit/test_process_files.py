@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file that a process of procfs executes, judged by mounts and root directories."""
 
 from __future__ import annotations

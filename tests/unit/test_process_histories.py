@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random histories of processes, told by a model of its own, against the tracker."""
 
 from __future__ import annotations

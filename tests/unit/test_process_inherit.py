@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process has of the one that it came from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forks that are told late, and execs that tell of their own fork."""
 
 from __future__ import annotations

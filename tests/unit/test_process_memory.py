@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many images the process table keeps alive."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading processes out of a procfs made for the test."""
 
 from __future__ import annotations

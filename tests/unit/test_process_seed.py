@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filling the table with what was there before, while records already arrive."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to processes while procfs is read: each is told once, and rightly."""
 
 from __future__ import annotations

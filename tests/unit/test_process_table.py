@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process table beside a procfs on disk: reading all, a missing parent, forgetting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records -> process table and events: one short history a test."""
 
 from __future__ import annotations

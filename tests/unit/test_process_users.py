@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of users from a passwd file that changes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """README.md tells the truth about flags, commands and paths."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Regular expressions: Go's syntax, RE2's meaning, linear time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a search costs: bounds of its steps, and budgets that are kept to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a release consists of, and that the same sources give the same bytes."""
 
 from __future__ import annotations

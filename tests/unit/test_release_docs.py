@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/install.md and docs/troubleshooting.md: commands that a test runs, messages that exist."""
 
 from __future__ import annotations

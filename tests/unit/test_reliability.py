@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The reader that judges what an agent has written, and the judges of its figures."""
 
 from __future__ import annotations

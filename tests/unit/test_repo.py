@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The repository itself: what must hold for every file in it, and between its files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The consumer of the BPF ring buffer, on memory laid out as the kernel lays it out."""
 
 from __future__ import annotations

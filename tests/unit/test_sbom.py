@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the bill of materials takes for the contents of a packed file, and what it refuses."""
 
 from __future__ import annotations

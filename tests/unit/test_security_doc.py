@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/security.md names, for every promise, a test that there is, and settings that there are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cgroups that are throttled: begun by the kernel, ended by the agent."""
 
 from __future__ import annotations

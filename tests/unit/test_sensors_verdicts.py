@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent answers the kernel about binaries, cgroups, pids and parents."""
 
 from __future__ import annotations

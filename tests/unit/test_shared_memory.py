@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory that the kernel uses at the same time: words are whole, and only one module touches it."""
 
 from __future__ import annotations

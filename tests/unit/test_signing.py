@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums and signatures, verified by the very commands that docs/verify.md names."""
 
 from __future__ import annotations

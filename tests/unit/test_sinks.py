@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines to standard output, FIFOs and devices, and to targets that refuse them."""
 
 from __future__ import annotations

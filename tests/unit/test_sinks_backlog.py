@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines that wait: whole, in order, bounded, and counted when they are given up."""
 
 from __future__ import annotations

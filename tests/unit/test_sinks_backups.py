@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to rotated files: compression, number and age; files of others are left alone."""
 
 from __future__ import annotations

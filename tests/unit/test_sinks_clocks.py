@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Backups after clocks that were wrong, and after agents that were killed within their work."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any course of writes, rotations and mishaps: each line is found once and whole, or is counted.
 
 What befalls the file is done to it for real; only a full disk is played, by an os.write that takes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file that refuses lines, or to be rotated."""
 
 from __future__ import annotations

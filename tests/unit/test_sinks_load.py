@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A writer at full speed that rotates all the time, and readers beside it."""
 
 from __future__ import annotations

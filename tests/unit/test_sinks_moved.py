@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file that others move, delete or cut while it is written to."""
 
 from __future__ import annotations

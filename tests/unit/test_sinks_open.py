@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What export-filename may name: new files, old ones, links, and what is refused."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When an export file is rotated, what the rotated files are called, and which are kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Readers that are slow, stall, or are stuck: nobody waits for them."""
 
 from __future__ import annotations

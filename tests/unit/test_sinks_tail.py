@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The end of a file that an agent left when it was killed."""
 
 from __future__ import annotations

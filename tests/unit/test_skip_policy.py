@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules of tests/conftest.py, seen from outside: a small tree of tests is run with it."""
 
 from __future__ import annotations

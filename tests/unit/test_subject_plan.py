@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What prepared processes are to be, and the program that is executed to see an exec."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors that nobody expected: what is told of them, wherever they come from."""
 
 from __future__ import annotations

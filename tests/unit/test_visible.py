@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts of which nothing is hidden from who looks at them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The packed file's bytes follow from its members alone, and Python reads it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zstandard as a file: read in pieces, from files that give little at once, inside tar archives."""
 
 from __future__ import annotations

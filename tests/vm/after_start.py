@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest, in a process of its own: what a sensor that is attached can do with few rights.
 
     after_start.py PYZ NAME,NAME...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Archives that hold more, less or other than the shipped one, and the .pyz around them.
 
 What is right is known from the kernel's full BTF, which its image holds also where the running

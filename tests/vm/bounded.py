@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: bounded.py NAME,NAME... COMMAND..., as root with these capabilities only."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of capabilities, in the order of their numbers (include/uapi/linux/capability.h)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: confined.py COMMAND..., with few capabilities, as in a careful container."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boots the guests that the selected tests ask for: each once, two at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: contained.py COMMAND..., the command as a container's first process.
 
 It has pid, cgroup and mount namespaces of its own and a procfs of its own in /proc; the host's is

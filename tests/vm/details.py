@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: processes that have what only some settings tell, each made for one case.
 
 Structures that hold it differ between kernels: credentials, namespaces, inodes.

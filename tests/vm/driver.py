@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What runs in a guest: the agent's sessions, one after the other, and a written record.
 
 /test/plan.json says which (tests/vm/ways.py).  Everything ends in /result: per session the agent's

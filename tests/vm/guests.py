@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Guests that run the agent: boots one with tests/vm/driver.py in it and reads what came back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: what works with which capabilities.
 
 /test/plan.json lists attempts: a feature (tests/vm/privileges.py) and capabilities. For each, the

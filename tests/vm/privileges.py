@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent can do, and which capabilities each of it needs: measured in guests.
 
 docs/privileges.md has this table; tests/vm/test_privileges.py holds both to what guests find.

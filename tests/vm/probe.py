@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: which layouts the kernel's own memory confirms, asked of the agent's modules.
 
     python3 -m tests.vm.probe PYZ < QUESTION > ANSWER

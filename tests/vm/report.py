@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """docs/kernels.md out of what a complete run of tests/vm left: python3 -m tests.vm.report
 
 A run that left out a kernel or a session, or that ran another tetrapy.pyz on one of them, is no

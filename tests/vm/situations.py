@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: what a session finds around it, and back to how it was.
 
 `hidden_btf`: as if the kernel had no BTF.  `distribution`: another os-release.  `legacy_cgroups`:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is told only to those who ask, on every supported kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The built file on every supported kernel: what it says about processes whose fate is known."""
 
 from __future__ import annotations

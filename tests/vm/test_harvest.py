@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Harvesting the real packages of the guests' kernels; nothing is booted for it."""
 
 from __future__ import annotations

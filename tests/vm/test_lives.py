@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Odd lives of processes, told as the real Tetragon told them in the same kind of guest.
 
 The recording and its program are not part of this repository (`TETRAPY_SHARED`, or `shared` beside

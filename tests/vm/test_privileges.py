@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which capabilities the agent needs for what, found by taking the others away in guests.
 
 docs/privileges.md shows the same table, so that nobody has to believe it.

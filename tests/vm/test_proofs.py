@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel's own memory proves, and refutes, about layouts that only it can know."""
 
 from __future__ import annotations

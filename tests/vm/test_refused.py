@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What only the boot of a kernel can refuse."""
 
 from __future__ import annotations

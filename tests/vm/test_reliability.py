@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is lost is told, to the last event: measured where nothing else runs."""
 
 from __future__ import annotations

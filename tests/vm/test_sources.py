@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the agent takes the kernel's types from in each session, and what it refuses."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs in a guest: processes whose fates are known, so that events about them can be judged."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ways in which a guest runs the agent, by name; tests/vm/kernels.toml says which kernel which.
 
 What differs is where the agent can learn the kernel's types from: the kernel's own BTF may be

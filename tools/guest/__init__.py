@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Guests: stock kernels of other releases, booted in QEMU without hardware virtualization.
 
 `kernels` knows which (tests/vm/kernels.toml) and makes them bootable, `root` builds the one root

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Guest kernels from the command line: python3 -m tools.guest COMMAND.
 
 list      the supported kernels

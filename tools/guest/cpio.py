@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writer of newc cpio archives, the format of an initramfs.
 
 Format: Documentation/driver-api/early-userspace/buffer-format.rst in the kernel's sources. Several

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All files of a .deb with their modes and links; the agent's reader knows kernels only."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Static programs without libc, for guests of either architecture (see syscalls.h)."""
 
 from __future__ import annotations

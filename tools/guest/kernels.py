@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernels that tests and benchmarks boot: one list, tests/vm/kernels.toml.
 
 A kernel is a Debian package, pinned by version and SHA-256, made bootable once and kept in the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A kernel without BTF, made of a stock one.
 
 Two functions of the stock vmlinux are patched to return 0 at once: `bpf_get_btf_vmlinux`, as it

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """New pins for tests/vm/kernels.toml: versions that the mirror has.
 
 Of a kernel with an entry in the BTF archive such a version is taken, of the others one without.

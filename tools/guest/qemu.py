@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boots a kernel in QEMU (software emulation only), runs a script in it, brings back its files.
 
 The guest's root is the base cpio of `root` with a second one appended that holds the script and the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The root file system of every guest: one uncompressed cpio, busybox and a trimmed Debian python3.
 
 Built from packages by Python alone, once per set of packages, and kept in the cache under a digest

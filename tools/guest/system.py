@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boots a kernel with systemd as its init, runs a script as root, brings back its files.
 
 Three NVMe name spaces: the root (changes are dropped), a tar with the caller's files, and room for

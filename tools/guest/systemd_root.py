@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The root of a guest with systemd: a small Debian 12 in an ext4 image, without a network.
 
 mmdebstrap installs packages that apt has verified, from the mirrors of this system's apt, once per

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent's decompressors; zstd, LZ4 and LZO are in a library that `make build` makes."""
 
 from __future__ import annotations

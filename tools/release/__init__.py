@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a release consists of: tarballs, Debian packages and RPMs around dist/tetrapy.pyz."""

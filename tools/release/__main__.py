@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Release files around dist/tetrapy.pyz: python3 -m tools.release [tarball|deb|rpm]...
 
 Writes tarballs, Debian packages and RPMs of both architectures into dist/, each with its digest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Running dpkg-deb and rpmbuild so that the same input gives the same bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Debian package, by dpkg-deb."""
 
 from __future__ import annotations

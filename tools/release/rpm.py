@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The RPM, by rpmbuild; it is made on any architecture, since there is nothing to compile."""
 
 from __future__ import annotations

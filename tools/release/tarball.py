@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tarball that install.sh is run from; the same sources give the same bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of an installation: the same whether a tarball, a .deb or an .rpm brings them."""
 
 from __future__ import annotations

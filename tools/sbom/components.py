@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The components of tetrapy.pyz, out of the locks: name, version, licence, where it comes from.
 
 A component has files in the .pyz, or is compiled into one that has (`part_of`).

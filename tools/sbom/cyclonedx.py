@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An inventory as CycloneDX 1.6 in JSON, made by cyclonedx-python-lib."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each file of a .pyz with the component it belongs to: it has the bytes that are there, or fails.
 
 A file is not told by its name: it must be, byte for byte, a file of this checkout, of a pinned

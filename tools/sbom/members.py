@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every file inside a .pyz, and that there is nothing else in it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An inventory as SPDX 2.3 in JSON, made and validated by spdx-tools."""
 
 from __future__ import annotations

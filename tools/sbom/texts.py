@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The licence texts of all that tetrapy.pyz holds, as one text.
 
 Most licences ask for it. They are read from the pinned archives themselves.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write docs/configuration.md, docs/tetrapy.8, completions/ and config/typed.py from the table.
 
 python3 -m tools.settings_docs

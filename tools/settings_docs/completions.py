@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a shell completes behind `tetrapy`: flags, their values, commands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The documents: prose from the files beside this one, tables from the settings."""
 
 from __future__ import annotations

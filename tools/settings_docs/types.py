@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """agent/tetrapy/config/typed.py: the type of each setting's value, for the type checker."""
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _TYPES = {
 }
 
 _HEAD = '''\
+# SPDX-License-Identifier: Apache-2.0
 """The settings as attributes, for the type checker: a name that no setting has is an error of mypy.
 
 Written by `python3 -m tools.settings_docs` from the table of settings; do not edit.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What lets others trust the files of a directory.
 
     .venv/bin/python -m tools.supply_chain [--key FILE] dist

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bills of materials and licences beside a .pyz."""
 
 from __future__ import annotations

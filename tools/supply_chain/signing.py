@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A signature that every host with openssl verifies, without a network: ECDSA on P-256.
 
 Ed25519 would be as good, but openssl(1) verifies it in releases from 3.0 on only. The key never is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SHA256SUMS: the digests of a directory's files, in the form that sha256sum reads."""
 
 from __future__ import annotations

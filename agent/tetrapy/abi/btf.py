@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reader of BTF, the type information of BPF objects and kernels.
 
 The format is described in the kernel tree, Documentation/bpf/btf.rst, and include/uapi/linux/btf.h.

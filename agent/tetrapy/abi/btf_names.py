@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The string section of BTF: names by offset, and offsets by name.
 
 BTF refers to names by offset.  A writer may let one name end another ("struct" in "mystruct"), so a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The outer form of BTF: its header, and where each type starts.
 
 The format is described in the kernel tree, Documentation/bpf/btf.rst, and include/uapi/linux/btf.h.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a BTF image holds, as `btf.Btf` hands it out."""
 
 from __future__ import annotations

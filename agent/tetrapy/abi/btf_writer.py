@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes BTF, in the order in which types are added. The format: see `btf_sections`.
 
 Ids count from 1. Equal calls give equal bytes; a type that is there already is not added again.

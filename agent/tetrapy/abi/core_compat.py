@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which types of a program and of a kernel stand for each other, by libbpf's rules.
 
 The rules are those of relo_core.c in libbpf: names match without their flavour, kinds match, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes BTF out of facts: the least that relocates BPF objects as the kernel's own BTF does.
 
 Its types are those that the objects declare, with the kernel's offsets and sizes in place of

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the relocations of BPF objects ask of a kernel, and a kernel's answers: its facts.
 
 Each question has a text that does not depend on numbering, such as `offset struct task_struct.pid

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fields that are asked for, as places inside each other: what `core_minimal` makes types of.
 
 A field inside a field (`fs_struct.pwd.dentry`) has its whole offset where it is asked for; what is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The CO-RE relocations of BPF objects: which kernel types and fields a program asks for.
 
 They are in the `.BTF.ext` section; the format is described in the kernel tree, in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds in a kernel's BTF what a CO-RE relocation asks for, as libbpf does (relo_core.c).
 
 Fields are found by the names on the way, through anonymous members; a field's type has to match by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reader of little-endian ELF64 files: sections, symbols, relocations.
 
 It reads the BPF objects of the bundle, and finds the `.BTF` section of kernel images.  The format

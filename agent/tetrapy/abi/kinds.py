@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kinds of BTF types, numbered as in include/uapi/linux/btf.h."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the fields of a C struct are, asked of the object's own BTF.
 
 Python names the fields that it wants, the BTF of the object says where they are; what CO-RE does

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The archive of known kernels that every bundle carries: `btfs/archive.xz`.
 
 The file is one xz stream. What it holds is text, in this order:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A kernel's BTF out of a file: raw, in an ELF file, or either of these packed by xz.
 
 A kernel image that has to be unpacked first (vmlinuz) or a package is `btf.harvest`'s business.

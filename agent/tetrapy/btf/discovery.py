@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds the BTF of the running kernel.
 
 The order is Tetragon's, then libbpf's, then what tetrapy brings along:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds BTF where the kernel has none: the steps of `discovery` but for the kernel's own."""
 
 from __future__ import annotations

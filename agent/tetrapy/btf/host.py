@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What identifies the running kernel: distribution, its version, architecture, release.
 
 The four are the path of a kernel in BTFHub's layout, `ID/VERSION_ID/arch/<uname -r>`.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether facts are those of the running kernel, as far as that can be found out here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes what `archive` reads. Equal input gives equal bytes."""
 
 from __future__ import annotations

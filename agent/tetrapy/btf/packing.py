@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From many full BTFs to one archive, in parallel and in parts.
 
 A tree of BTFs has BTFHub's layout, `ID/VERSION_ID/arch/<uname -r>.btf`, also `.btf.xz` and

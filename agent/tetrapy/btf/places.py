@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files in which the BTF of a kernel may be."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a search for BTF is given; `discovery` says what is searched in which order."""
 
 from __future__ import annotations

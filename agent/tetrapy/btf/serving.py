@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a kernel's facts are enough for the BPF objects.
 
 A program may ask whether a field, type or enumerator exists (bpf_core_field_exists), and do

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the search for a kernel's BTF ends with."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The operator's own kernels: full BTFs below /var/lib/tetrapy/btf, put there by `tetrapy btf add`.
 
 A kernel is the file `<directory>/ID/VERSION_ID/arch/<uname -r>.btf.xz`, in BTFHub's layout; where

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A private path for BTF bytes, since libbpf takes a path (`btf_custom_path`), not bytes."""
 
 from __future__ import annotations

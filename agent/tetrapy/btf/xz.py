@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unpacking of .xz data that nobody vouches for, bounded in memory and in what comes out."""
 
 from __future__ import annotations

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person types, and what it prints."""

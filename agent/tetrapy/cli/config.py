@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy config`: the settings in force, and what set each.
 
 Takes the agent's flags and reads what the agent would read. It needs no rights of root; files that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: settings in, exit code out.
 
 Exit codes: 0 after a stop by signal, 1 for wrong use, 255 when the agent could not start

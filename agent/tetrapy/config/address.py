@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Addresses to listen at, written as Go's net.Listen takes them."""
 
 from __future__ import annotations

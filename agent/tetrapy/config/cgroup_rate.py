@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many events a cgroup may have, written as events,interval: 1000,1s."""
 
 from __future__ import annotations

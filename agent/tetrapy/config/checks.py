@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values that do not go together, or that no setting of their name can have."""
 
 from __future__ import annotations

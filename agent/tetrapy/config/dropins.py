@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drop-in directories: one file for each setting, its name the setting's, its content the value."""
 
 from __future__ import annotations

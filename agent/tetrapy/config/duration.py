@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lengths of time as Go writes them: 1h30m, 1.5s, 100ms; in nanoseconds."""
 
 from __future__ import annotations

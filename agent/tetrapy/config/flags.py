@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: flags in the syntax of Go's pflag, which Tetragon uses."""
 
 from __future__ import annotations

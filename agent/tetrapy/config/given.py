@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has been given so far, by whom, and what was noticed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of settings as text: --help for people, --generate-docs for programs."""
 
 from __future__ import annotations

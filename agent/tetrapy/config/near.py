@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names that were mistyped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One setting: what a row of the table says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The settings in force: values, what set each, and what there is to tell about them."""
 
 from __future__ import annotations

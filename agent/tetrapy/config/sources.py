@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where settings come from, from the strongest: flags, variables, --config-dir, /etc, /usr."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The settings as attributes, for the type checker: a name that no setting has is an error of mypy.
 
 Written by `python3 -m tools.settings_docs` from the table of settings; do not edit.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts of values: what they mean, and how a value is written."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The YAML file of settings: a flat mapping from names to values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which container a process is in, out of the path of its cgroup.
 
 Runtimes name a cgroup after a container, `docker-ID.scope`, `kubepods-pod1:cri-containerd:ID` or

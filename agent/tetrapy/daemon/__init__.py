@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent: wires settings, sensor, process table and sink together."""

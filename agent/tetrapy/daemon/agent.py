@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run of the agent: what is acquired, in which order, and given back in the other."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The search for the running kernel's BTF, with all that it is given by the other rooms."""
 
 from __future__ import annotations

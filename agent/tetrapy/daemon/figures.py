@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What metrics and health tell of a run: its parts in the shapes of metrics.sources."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The info file: what runs here and how, for tools that look after the agent.
 
 Names of the keys are those of Tetragon's tetragon-info.json; `btf_source`, `btf_kind`, `sensor` and

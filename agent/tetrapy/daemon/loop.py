@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The main loop: records in, events out, until a signal comes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Telling the service manager what the agent does: systemd's sd_notify(3) without its library.
 
 Messages are datagrams to the socket that $NOTIFY_SOCKET names. Without one nothing is sent, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Running ahead of what is watched, and outliving it when memory is short.
 
 A unit says how (tetrapy.service); where nobody did, the agent asks the kernel itself.

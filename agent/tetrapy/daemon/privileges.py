@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which capabilities an agent keeps when its sensor is attached; docs/privileges.md has why."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings that can change while the agent runs: SIGHUP has them read again.
 
 What cannot change waits for the next start, and is named.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which sensor watches: eBPF where it can be used, and the process connector where it cannot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metrics and health over HTTP. Imported by an agent that serves them, and by no other."""
 
 from __future__ import annotations

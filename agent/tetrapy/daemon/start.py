@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent needs before it can watch: export target, sensor, procfs, the machine's name."""
 
 from __future__ import annotations

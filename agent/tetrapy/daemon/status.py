@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The line that `systemctl status` shows of a running agent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose rights a process has (Tetragon's messages `Capabilities` and `ProcessCredentials`)."""
 
 from __future__ import annotations

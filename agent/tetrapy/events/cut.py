@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process may take in lines that only repeat it, in bytes of JSON.
 
 An exec line tells all that is known. An exit, a child's line and a descendant's show the process

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes of a record -> typed record, built once from the BPF object's own BTF."""
 
 from __future__ import annotations

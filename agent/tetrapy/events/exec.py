@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """process_exec: a process began to run an image (Tetragon's message `ProcessExec`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file that a process executes, where it is not what `binary` says.
 
 `binary` is Tetragon's: the path as the caller wrote it, made absolute as text. The caller chooses

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """process_exit: the last thread of a process is gone (Tetragon's message `ProcessExit`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The words of `Process.flags` (bits: Tetragon, bpf/lib/process.h; order as Tetragon prints)."""
 
 from __future__ import annotations

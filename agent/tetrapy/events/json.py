@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events as JSON lines: protojson with the names of the .proto file, no white space.
 
 A process is encoded once (events/process.py); a line is its bytes between constant ones.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The types of events that are exported (Tetragon's enum `EventType`)."""
 
 from __future__ import annotations

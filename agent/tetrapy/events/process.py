@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process as events show it (Tetragon's message `Process`)."""
 
 from __future__ import annotations

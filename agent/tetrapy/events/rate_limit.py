@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """rate_limit_info: how many events the export's rate limit kept back (message `RateLimitInfo`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The records of bpf/events.h, one class per kind: names only, no offsets and no sizes.
 
 The offsets come from the BTF of the BPF object. Variable parts follow the fixed structure; their

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes of the kernel -> text of an event (rules: Tetragon's events, `Process`)."""
 
 from __future__ import annotations

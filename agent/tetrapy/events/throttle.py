@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """process_throttle: a cgroup makes too many events, or no longer (message `ProcessThrottle`)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to an event between the process table and the sinks.
 
 The order is Tetragon's (pkg/server, pkg/exporter), stated here once:

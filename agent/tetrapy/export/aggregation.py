@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Aggregation: events that tell the same are one line that says how many it stands for.
 
 Equal are events of one type whose processes have the same binary, arguments, working directory,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each batch of events to who counts events, and to every subscription."""
 
 from __future__ import annotations

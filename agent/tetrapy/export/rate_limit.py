@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rate limit: so many lines a minute, and so many at once after a quiet minute.
 
 A token bucket, kept as the time at which it will be full again.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much of the export files each user may fill, so that none pushes out what others did.
 
 Files that rotate keep the last so many bytes; who makes enough lines decides which. So each user

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is between the events and the lines of a subscription."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One reader of events: which of them it wants, how they become lines, and where those go."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The export file (or stream) as a target: what its users may fill of it, and its refusals."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is asked of events and texts. Pure: no input, no output, no settings.
 
 Who asks is elsewhere: the export file, and later subscribers and policies.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a condition on a binary holds for a process, whatever its caller wrote for a path.
 
 Who executes chooses what `binary` says (tetrapy.events.executed). So a filter that denies holds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A field of a filter -> whether an event fulfils it.
 
 Events that are about no process fulfil none that asks for one. Outside Kubernetes no process has a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Enums in the JSON of filters: names, or numbers as protojson takes them too."""
 
 from __future__ import annotations

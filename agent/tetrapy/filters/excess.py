@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Answers that were not found because they would have cost too much (`regex.budget`).
 
 Texts are redacted and filters asked in several places and long before anybody looks, so this is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Field filters: which fields of an event its line shows (Tetragon's message `FieldFilter`).
 
 They concern the event's own message; node_name, time and the like are always shown.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filters and lists of them, made elsewhere (`lists`): this much a start may import."""
 
 from __future__ import annotations

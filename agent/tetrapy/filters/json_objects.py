@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings that hold JSON objects one after the other, as Go's decoder reads them."""
 
 from __future__ import annotations

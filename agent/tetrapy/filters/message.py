@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The message `Filter`: its fields and their types."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The messages of events as Tetragon's .proto files have them: field -> type.
 
 A type in square brackets is repeated. Other capital names are messages, or Google's wrappers.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The field `pid_set`: processes and all that descend from them.
 
 Descent is followed through the links of the process table. Those are cut when a process is gone,

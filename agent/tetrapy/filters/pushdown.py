@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The part of the allow and deny lists that the kernel can decide, as bit masks.
 
 Each filter gets a bit. The kernel asks nothing about strings: user space tells it, per binary, pid

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 r"""Redaction: secrets in arguments and environment give way to ***** before anybody sees them.
 
 Only what capture groups match is replaced. Filters are applied in turn, and the patterns of a

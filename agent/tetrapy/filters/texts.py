@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lists of regular expressions as one test of a text."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One BPF object: opened from bytes, configured, loaded, attached, closed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files that tetrapy carries besides its sources: BPF objects, native code, the BTF archive.
 
 They are resources of this package, below `data`: in the packed file where tools/zipapp.py puts

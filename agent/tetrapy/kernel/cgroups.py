@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which cgroup hierarchy tells of containers on this host: asked of the kernel, not of mounts."""
 
 from __future__ import annotations

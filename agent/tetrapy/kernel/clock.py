@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel time to wall-clock time.
 
 Event times count nanoseconds since boot with suspended time included (CLOCK_BOOTTIME). The wall

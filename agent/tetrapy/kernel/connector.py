@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's process connector: netlink messages about forks, execs and exits (cn_proc).
 
 The socket is pyroute2's ProcEventSocket. Its messages are read here, raw: pyroute2's own decoder

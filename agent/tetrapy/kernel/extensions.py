@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Extension modules of the bundle: Python imports them as if they were installed.
 
 zipimport cannot: the dynamic linker wants a file. They are loaded as all native code of the bundle

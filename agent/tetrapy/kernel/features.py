@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the running kernel can do, found out by asking it, never by its version.
 
 The version says only which kernels have a feature, for an operator who lacks it.

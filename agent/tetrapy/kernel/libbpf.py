@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of libbpf's C functions: names, argument types, results, and nothing else.
 
 Prototypes: libbpf 1.7, src/libbpf.h and src/bpf.h. Every handle has a type of its own, so that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """libbpf's messages, whole: the verifier's reason for a refusal stands at the end of a long one.
 
 libbpf has one print callback for the process (libbpf_set_print). It is installed once, when the

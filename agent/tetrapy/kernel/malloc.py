@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Having glibc give memory back: what one burst took must not stay with the agent for good."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading and writing maps through their file descriptors."""
 
 from __future__ import annotations

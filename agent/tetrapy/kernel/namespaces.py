@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """In which namespaces this process is, as far as it can be told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Native code of the bundle, loaded without a file system that could hold it.
 
 A shared library goes into a memfd and is loaded from /proc/self/fd. Where the system forbids

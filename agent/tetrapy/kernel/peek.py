@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading kernel memory by address, with the object bpf/peek.bpf.o, which needs no BTF."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading BPF perf buffers, one per CPU, for kernels without the BPF ring buffer.
 
 Formats: Linux, include/uapi/linux/perf_event.h (struct perf_event_attr, perf_event_mmap_page,

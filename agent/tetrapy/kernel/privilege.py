@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """May this process use BPF? And if not, what stands in the way."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel tells of a loaded program (struct bpf_prog_info, include/uapi/linux/bpf.h)."""
 
 from __future__ import annotations

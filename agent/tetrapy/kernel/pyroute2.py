@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts of pyroute2 without the whole.
 
 The package's own module imports everything that pyroute2 has: 370 modules, asyncio and ssl among

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a BPF ring buffer through its memory, without a callback per record.
 
 Layout: Linux, kernel/bpf/ringbuf.c. One page with the consumer's position, one with the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory that programs in the kernel use at the same time: how it is mapped, read and written.
 
 One load, one store: an item of a memoryview in a native format ("I", "Q") is copied with a memcpy

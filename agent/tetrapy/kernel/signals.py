@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signals as something that wakes a poll, so that none is noticed late."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel itself knows of a file, its mount included: statx(2).
 
 The file system is not asked, so neither a server that is gone nor a user's own file system can make

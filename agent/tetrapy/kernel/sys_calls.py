@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """System calls that Python does not offer, by number: each acts on the calling thread alone.
 
 glibc's setresuid() and its like make every thread of the process do the same, which is not wanted

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A writable data section of a loaded BPF object, as memory that user space and programs share."""
 
 from __future__ import annotations

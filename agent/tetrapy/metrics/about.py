@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent is and what it stands on: figures that say nothing but by their labels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent keeps: the process table, and long arguments that wait for their exec."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every metric of the agent, once: names, types and labels are Tetragon's where it has them.
 
 docs/metrics.md shows the same rows, and says which of Tetragon's metrics are not here, and why.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every collector of an agent that serves metrics."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures that are 0 in this release, and are told because dashboards divide by them or alert on
 them: without the series they would say "no data" where all is well.
 """

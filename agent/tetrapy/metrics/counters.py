@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is counted for each event while metrics are served: one step in a dictionary."""
 
 from __future__ import annotations

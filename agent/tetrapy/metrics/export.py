@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The export: what was written, what was left out as asked, and what was lost."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A row of the catalog, and the family of samples that is made of it."""
 
 from __future__ import annotations

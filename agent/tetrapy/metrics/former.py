@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names that Tetragon 1.1 had, and later releases have not: dashboards of its time ask for them.
 
 Each is made of the series of today's name, summed over the labels that it did not have.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether the agent is well: one line of JSON, which curl, load balancers and people read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small HTTP server in a thread of its own: GET of a few paths, one request a connection.
 
 One thread serves every connection without ever waiting for one, and a path is asked once a second

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel side: what the sensor got, what was lost on the way, and what its programs cost."""
 
 from __future__ import annotations

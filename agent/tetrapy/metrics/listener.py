@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A socket that listens where a setting says."""
 
 from __future__ import annotations

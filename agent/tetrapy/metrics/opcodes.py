@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kinds of records -> Tetragon's decimal opcodes, which are values of labels."""
 
 from __future__ import annotations

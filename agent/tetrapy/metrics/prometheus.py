@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is used of prometheus_client: its families of metrics and its registry.
 
 The package's own __init__ imports all that it has, its servers and their ssl, email, urllib and

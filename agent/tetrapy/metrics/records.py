@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records: how many of which kind, which made no sense, and how long they took."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the agent's process takes, under the names that Prometheus' libraries share."""
 
 from __future__ import annotations

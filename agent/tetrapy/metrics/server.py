@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is served: the figures in Prometheus's text format at /metrics, health at /healthz."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the figures come from: the attributes that the parts of the agent have to show.
 
 They are plain numbers and mappings, which cost the agent nothing but their counting. A collector

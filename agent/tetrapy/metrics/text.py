@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of metrics -> Prometheus's text format, version 0.0.4.
 
 prometheus_client has an encoder too, in the module of its servers (see `prometheus`).

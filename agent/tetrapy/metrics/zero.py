@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is told of a part that is not there (yet), and the label values that are told before use.
 
 A series that begins with its first figure hides that figure from `rate` and `increase`; so those

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which process runs which image, and who started it."""

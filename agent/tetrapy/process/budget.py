@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many bytes images may take, all together: what gives way when they take more.
 
 Counting each image's bytes in and out would cost every process; so only what is added is counted,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process tells beyond the usual: credentials, namespaces, user name, environment.
 
 Nothing of it is there unless the settings ask for it. Texts are redacted here too, before any event

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file that a process of procfs executes, where it is not the host's at its path.
 
 procfs tells paths from the root of whatever mount namespace a file was opened in, so a path alone

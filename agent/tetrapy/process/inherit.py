@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a process has of the one that it came from, for all sensors in one place.
 
 An attribute that a fork or an exec hands on (user, container, later a pod) is named here.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Images that are gone, while children run them of which the kernel has not told yet.
 
 A fork is told late (bpf/process.h). The child runs what its cloner ran when it forked; that one may

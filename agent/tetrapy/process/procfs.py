@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes as procfs shows them (proc(5)): those that were there before the agent."""
 
 from __future__ import annotations

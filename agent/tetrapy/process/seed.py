@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filling the process table with the processes that were there before the agent.
 
 The programs are attached before procfs is read, so nothing falls between the two; what falls into

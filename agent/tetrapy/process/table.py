@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The process table: the image that every live process runs."""
 
 from __future__ import annotations

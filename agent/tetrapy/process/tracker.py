@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records of the kernel -> process table and events (rules: Tetragon's events, section 7)."""
 
 from __future__ import annotations

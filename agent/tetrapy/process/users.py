@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of users, as the host's /etc/passwd has them (passwd(5)).
 
 The file is read here and no service is asked: that could take long, or start processes.

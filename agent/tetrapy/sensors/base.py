@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The base sensor and its buffer: every exec, fork and exit of the machine.
 
 The object whose flavour the kernel takes is attached to three raw tracepoints.

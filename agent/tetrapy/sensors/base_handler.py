@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records of the base sensor -> events, in the order in which the kernel wrote them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Options of a base sensor -> what is set in its BPF object before loading (bpf/settings.h)."""
 
 from __future__ import annotations

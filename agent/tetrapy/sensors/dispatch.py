@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A handler for each kind of records: whoever brings a new kind adds one.
 
 The kind is a byte at a fixed place of each record (`struct event_header` of bpf/events.h).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures counted by size, for metrics to read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many records did not reach the agent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a base sensor is asked for, decided before it is loaded."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose records were lost: by user and cgroup, as the kernel side counts them (bpf/share.h)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Long arguments and environments, which come in pieces ahead of their exec."""
 
 from __future__ import annotations

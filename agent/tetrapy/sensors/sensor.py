@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is loaded into the kernel and attached there: an object, its programs, their links."""
 
 from __future__ import annotations

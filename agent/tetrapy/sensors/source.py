@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where events come from: the records of the base sensor on eBPF, or of the process connector.
 
 What is loaded into the kernel is another matter (`sensors.sensor`): many sensors may write into the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cgroups that make more events than the settings allow (Tetragon's `cgroup-rate`; bpf/rate.h)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Export filters in the kernel: what they say of binaries, cgroups and pids (bpf/verdicts.h).
 
 The kernel asks maps. Here the filters are asked, once for each binary and cgroup that shows up, and

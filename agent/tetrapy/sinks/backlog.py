@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lines that wait for a target that does not take them."""
 
 from __future__ import annotations

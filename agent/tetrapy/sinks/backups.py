@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names of rotated files: `tetrapy.log` becomes `tetrapy-2006-01-02T15-04-05.000.log`, in UTC."""
 
 from __future__ import annotations

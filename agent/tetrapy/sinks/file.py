@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file that takes lines, and is put aside when it is large or old enough.
 
 A line goes wholly into one file. What the disk does not take waits, bounded. When a write ends

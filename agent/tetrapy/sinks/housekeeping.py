@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What happens to rotated files: compression, and removal of those too many or too old.
 
 It is done in a thread, which lives as long as there is something to do. The thread has no low

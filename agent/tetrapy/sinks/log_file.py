@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The file that log lines are written to as well; it is trusted as little as an export file."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Opening what the setting export-filename names.
 
 Of the two kinds of sinks a start imports only the one that it needs.

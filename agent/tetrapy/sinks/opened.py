@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The export file while it is open: its place, its end, and putting it aside."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where an export file lies, and opening it so that nobody else decides what is written to.
 
 Links are followed where only root or the agent's own user could have made them. So

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """When an export file is put aside, and what becomes of the files that were."""
 
 from __future__ import annotations

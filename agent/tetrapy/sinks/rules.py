@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the settings say about the export file."""
 
 from __future__ import annotations

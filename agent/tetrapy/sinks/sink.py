@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every sink is asked and tells."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file descriptor that takes lines: standard output, a FIFO, a device, a socket.
 
 Who reads it may be slow, or stop, and nobody waits for them longer than `PATIENCE`: what is not

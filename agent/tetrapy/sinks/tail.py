@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The end of a file that an agent left behind: a line that was cut short is taken away.
 
 A kill or a power loss may end a file within a line. The rest of that line is gone, so no reader

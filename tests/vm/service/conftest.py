@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boots a guest with systemd for each of the two scripts, when its first test asks for it."""
 
 from __future__ import annotations

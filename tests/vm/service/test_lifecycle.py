@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From the tarball to nothing, on a host with systemd, without network and without BTF."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the installer refuses, the packages, and the service's life, on a host with BTF."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Full BTFs out of kernels, packages, debug packages and collections of BTFs.
 
     result = harvest(inputs, output, options, unpackers, progress)

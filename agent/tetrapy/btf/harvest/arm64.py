@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 r"""The BTF inside an arm64 kernel image, and the image inside an EFI zboot image.
 
 An Image is the kernel as it lies in memory, without sections: the BTF is found by its own header.

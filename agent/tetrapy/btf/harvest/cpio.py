@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reader of cpio streams in the "new ASCII" format, the payload of .rpm packages.
 
 Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.

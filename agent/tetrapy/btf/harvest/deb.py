@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reader of .deb packages: an `ar` archive of control.tar.* and data.tar.* (deb(5), ar(5))."""
 
 from __future__ import annotations

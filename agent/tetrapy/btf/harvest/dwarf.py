@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BTF out of DWARF: pahole makes it, as in the kernel's own build (scripts/link-vmlinux.sh)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One input -> the BTF in it, and what is known about its kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """This host: the BTF that the running kernel and its modules have in sysfs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernel a BTF is of: ID/VERSION_ID/arch/<uname -r>, out of all that an input tells."""
 
 from __future__ import annotations

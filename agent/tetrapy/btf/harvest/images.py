@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A kernel in any of the forms in which it is installed -> its BTF and what it says of itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What earlier runs did: one line of JSON an input, in a file of the output directory.
 
 The file is locked while a harvest runs. Lines are only added, the last one about an input counts,

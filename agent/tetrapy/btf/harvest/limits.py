@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much a harvest takes from one input before it gives up. Sizes are in bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the caller of a harvest decides, and the decompressors it brings along."""
 
 from __future__ import annotations

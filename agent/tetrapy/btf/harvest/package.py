@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a .deb and an .rpm have in common: facts about the package, and files in a stream."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The output directory: what is in it, who put it there, and how something new gets there."""
 
 from __future__ import annotations

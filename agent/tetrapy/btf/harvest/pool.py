@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Work in processes of its own, so that no input can take the harvest down with it.
 
 multiprocessing.Pool waits forever for a worker that was killed, and concurrent.futures gives up

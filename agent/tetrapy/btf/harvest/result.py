@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a harvest tells: while it runs, and at its end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reader of .rpm packages: lead, signature header, header, and a payload in cpio.
 
 Format: rpm's docs/manual/format_v4.md and format_header.md; numbers are big-endian.

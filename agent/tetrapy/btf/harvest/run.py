@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A harvest from beginning to end: inputs in, BTFs in BTFHub's layout out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files that a harvest looks at, out of what the operator named.
 
 A file that is named is always looked at.  Of a directory, those files are whose name is that of a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a file from its beginning to its end, a piece at a time, with a limit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A reader of tar streams: regular files only, with bounded memory.
 
 Python's tarfile reads extended headers whole, however large they say that they are. The format is

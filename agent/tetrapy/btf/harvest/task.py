@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a worker does with one input: everything but putting the result in its place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Is this the BTF of a kernel? Nothing is written that was not asked so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which layout of kernel structures is the running kernel's: proven, chosen or found by facts.
 
 A *subject* is a task of ours about which everything is known from system calls and procfs.  A

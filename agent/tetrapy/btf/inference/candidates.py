@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of the known layouts is the running kernel's: the only one that passes all facts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Asks the running kernel: whether a layout is its own, which of many is, or what its own is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kernel memory as numbers, pointers and strings; what was read once is not read again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which of the known layouts are tried first: those of the kernels that resemble the running one.
 
 Over 244 Debian kernels the right layout, when there was one, came first in 213 cases and never

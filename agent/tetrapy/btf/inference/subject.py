@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What has to be known about a task of ours; `tetrapy.kernel` prepares one.
 
 All of it comes from system calls, BPF helpers and procfs, never from a layout of structures.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A layout as the facts read it: by short names, in bytes, through the memory of the kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf COMMAND ...`: the kernels that this tetrapy knows, and how it learns of others.
 
 Exit codes: 0 done; 1 wrong use, or an input that is refused or damaged; 255 could not (no rights,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf add`: an operator's own kernel into the local store."""
 
 from __future__ import annotations

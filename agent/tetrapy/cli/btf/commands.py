@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands of `tetrapy btf`, their parsers, and how what goes wrong in them ends."""
 
 from __future__ import annotations

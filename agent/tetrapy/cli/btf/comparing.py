@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf diff`: which of the fields that tetrapy reads lie elsewhere in another kernel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf harvest`: full BTFs out of kernels, packages and collections."""
 
 from __future__ import annotations

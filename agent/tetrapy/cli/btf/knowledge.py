@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands know of kernels: the archive, the local store, and BTFs in files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf list`: the kernels of the archive and of the local store."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf merge`: the parts that several machines packed, as one archive."""
 
 from __future__ import annotations

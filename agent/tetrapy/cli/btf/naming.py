@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernel a command is about: the running one, or one that flags describe."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text for people: aligned columns, numbers with their nouns, a progress bar."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf pack`: full BTFs in, an archive out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf remove`: a kernel out of the local store."""
 
 from __future__ import annotations

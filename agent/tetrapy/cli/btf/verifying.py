@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf verify`: whether a BTF can serve this release."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`tetrapy btf which`: the BTF that is used, and why."""
 
 from __future__ import annotations

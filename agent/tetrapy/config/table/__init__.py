@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one table of settings: flags, variables, drop-ins, help and documents are derived from it.
 
 Names, types, defaults and meaning are Tetragon's, with tetrapy's own paths.

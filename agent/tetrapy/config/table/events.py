@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of what events hold, and of the table of processes behind them."""
 
 from __future__ import annotations

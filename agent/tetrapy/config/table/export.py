@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the export: where events go, and which."""
 
 from __future__ import annotations

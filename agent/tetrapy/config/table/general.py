@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the agent as a program: where settings lie, its log."""
 
 from __future__ import annotations

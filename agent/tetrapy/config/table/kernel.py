@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the kernel's side: how events are seen, kernel types, buffers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of what comes later: tracing policies, Kubernetes and container runtimes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of what is served to others: metrics, health, and later the gRPC API."""
 
 from __future__ import annotations

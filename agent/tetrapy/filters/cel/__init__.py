@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expressions of the Common Expression Language (CEL) in the field `cel_expression`.
 
 cel-python parses and evaluates them. It knows no types before it evaluates, so `checker` finds

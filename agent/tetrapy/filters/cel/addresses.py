@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functions ip() and cidr() and what they give, as Kubernetes adds them to CEL."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Types in an expression, found before it is evaluated.
 
 A type is the name of a message, a scalar type, `[type]` for a list, or "" for what is not known,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`cel_expression`: expressions -> a condition on events."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What functions, methods and literals of CEL give, for the checker."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """cel-python, set up for events. Imported only when there is an expression."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Events as values of CEL: messages that know their fields' types and defaults."""
 
 from __future__ import annotations

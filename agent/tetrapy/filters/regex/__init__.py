@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 r"""Go's regular expressions (RE2 syntax), as every filter and redaction of Tetragon uses them.
 
 A process chooses its own name and arguments, so matching them must take time that is bounded

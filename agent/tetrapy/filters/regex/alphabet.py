@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Characters that a pattern does not tell apart, as one small number each.
 
 A state of the automaton then has a row of a few next states, and a text of ever new characters is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a pattern matches anywhere in a text, in time that grows with the text only.
 
 The ways through the pattern that are open after a character are a state; where a state goes with a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the matching of one text may cost, in steps that are the same on every machine.
 
 A process chooses its texts, up to 256 KiB of them, which an operator's patterns are asked about. So

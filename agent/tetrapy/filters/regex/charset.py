@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sets of characters as sorted, disjoint ranges of code points."""
 
 from __future__ import annotations

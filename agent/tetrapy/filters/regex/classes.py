@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 r"""Sets of characters in the text of a regular expression: [a-z[:digit:]], \d, \p{Lu}, \x{41}."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many steps a search by backtracking, as `re` does it, can take for a text.
 
 From one place a backtracking search follows every way through the pattern. A repetition that can

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Texts without which a pattern cannot match: they are looked for before anything else is done.
 
 `str.find` passes over a character ten times as fast as `re` and a hundred times as fast as the

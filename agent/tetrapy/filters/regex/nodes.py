@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tree of a regular expression."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Text of a regular expression -> tree (syntax: Go, package regexp/syntax, flags Perl)."""
 
 from __future__ import annotations

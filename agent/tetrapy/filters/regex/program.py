@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tree -> instructions of a machine that follows all ways through a pattern at once.
 
 Thompson's construction: `CHARS` takes a character, `SPLIT` goes two ways and prefers the first,

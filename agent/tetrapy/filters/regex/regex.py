@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A compiled pattern: whether it matches, and where its groups are."""
 
 from __future__ import annotations

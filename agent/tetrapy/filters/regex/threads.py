@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a match and its groups are, in time that grows with text times pattern (Pike's machine).
 
 Slower than `re` by far, so only what could cost `re` too much comes here.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tree -> pattern for Python's `re`."""
 
 from __future__ import annotations

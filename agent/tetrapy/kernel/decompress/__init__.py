@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What kernel images and packages are compressed with and Python before 3.14 cannot read.
 
 gzip, bzip2, lzma and xz are in the standard library of every Python; zstd, LZ4 and LZO are decoded

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading a compressed file from its start; every step past the end is an UnpackError."""
 
 from __future__ import annotations

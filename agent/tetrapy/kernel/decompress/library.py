@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The functions of libunpack.so, and the memory that they write to."""
 
 from __future__ import annotations

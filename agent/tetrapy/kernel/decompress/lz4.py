@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LZ4 files: the legacy frames of the kernel's build, and the frames that `lz4` writes otherwise.
 
 Both are described in doc/lz4_Frame_format.md of lz4's sources.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of lzop, which the kernel's build compresses with for CONFIG_KERNEL_LZO.
 
 The format has no description but its readers: lib/decompress_unlzo.c of Linux, src/lzop.c of lzop.

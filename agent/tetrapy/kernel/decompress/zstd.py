@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zstandard frames (RFC 8878): whole in memory, or as a file that is decompressed while read."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process of ours prepared so that facts about it can be recognized in kernel memory.
 
 `subject.py` is the agent's side, `keeper.py` the real parent, `prepared_task.py` what is looked at;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Capability sets of the calling thread, and odd ones for it (capabilities(7))."""
 
 from __future__ import annotations

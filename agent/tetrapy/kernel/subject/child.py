@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A forked child that goes on in this Python, without exec."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The root and the working directory of the prepared process."""
 
 from __future__ import annotations

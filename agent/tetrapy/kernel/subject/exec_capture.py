@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernel hands to tracers at an exec: the first words of a struct linux_binprm."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parent of the prepared process, itself a child of the agent.
 
 It makes what the prepared process needs and removes it when the agent says so, or is gone: then its

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What procfs says of the calling thread (proc(5)), as far as offsets are proven by it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the processes are prepared by which offsets are proven: odd values, in two variants.
 
 Small and common numbers are found in many places of a structure by chance; these are not. Nothing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The prepared process itself: what runs between fork and exit, in a process of its own.
 
 It imports nothing and opens nothing by name after it has changed its root directory. Its leader

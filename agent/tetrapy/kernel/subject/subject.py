@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process prepared so that facts about it can be recognized in the kernel's structures.
 
 What is said here of it comes from BPF helpers, system calls and procfs, never from the layout of a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The smallest program: it exits, and is ours alone down to its inode.
 
 An ELF file without sections (elf(5)), whose whole is one segment of code.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records of the process connector -> events, in their order."""
 
 from __future__ import annotations

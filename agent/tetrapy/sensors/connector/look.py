@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A look at a process that just executed: what can still be read of it.
 
 All is read through one handle of the process' directory, so that the parts belong together: the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Messages of the process connector -> records (struct proc_event, include/uapi/linux/cn_proc.h).
 
 Times are the kernel's CLOCK_MONOTONIC, which does not count suspended time.

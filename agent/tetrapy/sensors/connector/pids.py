@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Processes by their pid alone: messages come in order and name nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The sensor: messages of the process connector, and a look at each process that executed."""
 
 from __future__ import annotations

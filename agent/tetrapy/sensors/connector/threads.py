@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which threads a process has: it has ended when its last one has.
 
 The connector tells of each thread. Those of processes that were there before are counted in procfs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Records of the process connector and looks at procfs -> process table and events.
 
 The rules are those of process/tracker.py. Such events have the flag `procFS`, and `miss` where

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of facts that a layout has to pass, all of them.
 
 A new need of the BPF objects needs a fact in one of the modules beside this one, which is about the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about cgroups: css_set, cgroup_subsys_state, cgroup, kernfs_node.
 
 struct cgroup starts with `self`, a cgroup_subsys_state whose `cgroup` is the cgroup itself and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about all of struct cred that is told of a process (include/linux/cred.h).
 
 It is "uid, gid, suid, sgid, euid, egid, fsuid, fsgid, securebits, cap_inheritable, cap_permitted,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about the file that an exec executes: linux_binprm, file, inode, super_block.
 
 An inode has "i_op, i_sb, i_mapping" and "i_ino, i_nlink, i_rdev, i_size" (include/linux/fs.h); what

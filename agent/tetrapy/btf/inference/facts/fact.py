@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One fact about the subject: what it proves, when it holds, and how it is checked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about namespaces: nsproxy, and the pid namespace that a task is in.
 
 Each namespace has a number, which procfs shows as that of an inode; no two have the same.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about directories and mounts: fs_struct, path, dentry, mount.
 
 The subject's working directory is below its root directory, both on one mount, and that mount is on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about what a process has: credentials, memory, signals, its exec."""
 
 from __future__ import annotations

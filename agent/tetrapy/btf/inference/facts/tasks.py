@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Facts about task_struct itself and struct pid.
 
 Where two neighbours hold the same value, their order in include/linux/sched.h tells them apart; a

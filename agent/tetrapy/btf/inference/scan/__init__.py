@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds the layout of a kernel that nobody knows, by looking for what is known about a task.
 
 Everything has to be found in one place only, or be decided by Linux' own order of fields; else the

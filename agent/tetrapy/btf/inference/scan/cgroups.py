@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds css_set, cgroup, cgroup_subsys_state and kernfs_node (include/linux/cgroup-defs.h)."""
 
 from __future__ import annotations

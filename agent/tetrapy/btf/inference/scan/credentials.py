@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds the rest of struct cred: securebits, capabilities, the user namespace."""
 
 from __future__ import annotations

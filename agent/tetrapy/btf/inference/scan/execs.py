@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds what an exec leaves in linux_binprm: the file, its inode, and what it clears."""
 
 from __future__ import annotations

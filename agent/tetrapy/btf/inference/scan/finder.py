@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the parts of a scan share: the memory, the subject, and what has been found."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds nsproxy and the namespaces behind it, and the pid namespace of a struct pid."""
 
 from __future__ import annotations

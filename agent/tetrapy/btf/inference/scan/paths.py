@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds fs_struct, path, dentry and mount by the names of directories that are known.
 
 struct path is "mnt, dentry" (include/linux/path.h), struct fs_struct ends with "root, pwd"

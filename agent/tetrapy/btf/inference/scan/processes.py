@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds credentials, memory, and what an exec and an exit leave in kernel structures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Finds what is in task_struct itself, and struct pid; orders are of include/linux/sched.h."""
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ It never starts with "error" or "failed to"; the command line adds its own prefi
 from __future__ import annotations
 
 from errno import EOPNOTSUPP
+from typing import Any, Sequence
 
 
 class TetrapyError(Exception):
@@ -94,11 +95,29 @@ class UnpackError(TetrapyError):
     """Compressed data is damaged, of another format, or larger than it may become."""
 
 
-# --- settings, files and processes ----------------------------------------------------------
+# --- settings, policies, files and processes ------------------------------------------------
 
 
 class SettingsError(TetrapyError):
     """A setting is unknown or its value does not parse."""
+
+
+class YamlError(TetrapyError):
+    """A text is no YAML; `line` and `column` count from 1."""
+
+    def __init__(self, problem: str, line: int, column: int) -> None:
+        super().__init__(f"{line}:{column}: {problem}")
+        self.problem = problem
+        self.line = line
+        self.column = column
+
+
+class PolicyError(TetrapyError):
+    """A TracingPolicy is refused; `problems` are what its text must change, each with its place."""
+
+    def __init__(self, problems: Sequence[Any]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = tuple(problems)
 
 
 class ExportError(TetrapyError):

@@ -12,9 +12,10 @@ from tetrapy.config.given import Given
 from tetrapy.config.setting import BOOL, LINES, LIST, Setting
 from tetrapy.config.table import BY_NAME, OWN_NAMES
 from tetrapy.config.values import parse_elements
-from tetrapy.errors import SettingsError
+from tetrapy.config.yaml_nodes import NULL, compose
+from tetrapy.errors import SettingsError, YamlError
 
-_BOOLEAN, _NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
+_BOOLEAN = "tag:yaml.org,2002:bool"
 _TRUE = frozenset({"yes", "true", "on"})
 
 
@@ -35,7 +36,7 @@ def read_yaml(text: str, path: str, given: Given) -> None:
         seen.add(name)
         if name not in BY_NAME:
             given.unknown(key.value, source)
-        elif value.tag != _NULL:
+        elif value.tag != NULL:
             entries.append((BY_NAME[name], name, value, source))
     # An alias is overlaid by the setting's own name.
     entries.sort(key=lambda entry: entry[1] in OWN_NAMES)
@@ -45,15 +46,10 @@ def read_yaml(text: str, path: str, given: Given) -> None:
 
 def _entries(text: str, path: str) -> List[Tuple[yaml.Node, yaml.Node]]:
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as err:
-        line = err.problem_mark.line + 1 if err.problem_mark else 1
-        raise SettingsError(f"{path}:{line}: no YAML: {err.problem or err.context}") from err
-    except (yaml.YAMLError, ValueError) as err:
-        raise SettingsError(f"{path}: no YAML: {str(err).splitlines()[0]}") from err
-    except RecursionError:
-        raise SettingsError(f"{path}: too deeply nested; names and values are expected") from None
-    if root is None or root.tag == _NULL:
+        root = compose(text)
+    except YamlError as err:
+        raise SettingsError(f"{path}:{err.line}: no YAML: {err.problem}") from err
+    if root is None or root.tag == NULL:
         return []
     if not isinstance(root, yaml.MappingNode):
         raise SettingsError(

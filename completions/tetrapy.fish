@@ -1,9 +1,10 @@
 # Completion of tetrapy's command line for fish.
 # Written by `python3 -m tools.settings_docs` from the table of settings. Do not edit.
 complete -c tetrapy -f
-complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf help' -a config -d 'the settings in force, and what set each'
-complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf help' -a btf -d 'kernels without BTF: which are known, how others are added'
-complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf help' -a help -d 'all flags'
+complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf policy help' -a config -d 'the settings in force, and what set each'
+complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf policy help' -a btf -d 'kernels without BTF: which are known, how others are added'
+complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf policy help' -a policy -d 'TracingPolicies: whether a file is right'
+complete -c tetrapy -n 'not __fish_seen_subcommand_from config btf policy help' -a help -d 'all flags'
 complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a list -d 'kernels that are known here'
 complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a which -d 'the BTF that is used here, or for another kernel, and why'
 complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a verify -d 'whether a BTF serves this release'
@@ -13,6 +14,9 @@ complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a remove -d 'remove a 
 complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a harvest -d 'collect full BTFs out of kernels and packages'
 complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a pack -d 'make an archive of many kernels'\'' BTFs'
 complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a merge -d 'make one archive of parts that were packed apart'
+complete -c tetrapy -n '__fish_seen_subcommand_from policy' -a check -d 'whether files are policies that can be loaded'
+complete -c tetrapy -n '__fish_seen_subcommand_from policy' -a schema -d 'the JSON Schema of policies, for editors'
+complete -c tetrapy -n '__fish_seen_subcommand_from check' -F
 complete -c tetrapy -n '__fish_seen_subcommand_from config' -l changed -d 'leave out defaults'
 complete -c tetrapy -n '__fish_seen_subcommand_from config' -l output -s o -x -a 'text json' -d 'form'
 complete -c tetrapy -l help -s h -d 'show all flags and exit'

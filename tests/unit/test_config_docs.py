@@ -89,7 +89,7 @@ def completed(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("tetrapy ", ["config", "btf", "help"]),
+        ("tetrapy ", ["config", "btf", "policy", "help"]),
         ("tetrapy c", ["config"]),
         ("tetrapy --log-f", ["--log-format", "--log-file"]),
         ("tetrapy --log-format ", ["text", "text-ts", "json", "json-ts"]),
@@ -108,6 +108,8 @@ def completed(line: str) -> list[str]:
         ("tetrapy btf ", list(BTF_COMMANDS)),
         ("tetrapy btf whi", ["which"]),
         ("tetrapy btf which --rel", []),
+        ("tetrapy policy ", ["check", "schema"]),
+        ("tetrapy policy check READ", ["README.md"]),
     ],
 )
 def test_bash(line: str, offered: list[str]) -> None:

@@ -13,9 +13,14 @@ HEAD = """\
 # Completion of tetrapy's command line for {name}.
 # Written by `python3 -m tools.settings_docs` from the table of settings. Do not edit.
 """
+POLICY_COMMANDS = {
+    "check": "whether files are policies that can be loaded",
+    "schema": "the JSON Schema of policies, for editors",
+}
 COMMANDS = {
     "config": "the settings in force, and what set each",
     "btf": "kernels without BTF: which are known, how others are added",
+    "policy": "TracingPolicies: whether a file is right",
     "help": "all flags",
 }
 
@@ -37,6 +42,11 @@ _tetrapy() {
     elif [[ ${COMP_WORDS[1]} == btf && COMP_CWORD -gt 1 ]]; then
         [[ $COMP_CWORD -gt 2 ]] ||
             mapfile -t COMPREPLY < <(compgen -W '@BTF@' -- "$current")
+    elif [[ ${COMP_WORDS[1]} == policy && COMP_CWORD -eq 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '@POLICY@' -- "$current")
+    elif [[ ${COMP_WORDS[1]} == policy && COMP_CWORD -gt 2 ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
     elif [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W '@COMMANDS@' -- "$current")
     elif [[ ${COMP_WORDS[1]} == config ]]; then
@@ -64,6 +74,7 @@ def bash() -> str:
         ("@SWITCHES@", f"' {switches} '"),
         ("@BTF@", " ".join(BTF_COMMANDS)),
         ("@COMMANDS@", " ".join(COMMANDS)),
+        ("@POLICY@", " ".join(POLICY_COMMANDS)),
         ("@FLAGS@", flags),
     ):
         text = text.replace(name, value)
@@ -75,7 +86,7 @@ def zsh() -> str:
     lines = [
         "#compdef tetrapy tetrapy.pyz",
         HEAD.format(name="zsh") + "_tetrapy() {",
-        "    local -a flags commands btf_commands",
+        "    local -a flags commands btf_commands policy_commands",
         "    flags=(",
         *(f"        {_quoted(_zsh_spec(one))}" for one in SETTINGS),
         "        '(- *)'{-h,--help}'[show all flags and exit]'",
@@ -87,8 +98,13 @@ def zsh() -> str:
         "    btf_commands=(",
         *(f"        {_quoted(f'{n}:{text}')}" for n, (_module, text) in BTF_COMMANDS.items()),
         "    )",
+        "    policy_commands=(",
+        *(f"        {_quoted(f'{name}:{text}')}" for name, text in POLICY_COMMANDS.items()),
+        "    )",
         "    if [[ $words[2] == btf ]] && ((CURRENT > 2)); then",
         "        ((CURRENT > 3)) || _describe command btf_commands",
+        "    elif [[ $words[2] == policy ]] && ((CURRENT > 2)); then",
+        "        ((CURRENT > 3)) && _files || _describe command policy_commands",
         "    elif ((CURRENT == 2)) && [[ $words[2] != -* ]]; then",
         "        _describe command commands",
         "    elif [[ $words[2] == config ]]; then",
@@ -115,6 +131,9 @@ def fish() -> str:
         f"complete -c tetrapy -n '__fish_seen_subcommand_from btf' -a {name} -d {_quoted(text)}"
         for name, (_module, text) in BTF_COMMANDS.items()
     ]
+    policy = "complete -c tetrapy -n '__fish_seen_subcommand_from policy'"
+    lines += [f"{policy} -a {name} -d {_quoted(text)}" for name, text in POLICY_COMMANDS.items()]
+    lines.append("complete -c tetrapy -n '__fish_seen_subcommand_from check' -F")
     config = "complete -c tetrapy -n '__fish_seen_subcommand_from config'"
     lines += [
         f"{config} -l changed -d 'leave out defaults'",

@@ -3,7 +3,7 @@
 
 Exit codes: 0 after a stop by signal, 1 for wrong use, 255 when the agent could not start
 (Tetragon's, at the versions this agent follows), 70 after an error that nobody expected. `tetrapy
-btf ...` has its own, see `cli.btf`; `tetrapy config` is `cli.config`.
+btf ...` has its own, see `cli.btf`; so have `cli.config` and `cli.policy`.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ def _run(words: List[str], closed: List[int]) -> int:
         from tetrapy.cli import config
 
         return config.main(words[1:], os.environ)
+    if words[:1] == ["policy"]:
+        from tetrapy.cli import policy
+
+        return policy.main(words[1:])
     try:
         given, asked = flags.parse(["--help"] if words == ["help"] else words)
         if asked:

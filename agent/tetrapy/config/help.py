@@ -36,6 +36,7 @@ Usage:
   tetrapy config [flags]  the settings in force, and what set each
   tetrapy btf COMMAND     kernels without BTF: which are known, how others are
                           added
+  tetrapy policy COMMAND  TracingPolicies: whether a file is right
 """
 _TAIL = """\
 Every flag can be set elsewhere too; what comes first wins:
@@ -45,7 +46,7 @@ Every flag can be set elsewhere too; what comes first wins:
   a line of YAML     export-filename: /var/log/x.json
                      in /etc/tetrapy/tetrapy.yaml
 
-tetrapy config --help and tetrapy btf --help tell of the other commands.
+tetrapy config --help, tetrapy btf --help and tetrapy policy --help tell more.
 Exit codes: 0 stopped by a signal, 1 wrong use, 255 could not start, 70 an error
 that nobody expected.
 """

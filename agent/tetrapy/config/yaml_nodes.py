@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """YAML texts as nodes that know where they stand, within bounds.
 
 Nodes, not values: PyYAML would take `0640` for an octal number and drop a key that is there twice.

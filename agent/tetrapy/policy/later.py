@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy asks of that needs more than observing this host."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterator, List
+
+from tetrapy.named import NamedTuple
+from tetrapy.policy.schema.policy import SECTIONS
+from tetrapy.policy.types import Policy, Selector
+
+ACTS = "acting on processes"
+KUBERNETES = "Kubernetes"
+
+_OBSERVING = frozenset({"Post", "NoPost"})
+
+
+class Feature(NamedTuple):
+    """A feature of Tetragon that is not here: its name, where it is used, what it is part of."""
+
+    name: str
+    path: str
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.name} is not supported yet ({self.part})"
+
+
+def later(policy: Policy) -> List[Feature]:
+    """The features that a policy uses and this agent does not have, each at its first use."""
+    found: Dict[str, Feature] = {}
+    for feature in _used(policy):
+        found.setdefault(feature.name, feature)
+    return list(found.values())
+
+
+def _used(policy: Policy) -> Iterator[Feature]:
+    spec = policy.spec
+    for name, workloads in (
+        ("podSelector", spec.pod_selector),
+        ("containerSelector", spec.container_selector),
+    ):
+        if workloads is not None:
+            yield Feature(name, f"spec.{name}", KUBERNETES)
+    if spec.enforcers:
+        yield Feature("enforcers", "spec.enforcers", ACTS)
+    for section in SECTIONS:
+        for number, hook in enumerate(getattr(spec, section)):
+            path = f"spec.{section}[{number}]"
+            if getattr(hook, "return_arg_action", ""):
+                name = f"returnArgAction {hook.return_arg_action}"
+                yield Feature(name, f"{path}.returnArgAction", ACTS)
+            for at, selector in enumerate(hook.selectors):
+                yield from _of_selector(selector, f"{path}.selectors[{at}]")
+    for name, macro in spec.selectors_macros.items():
+        yield from _of_selector(macro, f"spec.selectorsMacros.{name}")
+
+
+def _of_selector(selector: Selector, path: str) -> Iterator[Feature]:
+    if selector.match_workloads is not None:
+        workloads = selector.match_workloads
+        if workloads.pod_selector is not None or workloads.container_selector is not None:
+            yield Feature("matchWorkloads", f"{path}.matchWorkloads", KUBERNETES)
+    for field, actions in (
+        ("matchActions", selector.match_actions),
+        ("matchReturnActions", selector.match_return_actions),
+    ):
+        for number, action in enumerate(actions):
+            where = f"{path}.{field}[{number}]"
+            if action.action not in _OBSERVING:
+                yield Feature(f"action {action.action}", where, ACTS)
+            if action.ima_hash:
+                yield Feature("imaHash", f"{where}.imaHash", ACTS)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts and files -> checked policies."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from tetrapy.config.dropins import read_text
+from tetrapy.errors import PolicyError, SettingsError
+from tetrapy.named import NamedTuple
+from tetrapy.policy.check import check
+from tetrapy.policy.parser import parse
+from tetrapy.policy.problems import Problem, Problems
+from tetrapy.policy.types import Policy
+
+
+class Read(NamedTuple):
+    """A policy that keeps all rules, and what in it is probably not meant."""
+
+    policy: Policy
+    warnings: Tuple[Problem, ...]
+
+
+def read_policy(text: str) -> Read:
+    """The policy in a text. Raises PolicyError with all mistakes, up to a bound."""
+    problems = Problems()
+    policy = parse(text, problems)
+    check(policy, problems)
+    problems.give_up()
+    return Read(policy, tuple(problems.warnings))
+
+
+def read_policy_file(path: str) -> Read:
+    """The policy in a file of at most 1 MiB. Raises PolicyError, OSError."""
+    try:
+        text = read_text(path)
+    except SettingsError as err:
+        raise PolicyError([Problem("", 1, 1, str(err))]) from None
+    return read_policy(text)

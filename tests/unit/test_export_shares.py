@@ -108,6 +108,16 @@ def limited(path: Path, log: Recorder, share: int = 25, **rules: int) -> Export:
     return subscribed(sink, log, share=share)
 
 
+def ended(export: Export) -> None:
+    """Close it when its backups are looked after: the end of the agent waits a second for that."""
+    sink = export.target.sink
+    assert isinstance(sink, FileSink)
+    for one in (sink, sink._aside):
+        if one is not None:
+            one.rotation.wait()
+    export.subscription.close()
+
+
 def everything(place: Path) -> str:
     return "".join(file.read_text() for file in place.iterdir() if "overflow" not in file.name)
 
@@ -128,7 +138,7 @@ def test_evidence_stays(tmp_path: Path, size: int) -> None:
         export.fanout.publish([event])
         export.fanout.publish(flood * (3_000_000 // 30 // (600 + 6 * size) + 1))
         export.fanout.tick(turn)
-    export.subscription.close()
+    ended(export)
     text = everything(tmp_path)
     assert all(one in text for one in others)
     assert text.count('"uid":65534') > 0
@@ -149,7 +159,7 @@ def test_without_shares(tmp_path: Path, share: int, rules: dict[str, int]) -> No
     for turn in range(50):
         export.fanout.publish([run_by(65_534, size=2_000)])
         export.fanout.tick(turn)
-    export.subscription.close()
+    ended(export)
     assert not list(tmp_path.glob("*overflow*"))
 
 

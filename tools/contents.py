@@ -20,7 +20,6 @@ PURE_PACKAGES = (
     "cel_python",
     "importlib_resources",
     "lark",
-    "prometheus_client",
     "python_dateutil",
     "pyroute2",
     "pyyaml",
@@ -47,8 +46,8 @@ TAKEN = {
     ),
 }
 
-# Parts that importing the others does not reach on Linux: tests, other systems, other servers and
-# readers of metrics, what needs a library in C, command lines, time zones of their own.
+# Parts that importing the others does not reach on Linux: tests, other systems, what
+# needs a library in C, command lines, time zones of their own.
 LEFT_OUT = (
     "_yaml/",
     "celpy/__main__.py",
@@ -65,11 +64,5 @@ LEFT_OUT = (
     "lark/reconstruct.py",
     "lark/tools/",
     "lark/tree_matcher.py",
-    "prometheus_client/bridge/",
-    "prometheus_client/core.py",
-    "prometheus_client/multiprocess.py",
-    "prometheus_client/openmetrics/parser.py",
-    "prometheus_client/parser.py",
-    "prometheus_client/twisted/",
     "yaml/cyaml.py",
 )

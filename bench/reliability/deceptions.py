@@ -15,7 +15,7 @@ from bench.reliability.watched import free_port
 from tools.errors import BuildError
 
 _ID = "0123456789abcdef" * 4
-_SHADOWED = ("google", "prometheus_client", "pyroute2", "yaml", "celpy", "regex")
+_SHADOWED = ("google", "lark", "pyroute2", "yaml", "celpy", "regex")
 
 
 def forged_paths(setting: Setting) -> list[str]:

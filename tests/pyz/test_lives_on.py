@@ -81,7 +81,7 @@ from tetrapy.kernel import bundle
 for name in ("btfs/archive.xz", "bpf/base.bpf.o", "bpf/base-perf.bpf.o"):
     assert len(bundle.read(name)) > 1000
 from tetrapy.filters.cel.expression import any_holds
-from tetrapy.metrics import prometheus
+from tetrapy.metrics import server
 from tetrapy.kernel import pyroute2
 pyroute2.part("netlink.connector")
 from tetrapy.config.address import Address

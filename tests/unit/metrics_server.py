@@ -9,9 +9,9 @@ import socket
 from tests.unit.agent_run import Recorder
 from tetrapy.btf.source import KIND_INFERRED, BtfSource
 from tetrapy.config.address import Address
-from tetrapy.metrics.about import About
+from tetrapy.metrics.collectors import About
+from tetrapy.metrics.family import Collector
 from tetrapy.metrics.http import Answer
-from tetrapy.metrics.prometheus import Collector
 from tetrapy.metrics.server import serve
 
 INFERRED = BtfSource(KIND_INFERRED, "inferred from debian/12/x86_64/6.1.0-18-amd64", b"")

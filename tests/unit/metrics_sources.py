@@ -11,15 +11,24 @@ from tetrapy.btf.source import KIND_KERNEL, BtfSource
 from tetrapy.metrics.collectors import collectors
 from tetrapy.metrics.counters import EventCounter, FlagCounter
 from tetrapy.metrics.server import Figures
-from tetrapy.metrics.sources import Sources
+from tetrapy.metrics.sources import (
+    Cache,
+    Dispatcher,
+    Exporter,
+    MapUse,
+    Pieces,
+    ProgramUse,
+    Sensor,
+    Sources,
+    Table,
+)
 
 KERNEL = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
 
 
 def busy() -> Sources:
     """An agent in full swing."""
-    sources = Sources()
-    sources.sensor = SimpleNamespace(
+    sensor = Sensor(
         name="ebpf",
         blind=("thread names", "cgroups"),
         received=1001,
@@ -28,7 +37,7 @@ def busy() -> Sources:
         owner_losses={("1000", "4711"): 14, ("", ""): 15},
         kernel_filtered={"PROCESS_EXEC": 17, "PROCESS_EXIT": 18},
         programs=(
-            SimpleNamespace(
+            ProgramUse(
                 attach="sched_process_exec",
                 section="raw_tp/sched_process_exec",
                 runs=19,
@@ -36,38 +45,28 @@ def busy() -> Sources:
                 missed=20,
             ),
         ),
-        maps={
-            "throttled": SimpleNamespace(
-                entries=21, capacity=22, update_errors=23, delete_errors=24
-            )
-        },
+        maps={"throttled": MapUse(entries=21, capacity=22, update_errors=23, delete_errors=24)},
         cgroup_rate={"process": 25},
     )
-    sources.dispatcher = SimpleNamespace(
+    dispatcher = Dispatcher(
         messages={"exec": 31, "fork": 32, "exit": 33},
         failures={"exec": 34, "": 35},
         oddities={"process_pid_tid_mismatch_exec": 36},
         latencies={"exec": SimpleNamespace(counts=[1, 2, 3, 0, 0, 0, 4], sum=37.5)},
-        pieces=SimpleNamespace(
-            size=38,
-            capacity=39,
-            evictions=40,
-            misses={"get": 41},
+        pieces=Pieces(
+            Cache(size=38, capacity=39, evictions=40, misses={"get": 41}),
             events={"Matched": 42},
             sizes={"ok": SimpleNamespace(counts=[0] * 20 + [43], sum=44)},
         ),
     )
-    sources.table = SimpleNamespace(
-        size=51,
-        capacity=52,
-        evictions=53,
-        misses={"get": 54, "remove": 55},
+    table = Table(
+        Cache(size=51, capacity=52, evictions=53, misses={"get": 54, "remove": 55}),
         early_deletions=56,
         unknown_processes=57,
         bytes=58,
         cuts=59,
     )
-    sources.exporter = SimpleNamespace(
+    exporter = Exporter(
         events=61,
         bytes=62,
         last=1_700_000_000.25,
@@ -82,7 +81,12 @@ def busy() -> Sources:
         cut_lines=70,
         cut_ancestors=71,
     )
-    sources.heart = SimpleNamespace(turned=0.0)
+    sources = Sources()
+    sources.sensor = lambda: sensor
+    sources.dispatcher = lambda: dispatcher
+    sources.table = lambda: table
+    sources.exporter = lambda: exporter
+    sources.turned = lambda: 0.0
     return sources
 
 

@@ -13,9 +13,8 @@ from tests.unit.agent_run import Recorder
 from tests.unit.metrics_server import HERE, INFERRED, fetch
 from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
-from tetrapy.metrics.about import About
-from tetrapy.metrics.listener import listen
-from tetrapy.metrics.server import serve
+from tetrapy.metrics.collectors import About
+from tetrapy.metrics.server import listen, serve
 
 
 @pytest.mark.parametrize(

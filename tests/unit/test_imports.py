@@ -20,7 +20,6 @@ BUNDLED = {
     "lark": {"filters"},
     "importlib_resources": {"kernel"},
     "orjson": {"json_codec"},
-    "prometheus_client": {"metrics"},
     "pyroute2": {"kernel"},
     "yaml": {"config", "policy"},
 }

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from tests.support.agent import until
 from tests.unit.agent_run import FakeSensor, Run
@@ -23,10 +21,10 @@ from tests.unit.metrics_sources import read, series
 from tests.unit.records import SECOND, Task, execute, exit_of, fork
 from tetrapy.btf.source import KIND_ARCHIVE, BtfSource
 from tetrapy.config.address import Address
-from tetrapy.metrics import http, text
-from tetrapy.metrics.about import About
-from tetrapy.metrics.listener import listen
-from tetrapy.metrics.server import Figures
+from tetrapy.metrics import family, http
+from tetrapy.metrics.collectors import About
+from tetrapy.metrics.family import Metric
+from tetrapy.metrics.server import Figures, listen
 from tetrapy.version import __version__
 
 
@@ -74,7 +72,7 @@ def test_a_path_of_any_bytes() -> None:
     assert source_label(BtfSource("user", path, b"")) == 'user: /a"b\\c\nd\ufffd'
 
 
-class Broken(Collector):
+class Broken:
     """A collector that raises at its first two requests."""
 
     def __init__(self) -> None:
@@ -105,7 +103,7 @@ def test_a_figure_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_figure_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of the encoder has its own cause."""
     figures = Figures([])
-    monkeypatch.setattr(text, "_number", lambda _: 1 // 0)
+    monkeypatch.setattr(family, "_number", lambda _: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         figures()
     monkeypatch.undo()
@@ -195,12 +193,12 @@ def test_an_agent_that_cannot_serve(
 
 
 def test_who_does_not_ask_does_not_pay() -> None:
-    """A start without the setting imports neither the room nor prometheus_client."""
+    """A start without the setting does not import the room."""
     program = (
         "import sys, tetrapy.cli.main, tetrapy.daemon.agent\n"
         "from tetrapy.config.sources import read\n"
         "read([], {})\n"
-        "print([name for name in ('tetrapy.metrics', 'tetrapy.config.address', 'prometheus_client')"
+        "print([name for name in ('tetrapy.metrics', 'tetrapy.config.address')"
         " if name in sys.modules])"
     )
     agent = str(Path(__file__).resolve().parents[2] / "agent")

@@ -13,12 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.metrics_sources import busy, figures_of, read
 from tetrapy.events import decoder
-from tetrapy.metrics import resources
+from tetrapy.metrics import collectors
 from tetrapy.metrics.catalog import CATALOG, EVENTS, GROUPS
+from tetrapy.metrics.collectors import OPCODES, Resources
 from tetrapy.metrics.counters import EventCounter
 from tetrapy.metrics.former import FORMER
-from tetrapy.metrics.opcodes import OPCODES
-from tetrapy.metrics.resources import Resources
 from tetrapy.metrics.sources import Sources
 
 RINGBUF = "tetragon_observer_ringbuf"
@@ -167,8 +166,9 @@ def test_a_mapping_that_grows_meanwhile() -> None:
     """New keys while the figures are read do no harm."""
     sources, over = busy(), threading.Event()
     growing: dict[str, int] = {}
-    sources.sensor.losses = sources.sensor.kernel_filtered = growing
-    sources.dispatcher.messages = sources.dispatcher.failures = growing
+    sensor = sources.sensor()._replace(losses=growing, kernel_filtered=growing)
+    dispatcher = sources.dispatcher()._replace(messages=growing, failures=growing)
+    sources.sensor, sources.dispatcher = lambda: sensor, lambda: dispatcher
 
     def grow() -> None:
         number = 0
@@ -191,9 +191,9 @@ def test_a_mapping_that_grows_meanwhile() -> None:
 # --- the process ---------------------------------------------------------------------------------
 
 
-def resource_samples() -> dict[str, float]:
+def resource_samples(proc: str = "/proc") -> dict[str, float]:
     found = {}
-    for family in Resources().collect():
+    for family in Resources(proc).collect():
         for sample in family.samples:
             found[sample.name] = sample.value
     return found
@@ -216,10 +216,9 @@ def test_resources_are_those_of_this_process() -> None:
         os.close(fd)
 
 
-def test_a_process_without_procfs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_without_procfs() -> None:
     """What procfs would tell is left out, the rest is there."""
-    monkeypatch.setattr(resources, "_PROC", "/nowhere")
-    assert set(resource_samples()) == {
+    assert set(resource_samples("/nowhere")) == {
         "process_cpu_seconds_total",
         "process_max_fds",
         "process_virtual_memory_max_bytes",
@@ -228,6 +227,6 @@ def test_a_process_without_procfs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told as Go's library tells it."""
-    unlimited = (resources.resource.RLIM_INFINITY,) * 2
-    monkeypatch.setattr(resources.resource, "getrlimit", lambda _: unlimited)
+    unlimited = (collectors.resource.RLIM_INFINITY,) * 2
+    monkeypatch.setattr(collectors.resource, "getrlimit", lambda _: unlimited)
     assert resource_samples()["process_virtual_memory_max_bytes"] == float(2**64 - 1)

@@ -15,7 +15,7 @@ from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
 from tetrapy.events.rate_limit import RateLimitInfo
-from tetrapy.metrics import text
+from tetrapy.metrics import family
 from tetrapy.metrics.counters import (
     CAPACITY,
     LONGEST,
@@ -24,7 +24,7 @@ from tetrapy.metrics.counters import (
     FlagCounter,
     enabled_labels,
 )
-from tetrapy.metrics.prometheus import Collector
+from tetrapy.metrics.family import Collector
 
 BINARY = frozenset({"binary"})
 
@@ -45,7 +45,7 @@ def exited(binary: str) -> ProcessExit:
 
 
 def told(counter: Collector) -> dict[str, float]:
-    return read(text.encode(counter.collect()).decode())
+    return read(family.encode(counter.collect()).decode())
 
 
 def test_by_type_and_binary() -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from tetrapy.metrics.catalog import CATALOG, EVENTS, GROUPS, HEALTH, RESOURCES
-from tetrapy.metrics.constant import _ZEROS
+from tetrapy.metrics.collectors import ALWAYS_ZERO
 from tetrapy.metrics.counters import CAPACITY, LONGEST
 from tetrapy.metrics.family import Family
 from tetrapy.metrics.former import FORMER
@@ -85,7 +85,7 @@ def test_former_names_are_told() -> None:
 def test_figures_that_are_always_0_are_told() -> None:
     """All of them and no other."""
     named = re.findall(r"`(tetragon_\w+)`", section("Figures that are always 0"))
-    assert sorted(named) == sorted(_ZEROS)
+    assert sorted(named) == sorted(ALWAYS_ZERO)
 
 
 def test_every_metric_that_the_text_names_exists() -> None:

@@ -19,7 +19,7 @@ from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
 from tetrapy.metrics import http as module
 from tetrapy.metrics.http import LARGEST_REQUEST, MOST_CONNECTIONS, HttpServer, Reply
-from tetrapy.metrics.listener import listen
+from tetrapy.metrics.server import listen
 
 Asked = Callable[..., tuple[bytes, bytes]]
 

@@ -17,7 +17,7 @@ from tetrapy.errors import SettingsError
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.json import JsonEncoder
 from tetrapy.log import _quote
-from tetrapy.metrics.text import _quote as label
+from tetrapy.metrics.family import _quote as label
 from tetrapy.visible import json_bytes, printable
 
 HIDING = [

@@ -24,7 +24,6 @@ _LICENCES = {
     "importlib_resources": "Apache-2.0",
     "lark": "MIT",
     "orjson": "Apache-2.0 OR MIT",
-    "prometheus_client": "Apache-2.0 AND BSD-2-Clause",
     "pyroute2": "Apache-2.0 OR GPL-2.0-or-later",
     "python_dateutil": "Apache-2.0 AND BSD-3-Clause",
     "pyyaml": "MIT",

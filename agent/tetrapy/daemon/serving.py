@@ -10,10 +10,10 @@ from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.daemon.figures import (
     DispatcherFigures,
-    ExporterFigures,
-    HandlerFigures,
-    SensorFigures,
-    TableFigures,
+    exporter_figures,
+    handler_figures,
+    sensor_figures,
+    table_figures,
 )
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.start import node_name
@@ -90,14 +90,14 @@ class Serving:
     ) -> None:
         """From now on the figures are those of these parts."""
         sources = self._sources
-        sources.sensor = SensorFigures(sensor, loop)
-        sources.table = TableFigures(loop.table)
-        sources.exporter = ExporterFigures(subscription, target)
-        sources.heart = loop
+        sources.sensor = lambda: sensor_figures(sensor, loop)
+        sources.table = lambda: table_figures(loop.table)
+        sources.exporter = lambda: exporter_figures(subscription, target)
+        sources.turned = lambda: loop.turned
         handler = loop.handler
         dispatcher, pieces = handler.dispatcher, handler.pieces
         if dispatcher is not None and pieces is not None:
             timed = self._settings.enable_msg_handling_latency
             sources.dispatcher = DispatcherFigures(dispatcher, pieces, details, timed)
         else:
-            sources.dispatcher = HandlerFigures(handler)
+            sources.dispatcher = lambda: handler_figures(handler)

@@ -9,7 +9,7 @@ from tetrapy.events.exec import ProcessExec
 from tetrapy.events.flags import flag_words
 from tetrapy.events.json import Event
 from tetrapy.metrics.catalog import CATALOG
-from tetrapy.metrics.prometheus import Collector, Metric
+from tetrapy.metrics.family import Metric
 
 CAPACITY = 4096  # series; a host's own programs are some hundreds
 LONGEST = 255  # characters of a binary that is a label
@@ -23,7 +23,7 @@ def enabled_labels(names: Iterable[str]) -> FrozenSet[str]:
     return frozenset(name.strip() for name in names)
 
 
-class EventCounter(Collector):
+class EventCounter:
     """`tetragon_events_total`: events by type and binary.
 
     Anybody who may run programs can make up any number of binaries, so that the number and size of
@@ -80,14 +80,14 @@ class EventCounter(Collector):
         yield CATALOG["tetrapy_event_series_capacity"].single(self._capacity)
 
 
-class FlagCounter(Collector):
+class FlagCounter:
     """`tetragon_flags_total`: how many exec events had each flag."""
 
     def __init__(self) -> None:
         self._counts: Dict[int, int] = {}
 
     def count(self, events: Iterable[Event]) -> None:
-        """Count a batch, as the other."""
+        """Count a batch of events, each event once."""
         counts = self._counts
         for event in events:
             if isinstance(event, ProcessExec):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, Iterator, Optional, Tuple
 
-from tetrapy.metrics.family import COUNTER, Family
-from tetrapy.metrics.prometheus import Metric
+from tetrapy.metrics.family import COUNTER, Family, Metric
 from tetrapy.named import NamedTuple
 
 
@@ -53,21 +52,21 @@ FORMER = (
 )
 
 
-def with_former(families: Iterable[Metric]) -> Iterator[Metric]:
-    """The families, and behind them those with former names."""
+def with_former(metrics: Iterable[Metric]) -> Iterator[Metric]:
+    """The metrics, and behind them those with former names."""
     sums: Dict[str, Dict[Tuple[str, ...], float]] = {former.name: {} for former in FORMER}
-    for family in families:
-        yield family
+    for metric in metrics:
+        yield metric
         for former in FORMER:
-            # The library keeps a counter's name without its ending.
-            if family.name + "_total" in former.now:
-                _add(family, former, sums[former.name])
+            if metric.family.name in former.now:
+                _add(metric, former, sums[former.name])
     for former in FORMER:
         yield former.family.of(sums[former.name].items())
 
 
-def _add(family: Metric, former: Former, sums: Dict[Tuple[str, ...], float]) -> None:
-    for sample in family.samples:
-        if former.only is None or sample.labels[former.only[0]] == former.only[1]:
-            labels = tuple([sample.labels[label] for label in former.labels])
+def _add(metric: Metric, former: Former, sums: Dict[Tuple[str, ...], float]) -> None:
+    for sample in metric.samples:
+        if former.only is None or former.only in sample.labels:
+            values = dict(sample.labels)
+            labels = tuple([values[label] for label in former.labels])
             sums[labels] = sums.get(labels, 0) + sample.value

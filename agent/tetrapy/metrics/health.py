@@ -33,7 +33,7 @@ class Health:
 
     def __call__(self) -> Reply:
         """The reply of this moment."""
-        still = time.monotonic() - self._sources.heart.turned
+        still = time.monotonic() - self._sources.turned()
         well = still < self._patience
         line = {"status": "ok" if well else "stalled", **self._status()}
         if not well:
@@ -44,14 +44,15 @@ class Health:
 
 def status_of(sources: Sources) -> Mapping[str, object]:
     """What the parts of the agent show at one look."""
-    records, lines = sources.lost
-    exporter = sources.exporter
+    sensor, exporter = sources.sensor(), sources.exporter()
+    records = sum(dict(sensor.losses).values()) + sensor.lost_in_socket
+    skipped = sum(program.missed for program in sensor.programs)
     last = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(exporter.last)) if exporter.last else ""
     return {
-        "sensor": sources.sensor.name,
-        "received": sources.sensor.received,
+        "sensor": sensor.name,
+        "received": sensor.received,
         "exported": exporter.events,
-        "lost_records": records,
-        "lost_lines": lines,
+        "lost_records": records + skipped,
+        "lost_lines": exporter.lost_lines,
         "last_event": last,
     }

@@ -1,35 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is served: the figures in Prometheus's text format at /metrics, health at /healthz."""
+"""What is served: the figures in Prometheus's text format at /metrics, health at /healthz.
+
+The socket listens where a setting says.
+"""
 
 from __future__ import annotations
 
+import errno
 import socket
-from typing import Callable, Dict, Iterable, Iterator, Optional
+from typing import Callable, Dict, Iterable, Iterator, List, Optional
 
 from tetrapy.config.address import Address
+from tetrapy.errors import MetricsError
 from tetrapy.metrics import health as health_module
-from tetrapy.metrics import text
 from tetrapy.metrics.catalog import CATALOG
+from tetrapy.metrics.family import CONTENT_TYPE, Collector, Metric, encode
 from tetrapy.metrics.former import with_former
 from tetrapy.metrics.http import Answer, HttpServer, Reply
-from tetrapy.metrics.listener import listen
-from tetrapy.metrics.prometheus import Collector, CollectorRegistry, Metric
 
 PATH = "/metrics"
 
 _GATHERING, _ENCODING = "gathering", "encoding"
 
+# What is served -> the setting that says where.
+_SETTINGS = {"metrics": "--metrics-server", "health": "--healthz-address"}
+
+# What a machine without this family of addresses says.
+_NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+
 Log = Callable[..., None]
 
 
-class Figures(Collector):
+class Figures:
     """The reply at /metrics; it counts the requests that end in an error."""
 
     def __init__(self, collectors: Iterable[Collector]) -> None:
         self._errors: Dict[str, int] = {_ENCODING: 0, _GATHERING: 0}
-        self._registry = CollectorRegistry()
-        for collector in (*collectors, self):
-            self._registry.register(collector)
+        self._collectors: List[Collector] = [*collectors, self]
 
     def collect(self) -> Iterator[Metric]:
         """Its own figure."""
@@ -39,12 +46,16 @@ class Figures(Collector):
         """The reply of this moment."""
         stage = _GATHERING
         try:
-            families = list(with_former(self._registry.collect()))
+            metrics = list(with_former(self._collected()))
             stage = _ENCODING
-            return Reply(text.CONTENT_TYPE, text.encode(families))
+            return Reply(CONTENT_TYPE, encode(metrics))
         except Exception:
             self._errors[stage] += 1
             raise
+
+    def _collected(self) -> Iterator[Metric]:
+        for collector in self._collectors:
+            yield from collector.collect()
 
 
 def serve(
@@ -74,3 +85,50 @@ def serve_health(address: str, health: Answer, log: Log) -> HttpServer:
 
 def _name(listener: socket.socket) -> str:
     return str(Address(*listener.getsockname()[:2]))
+
+
+def listen(address: Address, what: str = "metrics") -> socket.socket:
+    """A listening TCP socket; `what` it is for is told when there can be none.
+
+    Without a host: every address of the machine, IPv6 and IPv4, as Go does. Of a name's addresses
+    the first that this machine has, IPv4 before IPv6. Raises MetricsError naming the address.
+    """
+    preferred = socket.AF_INET if address.host else socket.AF_INET6
+    try:
+        # As bytes, or Python would load its tables of international names.
+        host = address.host.encode() or None
+        found = socket.getaddrinfo(
+            host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as err:
+        raise _refused(what, address, err) from err
+    refusal = OSError(errno.EADDRNOTAVAIL, "the name has no address")
+    for family, _, _, _, place in sorted(found, key=lambda one: one[0] != preferred):
+        try:
+            return _bound(socket.AddressFamily(family), place)
+        except OSError as err:
+            refusal = err
+            if err.errno not in _NOT_HERE:
+                break
+    raise _refused(what, address, refusal) from refusal
+
+
+def _bound(family: socket.AddressFamily, place: object) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(place)  # type: ignore[arg-type] # what getaddrinfo calls an address
+        listener.listen()
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _refused(what: str, address: Address, err: OSError) -> MetricsError:
+    return MetricsError(
+        f"{what} cannot be served at {address}: {err.strerror}; give {_SETTINGS[what]} an address"
+        " of this machine and a port that is free"
+    )

@@ -1,265 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the figures come from: the attributes that the parts of the agent have to show.
+"""What the parts of the agent have to show: figures of a moment, which daemon/figures.py reads.
 
-They are plain numbers and mappings, which cost the agent nothing but their counting. A collector
-reads them when somebody asks, in the thread of the server, while the agent goes on. So a mapping
-that may grow is copied before it is gone through: `dict(mapping)` lets no other thread in between.
+The parts count in plain attributes, which costs them nothing else. They are read when somebody
+asks, in the thread of the server, while the agent goes on: so a mapping that may grow is copied
+before it is gone through (`dict(mapping)` lets no other thread in between). Without arguments each
+class says what is told of a part that is not there yet.
 
 Records are told apart by the names of their kinds (`exec`, `fork`, `exit`, `args`, `throttle`), see
-`opcodes`; events by their types (`PROCESS_EXEC`).
+`collectors.OPCODES`; events by their types (`PROCESS_EXEC`).
 """
 
 from __future__ import annotations
 
 import time
-from typing import Mapping, Protocol, Sequence, Tuple
+from typing import Callable, Mapping, Sequence, Tuple
 
-from tetrapy.metrics import zero
+from tetrapy.named import NamedTuple
 from tetrapy.sensors.histogram import Histogram
 
+_NONE: Mapping[str, int] = {}
+_NOBODY: Mapping[Tuple[str, str], int] = {}
 
-class MapUse(Protocol):
+
+class MapUse(NamedTuple):
     """How full a BPF map is."""
 
-    @property
-    def entries(self) -> int:
-        """In use."""
-
-    @property
-    def capacity(self) -> int:
-        """The most there may be."""
-
-    @property
-    def update_errors(self) -> int:
-        """Entries that it did not take."""
-
-    @property
-    def delete_errors(self) -> int:
-        """Entries that could not be deleted."""
+    entries: int
+    capacity: int  # the most entries there may be
+    update_errors: int  # entries that it did not take
+    delete_errors: int  # entries that could not be deleted
 
 
-class ProgramUse(Protocol):
-    """What the kernel counts for a BPF program."""
+class ProgramUse(NamedTuple):
+    """What the kernel counts for a BPF program; runs and time with kernel.bpf_stats_enabled."""
 
-    @property
-    def attach(self) -> str:
-        """What it is attached to: sched_process_exec."""
-
-    @property
-    def section(self) -> str:
-        """Its section in the object: raw_tp/sched_process_exec."""
-
-    @property
-    def runs(self) -> int:
-        """With kernel.bpf_stats_enabled."""
-
-    @property
-    def seconds(self) -> float:
-        """Likewise."""
-
-    @property
-    def missed(self) -> int:
-        """Runs that were skipped."""
+    attach: str  # what it is attached to: sched_process_exec
+    section: str  # of the object: raw_tp/sched_process_exec
+    runs: int
+    seconds: float
+    missed: int  # runs that were skipped
 
 
-class Sensor(Protocol):
+_NO_MAPS: Mapping[str, MapUse] = {}
+
+
+class Sensor(NamedTuple):
     """What watches the kernel."""
 
-    @property
-    def name(self) -> str:
-        """ebpf or connector."""
-
-    @property
-    def blind(self) -> Sequence[str]:
-        """What it cannot see, in a word or two each."""
-
-    @property
-    def received(self) -> int:
-        """Records read."""
-
-    @property
-    def losses(self) -> Mapping[str, int]:
-        """By kind: records that found no room in the buffer."""
-
-    @property
-    def lost_in_socket(self) -> int:
-        """Messages of the process connector that its socket dropped."""
-
-    @property
-    def owner_losses(self) -> Mapping[Tuple[str, str], int]:
-        """By uid and inode number of the cgroup: records that found no room."""
-
-    @property
-    def kernel_filtered(self) -> Mapping[str, int]:
-        """By type: events that the kernel did not send, since filters or limits kept them back."""
-
-    @property
-    def programs(self) -> Sequence[ProgramUse]:
-        """The BPF programs that are attached."""
-
-    @property
-    def maps(self) -> Mapping[str, MapUse]:
-        """By name: the maps whose filling somebody may want to watch."""
-
-    @property
-    def cgroup_rate(self) -> Mapping[str, int]:
-        """Steps of the limit on events of a cgroup, by the names of `zero.CGROUP_RATE`."""
+    name: str = ""  # ebpf or connector
+    blind: Sequence[str] = ()  # what it cannot see, in a word or two each
+    received: int = 0  # records read
+    losses: Mapping[str, int] = _NONE  # by kind: records that found no room in the buffer
+    lost_in_socket: int = 0  # messages of the process connector that its socket dropped
+    # By uid and inode number of the cgroup: records that found no room.
+    owner_losses: Mapping[Tuple[str, str], int] = _NOBODY
+    # By type: events that the kernel did not send, since filters or limits kept them back.
+    kernel_filtered: Mapping[str, int] = _NONE
+    programs: Sequence[ProgramUse] = ()  # those that are attached
+    maps: Mapping[str, MapUse] = _NO_MAPS  # by name: those whose filling somebody may watch
+    # Steps of the limit on events of a cgroup, by the names of `collectors.CGROUP_RATE`.
+    cgroup_rate: Mapping[str, int] = _NONE
 
 
-class Cache(Protocol):
+class Cache(NamedTuple):
     """Something of limited size that is looked into."""
 
-    @property
-    def size(self) -> int:
-        """Entries now."""
-
-    @property
-    def capacity(self) -> int:
-        """The most there may be."""
-
-    @property
-    def evictions(self) -> int:
-        """Entries dropped because it was full."""
-
-    @property
-    def misses(self) -> Mapping[str, int]:
-        """By operation, `get` or `remove`: entries that were not there."""
+    size: int = 0  # entries now
+    capacity: int = 0
+    evictions: int = 0  # entries dropped because it was full
+    misses: Mapping[str, int] = _NONE  # by operation, `get` or `remove`: what was not there
 
 
-class Pieces(Cache, Protocol):
+_NO_SIZES: Mapping[str, Histogram] = {}
+
+
+class Pieces(NamedTuple):
     """Long arguments that came ahead of their exec."""
 
-    @property
-    def events(self) -> Mapping[str, int]:
-        """What became of pieces and of looks for them, by the names of `zero.DATA_EVENTS`."""
-
-    @property
-    def sizes(self) -> Mapping[str, Histogram]:
-        """`ok` and `bad`: bytes of whole arguments, with the bounds of `sensors.pieces`."""
+    cache: Cache = Cache()
+    # What became of pieces and of looks for them, by the names of `collectors.DATA_EVENTS`.
+    events: Mapping[str, int] = _NONE
+    # `ok` and `bad`: bytes of whole arguments, with the bounds of `sensors.pieces`.
+    sizes: Mapping[str, Histogram] = _NO_SIZES
 
 
-class Dispatcher(Protocol):
+class Dispatcher(NamedTuple):
     """What decodes records."""
 
-    @property
-    def messages(self) -> Mapping[str, int]:
-        """By kind: records."""
-
-    @property
-    def failures(self) -> Mapping[str, int]:
-        """By kind: records that made no sense; those of an unknown kind are under ""."""
-
-    @property
-    def oddities(self) -> Mapping[str, int]:
-        """What the kernel told and should not have, by the names of `zero.ERRORS`."""
-
-    @property
-    def latencies(self) -> Mapping[str, Histogram]:
-        """By kind: microseconds, with the bounds of `records.LATENCY_BOUNDS`; may be empty."""
-
-    @property
-    def pieces(self) -> Pieces:
-        """Long arguments that came ahead of their exec."""
+    messages: Mapping[str, int] = _NONE  # by kind: records
+    failures: Mapping[str, int] = _NONE  # by kind, "" is unknown: records that made no sense
+    oddities: Mapping[str, int] = _NONE  # what the kernel should not have told, by ERRORS
+    # By kind: microseconds, with the bounds of `collectors.LATENCY_BOUNDS`; may be empty.
+    latencies: Mapping[str, Histogram] = _NO_SIZES
+    pieces: Pieces = Pieces()
 
 
-class Table(Cache, Protocol):
+class Table(NamedTuple):
     """The process table."""
 
-    @property
-    def early_deletions(self) -> int:
-        """Processes that were gone before they were collected."""
-
-    @property
-    def unknown_processes(self) -> int:
-        """Events of processes of which nothing is known but the pid."""
-
-    @property
-    def bytes(self) -> int:
-        """What all took when they were last weighed."""
-
-    @property
-    def cuts(self) -> int:
-        """Processes whose texts were cut because all took too much."""
+    cache: Cache = Cache()
+    early_deletions: int = 0  # processes that were gone before they were collected
+    unknown_processes: int = 0  # events of processes of which nothing is known but the pid
+    bytes: int = 0  # what all took when they were last weighed
+    cuts: int = 0  # processes whose texts were cut because all took too much
 
 
-class Exporter(Protocol):
+class Exporter(NamedTuple):
     """From events to lines in a file."""
 
-    @property
-    def events(self) -> int:
-        """Written."""
-
-    @property
-    def bytes(self) -> int:
-        """Written."""
-
-    @property
-    def last(self) -> float:
-        """When the last event was written, in seconds since 1970; 0 is never."""
-
-    @property
-    def filtered(self) -> int:
-        """Events that allow and deny lists dropped."""
-
-    @property
-    def aggregated(self) -> int:
-        """Events that were counted in the line of an equal one."""
-
-    @property
-    def rate_limited(self) -> int:
-        """Events that the rate limit dropped."""
-
-    @property
-    def lost_lines(self) -> int:
-        """Lines that the target did not take and that could not wait longer."""
-
-    @property
-    def write_errors(self) -> int:
-        """Writes that the target refused."""
-
-    @property
-    def rotations(self) -> int:
-        """Of the file."""
-
-    @property
-    def over_budget(self) -> Mapping[str, int]:
-        """By setting: texts for which its patterns would have cost too much."""
-
-    @property
-    def overflowed(self) -> int:
-        """Lines of users that had filled their share of the file."""
-
-    @property
-    def cut_lines(self) -> int:
-        """Lines that were too long."""
-
-    @property
-    def cut_ancestors(self) -> int:
-        """Ancestors that were left out of lines."""
-
-
-class Heart(Protocol):
-    """The main loop."""
-
-    @property
-    def turned(self) -> float:
-        """When it last began a turn, by time.monotonic()."""
+    events: int = 0  # written
+    bytes: int = 0  # written
+    last: float = 0.0  # when the last event was written, in seconds since 1970; 0 is never
+    filtered: int = 0  # events that allow and deny lists dropped
+    aggregated: int = 0  # events that were counted in the line of an equal one
+    rate_limited: int = 0  # events that the rate limit dropped
+    lost_lines: int = 0  # lines that the target did not take and that could not wait longer
+    write_errors: int = 0  # writes that the target refused
+    rotations: int = 0  # of the file
+    over_budget: Mapping[str, int] = _NONE  # by setting: texts that would have cost too much
+    overflowed: int = 0  # lines of users that had filled their share of the file
+    cut_lines: int = 0  # lines that were too long
+    cut_ancestors: int = 0  # ancestors that were left out of lines
 
 
 class Sources:
-    """The parts, as far as they are there: the daemon sets each when it has made it."""
+    """Asks each part for its figures; the daemon sets who answers when it has made the part."""
 
     def __init__(self) -> None:
-        self.sensor: Sensor = zero.Sensor()
-        self.dispatcher: Dispatcher = zero.Dispatcher()
-        self.table: Table = zero.Table()
-        self.exporter: Exporter = zero.Exporter()
-        self.heart: Heart = zero.Heart(time.monotonic())
-
-    @property
-    def lost(self) -> Tuple[int, int]:
-        """Records lost before the agent had them, and lines that it could not write."""
-        sensor = self.sensor
-        records = sum(dict(sensor.losses).values()) + sensor.lost_in_socket
-        missed = sum(program.missed for program in sensor.programs)
-        return records + missed, self.exporter.lost_lines
+        started = time.monotonic()
+        self.sensor: Callable[[], Sensor] = Sensor
+        self.dispatcher: Callable[[], Dispatcher] = Dispatcher
+        self.table: Callable[[], Table] = Table
+        self.exporter: Callable[[], Exporter] = Exporter
+        # When the main loop last began a turn, by time.monotonic(); the agent's start before that.
+        self.turned: Callable[[], float] = lambda: started

@@ -32,7 +32,7 @@ run: ## set up, build, and print every exec and exit of this machine until Ctrl-
 	$(Q)$(MAKE) --no-print-directory build >&2
 	$(Q)exec $(SUDO) ./$(PYZ) --export-filename -
 
-test: setup check build budget ## set up, build and pass all tests but the full list of guest kernels
+test: setup check build ## set up, build and pass all tests but the full list of guest kernels
 	$(Q)$(PARALLEL) -m "not matrix" tests
 
 quick: lint-python lint-types lint-rooms ## linters and types of Python, unit tests but for the slow ones

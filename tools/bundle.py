@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 from tetrapy.abi.core_needs import Needs
 from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.errors import ArchiveError
-from tools import bpf_objects, libbpf_so, shared_library, unpack_so, wheels
+from tools import bpf_objects, libbpf_so, shared_library, text_so, unpack_so, wheels
 from tools.contents import NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -36,7 +36,8 @@ def stage() -> dict[str, bytes]:
     bpf_objects.build(STAGED / "bpf")
     files = {f"bpf/{name}": (STAGED / "bpf" / name).read_bytes() for name in bpf_objects.OBJECTS}
     for architecture in shared_library.ARCHITECTURES:
-        for library in (libbpf_so.library(architecture), unpack_so.library(architecture)):
+        for build in (libbpf_so, text_so, unpack_so):
+            library = build.library(architecture)
             files[f"lib/{library.stem}-{architecture}.so"] = library.read_bytes()
     for project in NATIVE_PACKAGES:
         for wheel in wheels.locked(project):

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tetrapy.errors import NativeCodeError
+from tetrapy.events import text
 from tetrapy.events.text import (
     absolute_path,
     arguments_text,
@@ -19,6 +21,7 @@ from tetrapy.events.text import (
     join_arguments,
     to_text,
 )
+from tetrapy.kernel.utf8 import repaired
 
 # Every class of byte that matters: ASCII, parts of 2, 3 and 4 byte sequences, never valid ones.
 AWKWARD = b'a "\\\n\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xff\xfe\xc0\xaf'
@@ -164,6 +167,7 @@ def test_invalid_runs_byte_by_byte(data: bytes) -> None:
         in_run = not length
         at += length or 1
     assert to_text(data) == expected
+    assert repaired(data) == expected
 
 
 def runs_replaced(data: bytes) -> str:
@@ -304,3 +308,24 @@ def test_any_path_is_joined_as_go_joins_it(path: str, cwd: str) -> None:
 def test_no_slash_is_doubled_in_front() -> None:
     """A joined path never begins with two slashes, which POSIX would let mean something else."""
     assert not re.match("//", absolute_path("x", "/"))
+
+
+def test_long_texts_are_made_by_c(monkeypatch):
+    """The same text; and where the library cannot be loaded, Python makes it."""
+    data = AWKWARD * 400
+    asked = []
+
+    def repair(given: bytes) -> str:
+        asked.append(len(given))
+        return repaired(given)
+
+    monkeypatch.setattr(text, "_repair", repair)
+    assert to_text(data) == runs_replaced(data)
+    assert to_text(data[:200]) == runs_replaced(data[:200])
+    assert asked == [len(data)]
+
+    def missing(_: bytes) -> str:
+        raise NativeCodeError("no libtext here")
+
+    monkeypatch.setattr(text, "_repair", missing)
+    assert to_text(data) == runs_replaced(data)

@@ -163,7 +163,12 @@ def test_unwritable_run_directory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("load_library", "name"), [(native.load_libbpf, "libbpf"), (native.load_unpack, "libunpack")]
+    ("load_library", "name"),
+    [
+        (native.load_libbpf, "libbpf"),
+        (native.load_text, "libtext"),
+        (native.load_unpack, "libunpack"),
+    ],
 )
 def test_no_libraries_for_other_machines(monkeypatch, load_library, name):
     """A machine without a bundled library is named in the error."""

@@ -37,7 +37,11 @@ _LICENCES = {
     "lzo2": "GPL-2.0-or-later",
 }
 # Libraries of our own build, and the sources that are compiled into each.
-LIBRARIES = {"libbpf": ("libbpf", "elfutils", "zlib"), "libunpack": ("zstd", "lz4", "lzo2")}
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "libbpf": ("libbpf", "elfutils", "zlib"),
+    "libtext": (),  # our own code alone
+    "libunpack": ("zstd", "lz4", "lzo2"),
+}
 _PURL_NAMES = {
     "libbpf": "pkg:github/libbpf/libbpf@v{}",
     "elfutils": "pkg:generic/elfutils@{}",
@@ -69,7 +73,7 @@ def own(version: str) -> list[Component]:
             f"tetrapy-{library}",
             f"{library}.so of tetrapy",
             version,
-            " AND ".join(f"({_LICENCES[name]})" for name in sources),
+            " AND ".join(f"({_LICENCES[name]})" for name in sources) or licence,
             f"pkg:generic/tetrapy-{library}@{version}",
         )
         for library, sources in LIBRARIES.items()

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tools import bpf_objects, bundle, bytecode, libbpf_so, shared_library, unpack_so
+from tools import bpf_objects, bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so
 from tools.contents import BUNDLE, LAUNCHER, LICENCES, NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -88,7 +88,7 @@ def _built_files() -> Iterator[tuple[str, str, bytes]]:
     for name in bpf_objects.OBJECTS:
         yield "tetrapy-bpf", f"{BUNDLE}/bpf/{name}", (bundle.STAGED / "bpf" / name).read_bytes()
     for architecture in shared_library.ARCHITECTURES:
-        for build in (libbpf_so, unpack_so):
+        for build in (libbpf_so, text_so, unpack_so):
             path = build.library(architecture)
             name = f"{BUNDLE}/lib/{path.stem}-{architecture}.so"
             yield f"tetrapy-{path.stem}", name, path.read_bytes()

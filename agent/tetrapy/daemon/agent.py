@@ -25,10 +25,11 @@ from tetrapy.daemon.start import (
     wanted_details,
 )
 from tetrapy.errors import KernelError, MetricsError, ReadOnlyError
+from tetrapy.events import text
 from tetrapy.export.fanout import Fanout
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
-from tetrapy.kernel import capabilities, malloc, privilege
+from tetrapy.kernel import capabilities, malloc, privilege, utf8
 from tetrapy.kernel.signals import SignalPipe
 from tetrapy.log import Log
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
@@ -87,6 +88,7 @@ class Agent:
             privilege.check_procfs()
             privilege.raise_open_files_limit()
             malloc.keep_small()
+            text.repair_with(utf8.repaired)
             if settings.raise_priority:
                 priority.ask(log)
             redactor = make_redactor(settings, log)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from posixpath import normpath
-from typing import List, TypeVar
+from typing import Callable, List, TypeVar
+
+from tetrapy.errors import NativeCodeError
 
 _MARK = "\ufffd"
 _REAL_MARK = _MARK.encode()
@@ -13,6 +15,22 @@ _ESCAPE = "\x1a"  # rare, so that escaping it copies little
 # What a byte can be: ASCII as it is, the first of several (fe), and what is no beginning (ff).
 _LEAD, _STRAY = b"\xfe", b"\xff"
 _ROLES = bytes(range(128)) + _STRAY * 66 + _LEAD * 51 + _STRAY * 11
+
+_LONG = 4096  # bytes of a text that is worth a call of C
+
+
+def _without_c(_: bytes) -> str:
+    raise NativeCodeError("nobody said what repairs long texts")
+
+
+_repair: Callable[[bytes], str] = _without_c
+
+
+def repair_with(repair: Callable[[bytes], str]) -> None:
+    """Have long texts made by `repair`, of UTF-8 with one U+FFFD for each run of wrong bytes."""
+    global _repair
+    _repair = repair
+
 
 # A process chooses these bytes, 256 KiB of them. So every step here is one pass in C over all of
 # them; a call for each run, which a regular expression would make, costs thirty times as much.
@@ -25,6 +43,11 @@ def to_text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         pass
+    if len(data) >= _LONG:
+        try:
+            return _repair(data)
+        except NativeCodeError:
+            pass  # it could not be loaded on this host: what follows takes longer
     roles = data.translate(_ROLES)
     if _LEAD not in roles:
         # Nothing but ASCII is valid in it.

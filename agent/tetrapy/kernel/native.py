@@ -50,6 +50,15 @@ def load_unpack(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
     return _bundled_library("libunpack", run_directory)
 
 
+@functools.lru_cache(maxsize=None)
+def load_text(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
+    """The bundled libtext.so: long texts that are not UTF-8.
+
+    Raises NativeCodeError telling each way that was tried.
+    """
+    return _bundled_library("libtext", run_directory)
+
+
 def _bundled_library(name: str, run_directory: str) -> ctypes.CDLL:
     machine = os.uname().machine
     try:

@@ -22,6 +22,7 @@ from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.harvest.images import read_image
 from tetrapy.btf.pack import pack
+from tools.guest import qemu
 from tools.guest.kernels import Kernel
 from tools.guest.unpackers import UNPACKERS
 
@@ -83,7 +84,7 @@ def truth(kernel: Kernel, pyz: Path) -> Truth:
         objects = [file.read(name) for name in names if name.endswith(".bpf.o")]
     needs = Needs(objects)
     optional = serving.optional(needs.names, serving.guards(objects))
-    facts = needs.facts(_full_btf(kernel.image()))
+    facts = needs.facts(_full_btf(qemu.image(kernel)))
     return Truth(key(kernel), needs, optional, facts, packed, Archive(packed))
 
 

@@ -39,7 +39,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _prepare(arguments: argparse.Namespace) -> int:
     for kernel in kernels.load():
         if kernel.short or not arguments.short:
-            print(f"{kernel.name:12}{kernel.image()}")
+            print(f"{kernel.name:12}{qemu.image(kernel)}")
             root.build(kernel.arch)
     return 0
 

@@ -50,17 +50,15 @@ class Kernel:
     la57: bool  # five levels of page tables: kernel memory is elsewhere (amd64)
     sessions: tuple[str, ...]  # ways of running the agent (tests/vm/ways.py)
 
-    def image(self) -> Path:
-        """The file QEMU boots: vmlinux (ELF) on amd64, the vmlinuz itself on arm64.
+    def stock_image(self) -> Path:
+        """As Debian built it: vmlinux (ELF) on amd64, the vmlinuz itself on arm64.
 
         Raises KernelError when the package is gone from the mirror and not in the cache.
         """
-        stock = self._stock_image()
-        if self.btf:
-            return stock
-        from tools.guest import nobtf  # it boots the stock image to learn addresses
-
-        return nobtf.patched_image(self, stock)
+        path = _store() / f"{self.release}-{self.sha256[:12]}.kernel"
+        if not path.exists():
+            write_atomically(path, self._bootable())
+        return path
 
     def package_file(self) -> Path:
         """The Debian package, verified; KernelError when it is to be had nowhere any more."""
@@ -68,12 +66,6 @@ class Kernel:
             return debian.download(self.package, self.version, self.suite, self.arch, self.sha256)
         except debian.PackageGone as err:
             raise KernelError(f"{err}; to pin a version that it has: {PIN_COMMAND}") from err
-
-    def _stock_image(self) -> Path:
-        path = _store() / f"{self.release}-{self.sha256[:12]}.kernel"
-        if not path.exists():
-            write_atomically(path, self._bootable())
-        return path
 
     def _bootable(self) -> bytes:
         package = self.package_file()

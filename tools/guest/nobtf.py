@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from tools.errors import BuildError
-from tools.guest import qemu
 from tools.guest.kernels import Kernel, write_atomically
 
 FUNCTIONS = ("bpf_get_btf_vmlinux", "btf_vmlinux_init")
@@ -30,23 +30,28 @@ class PatchError(BuildError):
     """The kernel does not look as expected, so it is not patched."""
 
 
-def patched_image(kernel: Kernel, stock: Path) -> Path:
-    """The patched copy of `stock` (an x86_64 vmlinux) in its directory, kept under its digest.
+# Boots a kernel, runs a script in it, and gives what that printed.
+Boot = Callable[[Kernel, str], str]
+
+
+def patched_image(kernel: Kernel, boot: Boot) -> Path:
+    """The patched copy of the stock image (an x86_64 vmlinux) beside it, kept under its digest.
 
     Boots the stock kernel once to read the functions' addresses from its /proc/kallsyms.
     """
+    stock = kernel.stock_image()
     content = stock.read_bytes()
     path = stock.with_name(
         f"{kernel.release}-nobtf-{hashlib.sha256(content).hexdigest()[:12]}.kernel"
     )
     if not path.exists():
-        write_atomically(path, patch(content, function_addresses(replace(kernel, btf=True))))
+        write_atomically(path, patch(content, function_addresses(replace(kernel, btf=True), boot)))
     return path
 
 
-def function_addresses(kernel: Kernel) -> list[int]:
+def function_addresses(kernel: Kernel, boot: Boot) -> list[int]:
     """Addresses of FUNCTIONS in a boot of the stock kernel without address randomization."""
-    found = qemu.run(kernel, f"grep -wE '{'|'.join(FUNCTIONS)}' /proc/kallsyms").output
+    found = boot(kernel, f"grep -wE '{'|'.join(FUNCTIONS)}' /proc/kallsyms")
     addresses = []
     for name in FUNCTIONS:
         match = re.search(rf"^([0-9a-f]+) [tT] {name}$", found, re.MULTILINE)

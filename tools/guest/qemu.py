@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from tools.errors import BuildError
-from tools.guest import root
+from tools.guest import nobtf, root
 from tools.guest.cpio import CpioWriter
 from tools.guest.kernels import Kernel
 
@@ -134,6 +134,13 @@ def result_of(kernel: Kernel, life: Life, brought: dict[str, bytes]) -> GuestRes
     )
 
 
+def image(kernel: Kernel) -> Path:
+    """The file that QEMU boots. Raises KernelError when the package is to be had nowhere."""
+    if kernel.btf:
+        return kernel.stock_image()
+    return nobtf.patched_image(kernel, lambda stock, script: run(stock, script).output)
+
+
 def prepared(
     kernel: Kernel, smp: int, memory: int, append: str, deterministic: bool = False
 ) -> list[str]:
@@ -165,7 +172,7 @@ def _command(kernel: Kernel, smp: int, memory: int, append: str, deterministic: 
         *accelerator,
         *("-smp", str(smp), "-m", str(memory)),
         *("-nodefaults", "-no-user-config", "-nographic", "-no-reboot"),
-        *("-kernel", str(kernel.image()), "-append", f"{parameters} {append}".strip()),
+        *("-kernel", str(image(kernel)), "-append", f"{parameters} {append}".strip()),
     ]
 
 

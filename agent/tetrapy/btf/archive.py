@@ -125,12 +125,6 @@ def unanswered(needs: Sequence[str], facts: Mapping[str, Iterable[Facts]]) -> Li
     return missing
 
 
-def aligned(needs: Sequence[str], facts: Facts, wanted: Sequence[str]) -> Facts:
-    """Facts in the order of other needs; None for those that are not among them."""
-    known = dict(zip(needs, facts))
-    return tuple(map(known.get, wanted))
-
-
 def _decompress(data: bytes) -> bytes:
     try:
         import lzma

@@ -91,7 +91,6 @@ class KernelMemory:
         member = self._layout.members["data"]
         self.page = member.size
         self._data = self._view[member.offset : member.offset + member.size]
-        self._data_at = member.offset
         self._lowest, self._highest = _kernel_half()
 
     # --- the two ways to have the program run -------------------------------------------

@@ -16,8 +16,6 @@ _WORDS = Struct(f"<{_BLOCK // 8}Q")
 _KERNEL = 0xFF00 << 48
 _ERRORS = (1 << 64) - 4096
 
-NAME_MAX = 255
-
 
 class Unreadable(Exception):
     """There is no memory at an address."""

@@ -34,9 +34,12 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!scratch)
 		return 0;
-	/* The file first: filters go by it too. That program comes back here. */
-	if (want_file && !was_looked_at())
-		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
+	if (!want_file || !was_looked_at()) {
+		scratch->walk_calls = 0;
+		/* The file first: filters go by it too. That program comes back here. */
+		if (want_file)
+			bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
+	}
 	process = find_process(subject.pid, subject.start);
 	if ((use_verdicts || rate_events) && keep_back(ctx, scratch, &subject, process, path))
 		return 0;

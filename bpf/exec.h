@@ -114,7 +114,7 @@ static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
 static __always_inline void walk_and_finish(void *ctx, struct scratch *scratch, int steps)
 {
 	if (!walk_up(&scratch->cwd, steps)) {
-		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_DEEP);
+		walk_on(ctx, scratch, CALL_ON_EXEC_DEEP);
 		scratch->cwd.end = WALK_TOO_LONG;
 	}
 	finish_exec(ctx, scratch);

@@ -79,7 +79,7 @@ static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct lo
 	if (!scratch)
 		return;
 	if (!walk_up(walk, steps)) {
-		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE_DEEP);
+		walk_on(ctx, scratch, CALL_ON_EXEC_FILE_DEEP);
 		walk->end = WALK_TOO_LONG;
 	}
 	if (walk->end == WALK_ASTRAY)

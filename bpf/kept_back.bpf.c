@@ -27,6 +27,7 @@ int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!scratch || !process)
 		return 0;
+	scratch->walk_calls = 0;
 	process->state &= ~PROCESS_KEPT_BACK;
 	subject.ktime = process->ktime;
 	if (want_env)

@@ -69,6 +69,8 @@ struct scratch {
 	__u32 area_sent; /* ... and how many were */
 	__u32 area_flags; /* enum exec_flag */
 	__u64 area_lost; /* records that found no room */
+	__u32 walk_calls; /* see walk_on() */
+	__u32 __pad;
 	char verdict_path[VERDICT_PATH]; /* zero-filled */
 };
 

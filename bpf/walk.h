@@ -5,15 +5,20 @@
 #ifndef TETRAPY_WALK_H
 #define TETRAPY_WALK_H
 
+#include "calls.h"
 #include "scratch.h"
 
 /* Steps of one program. The first look is part of another program; deep paths go on in one that
- * calls itself. A path has at most 2047 components, so 29 calls are enough of the 33 that an event
- * has for all of its walks and programs; two paths of such a depth are told in part. The verifier
- * walks each step, and every start waits for it.
+ * calls itself. A path has at most 2047 components, so 29 calls are enough; two paths of such a
+ * depth are told in part. The verifier walks each step, and every start waits for it.
  */
 #define WALK_FIRST_STEPS 8
 #define WALK_MORE_STEPS 72
+
+/* An event has 33 calls. One each is for the file, on_exec behind it, and the context: what has
+ * none left is not told. Steps have no bound, since a mount may be on another one's root.
+ */
+#define WALK_CALLS 29
 
 static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
 {
@@ -96,6 +101,15 @@ static __always_inline int step(struct path_walk *walk)
 		return 1;
 	walk->dentry = parent;
 	return 0;
+}
+
+/* Goes on in a program of more steps; returns when the event's walks have had too many. */
+static __always_inline void walk_on(void *ctx, struct scratch *scratch, __u32 program)
+{
+	if (scratch->walk_calls >= WALK_CALLS)
+		return;
+	scratch->walk_calls++;
+	bpf_tail_call(ctx, &exec_calls, program);
 }
 
 /* Returns 1 when the walk is over, 0 when steps were too few. */

@@ -17,7 +17,7 @@ from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.source import PRIORITY, ConnectorSource
 
 if TYPE_CHECKING:
-    from tetrapy.events.json import Event
+    from tetrapy.events.event import Event
 
 BATCH = 512
 PATIENCE = 60.0  # seconds; only a bound on waiting for what should come

@@ -20,7 +20,7 @@ from tetrapy.sensors.connector.pids import Pids
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 
 if TYPE_CHECKING:
-    from tetrapy.events.json import Event
+    from tetrapy.events.event import Event
 
 RECORDED = Path(__file__).parent / "data/connector.txt"
 WHAT = {"none": 0, "fork": 1, "exec": 2, "uid": 4, "gid": 0x40, "comm": 0x200, "exit": 0x80000000}

@@ -17,7 +17,8 @@ from tetrapy.abi import layout
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.json import Event, JsonEncoder
+from tetrapy.events.event import Event
+from tetrapy.events.json import JsonEncoder
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import WallClock
 from tetrapy.process.budget import LIMIT

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,8 +19,28 @@ from tetrapy.events.credentials import (
     Credentials,
     capability_names,
 )
+from tetrapy.events.executed import ExecutedFile
+from tetrapy.events.process import DetailedProcess, ExecutedProcess
+from tetrapy.events.schema import FIELDS, PROCESS
 
 HEADER = Path("/usr/include/linux/capability.h")
+
+
+def shown(name: str, value: object) -> dict[str, Any]:
+    """The message of a value, out of its JSON."""
+    process = DetailedProcess(b"", 1, 1, 1)
+    row = {row.type: row for row in FIELDS[PROCESS].values()}[name]
+    process.start_time = "t"
+    if isinstance(value, BinaryProperties):
+        process.binary_properties = value
+        text = process.copy(ExecutedProcess).encoded()
+    else:
+        setattr(process, row.source, value)
+        text = process.encoded()
+    message: dict[str, Any] = json.loads(text).get(row.name)
+    return message
+
+
 sets = st.integers(0, 2 ** len(CAPABILITY_NAMES) - 1)
 
 
@@ -48,17 +70,18 @@ def test_numbers_beyond_the_known_ones_are_left_out() -> None:
 
 def test_empty_sets_are_left_out() -> None:
     """As protojson leaves out empty lists; without any the message is empty."""
-    assert Capabilities(1 << 21, 0, 1 << 1).fields() == {
+    assert shown("Capabilities", Capabilities(1 << 21, 0, 1 << 1)) == {
         "permitted": ["CAP_SYS_ADMIN"],
         "inheritable": ["DAC_OVERRIDE"],
     }
-    assert Capabilities(0, 0, 0).fields() == {}
-    assert list(Capabilities(1, 1, 1).fields()) == ["permitted", "effective", "inheritable"]
+    assert shown("Capabilities", Capabilities(0, 0, 0)) == {}
+    names = list(shown("Capabilities", Capabilities(1, 1, 1)))
+    assert names == ["permitted", "effective", "inheritable"]
 
 
 def test_all_ids_are_told() -> None:
     """Ids are wrappers in the message: those that are 0 are there too."""
-    assert Credentials(0, 1, 2, 3, 4, 5, 6, 7, 0).fields() == {
+    assert shown("ProcessCredentials", Credentials(0, 1, 2, 3, 4, 5, 6, 7, 0)) == {
         "uid": 0,
         "gid": 1,
         "euid": 2,
@@ -81,7 +104,7 @@ def test_all_ids_are_told() -> None:
 )  # fmt: skip
 def test_secure_bits(bits: int, names: list[str]) -> None:
     """They are named by Tetragon's enum, in the order of the kernel's bits, after the ids."""
-    message = Credentials(0, 0, 0, 0, 0, 0, 0, 0, bits).fields()
+    message = shown("ProcessCredentials", Credentials(0, 0, 0, 0, 0, 0, 0, 0, bits))
     assert message["securebits"] == names
     assert list(message)[-1] == "securebits"
 
@@ -92,13 +115,13 @@ def test_secure_bits(bits: int, names: list[str]) -> None:
         ({}, {}),
         ({"setuid": 0}, {"setuid": 0}),
         ({"setgid": 33}, {"setgid": 33}),
-        ({"inode": 7}, {"file": {"inode": {"number": "7", "links": 0}}}),
+        ({"file": ExecutedFile("", 7, 0, 0)}, {"file": {"inode": {"number": "7", "links": 0}}}),
         (
             {
                 "setuid": 0,
                 "setgid": 0,
                 "privileges_changed": ("PRIVILEGES_RAISED_EXEC_FILE_SETUID",),
-                "inode": 2**40,
+                "file": ExecutedFile("", 2**40, 0, 0),
             },
             {
                 "setuid": 0,
@@ -112,5 +135,5 @@ def test_secure_bits(bits: int, names: list[str]) -> None:
 def test_binary_properties(given_: dict[str, object], message: dict[str, object]) -> None:
     """Only what there is; 64-bit numbers are texts, and the links of a nameless file are told."""
     properties = BinaryProperties(**given_)
-    assert properties.fields() == message
-    assert list(properties.fields()) == list(message)
+    assert shown("BinaryProperties", properties) == message
+    assert list(shown("BinaryProperties", properties)) == list(message)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.unit.records import NODE, SECOND, Task, World, execute, exit_of
+from tests.unit.shown import fields
 from tetrapy.events.cut import REPEATED, cut, cut_variables, json_size, repeated
 from tetrapy.events.json import LEAST_BYTES, JsonEncoder
 from tetrapy.events.process import DetailedProcess, Process
@@ -59,7 +60,7 @@ def test_a_copy_says_the_same() -> None:
     process.user = "ann"
     short = repeated(process)
     assert len(process.arguments) == 10_000
-    whole, told = process.fields(), short.fields()
+    whole, told = fields(process), fields(short)
     assert told.pop("flags") == "errorEnvs truncArgs"
     assert told["arguments"] == "x" * REPEATED
     for name in ("arguments", "environment_variables"):

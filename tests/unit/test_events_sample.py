@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.unit.records import DATA
+from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.flags import _WORDS
-from tetrapy.events.json import Event, JsonEncoder
+from tetrapy.events.json import JsonEncoder
 from tetrapy.events.process import Process
 
 LINES = (DATA / "tetragon.jsonl").read_text("utf-8").splitlines()

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.agent_run import Recorder
 from tests.unit.export_run import Export, subscribed
 from tests.unit.records import SECOND, Task, World, execute, exit_of, fork
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.export.aggregation import Aggregator
 from tetrapy.export.fanout import Fanout
 from tetrapy.export.rate_limit import RateLimiter

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.filter_events import THROTTLE, capabilities, executed, exited, process
-from tetrapy.events.json import Event, JsonEncoder, body_of
+from tetrapy.events.event import Event
+from tetrapy.events.json import JsonEncoder
 from tetrapy.export.aggregation import Aggregator
 
 SHELL = process("/bin/sh", pid=1)
@@ -101,7 +102,7 @@ def test_a_line_tells_its_count_if_it_is_more_than_one() -> None:
     """The encoder writes aggregation_info for a count."""
     encoder = JsonEncoder("node")
     event = run()
-    line = json.loads(encoder.line(event, body_of(event), 3))
+    line = json.loads(encoder.encode(event, count=3))
     assert line["aggregation_info"] == {"count": "3"}
     assert "aggregation_info" not in json.loads(encoder.encode(event))
 

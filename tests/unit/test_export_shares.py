@@ -12,7 +12,7 @@ import pytest
 from tests.unit.agent_run import Recorder
 from tests.unit.export_run import Export, subscribed
 from tests.unit.records import SECOND, Task, World, execute
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.export.shares import _USERS, Shares
 from tetrapy.sinks.file import FileSink
 from tetrapy.sinks.rules import FileRules

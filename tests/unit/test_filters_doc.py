@@ -20,9 +20,9 @@ from tests.unit.filter_events import (
     process,
 )
 from tetrapy.errors import SettingsError
-from tetrapy.events.json import JsonEncoder, body_of
-from tetrapy.events.kinds import EVENT_TYPES
+from tetrapy.events.json import JsonEncoder
 from tetrapy.events.rate_limit import RateLimitInfo
+from tetrapy.events.schema import EVENT_TYPES
 from tetrapy.filters.field_filters import parse_field_filters
 from tetrapy.filters.lists import parse_list
 from tetrapy.filters.message import FIELDS
@@ -125,14 +125,14 @@ def test_the_field_filters_leave_what_the_text_shows() -> None:
     change = filters.of_type(event.type)
     assert change is not None
     encoder = JsonEncoder("node")
-    assert encoder.line(event, change(body_of(event))).decode() == examples("event")[0]
+    assert encoder.encode(event, change).decode() == examples("event")[0]
 
 
 def test_the_other_lines_are_those_of_the_encoder() -> None:
     """Rate limit and aggregation."""
     encoder = JsonEncoder("node")
     assert encoder.encode(RateLimitInfo(118, TIME)).decode() == examples("event")[1]
-    line = encoder.line(THROTTLE, body_of(THROTTLE), 3)
+    line = encoder.encode(THROTTLE, None, 3)
     assert json.loads(line) == json.loads(examples("event")[2])
 
 

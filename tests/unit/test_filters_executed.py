@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.unit.records import Task, World, exec_file, execute
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.filters.lists import Abilities, parse_list
 from tetrapy.filters.redaction import parse_redaction
 

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.filter_events import THROTTLE, capabilities, executed, exited, process
+from tests.unit.shown import fields
 from tetrapy.errors import SettingsError
-from tetrapy.events.json import Event, JsonEncoder, body_of
+from tetrapy.events.event import Event
+from tetrapy.events.json import JsonEncoder, body_of
+from tetrapy.events.schema import EVENTS, FIELDS
 from tetrapy.filters.field_filters import field_filters_of, parse_field_filters
-from tetrapy.filters.messages import EVENTS, MESSAGES
 
 INIT = process("/sbin/init", pid=1)
 EXEC = executed(process("/usr/bin/id", "-u", parent=INIT, capabilities=capabilities(3, 1)), INIT)
@@ -32,14 +34,14 @@ def shown(event: Event, *filters: dict[str, Any]) -> dict[str, Any]:
 
 def test_included_fields_are_all_that_is_shown() -> None:
     """In both spellings; a field that the event does not have is just not there."""
-    fields = "process.binary,process.execId, process.cap.effective,parent,signal"
-    assert shown(EXEC, {"fields": fields}) == {
+    paths = "process.binary,process.execId, process.cap.effective,parent,signal"
+    assert shown(EXEC, {"fields": paths}) == {
         "process": {
             "exec_id": EXEC.process.exec_id,
             "binary": "/usr/bin/id",
             "cap": {"effective": ["CAP_CHOWN"]},
         },
-        "parent": INIT.fields(),
+        "parent": fields(INIT),
     }
 
 
@@ -47,9 +49,9 @@ def test_excluded_fields_are_all_that_is_not_shown() -> None:
     """Other fields stay in their order."""
     expected = body_of(EXEC)
     del expected["process"]["arguments"], expected["parent"]
-    fields = {"fields": "process.arguments,parent", "action": "EXCLUDE"}
-    assert shown(EXEC, fields) == expected
-    assert list(shown(EXEC, fields)["process"]) == list(expected["process"])
+    one = {"fields": "process.arguments,parent", "action": "EXCLUDE"}
+    assert shown(EXEC, one) == expected
+    assert list(shown(EXEC, one)["process"]) == list(expected["process"])
 
 
 def test_a_path_goes_through_lists() -> None:
@@ -102,7 +104,9 @@ def test_a_filter_without_fields_changes_nothing() -> None:
 
 def test_what_every_event_has_stays() -> None:
     """The encoder writes node name, time and the rest, whatever the body."""
-    line = JsonEncoder("node").line(EXEC, shown(EXEC, {"fields": "parent.pid"}))
+    made = parse_field_filters('{"fields": "parent.pid"}', "field-filters")
+    assert made is not None
+    line = JsonEncoder("node").encode(EXEC, made.of_type(EXEC.type))
     assert json.loads(line) == {
         "process_exec": {"parent": {"pid": 1}},
         "node_name": "node",
@@ -158,10 +162,10 @@ def test_fields_of_events_that_come_later_are_known(path: str) -> None:
 def every_path(message: str) -> list[str]:
     """All paths in a message, three levels deep."""
     found = []
-    for name, kind in MESSAGES[message].items():
+    for name, row in FIELDS[message].items():
         found.append(name)
-        inner = kind.strip("[]")
-        if inner in MESSAGES and inner not in {"Process", "Namespaces"}:
+        inner = row.element
+        if inner in FIELDS and inner not in {"Process", "Namespaces"}:
             found += [f"{name}.{path}" for path in every_path(inner)]
     return found
 
@@ -197,10 +201,10 @@ def test_the_message_tables_are_the_events() -> None:
 
     def check(body: dict[str, Any], message: str) -> None:
         for name, content in body.items():
-            kind = MESSAGES[message][name].strip("[]")
+            kind = FIELDS[message][name].element
             for one in content if isinstance(content, list) else [content]:
                 if isinstance(one, dict):
                     check(one, kind)
 
     for event in (EXEC, EXIT, THROTTLE):
-        check(body_of(event), EVENTS[event.type])
+        check(body_of(event), EVENTS[event.name])

@@ -17,7 +17,7 @@ from tests.unit.filter_events import (
     listed,
     process,
 )
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.filters import texts
 from tetrapy.filters.excess import Excess, excess
 from tetrapy.filters.lists import parse_list, predicate

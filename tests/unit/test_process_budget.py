@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.procfs import FakeProcfs
 from tests.unit.records import SECOND, Task, World, execute, exit_of
+from tests.unit.shown import fields
 from tetrapy.events.process import Process
 from tetrapy.process import left
 from tetrapy.process.budget import weight
@@ -43,7 +44,7 @@ def test_long_texts(text: bytes, ancestors: bool) -> None:
     assert heavy() - before < MOST * 1.3
     assert world.table.cuts > 100
     assert world.table.evictions == 0
-    assert "truncArgs" in world.one(exit_of(tasks(1)[0])).process.fields()["flags"]
+    assert "truncArgs" in fields(world.one(exit_of(tasks(1)[0])).process)["flags"]
 
 
 def test_many_processes() -> None:

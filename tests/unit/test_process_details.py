@@ -22,7 +22,9 @@ from tests.unit.records import (
     exit_of,
     fork,
 )
+from tests.unit.shown import fields
 from tetrapy.events.credentials import BinaryProperties, Capabilities, Credentials
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import Process
 from tetrapy.process import details as module
@@ -54,11 +56,11 @@ def world_of(wanted: Wanted, host: Namespaces | None = HOST, procfs: str = "/non
     return world
 
 
-def run(world: World, wanted: Wanted = ALL, **fields: int) -> Process:
+def run(world: World, wanted: Wanted = ALL, **members: int) -> Process:
     """A process that was executed with these members of struct exec_context."""
-    uid = fields.get("euid", 0)
+    uid = members.get("euid", 0)
     record = execute(
-        TASK, INIT, fork_parent=INIT, context=exec_context(**{**PLACES, **fields}), uid=uid
+        TASK, INIT, fork_parent=INIT, context=exec_context(**{**PLACES, **members}), uid=uid
     )
     process = world.one(record).process
     assert isinstance(process, Process)
@@ -72,7 +74,7 @@ def privileges(*names: str) -> int:
 def test_nothing_is_told_without_being_asked_for() -> None:
     """Not even if the kernel tells it."""
     world = world_of(Wanted(environment=True))
-    message = run(world, euid=1000, cap_permitted=1, inode=5).fields()
+    message = fields(run(world, euid=1000, cap_permitted=1, inode=5))
     assert set(message) == {
         "exec_id", "pid", "uid", "cwd", "binary", "flags", "start_time", "auid",
         "parent_exec_id", "tid", "in_init_tree",
@@ -90,7 +92,7 @@ def test_credentials() -> None:
         securebits=16,
     )
     assert process.capabilities == Capabilities(1, 2, 4)
-    message = process.fields()
+    message = fields(process)
     assert message["cap"]["effective"] == ["DAC_OVERRIDE"]
     assert message["process_credentials"] == {
         "uid": 1000, "gid": 1001, "euid": 1002, "egid": 1003,
@@ -108,12 +110,12 @@ def test_credentials() -> None:
         (("EXEC_SETUID",), BinaryProperties(setuid=500)),
         (
             ("EXEC_SETUID", "EXEC_SETUID_ROOT"),
-            BinaryProperties(500, -1, ("PRIVILEGES_RAISED_EXEC_FILE_SETUID",)),
+            BinaryProperties(500, None, ("PRIVILEGES_RAISED_EXEC_FILE_SETUID",)),
         ),
         (("EXEC_SETGID",), BinaryProperties(setgid=600)),
         (
             ("EXEC_SETGID", "EXEC_SETGID_ROOT"),
-            BinaryProperties(-1, 600, ("PRIVILEGES_RAISED_EXEC_FILE_SETGID",)),
+            BinaryProperties(None, 600, ("PRIVILEGES_RAISED_EXEC_FILE_SETGID",)),
         ),
         (
             ("EXEC_FILE_CAPS",),
@@ -153,7 +155,7 @@ def test_every_privilege_of_the_kernel_side_is_known() -> None:
 def test_a_binary_without_a_name() -> None:
     """Its inode is told, and that it has no links."""
     process = run(world_of(Wanted(credentials=True)), inode=2**33)
-    assert process.binary_properties == BinaryProperties(inode=2**33)
+    assert process.binary_properties == BinaryProperties(file=ExecutedFile("", 2**33, 0, 0))
 
 
 def test_binary_properties_are_shown_by_the_exec_alone() -> None:
@@ -179,11 +181,11 @@ def test_namespaces() -> None:
     world = world_of(Wanted(namespaces=True))
     process = run(world, net_ns=999)
     assert process.namespaces is not None
-    assert process.namespaces["net"] == {"inum": 999}
-    assert process.namespaces["uts"] == {"inum": HOST.uts, "is_host": True}
-    assert list(process.namespaces) == list(Namespaces._fields)
+    assert fields(process)["ns"]["net"] == {"inum": 999}
+    assert fields(process)["ns"]["uts"] == {"inum": HOST.uts, "is_host": True}
+    assert list(fields(process)["ns"]) == list(Namespaces._fields)
     assert run(world, net_ns=999).namespaces is process.namespaces
-    assert "process_credentials" not in process.fields()
+    assert "process_credentials" not in fields(process)
 
 
 def test_many_namespaces_are_forgotten() -> None:
@@ -197,7 +199,7 @@ def test_many_namespaces_are_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "name"),
+    ("members", "name"),
     [
         ({"euid": 0}, "root"),
         ({"euid": 1000}, "ann"),
@@ -207,15 +209,15 @@ def test_many_namespaces_are_forgotten() -> None:
         ({"euid": 1000, "net_ns": 7, "pid_ns": 7}, "ann"),
     ],
 )
-def test_names_of_users(fields: dict[str, int], name: str) -> None:
+def test_names_of_users(members: dict[str, int], name: str) -> None:
     """Where the passwd file and the ids are the host's; a uid without a name is counted."""
     world = world_of(Wanted(users=True))
-    process = run(world, **fields)
+    process = run(world, **members)
     assert process.user == name
-    assert process.fields().get("user") == ({"name": name} if name else None)
+    assert fields(process).get("user") == ({"name": name} if name else None)
     details = world.tracker._details
     assert details is not None
-    assert details.unnamed_users == (fields["euid"] == 1001)
+    assert details.unnamed_users == (members["euid"] == 1001)
 
 
 def test_no_names_where_the_host_is_not_known() -> None:
@@ -274,7 +276,7 @@ def test_a_process_of_procfs(tmp_path: Path) -> None:
     assert parent.capabilities == Capabilities(0xFF, 1, 0)
     assert parent.credentials[:4] == (1, 0, 1000, 0)
     assert parent.credentials[4:] == (3, 0, 4, 0, 0)
-    assert parent.namespaces["net"] == {"inum": HOST.net, "is_host": True}
+    assert fields(parent)["ns"]["net"] == {"inum": HOST.net, "is_host": True}
     assert parent.user == "ann"
     assert parent.binary_properties is None
 

@@ -17,6 +17,7 @@ from tests.unit.records import (
     exit_of,
     fork,
 )
+from tests.unit.shown import fields
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import Process
 from tetrapy.process.details import Details, Environment, Wanted
@@ -59,7 +60,7 @@ def test_the_environment(data: bytes, shown: Environment) -> None:
     """Name and value are cut at the first equals sign; what has none is called invalid."""
     process = environment_of(Wanted(environment=True), data)
     assert process.environment == shown
-    message = process.fields()["environment_variables"]
+    message = fields(process)["environment_variables"]
     assert [(one.get("Key", ""), one.get("Value", "")) for one in message] == list(shown)
     assert all(text for one in message for text in one.values())
 
@@ -74,7 +75,7 @@ def test_an_environment_with_a_filter() -> None:
 
 def test_an_empty_environment() -> None:
     """No variables and no list in the message."""
-    assert "environment_variables" not in environment_of(Wanted(environment=True), b"").fields()
+    assert "environment_variables" not in fields(environment_of(Wanted(environment=True), b""))
 
 
 def test_a_long_environment() -> None:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Dict, List, Tuple
+from typing import List, Optional, Tuple
 
-from tetrapy.json_codec import json_text
+from tetrapy.events.executed import ExecutedFile
 from tetrapy.named import NamedTuple
 
 # Names by number: include/uapi/linux/capability.h. Number 1 has no prefix in Tetragon's enum.
@@ -21,7 +21,7 @@ CAPABILITY_NAMES: Tuple[str, ...] = tuple(
 )
 
 # include/uapi/linux/securebits.h
-_SECURE_BITS: Tuple[str, ...] = (
+SECURE_BITS: Tuple[str, ...] = (
     "SecBitNoRoot",
     "SecBitNoRootLocked",
     "SecBitNoSetUidFixup",
@@ -33,10 +33,23 @@ _SECURE_BITS: Tuple[str, ...] = (
 )
 
 
+# Tetragon's enum `ProcessPrivilegesChanged`, from 1 on.
+PRIVILEGES_CHANGED: Tuple[str, ...] = (
+    "PRIVILEGES_RAISED_EXEC_FILE_CAP",
+    "PRIVILEGES_RAISED_EXEC_FILE_SETUID",
+    "PRIVILEGES_RAISED_EXEC_FILE_SETGID",
+)
+
+
 @lru_cache(maxsize=256)
 def capability_names(bits: int) -> List[str]:
     """Names of the capabilities in a set, in the order of their numbers. Not to be changed."""
     return [name for number, name in enumerate(CAPABILITY_NAMES) if bits >> number & 1]
+
+
+def secure_bit_names(bits: int) -> List[str]:
+    """Names of the secure bits that are set, in the order of the kernel's bits."""
+    return [name for number, name in enumerate(SECURE_BITS) if bits >> number & 1]
 
 
 class Capabilities(NamedTuple):
@@ -45,10 +58,6 @@ class Capabilities(NamedTuple):
     permitted: int
     effective: int
     inheritable: int
-
-    def fields(self) -> Dict[str, Any]:
-        """The message; empty sets are left out."""
-        return {name: capability_names(bits) for name, bits in zip(self._fields, self) if bits}
 
 
 class Credentials(NamedTuple):
@@ -64,49 +73,11 @@ class Credentials(NamedTuple):
     fsgid: int
     securebits: int
 
-    def fields(self) -> Dict[str, Any]:
-        """The message: all ids, and the secure bits if any is set."""
-        out: Dict[str, Any] = dict(zip(self._fields[:8], self))
-        if self.securebits:
-            out["securebits"] = [
-                name for number, name in enumerate(_SECURE_BITS) if self.securebits >> number & 1
-            ]
-        return out
-
-
-@lru_cache(maxsize=256)
-def encoded_capabilities(capabilities: Capabilities) -> str:
-    """The message as JSON; few different ones occur on a host."""
-    return json_text(capabilities.fields())
-
-
-def encoded_credentials(credentials: Credentials) -> str:
-    """The message as JSON."""
-    if credentials.securebits:
-        return json_text(credentials.fields())
-    return _IDS % credentials[:8]
-
-
-_IDS = "{" + ",".join(f'"{name}":%d' for name in Credentials._fields[:8]) + "}"
-
 
 class BinaryProperties(NamedTuple):
     """What is special about the binary that was executed (message `BinaryProperties`)."""
 
-    setuid: int = -1  # the new effective uid of a set-user-ID execution; -1 for none
-    setgid: int = -1
+    setuid: Optional[int] = None  # the new effective uid of a set-user-ID execution
+    setgid: Optional[int] = None
     privileges_changed: Tuple[str, ...] = ()
-    inode: int = 0  # of a binary that has no name any more: deleted, or a memfd
-
-    def fields(self) -> Dict[str, Any]:
-        """The message; unset fields are left out."""
-        out: Dict[str, Any] = {}
-        if self.setuid >= 0:
-            out["setuid"] = self.setuid
-        if self.setgid >= 0:
-            out["setgid"] = self.setgid
-        if self.privileges_changed:
-            out["privileges_changed"] = list(self.privileges_changed)
-        if self.inode:
-            out["file"] = {"inode": {"number": str(self.inode), "links": 0}}
-        return out
+    file: Optional[ExecutedFile] = None  # a binary that has no name any more, or a memfd

@@ -8,13 +8,14 @@ that goes by `binary` has to ask here too (tetrapy.filters.binaries).
 
 from __future__ import annotations
 
-from typing import Any, Dict
-
 from tetrapy.named import NamedTuple
 
 
 class ExecutedFile(NamedTuple):
-    """What the kernel says of the file; in a script's case that of its interpreter."""
+    """What the kernel says of the file; in a script's case that of its interpreter.
+
+    Events show it as the messages `FileProperties` and, tetrapy's own, `ExecutedFile`.
+    """
 
     path: str  # from the host's root if it can be reached from there, else from its own
     inode: int  # 0: nothing is known but that it is not what `binary` says
@@ -39,22 +40,10 @@ class ExecutedFile(NamedTuple):
         """Whether the path is all of it."""
         return self.inode != 0 and not self.partial
 
-    def properties(self) -> Dict[str, Any]:
-        """Tetragon's message `FileProperties`."""
-        out: Dict[str, Any] = {"inode": {"number": str(self.inode), "links": self.links}}
-        if self.path:
-            out["path"] = self.path
-        return out
-
-    def fields(self) -> Dict[str, Any]:
-        """What has no place there: tetrapy's own message `ExecutedFile`."""
-        out: Dict[str, Any] = {}
-        if self.device:
-            out["device"] = f"{self.device >> 20}:{self.device & 0xFFFFF}"
-        for name in ("deleted", "foreign", "interpreter", "partial"):
-            if getattr(self, name):
-                out[name] = True
-        return out
+    @property
+    def device_text(self) -> str:
+        """`major:minor`; empty if it is not known."""
+        return f"{self.device >> 20}:{self.device & 0xFFFFF}" if self.device else ""
 
 
 UNTOLD = ExecutedFile("", 0, 0, 0, partial=True, told=False)

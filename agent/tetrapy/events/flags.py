@@ -43,12 +43,7 @@ _WORDS = (
     (IN_INIT_TREE, "inInitTree"),
 )
 
-_known = {0: ""}
-
 
 def flag_words(bits: int) -> str:
-    """Space-joined words of the set bits; a handful of combinations occur, so they are kept."""
-    words = _known.get(bits)
-    if words is None:
-        words = _known[bits] = " ".join(word for bit, word in _WORDS if bits & bit)
-    return words
+    """Space-joined words of the set bits."""
+    return " ".join(word for bit, word in _WORDS if bits & bit)

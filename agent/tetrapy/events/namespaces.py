@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The namespaces of a process (Tetragon's message `Namespaces`)."""
+"""The namespaces of a process (Tetragon's messages `Namespaces` and `Namespace`)."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
-
-from tetrapy.json_codec import json_text
 from tetrapy.named import NamedTuple
+
+
+class Namespace(NamedTuple):
+    """One of them."""
+
+    inum: int
+    is_host: bool  # whether it is that of the machine's first process
 
 
 class Namespaces(NamedTuple):
@@ -27,17 +31,16 @@ class Namespaces(NamedTuple):
         """The message; `host` are the namespaces of the machine's first process."""
         out = ShownNamespaces()
         for name, number, own in zip(self._fields, self, host):
-            if not self.time and name.startswith("time"):
-                continue
-            out[name] = {"inum": number} if number else {}
-            if number == own and (number or not name.startswith("time")):
-                out[name]["is_host"] = True
-        out.encoded = json_text(out)
+            is_time = name.startswith("time")
+            if is_time and not self.time:
+                setattr(out, name, None)
+            else:
+                same = number == own and bool(number or not is_time)
+                setattr(out, name, Namespace(number, same))
         return out
 
 
-class ShownNamespaces(Dict[str, Any]):
-    """The message, and the same as JSON: many processes share one."""
+class ShownNamespaces:
+    """A `Namespace` by each name, None where the kernel has no such; many processes share one."""
 
-    __slots__ = ("encoded",)
-    encoded: str
+    __slots__ = Namespaces._fields

@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
-from tetrapy.events.kinds import RATE_LIMIT_INFO
-from tetrapy.events.process import Process
+from tetrapy.events import encoders
+from tetrapy.events.event import Event
 
 
-class RateLimitInfo:
+class RateLimitInfo(Event):
     """It is about no process."""
 
     __slots__ = ("dropped", "time")
     name = "rate_limit_info"
-    type = RATE_LIMIT_INFO
-    process = None
-    parent = None
-    ancestors: Tuple[Process, ...] = ()
+    type = "RATE_LIMIT_INFO"
+    encoded = encoders.rate_limit_info
 
     def __init__(self, dropped: int, time: str) -> None:
         """`dropped` events since the last such event; `time` formatted."""

@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-from typing import Tuple
-
-from tetrapy.events.kinds import PROCESS_THROTTLE
-from tetrapy.events.process import Process
+from tetrapy.events import encoders
+from tetrapy.events.event import Event
 
 START = "THROTTLE_START"
 STOP = "THROTTLE_STOP"
 
 
-class ProcessThrottle:
+class ProcessThrottle(Event):
     """It is about no process."""
 
     __slots__ = ("action", "cgroup", "time")
     name = "process_throttle"
-    type = PROCESS_THROTTLE
-    process = None
-    parent = None
-    ancestors: Tuple[Process, ...] = ()
+    type = "PROCESS_THROTTLE"
+    encoded = encoders.process_throttle
 
     def __init__(self, action: str, cgroup: str, time: str) -> None:
         """`action` is START or STOP, `cgroup` its name, `time` formatted."""

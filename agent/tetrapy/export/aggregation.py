@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Aggregation: events that tell the same are one line that says how many it stands for.
 
-Equal are events of one type whose processes have the same binary, arguments, working directory,
-user ids, container, flags, rights and environment, and parents of the same binary; exits must have
-ended alike too. What differs, such as pid, exec_id and times, is shown of the first event.
+Equal are events of one type that differ only in fields that the schema calls their identity, such
+as pid, exec_id and times, and that have parents of the same binary: the same binary, arguments,
+working directory, user ids, container, flags, rights and environment; and exits that ended alike.
+What differs, such as pid, exec_id and times, is shown of the first event.
 Events that are about no process are never merged.
 
 A window begins with the first event that waits. When it ends, when as many different lines wait as
@@ -15,11 +16,13 @@ readers must, count right.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Hashable, Iterable, List, Optional, Tuple
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, Callable, Dict, Hashable, Iterable, List, Optional, Tuple
 
 from tetrapy.events.cut import characters
-from tetrapy.events.exit import ProcessExit
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
+from tetrapy.events.schema import EVENTS, FIELDS, PROCESS
 
 Counted = Tuple[Event, int]
 
@@ -77,23 +80,20 @@ def _size(event: Event) -> int:
 
 
 def _key(event: Event) -> Hashable:
-    process, parent = event.process, event.parent
-    if process is None:
+    if event.process is None:
         return event  # equal to itself only
-    return (
-        event.type,
-        event.code if isinstance(event, ProcessExit) else 0,
-        process.binary,
-        process.arguments,
-        process.cwd,
-        process.uid,
-        process.auid,
-        process.docker,
-        process.flags,
-        process.capabilities,
-        process.credentials,
-        process.binary_properties,
-        process.executed,
-        process.environment,
-        None if parent is None else parent.binary,
-    )
+    parent = event.parent
+    return (*_compared(event.name)(event), None if parent is None else parent.binary)
+
+
+@lru_cache(maxsize=None)
+def _compared(name: str) -> Callable[[Event], Tuple[Any, ...]]:
+    """What of an event and its process is compared; of a parent it is the binary."""
+    rows = [row for row in FIELDS[EVENTS[name]].values() if row.element != PROCESS]
+    paths = [row.source for row in rows if row.is_filled and not row.identity]
+    paths += [
+        f"process.{row.source}"
+        for row in FIELDS[PROCESS].values()
+        if row.is_filled and not row.identity
+    ]
+    return attrgetter("name", *paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Callable, Iterable, List, Sequence
 
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.export.subscription import Subscription
 from tetrapy.filters.excess import excess
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, Sequence, Set, Tuple
 
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.events.process import UNSET_ID
 
 _DAY = 86_400.0  # seconds in which a share comes back

@@ -6,8 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable, FrozenSet, Optional
 
 from tetrapy.config.settings import Settings
-from tetrapy.events.json import Event
-from tetrapy.events.kinds import EVENT_TYPES
+from tetrapy.events.event import Event
 from tetrapy.filters.pushdown import Pushdown
 from tetrapy.named import NamedTuple
 
@@ -54,6 +53,8 @@ def _lists(settings: Settings) -> Any:
 
 def _with_ancestors(settings: Settings) -> FrozenSet[str]:
     """The types of events that show ancestors."""
+    from tetrapy.events.schema import EVENT_TYPES
+
     kinds = set(settings.enable_ancestors)
     if "base" not in kinds:
         return frozenset()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Iterable, List, Optional, Protocol, Sequence, Tuple
 
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.export.stages import Stages
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Callable, List, Optional
 
 from tetrapy.errors import ExportError
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.export.shares import Shares
 from tetrapy.sinks.sink import Sink
 

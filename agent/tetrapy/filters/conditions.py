@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, FrozenSet, List, Tuple
 
 from tetrapy.events.credentials import Capabilities
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.filters.binaries import ProcessTest
 from tetrapy.filters.filter import Condition, TextTest
 

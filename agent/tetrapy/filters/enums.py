@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, FrozenSet, List, Mapping
 
-from tetrapy.events.kinds import EVENT_TYPES
+from tetrapy.events.schema import EVENT_TYPES
 from tetrapy.filters.json_objects import Place, shown
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
-from tetrapy.events.kinds import EVENT_TYPES
+from tetrapy.events.schema import ENUMS, EVENT_TYPES, EVENTS, FIELDS, SCALARS
+from tetrapy.events.schema.field import Field
 from tetrapy.filters.enums import enum_values, event_types
 from tetrapy.filters.json_objects import Place, fields_of, objects_of, shown, snake_case
 from tetrapy.filters.message import boolean
-from tetrapy.filters.messages import EVENTS, LATER_EVENTS, MESSAGES, PROCESS
 from tetrapy.named import NamedTuple
 
 Body = Dict[str, Any]
@@ -90,30 +90,25 @@ def _checked(names: List[str], kinds: List[str], place: Place) -> List[str]:
 
     Raises SettingsError unless events of one of the types `kinds` have such a field.
     """
-    tables = [MESSAGES[EVENTS[kind]] for kind in kinds if kind in EVENTS]
-    tables += [
-        {name: PROCESS if name in {"process", "parent"} else "" for name in fields.split()}
-        for fields in (LATER_EVENTS[kind] for kind in kinds if kind in LATER_EVENTS)
-    ]
-    for table in tables:
-        out = _path_in(table, names)
+    for name, message in EVENTS.items():
+        out = _path_in(FIELDS[message], names) if name.upper() in kinds else None
         if out is not None:
             return out
     raise place.error(f'"fields": there is no field {".".join(names)}')
 
 
-def _path_in(table: Dict[str, str], names: List[str]) -> Optional[List[str]]:
+def _path_in(table: Dict[str, Field], names: List[str]) -> Optional[List[str]]:
     """The path, if it is one in a message with these fields."""
     name = names[0] if names[0] in table else snake_case(names[0])
     if name not in table:
         return None
-    kind = table[name].strip("[]")
     if len(names) == 1:
         return [name]
-    if not kind:
-        # A part of an event that is not made yet, so it has no table.
+    kind = table[name].element
+    if kind not in FIELDS and kind not in SCALARS and kind not in ENUMS:
+        # A message of events that are not made yet, which has no rows.
         return [name, *map(snake_case, names[1:])] if all(names) else None
-    rest = _path_in(MESSAGES.get(kind, {}), names[1:])
+    rest = _path_in(FIELDS.get(kind, {}), names[1:])
     return None if rest is None else [name, *rest]
 
 

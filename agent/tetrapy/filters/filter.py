@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Callable, FrozenSet, List, Optional, Tuple
 
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.named import NamedTuple
 
 Condition = Callable[[Event], bool]

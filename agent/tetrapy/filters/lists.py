@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, FrozenSet, Iterable, List, Optional
 
+from tetrapy.events.schema import EVENTS, FIELDS
 from tetrapy.filters import conditions
 from tetrapy.filters.binaries import Belief
 from tetrapy.filters.filter import Condition, Filter, FilterList, TextTest
@@ -13,10 +14,9 @@ from tetrapy.filters.message import parse
 from tetrapy.filters.texts import any_matches, compile_all, remembered
 from tetrapy.named import NamedTuple
 
-WITH_ANCESTORS = (
-    "PROCESS_EXEC PROCESS_EXIT PROCESS_KPROBE PROCESS_TRACEPOINT PROCESS_LOADER PROCESS_UPROBE"
-    " PROCESS_LSM PROCESS_USDT"
-).split()
+WITH_ANCESTORS = [
+    name.upper() for name, message in EVENTS.items() if "ancestors" in FIELDS[message]
+]
 """The types of events that can show ancestors."""
 
 # Which fields only user space can decide, cheap ones first; pid_set wants to see every event.

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List
 
-from tetrapy.events.credentials import CAPABILITY_NAMES
+from tetrapy.events.schema import ENUMS, MESSAGES
 from tetrapy.filters.enums import enum_values, event_types
 from tetrapy.filters.json_objects import Place, fields_of, list_of_texts, shown
 
-_CAPABILITIES = {name: number for number, name in enumerate(CAPABILITY_NAMES)}
-_SETS = ("permitted", "effective", "inheritable")
+_CAPABILITIES = ENUMS["CapabilitiesType"]
+_SETS = tuple(row.name for row in MESSAGES["Capabilities"])
 _RULES = ("any", "all", "exactly", "none")
 _LARGEST_PID = 0xFFFFFFFF
 _DIGITS = 10  # of the largest

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Callable, FrozenSet, List, Optional, Tuple
 
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.events.process import Process
 
 _REMEMBERED = 32_768

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from typing import Callable, FrozenSet, List, Optional, Tuple
 
-from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
+from tetrapy.events.exec import ProcessExec
+from tetrapy.events.exit import ProcessExit
 from tetrapy.filters.filter import Filter, FilterList, TextTest
 
 BITS = 64
 
-_BOTH = frozenset({PROCESS_EXEC, PROCESS_EXIT})
+_BOTH = frozenset({ProcessExec.type, ProcessExit.type})
 
 
 class Pushdown:

@@ -14,7 +14,7 @@ from itertools import product
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from tetrapy.btf.source import BtfSource
-from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT, PROCESS_THROTTLE, RATE_LIMIT_INFO
+from tetrapy.events.encoders import FORMATS
 from tetrapy.events.text import to_text
 from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.counters import EventCounter, FlagCounter
@@ -58,7 +58,7 @@ DATA_SIZES = ("bad", "ok")
 PATTERN_SETTINGS = ("export-allowlist", "export-denylist", "redaction-filters")
 OPERATIONS = ("get", "remove")
 
-_TYPES = (PROCESS_EXEC, PROCESS_EXIT, PROCESS_THROTTLE, RATE_LIMIT_INFO)
+_TYPES = tuple(name.upper() for name in FORMATS)
 _INFORMATION = ("ancestors_info", "parent_info", "pod_info", "process_info")
 _STATES = ("disabled", "enabled", "error", "load_error", "partially_enabled", "skipped")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, Iterable, Iterator
 
+from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.flags import flag_words
-from tetrapy.events.json import Event
 from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.family import Metric
 

@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, List, Optional, Protocol, Tuple
 
 from tetrapy.errors import FormatError
-from tetrapy.events.credentials import BinaryProperties, Capabilities, Credentials
+from tetrapy.events.credentials import (
+    PRIVILEGES_CHANGED,
+    BinaryProperties,
+    Capabilities,
+    Credentials,
+)
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import Namespaces, ShownNamespaces
@@ -23,12 +28,8 @@ from tetrapy.process.users import Users
 
 Environment = Tuple[Tuple[str, str], ...]
 
-# Values of Tetragon's enum ProcessPrivilegesChanged, by enumerators of enum exec_privilege.
-_PRIVILEGES = (
-    ("EXEC_FILE_CAPS", "PRIVILEGES_RAISED_EXEC_FILE_CAP"),
-    ("EXEC_SETUID_ROOT", "PRIVILEGES_RAISED_EXEC_FILE_SETUID"),
-    ("EXEC_SETGID_ROOT", "PRIVILEGES_RAISED_EXEC_FILE_SETGID"),
-)
+# Enumerators of enum exec_privilege, in the order of Tetragon's enum.
+_PRIVILEGES = ("EXEC_FILE_CAPS", "EXEC_SETUID_ROOT", "EXEC_SETGID_ROOT")
 
 
 class Redactor(Protocol):
@@ -135,10 +136,10 @@ class Details:
     ) -> Optional[BinaryProperties]:
         found = record.privileges
         properties = BinaryProperties(
-            record.euid if found & bits["EXEC_SETUID"] else -1,
-            record.egid if found & bits["EXEC_SETGID"] else -1,
-            tuple(reason for name, reason in _PRIVILEGES if found & bits[name]),
-            record.inode,
+            record.euid if found & bits["EXEC_SETUID"] else None,
+            record.egid if found & bits["EXEC_SETGID"] else None,
+            tuple(why for bit, why in zip(_PRIVILEGES, PRIVILEGES_CHANGED) if found & bits[bit]),
+            ExecutedFile("", record.inode, 0, 0) if record.inode else None,
         )
         return None if properties == _PLAIN else properties
 

@@ -14,7 +14,8 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.kinds import PROCESS_EXEC, PROCESS_EXIT
+from tetrapy.events.exec import ProcessExec
+from tetrapy.events.exit import ProcessExit
 from tetrapy.kernel import bundle, features
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
@@ -228,8 +229,8 @@ class BaseSource(EventSource):
         """Events that were not sent because nobody wants them or their cgroup is throttled."""
         counters, numbers = self._read_counters(), self._counters
         return {
-            PROCESS_EXEC: counters[numbers["COUNT_EXEC_KEPT_BACK"]],
-            PROCESS_EXIT: counters[numbers["COUNT_EXIT_KEPT_BACK"]],
+            ProcessExec.type: counters[numbers["COUNT_EXEC_KEPT_BACK"]],
+            ProcessExit.type: counters[numbers["COUNT_EXIT_KEPT_BACK"]],
         }
 
     def _read_counters(self) -> List[int]:

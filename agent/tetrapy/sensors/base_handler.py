@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Callable, Dict, Iterable, List, Optional, Protocol, Set, Tuple
 
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.events.process import Process
 from tetrapy.events.records import ExecRecord
 from tetrapy.events.text import command_line_text, to_text

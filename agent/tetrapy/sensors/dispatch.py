@@ -12,7 +12,7 @@ from typing import Callable, Dict, List, Optional
 
 from tetrapy.errors import FormatError
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 
 OnRecord = Callable[[bytes], Optional[Event]]
 

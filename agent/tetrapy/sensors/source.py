@@ -21,7 +21,7 @@ from typing import (
 )
 
 from tetrapy.events.decoder import EventAbi
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.events.process import Process
 from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.process.details import Details

@@ -12,10 +12,10 @@ from typing import Any, Dict, FrozenSet, List, Optional, Set, Tuple
 from celpy.evaluation import celstr
 
 from tetrapy.errors import SettingsError
-from tetrapy.events.kinds import EVENT_TYPES
+from tetrapy.events.schema import ENUMS, EVENTS, FIELDS, SCALARS
+from tetrapy.events.schema.field import Field
 from tetrapy.filters.cel.functions import FUNCTIONS, LITERALS, MACROS, METHODS, TIME
 from tetrapy.filters.cel.library import check_zone, compile_pattern
-from tetrapy.filters.messages import EVENTS, MESSAGES
 from tetrapy.named import NamedTuple
 
 Path = Tuple[str, ...]
@@ -25,11 +25,9 @@ _ALIASES = {
     "uint32": "uint",
     "uint64": "uint",
     "Int32Value": "int",
-    "enum": "int",
     "BoolValue": "bool",
     "Timestamp": "timestamp",
 }
-_VARIABLES = {kind.lower(): EVENTS.get(kind, "") for kind in EVENT_TYPES if kind != "UNDEF"}
 _COMPARED = {"int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration"}
 
 
@@ -83,10 +81,10 @@ class _Checker:
         if node.data != "ident":
             return None
         name = str(node.children[0])
-        return (name, *names[::-1]) if name in _VARIABLES and name not in self._scope else None
+        return (name, *names[::-1]) if name in EVENTS and name not in self._scope else None
 
     def _type_of_path(self, path: Path) -> str:
-        kind = _VARIABLES[path[0]]
+        kind = EVENTS[path[0]]
         for name in path[1:]:
             kind = self._field(kind, name)
         return kind
@@ -94,20 +92,16 @@ class _Checker:
     def _field(self, kind: str, name: str) -> str:
         if kind in {"", "map"}:
             return ""
-        if kind not in MESSAGES:
+        if kind not in FIELDS:
             raise SettingsError(f"a value of type {kind} has no field {name}")
-        if name not in MESSAGES[kind]:
+        if name not in FIELDS[kind]:
             raise SettingsError(f"{kind} has no field {name}")
-        found = MESSAGES[kind][name]
-        if found.startswith("["):
-            inner = found.strip("[]")
-            return f"[{_ALIASES.get(inner, inner)}]"
-        return _ALIASES.get(found, found)
+        return _type_of_field(FIELDS[kind][name])
 
     def _ident(self, children: Any) -> str:
         name = str(children[0])
         if name not in self._scope:
-            raise SettingsError(f"{name} is not known; events are {', '.join(_VARIABLES)}")
+            raise SettingsError(f"{name} is not known; events are {', '.join(EVENTS)}")
         return self._scope[name]
 
     def _member_dot(self, children: Any) -> str:
@@ -239,6 +233,17 @@ class _Checker:
             for one in child.children:
                 self.type_of(one)
         return ""
+
+
+def _type_of_field(row: Field) -> str:
+    kind = row.element
+    if kind in ENUMS:
+        kind = "int"
+    elif kind in SCALARS:
+        kind = _ALIASES.get(kind, kind)
+    elif kind not in FIELDS:
+        kind = ""  # a message of events that are not made yet, which has no rows
+    return f"[{kind}]" if row.is_repeated else kind
 
 
 def _string(node: Any) -> Optional[str]:

@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from tetrapy.errors import SettingsError
+from tetrapy.events.event import Event
 from tetrapy.events.executed import ExecutedFile
-from tetrapy.events.json import Event, body_of
+from tetrapy.events.json import body_of
 from tetrapy.events.process import Process
+from tetrapy.events.schema import EVENTS
 from tetrapy.filters.binaries import WRITTEN, Belief
 from tetrapy.filters.excess import excess
 from tetrapy.filters.json_objects import Place
-from tetrapy.filters.messages import EVENTS
 from tetrapy.filters.regex.budget import Budget, OverBudgetError
 from tetrapy.filters.texts import brief
 from tetrapy.json_codec import json_text
@@ -81,7 +82,7 @@ class _Expression:
         self._message = Message
         # A variable whose event did not happen is a message without fields.
         self._variables: Dict[str, Any] = {
-            name: Message(EVENTS.get(name.upper(), ""), {}) for name in checked.events
+            name: Message(EVENTS[name], {}) for name in checked.events
         }
         self._known: Dict[Tuple[Any, ...], Optional[bool]] = {}
 
@@ -117,7 +118,7 @@ class _Expression:
             return self._known[key]
         result: Optional[bool]
         try:
-            message = self._message(EVENTS[event.type], body)
+            message = self._message(EVENTS[event.name], body)
             result = self._evaluate(self._tree, {**self._variables, event.name: message}, budget)
         except OverBudgetError:
             raise

@@ -16,33 +16,13 @@ from celpy.celtypes import (
     UintType,
 )
 
-from tetrapy.events.credentials import CAPABILITY_NAMES
-from tetrapy.filters.messages import MESSAGES
-
-# Of the enums that events have; a name means the same in all of them.
-_ENUMS: Dict[str, int] = {
-    **{name: number for number, name in enumerate(CAPABILITY_NAMES)},
-    "THROTTLE_START": 1,
-    "THROTTLE_STOP": 2,
-    "SecBitNoRoot": 1,
-    "SecBitNoRootLocked": 2,
-    "SecBitNoSetUidFixup": 4,
-    "SecBitNoSetUidFixupLocked": 8,
-    "SecBitKeepCaps": 16,
-    "SecBitKeepCapsLocked": 32,
-    "SecBitNoCapAmbientRaise": 64,
-    "SecBitNoCapAmbientRaiseLocked": 128,
-    "PRIVILEGES_RAISED_EXEC_FILE_CAP": 1,
-    "PRIVILEGES_RAISED_EXEC_FILE_SETUID": 2,
-    "PRIVILEGES_RAISED_EXEC_FILE_SETGID": 3,
-}
+from tetrapy.events.schema import ENUMS, FIELDS
 
 _SCALARS: Dict[str, Callable[[Any], Any]] = {
     "string": StringType,
     "uint32": UintType,
     "uint64": lambda content: UintType(int(content)),
     "bool": BoolType,
-    "enum": lambda name: IntType(_ENUMS[name]),
     "UInt32Value": UintType,
     "Int32Value": IntType,
     "BoolValue": BoolType,
@@ -54,7 +34,6 @@ _DEFAULTS: Dict[str, Callable[[], Any]] = {
     "uint32": lambda: UintType(0),
     "uint64": lambda: UintType(0),
     "bool": lambda: BoolType(False),
-    "enum": lambda: IntType(0),
     # Unset wrappers are null.
     "UInt32Value": lambda: None,
     "Int32Value": lambda: None,
@@ -69,17 +48,19 @@ class Message(MessageType):
 
     def __init__(self, kind: str, body: Dict[str, Any]) -> None:
         """Make it of a message's JSON form; `kind` names its table."""
-        self._types = MESSAGES.get(kind, {})
-        fields: Any = {name: value_of(self._types[name], body[name]) for name in body}
+        self._rows = FIELDS.get(kind, {})
+        fields: Any = {name: value_of(self._rows[name].type, body[name]) for name in body}
         super().__init__(fields)
 
     def get(self, field: Any, default: Any = None) -> Any:
         """The value of a field, set or not."""
         if field in self:
             return self[field]
-        kind = self._types.get(field, "map")
+        kind = self._rows[field].type if field in self._rows else "map"
         if kind.startswith("["):
             return ListType([])
+        if kind in ENUMS:
+            return IntType(0)
         return _DEFAULTS[kind]() if kind in _DEFAULTS else Message(kind, {})
 
 
@@ -89,5 +70,7 @@ def value_of(kind: str, content: Any) -> Any:
         return ListType([value_of(kind.strip("[]"), one) for one in content])
     if kind == "map":
         return MapType({StringType(name): StringType(text) for name, text in content.items()})
+    if kind in ENUMS:
+        return IntType(ENUMS[kind][content])
     convert = _SCALARS.get(kind)
     return Message(kind, content) if convert is None else convert(content)

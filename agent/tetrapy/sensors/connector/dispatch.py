@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Optional, Protocol, Set, Tuple
 
-from tetrapy.events.json import Event
+from tetrapy.events.event import Event
 from tetrapy.events.process import Process
 from tetrapy.events.text import command_line_text, to_text
 from tetrapy.kernel.clock import monotonic_gap_ns

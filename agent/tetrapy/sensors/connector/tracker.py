@@ -8,9 +8,9 @@ something could not be read.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Callable, Optional, Tuple
 
-from tetrapy.events import flags
+from tetrapy.events import encoders, flags
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.executed import UNTOLD
 from tetrapy.events.exit import ProcessExit
@@ -239,9 +239,7 @@ class UnseenProcess(UnknownProcess):
 
     __slots__ = ()
 
-    def fields(self) -> Dict[str, Any]:
-        """Its start is not known either."""
-        return {"pid": self.pid}
+    encoded = encoders.unseen_process
 
 
 def _is_same(process: Process, fork_time: int) -> bool:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all events have in common."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Tuple
+
+from tetrapy.events.process import Process
+
+
+class Event:
+    """Something that happened. A class of events is called as its message in the schema."""
+
+    __slots__: Tuple[str, ...] = ()
+
+    name: str  # of its field in a line: process_exec
+    type: str  # the same in capitals, as filters name it
+    time: str  # when it happened, formatted
+    encoded: Callable[..., bytes]
+    """The line as JSON: see events/encoders.py."""
+
+    # Of events that are about a process; the ancestors are those beyond the parent.
+    process: Optional[Process] = None
+    parent: Optional[Process] = None
+    ancestors: Tuple[Process, ...] = ()
+
+    def of(self, process: Process) -> Event:
+        """The same event, of `process`; of events that are about one."""
+        raise NotImplementedError

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""agent/tetrapy/events/encoders.py: straight-line code that writes each message as JSON.
+
+A field costs no look at its row when an event is written. Values go into one format string; those
+that may be missing are texts that begin with a comma, or empty.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tetrapy.events.schema import (
+    CONVERSIONS,
+    ENUMS,
+    EVENTS,
+    FIELDS,
+    MADE,
+    MESSAGES,
+    PROCESS,
+    SHARED,
+)
+from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, KNOWN, SELF, SET, Field
+from tools.errors import BuildError
+from tools.fetch import ROOT
+
+PATH = "agent/tetrapy/events/encoders.py"
+
+_HEAD = '''\
+# SPDX-License-Identifier: Apache-2.0
+"""Messages as JSON, written out field by field: this is done for every event.
+
+Written by `python3 -m tools.event_docs` from the schema of events (tetrapy.events.schema); do not
+edit. A process is bytes, an event the whole line, a message inside of others text. Only texts are
+looked at for what has to be escaped, and of those only what a process can choose.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Callable, Dict
+
+{imports}
+
+Keep = Callable[[Any], bytes]  # the JSON of a process, which is made once for many lines
+Lines = Dict[str, bytes]  # event -> format of its line for the operator %: its fields and the time
+
+FORMATS: Lines = {{{formats}}}
+"""Event -> format of its message."""
+
+_BETWEEN = '","'
+'''
+
+_WIDTH = 85  # characters of a piece of a literal
+_WRAPPERS = frozenset({"UInt32Value", "Int32Value", "BoolValue"})
+
+
+class Form(NamedTuple):
+    """One way to write a message."""
+
+    function: str
+    message: str
+    rows: list[Field]
+    about: str
+
+
+def source() -> str:
+    """The whole module."""
+    forms = [*_nested(), *_processes(), *_events()]
+    used = {row.through for form in forms for row in form.rows} - {""}
+    modules: dict[str, list[str]] = {
+        "tetrapy.json_codec": ["quoted"],
+        "tetrapy.visible": ["json_bytes"],
+    }
+    for name in used:
+        modules.setdefault(CONVERSIONS[name], []).append(name)
+    imports = "\n".join(
+        f"from {module} import {', '.join(sorted(names))}"
+        for module, names in sorted(modules.items())
+    )
+    formats = ", ".join(f"\"{name}\": b'{_format(_filled(EVENTS[name]))}'" for name in MADE)
+    head = _HEAD.format(imports=imports, formats=formats)
+    kept = {row.name: row for form in forms for row in form.rows if _is_kept(row)}
+    parts = [head, *map(_kept, kept.values()), *map(_function, forms)]
+    return _formatted("\n\n".join(parts))
+
+
+def _formatted(text: str) -> str:
+    """In the house's format."""
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", PATH, "-"]
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    if done.returncode:
+        raise BuildError(f"ruff format {PATH}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _nested() -> list[Form]:
+    """Messages in those of processes and events, the inner ones first."""
+    found: dict[str, None] = {}
+
+    def visit(message: str) -> None:
+        for row in MESSAGES[message]:
+            if row.is_filled and row.element in MESSAGES and row.element != PROCESS:
+                visit(row.element)
+        found[message] = None
+
+    for message in [PROCESS, *(EVENTS[name] for name in MADE)]:
+        visit(message)
+    top = {PROCESS, *EVENTS.values()}
+    return [Form(_nested_name(one), one, _filled(one), "") for one in found if one not in top]
+
+
+def _processes() -> list[Form]:
+    rows = _filled(PROCESS)
+    always = [row for row in rows if row.presence != EXEC]
+    return [
+        Form("process", PROCESS, [row for row in always if not row.setting], "As events show it."),
+        Form("detailed_process", PROCESS, always, "With all that settings ask for."),
+        Form("executed_process", PROCESS, rows, "As its own exec shows it."),
+        Form(
+            "unknown_process",
+            PROCESS,
+            [row for row in rows if row.presence in {ALWAYS, BEGUN}],
+            "Whose beginning was not seen.",
+        ),
+        Form(
+            "unseen_process",
+            PROCESS,
+            [row for row in rows if row.presence == ALWAYS],
+            "Of which nothing but this is known.",
+        ),
+    ]
+
+
+def _events() -> list[Form]:
+    return [Form(name, EVENTS[name], _filled(EVENTS[name]), "") for name in MADE]
+
+
+def _filled(message: str) -> list[Field]:
+    return [row for row in FIELDS[message].values() if row.is_filled]
+
+
+def _nested_name(message: str) -> str:
+    """BinaryProperties -> _binary_properties: fields, whose names are variables, have no _."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in message)
+
+
+def _function(form: Form) -> str:
+    is_event = form.message in EVENTS.values()
+    kind = "bytes" if is_event or form.message == PROCESS else "str"
+    more = ", lines: Lines, keep: Keep, ancestors: bytes" if is_event else ""
+    lines = [f"def {form.function}(it: Any{more}) -> {kind}:"]
+    if form.message in SHARED:
+        lines.insert(0, "@lru_cache(maxsize=256)")
+    about = f". {form.about}" if form.about else "."
+    lines.append(f'    """Message `{form.message}`{about}"""')
+    body = _event(form) if is_event else _text(form.rows, kind)
+    lines += [f"    {line}" for line in body]
+    return "\n".join(lines) + "\n"
+
+
+def _text(rows: list[Field], kind: str) -> Iterator[str]:
+    """The body of a function that writes a message as one format string."""
+    local = dict(_locals([row for row in rows if not _is_kept(row)]))
+    yield from (f"{name} = {value}" for value, name in local.items())
+    parts: list[str] = []
+    first_is_sure = _is_sure(rows[0])
+    for at, row in enumerate(rows):
+        value = local.get(_value(row), _value(row))
+        if _is_kept(row):
+            yield f"{_shown(row)} = _{row.name}[it.{row.source}]"
+            parts.append(f"{{{_shown(row)}}}")
+        elif _is_sure(row):
+            comma = "," if at or not first_is_sure else ""
+            parts.append(f'{comma}"{row.name}":{_inner(row, value)}')
+        else:
+            yield _optional(row, value)
+            parts.append(f"{{{_shown(row)}}}")
+    if first_is_sure:
+        text = _literal(["{{", *parts, "}}"])
+    elif len(parts) == 1:
+        yield f"text = {parts[0][1:-1]}"
+        text = 'f"{{{text[1:]}}}"'
+    else:
+        yield f"text = ({_literal(parts)})"
+        text = 'f"{{{text[1:]}}}"'
+    yield f"return json_bytes({text})" if kind == "bytes" else f"return ({text})"
+
+
+def _is_kept(row: Field) -> bool:
+    """Whether the field's text is made once for all equal values."""
+    return row.plain and bool(row.through)
+
+
+def _kept(row: Field) -> str:
+    """The texts of such a field."""
+    return f'''
+class _{row.name.title()}(Dict[Any, str]):
+    """The field `{row.name}` of each value that occurred: a handful does."""
+
+    def __missing__(self, value: Any) -> str:
+        text = {row.through}(value)
+        self[value] = shown = f',"{row.name}":"{{text}}"' if text else ""
+        return shown
+
+
+_{row.name} = _{row.name.title()}()
+'''
+
+
+def _literal(parts: list[str]) -> str:
+    """Parts of a format string as one, of pieces that fit into a line."""
+    lines = [""]
+    for part in parts:
+        if lines[-1] and len(lines[-1]) + len(part) > _WIDTH:
+            lines.append("")
+        lines[-1] += part
+    return " ".join(f"f'{line}'" for line in lines)
+
+
+def _format(rows: list[Field]) -> str:
+    """The format of an event's message: what may be missing brings its name along."""
+    parts = [
+        f'{"," if at else ""}"{row.name}":{_mark(row)}' if _is_sure(row) else "%b"
+        for at, row in enumerate(rows)
+    ]
+    return f"{{{''.join(parts)}}}"
+
+
+def _mark(row: Field) -> str:
+    """What stands in a format of bytes for the value of a field."""
+    if row.type == "uint32":
+        return "%d"
+    return '"%b"' if row.plain else "%b"
+
+
+def _event(form: Form) -> Iterator[str]:
+    """The body of a function that puts an event's fields, processes among them, into its line."""
+    values = []
+    yield "time = it.time.encode()"
+    for row in form.rows:
+        name = row.name
+        if row.type == f"[{PROCESS}]":
+            values.append(_shown(row))
+            yield f'{_shown(row)} = b\',"{name}":\' + ancestors if ancestors else b""'
+        elif _is_sure(row) and row.type != PROCESS:
+            values.append(_bytes(row, _value(row)))
+        else:
+            yield f"{name} = {_value(row)}"
+            if _is_sure(row):
+                values.append(_bytes(row, name))
+                continue
+            values.append(_shown(row))
+            test = f"{name} is not None" if row.type == PROCESS else name
+            text = f"b',\"{name}\":{_mark(row)}' % {_bytes(row, name)}"
+            if _mark(row) == "%b":
+                text = f"b',\"{name}\":' + ({_bytes(row, name)})"
+            yield f'{_shown(row)} = {text} if {test} else b""'
+    yield f'return lines["{form.function}"] % ({", ".join(values)}, time)'
+
+
+def _bytes(row: Field, value: str) -> str:
+    """The value of a field for its mark."""
+    if row.type == PROCESS:
+        return f"{row.name}.json or keep({row.name})"
+    if row.type == "uint32":
+        return value
+    if row.plain:
+        return "time" if value == "it.time" else f"{value}.encode()"
+    return f"json_bytes(f'{_inner(row, value)}')"
+
+
+def _is_sure(row: Field) -> bool:
+    return row.presence in {ALWAYS, BEGUN, KNOWN}
+
+
+def _shown(row: Field) -> str:
+    return f"shown_{row.name.lower()}"
+
+
+def _value(row: Field) -> str:
+    """The value of a field, out of the object `it`."""
+    if row.source == SELF:
+        value = "it"
+    elif row.source.startswith("["):
+        value = f"it{row.source}"
+    else:
+        value = f"it.{row.source}"
+    return f"{row.through}({value})" if row.through else value
+
+
+def _locals(rows: list[Field]) -> Iterator[tuple[str, str]]:
+    """Values that are asked for more than once, with the names of variables."""
+    values = [_value(row) for row in rows]
+    for row, value in zip(rows, values, strict=True):
+        if value != "it" and (not _is_sure(row) or values.count(value) > 1):
+            yield value, row.name.lower() if values.count(value) == 1 else row.source
+
+
+def _optional(row: Field, value: str) -> str:
+    """A statement: the text of a field that may be missing."""
+    test = f"{value} is not None" if row.type in _WRAPPERS else value
+    text = f"',\"{row.name}\":{_inner(row, value)}'"
+    if "{" in text:
+        text = "f" + text
+    return f'{_shown(row)} = {text} if {test} else ""'
+
+
+def _inner(row: Field, value: str) -> str:
+    """What stands in a format string for the value of a field."""
+    if row.is_repeated:
+        if row.element in ENUMS:
+            return f'["{{_BETWEEN.join({value})}}"]'
+        return f'[{{",".join(map({_nested_name(row.element)}, {value}))}}]'
+    if row.type in MESSAGES:
+        return f"{{{_nested_name(row.type)}({value})}}"
+    if row.type == "bool" and row.presence == SET:
+        return "true"
+    if row.type in {"bool", "BoolValue"}:
+        return f'{{"true" if {value} else "false"}}'
+    if row.type in {"uint32", "UInt32Value", "Int32Value"}:
+        return f"{{{value}}}"
+    if row.plain or row.type in ENUMS or row.type == "uint64":
+        return f'"{{{value}}}"'
+    return f"{{quoted({value})}}"

@@ -18,7 +18,7 @@ import re
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -162,3 +162,19 @@ def pytest_make_collect_report() -> Iterator[None]:
     report = yield
     _judge(report)
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[None]:
+    """Have a report of half a character reach the process that prints it: execnet sends UTF-8."""
+    return _sendable((yield))
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _sendable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_sendable(one) for one in value)
+    return value

@@ -82,6 +82,7 @@ def test_orjson_is_there() -> None:
 @example([math.nan, math.inf, -math.inf], False)
 @example([1 << 63, 1 << 64, -(1 << 63) - 1], False)
 @example(["\ud800", {"\udfff": "\x7f"}], True)
+@example(["\ud83d\ude00"], False)
 @example([[], {}, (), [{}]], True)
 @example([Point(1, "é"), Number.one, Name("x"), {Name("x"): 1}], False)
 @example({"a:1e5": ",1e5", "b": "[0.00001"}, False)
@@ -97,7 +98,9 @@ def test_written_alike(value: object, indent: bool) -> None:
         if isinstance(value, (list, tuple)):
             return [expected(one) for one in value]
         if isinstance(value, dict):
-            return {key: expected(one) for key, one in value.items()}
+            return {expected(key): expected(one) for key, one in value.items()}
+        if isinstance(value, str):  # two halves of a character that meet are one
+            return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
         return value
 
     assert json.loads(written) == expected(value)

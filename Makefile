@@ -9,7 +9,7 @@ Q := $(if $(V),,@)
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 PYTEST := $(VENV)/python -m pytest
 # One process a core; which tests stay together, and in which order, is in tests/conftest.py.
-PARALLEL := $(PYTEST) -n auto --dist loadgroup --no-loadscope-reorder
+PARALLEL := $(PYTEST) -n auto --no-loadscope-reorder
 C_FILES = $(wildcard agent/native/*.c bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py bench/reliability)
 UV_VERSION := 0.13.9

@@ -5,7 +5,7 @@ A test is marked by the directory it is in: tests/kernel needs root, tests/pyz t
 tests/vm QEMU. On a developer's machine what cannot run is skipped, with the reason. Where CI=true
 or TETRAPY_CI=1 a skip is a failure, unless EXPECTED_SKIPS names it.
 
-With pytest-xdist (`-n auto --dist loadgroup --no-loadscope-reorder`, which `make test` gives) the
+With pytest-xdist (`-n auto --no-loadscope-reorder`, which `make test` gives) the
 tests of a file stay in one process, and all that share agents or guests do. Nothing else runs
 beside a test that is marked `alone`, but for guests.
 """
@@ -88,13 +88,35 @@ def _directory(item: pytest.Item) -> str:
     return item.path.relative_to(ROOT / "tests").parts[0]
 
 
-def _group(item: pytest.Item) -> str:
+# Tests of booted guests that share none with others.
+_OWN_GUESTS = ("test_budget.py", "test_lives.py")
+
+
+def _group(nodeid: str) -> str:
     """The tests that run in one process, one after the other."""
-    if _directory(item) == "kernel":
-        return "kernel"  # they share agents, and see each other's processes
-    if "booted" in getattr(item, "fixturenames", ()):
-        return "guests"  # which are booted once for all
-    return str(item.path.relative_to(ROOT / "tests"))
+    path, _, _ = nodeid.partition("::")
+    _, directory, *names = path.split("/")
+    if directory == "kernel":
+        return directory  # they share agents, and see each other's processes
+    if directory == "vm" and len(names) == 1 and names[0] not in _OWN_GUESTS:
+        return directory  # their guests are booted once for all
+    return path
+
+
+@pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not loaded
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each process whole groups of tests, in their order.
+
+    By a scheduler of our own: pytest-xdist 3.8 writes the group of `xdist_group` into the id of a
+    test, where pytest 9.2 does not read it.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -104,7 +126,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in _DIRECTORIES[_directory(item)]:
             item.add_marker(marker)
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
         reason = missing({mark.name for mark in item.iter_markers()})
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))

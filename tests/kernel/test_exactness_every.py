@@ -82,7 +82,7 @@ def reading(name: str, member: str, kind: str) -> bytes:
     inner = b.composite("inner", 4, [("a", integer, 0)])
     types = {"int": integer, "struct": inner, "pointer": b.add(k.KIND_PTR)}
     made = b.composite(name, 8, [(member, types[kind], 0)])
-    ext = extension(b, [(0, made, "0:0", 0)], asking.SECTION)
+    ext = extension(b, {asking.SECTION: [(0, made, "0:0", 0)]})
     code = instruction(0xB7) + EXIT
     sections = {asking.SECTION: code, ".BTF": b.build(), ".BTF.ext": ext}
     return elf(sections, [Symbol("f", asking.SECTION, 0, len(code))])

@@ -164,6 +164,6 @@ def assemble(written: world_types.Written, questions: list[Ask]) -> bytes:
         access = ":".join(map(str, ask.access))
         records.append((len(code) // 8, ask.type_id, access, ask.kind))
         code += program
-    ext = extension(written.builder, records, SECTION)
+    ext = extension(written.builder, {SECTION: records})
     sections = {SECTION: code, ".BTF": written.builder.build(), ".BTF.ext": ext}
     return elf(sections, symbols)

@@ -27,7 +27,7 @@ def outcome(
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(source)
     (tree / "pytest.ini").write_text(
-        "[pytest]\nmarkers =\n  root\n  kernel\n  pyz\n  vm\n  alone\n  xdist_group\n"
+        "[pytest]\nmarkers =\n  root\n  kernel\n  pyz\n  vm\n  alone\n"
     )
     shutil.copy(CONFTEST, tree / "tests/conftest.py")
     clean = {k: v for k, v in os.environ.items() if k not in {"CI", "TETRAPY_CI"}}
@@ -44,7 +44,7 @@ def outcome(
 
 
 # How tests are run: in one process, and as `make test` does.
-MANY = ("-p", "xdist", "-n2", "--dist=loadgroup", "--no-loadscope-reorder")
+MANY = ("-p", "xdist", "-n2", "--no-loadscope-reorder")
 WAYS = pytest.mark.parametrize("options", [(), MANY], ids=["one", "many"])
 
 
@@ -110,3 +110,22 @@ def test_it():
     assert "2 passed" in output
     code, output = outcome(tmp_path, "unit/test_alone.py", source.format(mark=""), *MANY)
     assert code == 1, output
+
+
+def test_tests_of_this_kernel_share_a_process(tmp_path):
+    """They share agents, and would see each other's processes; other files are apart."""
+    source = (
+        "import os\n\ndef test_it():\n    pass\n\ndef test_who():\n"
+        "    name = os.environ['PYTEST_XDIST_WORKER']\n"
+        "    open('who', 'a').write(f'{__name__} {name}\\n')\n"
+    )
+    for name in ("kernel/test_one.py", "kernel/test_two.py", "unit/test_other.py"):
+        place = tmp_path / "tests" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(source)
+    code, output = outcome(tmp_path, "kernel/test_three.py", source, *MANY)
+    assert code == 0, output
+    who = [line.rsplit(" ") for line in (tmp_path / "who").read_text().splitlines()]
+    assert len(who) == 4
+    assert len({process for test, process in who if test != "test_other"}) == 1
+    assert len({process for _, process in who}) == 2

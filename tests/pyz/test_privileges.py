@@ -30,7 +30,10 @@ def held(pid: int) -> set[tuple[int, int, int, int]]:
     """Effective, permitted, bounding set and no_new_privs; one entry when all threads agree."""
     found = set()
     for task in Path(f"/proc/{pid}/task").iterdir():
-        lines = (task / "status").read_text().splitlines()
+        try:
+            lines = (task / "status").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # a thread that served one request, and is gone meanwhile
         fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
         sets = [int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapBnd")]
         found.add((*sets, int(fields["NoNewPrivs"])))

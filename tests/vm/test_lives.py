@@ -88,14 +88,17 @@ def compiled(source: str, target: Path) -> Path:
     return target
 
 
-def shown(process: Shown, first: int) -> Shown:
-    """What does not differ between two runs: times and numbers of inodes do, pids by an offset."""
+def shown(process: Shown, numbers: dict[int, int]) -> Shown:
+    """What does not differ between two runs: times and numbers of inodes do, pids are numbered.
+
+    `numbers` has a number for each pid of the compared processes; another's is -1.
+    """
     one = {
         name: value
         for name, value in process.items()
         if name not in {"exec_id", "parent_exec_id", "start_time", "tid"}
     }
-    one["pid"] -= first
+    one["pid"] = numbers.get(one["pid"], -1)
     one["ns"] = {kind: place.get("is_host", False) for kind, place in one.get("ns", {}).items()}
     return one
 
@@ -113,22 +116,29 @@ def file_of(process: Shown) -> tuple[str, set[str]] | None:
 
 
 def lives(lines: list[Shown]) -> dict[tuple[str, int, int], Shown]:
-    """The events of /lives and its descendants, by kind, pid from its own on, and number."""
-    first = min(
-        line["process_exec"]["process"]["pid"]
+    """The events of /lives and its descendants, by kind, number of the process, and number.
+
+    The processes are numbered by their pids' order: the kernel may start a thread of its own
+    between any two of them, which takes a pid.
+    """
+    processes = [
+        next(line[name] for name in line if name.startswith("process_"))["process"]
         for line in lines
-        if line.get("process_exec", {}).get("process", {}).get("binary") == "/lives"
-    )
-    last = first + 61  # a sleep that the shell starts behind it
+    ]
+    first = min(one["pid"] for one in processes if one["binary"] == "/lives")
+    # A sleep that the shell starts behind it.
+    last = max(one["pid"] for one in processes if one["binary"] == "/bin/sleep")
+    pids = sorted({one["pid"] for one in processes if first <= one["pid"] <= last})
+    numbers = {pid: number for number, pid in enumerate(pids)}
     found: dict[tuple[str, int, int], Shown] = {}
     for line in lines:
         kind = next(name for name in line if name.startswith("process_"))
         body = line[kind]
         file = file_of(body["process"])
-        process = shown(body["process"], first)
-        if not 0 <= process["pid"] <= last - first:
+        process = shown(body["process"], numbers)
+        if process["pid"] < 0:
             continue
-        parent = shown(body["parent"], first)
+        parent = shown(body["parent"], numbers)
         told = {
             "process": process,
             "file": file,
@@ -136,7 +146,7 @@ def lives(lines: list[Shown]) -> dict[tuple[str, int, int], Shown]:
             "parent": parent if parent["pid"] >= 0 else None,
             "ancestors": [
                 one
-                for one in (shown(each, first) for each in body.get("ancestors", []))
+                for one in (shown(each, numbers) for each in body.get("ancestors", []))
                 if one["pid"] >= 0
             ],
             "signal": body.get("signal"),
@@ -165,7 +175,7 @@ def test_lives_are_told_as_tetragon_told_them(tmp_path: Path) -> None:
     theirs = lives([json.loads(line) for line in recorded])
     assert ours.keys() == theirs.keys()
     assert len(theirs) == 107
-    theirs["process_exit", 40, 0]["signal"] = "SIGRTMIN"  # real-time ones have no names in Tetragon
+    theirs["process_exit", 38, 0]["signal"] = "SIGRTMIN"  # real-time ones have no names in Tetragon
     for key, told in theirs.items():
         process = told["process"]
         arguments = process.get("arguments", "")

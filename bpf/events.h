@@ -173,10 +173,10 @@ struct fork_event {
 	struct event_header header;
 	__u64 start;
 	__u64 parent_start;
-	__u64 cloner_start;
+	__u64 creator_start;
 	__u32 pid;
-	__u32 parent_pid; /* real parent: differs from the cloner with CLONE_PARENT */
-	__u32 cloner_pid; /* whose image the new process runs */
+	__u32 parent_pid; /* real parent: differs from the creator with CLONE_PARENT */
+	__u32 creator_pid; /* whose image the new process runs */
 	__u32 inner_pid;
 };
 

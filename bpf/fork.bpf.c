@@ -15,36 +15,36 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* The entry of a process that forks; processes older than the programs get one now. */
-static __always_inline struct process *find_cloner(__u32 pid, __u64 start)
+static __always_inline struct process *find_creator(__u32 pid, __u64 start)
 {
-	struct process *cloner = find_process(pid, start);
+	struct process *creator = find_process(pid, start);
 	struct process noted = { .start = start };
 
-	if (cloner)
-		return cloner;
+	if (creator)
+		return creator;
 	bpf_map_update_elem(&processes, &pid, &noted, BPF_ANY);
 	return find_process(pid, start);
 }
 
 /* Whoever forks has to be known. */
-static __always_inline void tell_cloner(void *ctx, struct process *cloner, __u32 pid)
+static __always_inline void tell_creator(void *ctx, struct process *creator, __u32 pid)
 {
-	if (!(cloner->state & PROCESS_UNTOLD))
+	if (!(creator->state & PROCESS_UNTOLD))
 		return;
 	/* Two threads may fork at the same time; told twice is harmless, late is not. */
-	tell_fork(ctx, cloner, pid);
-	cloner->state &= ~PROCESS_UNTOLD;
-	forget_untold(cloner);
+	tell_fork(ctx, creator, pid);
+	creator->state &= ~PROCESS_UNTOLD;
+	forget_untold(creator);
 }
 
 /* Notes a new process, or tells of it at once: while procfs is read, where there is no room, and
- * where the cloner is not the parent. Returns 1 when only an exec event can tell of the cloner.
+ * where the creator is not the parent. Returns 1 when only an exec event can tell of the creator.
  */
 static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 pid,
-				     __u32 cloner_pid, __u64 cloner_start)
+				     __u32 creator_pid, __u64 creator_start)
 {
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
-	struct process *cloner = find_cloner(cloner_pid, cloner_start);
+	struct process *creator = find_creator(creator_pid, creator_start);
 	struct process process = {};
 
 	process.state = PROCESS_FORKED;
@@ -52,13 +52,13 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 	process.start = task_start(task);
 	process.parent_pid = BPF_CORE_READ(parent, tgid);
 	process.parent_start = task_start(parent);
-	process.cloner_pid = cloner_pid;
-	process.cloner_start = cloner_start;
+	process.creator_pid = creator_pid;
+	process.creator_start = creator_start;
 	process.inner_pid = task_inner_pid(task);
-	if (cloner) {
-		tell_cloner(ctx, cloner, cloner_pid);
+	if (creator) {
+		tell_creator(ctx, creator, creator_pid);
 		if (!forks_at_once &&
-		    (process.parent_pid == cloner_pid || cloner->state & PROCESS_KEPT_BACK))
+		    (process.parent_pid == creator_pid || creator->state & PROCESS_KEPT_BACK))
 			process.state |= PROCESS_UNTOLD;
 	}
 	if (bpf_map_update_elem(&processes, &pid, &process, BPF_ANY)) {
@@ -67,17 +67,17 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 	}
 	if (!(process.state & PROCESS_UNTOLD))
 		tell_fork(ctx, &process, pid);
-	else if (cloner)
-		__sync_fetch_and_add(&cloner->untold_children, 1);
-	return cloner && cloner->state & PROCESS_KEPT_BACK;
+	else if (creator)
+		__sync_fetch_and_add(&creator->untold_children, 1);
+	return creator && creator->state & PROCESS_KEPT_BACK;
 }
 
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *cloner = (struct task_struct *)ctx->args[0];
+	struct task_struct *creator = (struct task_struct *)ctx->args[0];
 	struct task_struct *task = (struct task_struct *)ctx->args[1];
-	struct task_struct *leader = BPF_CORE_READ(cloner, group_leader);
+	struct task_struct *leader = BPF_CORE_READ(creator, group_leader);
 	__u32 pid = BPF_CORE_READ(task, tgid);
 
 	/* A new thread is not a new process. */

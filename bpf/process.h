@@ -5,8 +5,9 @@
  * Most forks are followed by an exec or an exit at once, so a fork is told only when it matters:
  * when the process forks itself, or when it ends without an exec. An exec tells of its own fork.
  * So whoever forks is known to user space before its child is. What a child runs that is not told
- * yet is the image of its cloner; when that one executes or ends meanwhile, its record says that
- * its image will still be asked for.
+ * yet is the image of its creator, the process that called fork (with CLONE_PARENT it is not the
+ * parent); when that one executes or ends meanwhile, its record says that its image will still be
+ * asked for.
  */
 #ifndef TETRAPY_PROCESS_H
 #define TETRAPY_PROCESS_H
@@ -29,10 +30,10 @@ struct process {
 	__u64 start; /* with the pid, which process this is */
 	__u64 ktime; /* of the fork; of the exec when the image is kept back */
 	__u64 parent_start;
-	__u64 cloner_start;
+	__u64 creator_start;
 	__u64 parent_mask; /* verdict of its binary as a parent's, see verdicts.h */
 	__u32 parent_pid;
-	__u32 cloner_pid;
+	__u32 creator_pid;
 	__u32 inner_pid;
 	__u32 state; /* enum process_state */
 	__u32 uid; /* of the image that is kept back */
@@ -62,10 +63,10 @@ static __always_inline struct process *find_process(__u32 pid, __u64 start)
 /* A child executes, ends, or is told. */
 static __always_inline void forget_untold(const struct process *child)
 {
-	struct process *cloner = find_process(child->cloner_pid, child->cloner_start);
+	struct process *creator = find_process(child->creator_pid, child->creator_start);
 
-	if (cloner && cloner->untold_children)
-		__sync_fetch_and_add(&cloner->untold_children, -1);
+	if (creator && creator->untold_children)
+		__sync_fetch_and_add(&creator->untold_children, -1);
 }
 
 static __always_inline void tell_fork(void *ctx, struct process *process, __u32 pid)
@@ -77,10 +78,10 @@ static __always_inline void tell_fork(void *ctx, struct process *process, __u32 
 	fill_header(&event.header, EVENT_FORK, process->ktime);
 	event.start = process->start;
 	event.parent_start = process->parent_start;
-	event.cloner_start = process->cloner_start;
+	event.creator_start = process->creator_start;
 	event.pid = pid;
 	event.parent_pid = process->parent_pid;
-	event.cloner_pid = process->cloner_pid;
+	event.creator_pid = process->creator_pid;
 	event.inner_pid = process->inner_pid;
 	submit(ctx, &event.header, sizeof(event));
 }

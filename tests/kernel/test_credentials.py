@@ -210,7 +210,7 @@ def test_only_the_exec_tells_of_its_binary(telling: Stage) -> None:
     assert all("binary_properties" not in (event.parent or {}) for event in events)
 
 
-def test_a_fork_has_its_cloners_credentials(telling: Stage) -> None:
+def test_a_fork_has_its_creators_credentials(telling: Stage) -> None:
     """A process that executed nothing shows those of the image that it runs."""
     telling.run("exec", telling.actor, telling.tag, "fork", "exit", 7)
     child = next(event for event in telling.events() if event.status == 7)

@@ -37,7 +37,7 @@ def test_a_fork_is_told_when_it_matters(watch: Watch, actor: Path) -> None:
 
 
 def test_a_fork_that_runs_an_image_of_before(watch: Watch, actor: Path) -> None:
-    """Its cloner executed something else meanwhile; the fork shows what it runs itself."""
+    """Its creator executed something else meanwhile; the fork shows what it runs itself."""
     script = f"( read line < /dev/null; exec {actor} leaf exit 0 ) & exec {actor} tag exit 0"
     pid = watch.run("/bin/sh", "-c", script)
     assert [event.process.pid for event in watch.of("tag", "exec")][-1] == pid

@@ -22,7 +22,7 @@ class Process:
     def __init__(self, parent: Process | None, image: int, *, executed: bool) -> None:
         self.parent = parent
         self.image = image
-        self.executed = executed  # else the image is a copy of its cloner's
+        self.executed = executed  # else the image is a copy of its creator's
 
 
 class Model:

@@ -22,7 +22,7 @@ class Entry:
 
     task: Task
     ktime: int  # of the fork; of the exec when the image is kept back
-    cloner: Task
+    creator: Task
     parent: Task  # when it was forked
     inner_pid: int
     forked: bool = True  # no exec since
@@ -53,34 +53,40 @@ class KernelSide:
         return entry if entry is not None and entry.task == task else None
 
     def fork(
-        self, child: Task, cloner: Task, cloners_parent: Task, parent: Task, at: int, inner: int = 0
+        self,
+        child: Task,
+        creator: Task,
+        creators_parent: Task,
+        parent: Task,
+        at: int,
+        inner: int = 0,
     ) -> list[bytes]:
-        """`cloners_parent` is that of the moment; `parent` differs with CLONE_PARENT."""
+        """`creators_parent` is that of the moment; `parent` differs with CLONE_PARENT."""
         records = []
-        forker = self.find(cloner)
+        forker = self.find(creator)
         if forker is None:  # older than the programs
-            forker = Entry(cloner, 0, KERNEL, KERNEL, 0, forked=False, untold=False)
-            self.processes[cloner.pid] = forker
+            forker = Entry(creator, 0, KERNEL, KERNEL, 0, forked=False, untold=False)
+            self.processes[creator.pid] = forker
         if forker.untold:
             records.append(self._fork(forker))
             self._told(forker)
-        is_untold = not self.at_once and (parent == cloner or forker.kept_back)
-        entry = Entry(child, at, cloner, parent, inner, untold=is_untold)
+        is_untold = not self.at_once and (parent == creator or forker.kept_back)
+        entry = Entry(child, at, creator, parent, inner, untold=is_untold)
         self.processes[child.pid] = entry
         if is_untold:
             forker.untold_children += 1
         else:
             records.append(self._fork(entry))
         if forker.kept_back:
-            records.append(self._late(forker, cloners_parent))
+            records.append(self._late(forker, creators_parent))
         return records
 
     def _told(self, entry: Entry) -> None:
         """A process that was untold is no longer."""
         entry.untold = False
-        cloner = self.find(entry.cloner)
-        if cloner is not None:
-            cloner.untold_children -= 1
+        creator = self.find(entry.creator)
+        if creator is not None:
+            creator.untold_children -= 1
 
     def execute(
         self, task: Task, parent: Task, path: bytes, at: int, inner: int = 0
@@ -138,7 +144,7 @@ class KernelSide:
         return None if found is None else found.path
 
     def _fork(self, entry: Entry) -> bytes:
-        return fork(entry.task, entry.cloner, entry.parent, entry.ktime, entry.inner_pid)
+        return fork(entry.task, entry.creator, entry.parent, entry.ktime, entry.inner_pid)
 
     def _late(self, entry: Entry, parent: Task) -> bytes:
         assert entry.path is not None

@@ -75,10 +75,14 @@ class Task(NamedTuple):
 
 
 def fork(
-    child: Task, cloner: Task, parent: Task | None = None, at: int | None = None, inner_pid: int = 0
+    child: Task,
+    creator: Task,
+    parent: Task | None = None,
+    at: int | None = None,
+    inner_pid: int = 0,
 ) -> bytes:
-    """`parent` differs from `cloner` with CLONE_PARENT."""
-    parent = cloner if parent is None else parent
+    """`parent` differs from `creator` with CLONE_PARENT."""
+    parent = creator if parent is None else parent
     return pack(
         "fork",
         ktime=child.start + 10 if at is None else at,
@@ -86,8 +90,8 @@ def fork(
         pid=child.pid,
         parent_pid=parent.pid,
         parent_start=parent.start,
-        cloner_pid=cloner.pid,
-        cloner_start=cloner.start,
+        creator_pid=creator.pid,
+        creator_start=creator.start,
         inner_pid=inner_pid,
     )
 

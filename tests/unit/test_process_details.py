@@ -226,7 +226,7 @@ def test_no_names_where_the_host_is_not_known() -> None:
 
 
 def test_a_fork_inherits_all_but_the_binarys_oddities() -> None:
-    """A process that only forked has its cloner's credentials, namespaces, user, environment."""
+    """A process that only forked has its creator's credentials, namespaces, user, environment."""
     world = world_of(ALL)
     context = exec_context(**PLACES, cap_effective=2, inode=5)
     (began,) = world.feed(*environment_exec(TASK, INIT, b"A=1\0", at=5 * SECOND, context=context))

@@ -90,7 +90,7 @@ def test_an_image_that_is_told_late_is_not_believed(world: World) -> None:
     assert b"executed_file" not in world.line(event)
 
 
-def test_a_child_runs_its_cloners_file(world: World) -> None:
+def test_a_child_runs_its_creators_file(world: World) -> None:
     """It is that of the image, but no exec that would tell of it."""
     world.feed(execute(TASK, PARENT, path=b"/bin/ls", file=exec_file(b"/tmp/ls")))
     world.feed(fork(Task(12), TASK))

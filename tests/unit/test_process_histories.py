@@ -102,19 +102,19 @@ class Whole(RuleBasedStateMachine):
         free = [pid for pid in PIDS if pid not in self.running]
         if not free:
             return
-        cloner = self.pick(who)
-        with_parent = clone_parent and cloner.parent.pid in self.running
-        parent = self.running[cloner.parent.pid] if with_parent else cloner
+        creator = self.pick(who)
+        with_parent = clone_parent and creator.parent.pid in self.running
+        parent = self.running[creator.parent.pid] if with_parent else creator
         child = Task(free[slot % len(free)], self.tick())
         at = self.tick()
         records = self.kernel.fork(
-            child, cloner.task, cloner.parent, parent.task, at=at, inner=inner
+            child, creator.task, creator.parent, parent.task, at=at, inner=inner
         )
         assert self.send(records, arrives) == []
         image = Image(
             self.image_id(at, child.pid),
             parent.image.exec_id,
-            cloner.image.binary,
+            creator.image.binary,
             True,
             inner == 1 or parent.image.in_init_tree,
         )
@@ -191,7 +191,7 @@ class Lazy(Whole):
 
     @invariant()
     def same_processes(self) -> None:
-        """What the table lacks runs its cloner's image still, and has no children."""
+        """What the table lacks runs its creator's image still, and has no children."""
         untold = {pid for pid, entry in self.kernel.processes.items() if entry.untold}
         assert set(self.world.live) == set(self.running) - untold
         assert all(self.running[pid].image.is_clone for pid in untold)

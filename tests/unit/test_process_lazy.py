@@ -65,7 +65,7 @@ def test_an_exec_after_a_fork_that_was_told(world: World) -> None:
 
 
 def test_a_fork_that_is_told_at_the_end(world: World) -> None:
-    """The fork and the exit come together: the exit shows the cloner's image as ever."""
+    """The fork and the exit come together: the exit shows the creator's image as ever."""
     (event,) = world.feed(fork(CHILD, SHELL, at=3 * SECOND + 7), exit_of(CHILD, 0x100))
     assert event.process.exec_id == make_exec_id(b"host1", 3 * SECOND + 7, 51)
     assert event.process.binary == "/bin/sh"
@@ -157,13 +157,13 @@ class History:
         else:
             self.end(task)
 
-    def fork(self, cloner: Task, with_parent: bool, inner: int) -> None:
+    def fork(self, creator: Task, with_parent: bool, inner: int) -> None:
         taken = {task.pid for task in self.parents}
         pid = next(pid for pid in count(2) if pid not in taken)
-        parent = self.parents[cloner] if with_parent and cloner is not INIT else cloner
+        parent = self.parents[creator] if with_parent and creator is not INIT else creator
         child = Task(pid, next(self.clock))
         at = next(self.clock)
-        self.tell("fork", child, cloner, self.parents[cloner], parent, at, inner)
+        self.tell("fork", child, creator, self.parents[creator], parent, at, inner)
         self.parents[child], self.inner[child] = parent, inner
 
     def end(self, task: Task) -> None:

@@ -74,7 +74,7 @@ def test_exec_without_fork(world: World) -> None:
 
 
 def test_fork_without_exec(world: World) -> None:
-    """A forked process makes no event until it ends; then it shows its cloner's image."""
+    """A forked process makes no event until it ends; then it shows its creator's image."""
     cgroup = b"docker-" + b"0123456789abcdef" * 4
     shell = world.one(
         execute(
@@ -110,8 +110,8 @@ def test_a_command_of_a_subshell(world: World) -> None:
     assert event.parent.parent_exec_id == world.live[50].exec_id
 
 
-def test_a_child_born_with_clone_parent_is_its_cloners_sibling(world: World) -> None:
-    """CLONE_PARENT: the image is the cloner's, the parent is the cloner's parent."""
+def test_a_child_born_with_clone_parent_is_its_creators_sibling(world: World) -> None:
+    """CLONE_PARENT: the image is the creator's, the parent is the creator's parent."""
     world.feed(fork(CHILD, SHELL), execute(CHILD, SHELL, path=b"/bin/threads"))
     world.feed(fork(GRANDCHILD, CHILD, parent=SHELL))
     event = world.one(exit_of(GRANDCHILD))

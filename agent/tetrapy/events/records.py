@@ -89,10 +89,10 @@ class ForkRecord(NamedTuple):
     ktime: int
     start: int
     parent_start: int
-    cloner_start: int
+    creator_start: int
     pid: int
     parent_pid: int
-    cloner_pid: int
+    creator_pid: int
     inner_pid: int
 
 

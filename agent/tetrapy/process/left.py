@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images that are gone, while children run them of which the kernel has not told yet.
 
-A fork is told late (bpf/process.h). The child runs what its cloner ran when it forked; that one may
-have executed something else since, or have ended.
+A fork is told late (bpf/process.h). The child runs what its creator ran when it forked; that one
+may have executed something else since, or have ended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Dict, List, Optional, Tuple
 from tetrapy.events.process import Process
 from tetrapy.process.budget import weight
 
-_CAPACITY = 1024  # processes; a child that was lost keeps its cloner's images until they give way
+_CAPACITY = 1024  # processes; a child that was lost keeps its creator's images until they give way
 
 _IMAGES = 16  # of one process: it executed so often while a child was untold
 

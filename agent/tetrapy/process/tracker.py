@@ -72,26 +72,26 @@ class ProcessTracker:
         self._rare_mask = sum(self._rare) | self._cwd_deleted | self._file_untold
 
     def on_fork(self, record: ForkRecord) -> None:
-        """A process that runs its cloner's image; it makes no event."""
+        """A process that runs its creator's image; it makes no event."""
         table = self._table
         pid, start = record.pid, record.start
-        cloner = self._cloner(record)
-        if record.parent_pid == record.cloner_pid:
-            self._left.told(record.cloner_pid, record.cloner_start, record.start)
+        creator = self._creator(record)
+        if record.parent_pid == record.creator_pid:
+            self._left.told(record.creator_pid, record.creator_start, record.start)
         if table.find(pid, start) is not None or self._has_ended(pid, start):
             return  # procfs showed it first, or it is told twice
-        if cloner is None:
+        if creator is None:
             # Its records were lost and it is gone; the child may still be there.
             if table.find_or_read(pid, start) is not None:
                 return
-            cloner = table.unknown(record.cloner_pid, record.cloner_start)
+            creator = table.unknown(record.creator_pid, record.creator_start)
             parent = None
         else:
-            parent = cloner
-        if record.parent_pid != record.cloner_pid:
+            parent = creator
+        if record.parent_pid != record.creator_pid:
             parent = table.find_or_read(record.parent_pid, record.parent_start)
         process = table.new(pid, start, record.ktime)
-        inherit(process, cloner, image=True)
+        inherit(process, creator, image=True)
         process.flags = flags.EXECVE
         process.refcnt = 1
         if record.inner_pid == 1 or (parent is not None and parent.in_init_tree):
@@ -102,14 +102,14 @@ class ProcessTracker:
             process.parent_exec_id = table.exec_id(record.parent_pid, record.parent_start)
         table.put(process)
 
-    def _cloner(self, record: ForkRecord) -> Optional[Process]:
-        """The image that the new process runs: what its cloner ran when it forked."""
-        pid, start = record.cloner_pid, record.cloner_start
-        cloner = self._table.find(pid, start)
-        if cloner is not None and cloner.ktime <= record.ktime:
-            return cloner
+    def _creator(self, record: ForkRecord) -> Optional[Process]:
+        """The image that the new process runs: what its creator ran when it forked."""
+        pid, start = record.creator_pid, record.creator_start
+        creator = self._table.find(pid, start)
+        if creator is not None and creator.ktime <= record.ktime:
+            return creator
         left = self._left.find(pid, start, record.ktime)
-        return left or cloner or self._table.find_or_read(pid, start)
+        return left or creator or self._table.find_or_read(pid, start)
 
     def on_exec(
         self, record: ExecRecord, data: bytes, at: int, arguments: bytes, environment: bytes = b""
@@ -194,7 +194,7 @@ class ProcessTracker:
                 parent = table.find_or_read(parent_pid, parent_start)
         if cloned:
             bits |= flags.CLONE
-            # The first news of a process that was not told: none runs its cloner's image now.
+            # The first news of a process that was not told: none runs its creator's image now.
             if former is None and self._left and not found & self._kept_back:
                 self._left.told(fork_parent_pid, fork_parent_start, start)
         if untold_children and former is not None:

@@ -51,7 +51,7 @@ enum exec_flag {
 	EXEC_CGROUP_ERROR = 128, /* the cgroup could not be read */
 	EXEC_CGROUP_PARTIAL = 256, /* the outer part of the cgroup's path is missing */
 	EXEC_CLONED = 512, /* the first exec since the fork; fork_parent_* are set */
-	EXEC_KEPT_BACK = 1024, /* told late, and only because the process forks: no event */
+	EXEC_SUPPRESSED = 1024, /* told late, and only because the process forks: no event */
 	EXEC_ENV_ERROR = 2048, /* the environment could not be read, or only in part */
 	EXEC_CWD_DELETED = 4096, /* the working directory has been removed */
 	EXEC_FILE_UNTOLD =

@@ -9,7 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "exec.h"
-#include "keep_back.h"
+#include "suppress.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -41,7 +41,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 			bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
 	}
 	process = find_process(subject.pid, subject.start);
-	if ((use_verdicts || rate_events) && keep_back(ctx, scratch, &subject, process, path))
+	if ((use_verdicts || rate_events) && suppress(ctx, scratch, &subject, process, path))
 		return 0;
 	if (process)
 		untold_children = process->untold_children;

@@ -18,21 +18,21 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define SIGNAL_GROUP_EXIT 4 /* include/linux/sched/signal.h */
 
-/* The kept back process that ended last on each CPU. */
+/* The suppressed process that ended last on each CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
-} last_kept_back SEC(".maps");
+} last_suppressed SEC(".maps");
 
-/* A second thread that finds zero must still see that the process is kept back, so the entry stays
+/* A second thread that finds zero must still see that the process is suppressed, so the entry stays
  * until the next one ends on this CPU.
  */
 static __always_inline void forget_later(__u32 pid)
 {
 	__u32 zero = 0;
-	__u32 *last = bpf_map_lookup_elem(&last_kept_back, &zero);
+	__u32 *last = bpf_map_lookup_elem(&last_suppressed, &zero);
 	struct process *process;
 
 	if (!last || *last == pid)
@@ -50,9 +50,9 @@ static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *untol
 
 	if (!process)
 		return 0;
-	if ((use_verdicts || rate_events) && process->state & PROCESS_KEPT_BACK) {
+	if ((use_verdicts || rate_events) && process->state & PROCESS_SUPPRESSED) {
 		if (!(process->state & PROCESS_EXITED))
-			count(COUNT_EXIT_KEPT_BACK);
+			count(COUNT_EXIT_SUPPRESSED);
 		process->state |= PROCESS_EXITED;
 		forget_later(pid);
 		return 1;

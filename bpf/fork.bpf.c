@@ -58,7 +58,7 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 	if (creator) {
 		tell_creator(ctx, creator, creator_pid);
 		if (!forks_at_once &&
-		    (process.parent_pid == creator_pid || creator->state & PROCESS_KEPT_BACK))
+		    (process.parent_pid == creator_pid || creator->state & PROCESS_SUPPRESSED))
 			process.state |= PROCESS_UNTOLD;
 	}
 	if (bpf_map_update_elem(&processes, &pid, &process, BPF_ANY)) {
@@ -69,7 +69,7 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 		tell_fork(ctx, &process, pid);
 	else if (creator)
 		__sync_fetch_and_add(&creator->untold_children, 1);
-	return creator && creator->state & PROCESS_KEPT_BACK;
+	return creator && creator->state & PROCESS_SUPPRESSED;
 }
 
 SEC("raw_tp/sched_process_fork")
@@ -85,6 +85,6 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (note_fork(ctx, task, pid, BPF_CORE_READ(leader, tgid), task_start(leader)) &&
 	    (use_verdicts || rate_events))
-		bpf_tail_call(ctx, &exec_calls, CALL_ON_FORK_KEPT_BACK);
+		bpf_tail_call(ctx, &exec_calls, CALL_ON_FORK_SUPPRESSED);
 	return 0;
 }

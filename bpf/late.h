@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is told of an image that was kept back until now. */
+/* What is told of an image that was suppressed until now. */
 #ifndef TETRAPY_LATE_H
 #define TETRAPY_LATE_H
 
@@ -10,10 +10,10 @@
 static __always_inline void tell_late(struct scratch *scratch, struct process *process)
 {
 	struct exec_event *event = &scratch->event;
-	char *path = bpf_map_lookup_elem(&kept_back_paths, &event->pid);
+	char *path = bpf_map_lookup_elem(&suppressed_paths, &event->pid);
 
 	scratch->binprm = 0;
-	event->flags |= EXEC_KEPT_BACK;
+	event->flags |= EXEC_SUPPRESSED;
 	event->uid = process->uid;
 	event->auid = process->auid;
 	if (process->state & PROCESS_ASTRAY)

@@ -19,16 +19,16 @@
 enum process_state {
 	PROCESS_FORKED = 1, /* no exec since the fork */
 	PROCESS_UNTOLD = 2, /* user space does not know the fork */
-	PROCESS_KEPT_BACK = 4, /* user space does not know the image: nobody wants its events */
+	PROCESS_SUPPRESSED = 4, /* user space does not know the image: nobody wants its events */
 	PROCESS_EXITED = 8, /* kept for a moment, see on_exit */
 	PROCESS_MASKED = 16, /* parent_mask is set */
-	PROCESS_CLONED = 32, /* the image that is kept back is the first since the fork */
+	PROCESS_CLONED = 32, /* the image that is suppressed is the first since the fork */
 	PROCESS_ASTRAY = 64, /* its file is not what its path says */
 };
 
 struct process {
 	__u64 start; /* with the pid, which process this is */
-	__u64 ktime; /* of the fork; of the exec when the image is kept back */
+	__u64 ktime; /* of the fork; of the exec when the image is suppressed */
 	__u64 parent_start;
 	__u64 creator_start;
 	__u64 parent_mask; /* verdict of its binary as a parent's, see verdicts.h */
@@ -36,7 +36,7 @@ struct process {
 	__u32 creator_pid;
 	__u32 inner_pid;
 	__u32 state; /* enum process_state */
-	__u32 uid; /* of the image that is kept back */
+	__u32 uid; /* of the image that is suppressed */
 	__u32 auid;
 	__u32 untold_children; /* user space must still know the images that they run */
 	__u32 __pad;

@@ -4,7 +4,7 @@
  *
  * Each export filter has a bit. User space finds out once for each binary, cgroup and pid which
  * filters agree with it, whatever their expressions are, and puts the answer into a map; what has
- * no answer yet is sent. A process that is kept back makes no record, until it forks: then user
+ * no answer yet is sent. A process that is suppressed makes no record, until it forks: then user
  * space has to know it as its child's parent.
  */
 #ifndef TETRAPY_VERDICTS_H
@@ -49,12 +49,12 @@ SHARED struct {
 	__type(value, __u64);
 } cgroup_verdicts SEC(".maps");
 
-/* The paths of processes that are kept back, for when they are told after all. */
+/* The paths of processes that are suppressed, for when they are told after all. */
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__uint(value_size, VERDICT_PATH);
-} kept_back_paths SEC(".maps");
+} suppressed_paths SEC(".maps");
 
 #endif

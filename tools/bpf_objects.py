@@ -39,7 +39,7 @@ _BASE = (
     "file.bpf.c",
     "exit.bpf.c",
     "fork.bpf.c",
-    "kept_back.bpf.c",
+    "fork_suppressed.bpf.c",
 )
 
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.

@@ -59,7 +59,7 @@ def test_a_cgroup_that_exceeds_its_limit(watch: Watch, cgroup: Path, actor: Path
     execs = watch.of("tag", "exec")
     assert 0 < len(execs) <= LIMIT
     assert len(watch.of("tag", "exit")) == len(execs)
-    assert watch.sensor.kept_back()["PROCESS_EXEC"] >= 40 - LIMIT
+    assert watch.sensor.suppressed()["PROCESS_EXEC"] >= 40 - LIMIT
     assert watch.later(4.0) == []
     watch.later(6.0)
     assert throttles(watch, cgroup) == ["THROTTLE_START", "THROTTLE_STOP"]

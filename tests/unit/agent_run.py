@@ -85,7 +85,7 @@ class FakeSensor(EventSource):
     def losses(self) -> dict[str, int]:
         return self.lost
 
-    def kept_back(self) -> dict[str, int]:
+    def suppressed(self) -> dict[str, int]:
         return self.unwanted
 
     def process_entries(self) -> tuple[int, int]:

@@ -21,14 +21,14 @@ class Entry:
     """struct process."""
 
     task: Task
-    ktime: int  # of the fork; of the exec when the image is kept back
+    ktime: int  # of the fork; of the exec when the image is suppressed
     creator: Task
     parent: Task  # when it was forked
     inner_pid: int
     forked: bool = True  # no exec since
     untold: bool = True
-    kept_back: bool = False
-    first: bool = False  # the image that is kept back is the first since the fork
+    suppressed: bool = False
+    first: bool = False  # the image that is suppressed is the first since the fork
     untold_children: int = 0
     path: bytes | None = None  # of the latest exec whose binary the maps know
 
@@ -70,14 +70,14 @@ class KernelSide:
         if forker.untold:
             records.append(self._fork(forker))
             self._told(forker)
-        is_untold = not self.at_once and (parent == creator or forker.kept_back)
+        is_untold = not self.at_once and (parent == creator or forker.suppressed)
         entry = Entry(child, at, creator, parent, inner, untold=is_untold)
         self.processes[child.pid] = entry
         if is_untold:
             forker.untold_children += 1
         else:
             records.append(self._fork(entry))
-        if forker.kept_back:
+        if forker.suppressed:
             records.append(self._late(forker, creators_parent))
         return records
 
@@ -98,14 +98,14 @@ class KernelSide:
             self.processes[task.pid] = entry
             return [execute(task, parent, path, at=at, inner_pid=inner)]
         unwanted = self.is_unwanted(path, self._parents_path(entry, parent))
-        if unwanted and (entry.untold or entry.kept_back):
+        if unwanted and (entry.untold or entry.suppressed):
             if entry.untold:
                 self._told(entry)
             entry.first, entry.forked = entry.forked, False
-            entry.kept_back, entry.path, entry.ktime = True, path, at
+            entry.suppressed, entry.path, entry.ktime = True, path, at
             return []
         records = []
-        if entry.kept_back:
+        if entry.suppressed:
             records.append(self._late(entry, parent))
         fork_parent = entry.parent if entry.forked else None
         if entry.untold:
@@ -129,7 +129,7 @@ class KernelSide:
         untold = 0
         if entry is not None:
             del self.processes[task.pid]
-            if entry.kept_back:
+            if entry.suppressed:
                 return []
             if entry.untold:
                 records.append(self._fork(entry))
@@ -148,7 +148,7 @@ class KernelSide:
 
     def _late(self, entry: Entry, parent: Task) -> bytes:
         assert entry.path is not None
-        entry.kept_back = False
+        entry.suppressed = False
         return execute(
             entry.task,
             parent,
@@ -156,5 +156,5 @@ class KernelSide:
             at=entry.ktime,
             inner_pid=entry.inner_pid,
             fork_parent=entry.parent if entry.first else None,
-            flags=["EXEC_KEPT_BACK"],
+            flags=["EXEC_SUPPRESSED"],
         )

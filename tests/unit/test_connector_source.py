@@ -226,7 +226,7 @@ def test_settings(monkeypatch: pytest.MonkeyPatch, flags: list[str], size: int) 
     assert abs(sensor.buffer_bytes - size) <= size // 20
     assert sensor._environment
     assert isinstance(sensor.handler(ProcessTable("n", ""), str, None), ConnectorDispatcher)
-    assert sensor.kept_back() == {}
+    assert sensor.suppressed() == {}
     sensor.forget_gone(bool)
     sensor.close()
 

@@ -117,7 +117,7 @@ def test_everything_is_given_back(run: Run) -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
-@pytest.mark.parametrize("method", ["attach", "drain", "losses", "kept_back"])
+@pytest.mark.parametrize("method", ["attach", "drain", "losses", "suppressed"])
 def test_everything_is_given_back_after_an_error(run: Run, method: str) -> None:
     """The same when the kernel refuses something on the way."""
     before = len(os.listdir("/proc/self/fd"))
@@ -264,7 +264,7 @@ def test_a_procfs_of_other_processes(run: Run) -> None:
     }
 
 
-def test_what_the_kernel_kept_back_counts_as_dropped(run: Run) -> None:
+def test_what_the_kernel_suppressed_counts_as_dropped(run: Run) -> None:
     """The statistics tell of all events that filters dropped, wherever that was."""
     sensor = FakeSensor([], COMMAND)
     sensor.unwanted = {"PROCESS_EXEC": 40, "PROCESS_EXIT": 39}

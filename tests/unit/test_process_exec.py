@@ -69,7 +69,7 @@ def test_every_finding_of_the_kernel_side_is_known() -> None:
         "EXEC_CGROUP_PARTIAL",
         "EXEC_ENV_ERROR",
         "EXEC_CLONED",
-        "EXEC_KEPT_BACK",
+        "EXEC_SUPPRESSED",
     }
 
 

@@ -220,14 +220,14 @@ def shown(world: World, event: Any) -> dict[str, Any]:
 
 
 @given(steps=steps, denied=st.sets(st.integers(0, 4)), below=st.sets(st.integers(0, 4)))
-def test_what_is_kept_back_is_what_a_filter_drops(
+def test_what_is_suppressed_is_what_a_filter_drops(
     steps: list[tuple[int, int, int]], denied: set[int], below: set[int]
 ) -> None:
     """Events of wanted processes are the same whether the kernel keeps the others back or not.
 
     Unwanted are binaries, and all that children of some binaries execute. What is told late has
     the parent of that moment, so that much of the parents shown is not compared. Whose image a
-    kept back process' sibling by CLONE_PARENT runs may be told wrong.
+    suppressed process' sibling by CLONE_PARENT runs may be told wrong.
     """
     own = {b"/bin/%d" % number for number in denied}
     parents = {b"/bin/%d" % number for number in below}

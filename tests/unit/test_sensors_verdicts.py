@@ -184,7 +184,7 @@ def test_nothing_is_answered_before_the_table_is_filled(kernel: Kernel) -> None:
 def test_what_is_told_late_is_not_learnt(world: World, kernel: Kernel) -> None:
     """It makes no event, and its verdict is the kernel's own; its child has it as parent."""
     kernel.filters.asked.clear()
-    late = execute(TASK, INIT, path=b"/bin/sh", fork_parent=INIT, flags=["EXEC_KEPT_BACK"])
+    late = execute(TASK, INIT, path=b"/bin/sh", fork_parent=INIT, flags=["EXEC_SUPPRESSED"])
     assert world.feed(late) == []
     assert kernel.filters.asked == []
     event = world.one(execute(CHILD, TASK, path=b"/bin/ls", fork_parent=TASK))

@@ -34,7 +34,7 @@ def sensor_figures(sensor: EventSource, loop: Loop) -> sources.Sensor:
         losses=sensor.buffer_losses(),
         lost_in_socket=sensor.lost_in_socket,
         owner_losses=sensor.owner_totals,  # as of the last look of the loop
-        kernel_filtered=sensor.kept_back(),
+        kernel_filtered=sensor.suppressed(),
         programs=[
             ProgramUse(
                 f"sched_process_{kind}",

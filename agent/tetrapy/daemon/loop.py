@@ -168,7 +168,7 @@ class Loop:
             lost=lost,
             errors=self.handler.errors,
             filterPass=self._fanout.passed,
-            filterDrop=self._fanout.dropped + sum(self._sensor.kept_back().values()),
+            filterDrop=self._fanout.dropped + sum(self._sensor.suppressed().values()),
         )
 
     def _handle(self, records: List[Any], end: float = math.inf) -> int:

@@ -47,4 +47,4 @@ class ExecutedFile(NamedTuple):
 
 
 UNTOLD = ExecutedFile("", 0, 0, 0, partial=True, told=False)
-"""Of an image that was kept back and is told after all."""
+"""Of an image that was suppressed and is told after all."""

@@ -33,7 +33,6 @@ class Process:
         "from_procfs",
         "in_init_tree",
         "json",
-        "kept_back",
         "ktime",
         "node",
         "parent",
@@ -42,6 +41,7 @@ class Process:
         "refcnt",
         "start",
         "start_time",
+        "suppressed",
         "uid",
     )
 
@@ -62,7 +62,7 @@ class Process:
         self.cwd = self.binary = self.arguments = self.docker = ""
         self.flags = self.refcnt = 0
         self.in_init_tree = False
-        self.kept_back = False  # told late, and only as a parent: nobody wants its events
+        self.suppressed = False  # told late, and only as a parent: nobody wants its events
         self.from_procfs = False  # then `start` is a multiple of 10 ms
         self.start_time = self.parent_exec_id = ""
         self.parent: Optional[Process] = None  # cut when the process is gone

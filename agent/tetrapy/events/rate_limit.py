@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""rate_limit_info: how many events the export's rate limit kept back (message `RateLimitInfo`)."""
+"""rate_limit_info: how many events the export's rate limit suppressed (message `RateLimitInfo`)."""
 
 from __future__ import annotations
 

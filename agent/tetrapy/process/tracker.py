@@ -55,7 +55,7 @@ class ProcessTracker:
         self._older_exits: Dict[Tuple[int, int], bool] = {}
         self._cwd_root = exec_flags["EXEC_CWD_ROOT"]
         self._cloned = exec_flags["EXEC_CLONED"]
-        self._kept_back = exec_flags["EXEC_KEPT_BACK"]
+        self._suppressed = exec_flags["EXEC_SUPPRESSED"]
         # Most execs raise none of these, so one look tells.
         self._rare = {
             exec_flags["EXEC_PATH_ERROR"]: flags.ERROR_FILENAME,
@@ -195,7 +195,7 @@ class ProcessTracker:
         if cloned:
             bits |= flags.CLONE
             # The first news of a process that was not told: none runs its creator's image now.
-            if former is None and self._left and not found & self._kept_back:
+            if former is None and self._left and not found & self._suppressed:
                 self._left.told(fork_parent_pid, fork_parent_start, start)
         if untold_children and former is not None:
             self._left.keep(former, untold_children, ktime)
@@ -220,8 +220,8 @@ class ProcessTracker:
         else:
             process.parent_exec_id = (parent if parent.start_time else self._shown(parent)).exec_id
         table.put(process)
-        if found & self._kept_back:
-            process.kept_back = True
+        if found & self._suppressed:
+            process.suppressed = True
             return None
         ancestors = self._ancestors(parent) if self._tells_ancestors else ()
         return ProcessExec(process, parent, ancestors)
@@ -290,7 +290,7 @@ class ProcessTracker:
         if untold_children or self._left:
             self._left.keep(process, untold_children, ktime)
         table.leave(process)
-        return None if process.kept_back else event
+        return None if process.suppressed else event
 
     def _shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""

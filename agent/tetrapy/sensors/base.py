@@ -225,12 +225,12 @@ class BaseSource(EventSource):
         """
         return {name[len(_PROGRAM_PREFIX) :]: info for name, info in self._sensor.infos().items()}
 
-    def kept_back(self) -> Dict[str, int]:
+    def suppressed(self) -> Dict[str, int]:
         """Events that were not sent because nobody wants them or their cgroup is throttled."""
         counters, numbers = self._read_counters(), self._counters
         return {
-            ProcessExec.type: counters[numbers["COUNT_EXEC_KEPT_BACK"]],
-            ProcessExit.type: counters[numbers["COUNT_EXIT_KEPT_BACK"]],
+            ProcessExec.type: counters[numbers["COUNT_EXEC_SUPPRESSED"]],
+            ProcessExit.type: counters[numbers["COUNT_EXIT_SUPPRESSED"]],
         }
 
     def _read_counters(self) -> List[int]:

@@ -93,7 +93,7 @@ class BaseHandler:
         return self._tracker.on_seed(process)
 
     def seeded(self, processes: Iterable[Process]) -> None:
-        """From now on forks are told when it matters, and the kernel may keep processes back."""
+        """From now on forks are told when it matters, and the kernel may suppress processes."""
         kernel = self._kernel
         if kernel is not None:
             self._verdicts = kernel.verdicts

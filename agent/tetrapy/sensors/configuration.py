@@ -14,7 +14,7 @@ from tetrapy.sensors.options import SensorOptions
 # Optional in C: loaded only where the options ask for what they tell.
 CONTEXT_PROGRAM = "on_exec_context"
 FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep")
-LATE_PROGRAM = "on_fork_kept_back"
+LATE_PROGRAM = "on_fork_suppressed"
 
 _HURRY = 256 << 10  # bytes that wait before the reader is woken early
 
@@ -58,7 +58,7 @@ def sizes(options: SensorOptions) -> Dict[str, int]:
         entries["cgroup_verdicts"] = verdicts.CGROUPS
         entries["pid_verdicts"] = len(options.filters.pids) or 1
     if _keeps_back(options):
-        entries["kept_back_paths"] = verdicts.PATHS
+        entries["suppressed_paths"] = verdicts.PATHS
     return entries
 
 

@@ -144,7 +144,7 @@ class EventSource:
         """Records that found no room since the last call, by uid and cgroup, as far as known."""
         return {}
 
-    def kept_back(self) -> Mapping[str, int]:
+    def suppressed(self) -> Mapping[str, int]:
         """Events that the kernel did not send because nobody wants them, by type."""
         return {}
 

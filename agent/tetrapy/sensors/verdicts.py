@@ -18,7 +18,7 @@ from tetrapy.kernel.maps import BpfMap
 
 BINARIES = 4096  # distinct binaries whose verdict the kernel remembers, the latest used
 CGROUPS = 4096
-PATHS = 2048  # processes that are kept back and may still fork
+PATHS = 2048  # processes that are suppressed and may still fork
 _REMEMBERED = 16384
 
 _MASK = Struct("=Q")
@@ -95,7 +95,7 @@ class Verdicts:
         self._processes = BpfMap(loaded.map_fd("processes"), _PID.size, layout.size)
         self._entry = unpacker(layout, ("start", "parent_mask", "state"))
         self._masked = enum_values(btf, "process_state")["PROCESS_MASKED"]
-        self._known: Dict[bytes, bool] = {}  # path -> whether the kernel may keep it back
+        self._known: Dict[bytes, bool] = {}  # path -> whether the kernel may suppress it
         self._containers: Dict[int, None] = {}
         pids = BpfMap(loaded.map_fd("pid_verdicts"), _PID.size, _MASK.size)
         for pid in filters.pids:
@@ -113,7 +113,7 @@ class Verdicts:
                 self._processes.put_new(_PID.pack(process.pid), entry)
 
     def learn(self, path: bytes, cgroup_id: int, process: Process) -> None:
-        """Answer for the binary and the cgroup of an exec that the kernel did not keep back."""
+        """Answer for the binary and the cgroup of an exec that the kernel did not suppress."""
         unwanted = self._known.get(path)
         # The kernel forgets what it did not use for long; then its exec is sent, and told again.
         if (unwanted is None or unwanted) and path[:1] == b"/" and len(path) < self._path_size - 1:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A process whose image is kept back forks: user space has to know its child's parent. */
+/* A process whose image is suppressed forks: user space has to know its child's parent. */
 #include "kernel.h"
 #include "events.h"
 #include <bpf/bpf_helpers.h>
@@ -10,7 +10,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 /* Called by on_fork, in the process that forks: its arguments and directory can still be read. */
 SEC("?raw_tp")
-int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
+int on_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
@@ -28,7 +28,7 @@ int on_fork_kept_back(struct bpf_raw_tracepoint_args *ctx)
 	if (!scratch || !process)
 		return 0;
 	scratch->walk_calls = 0;
-	process->state &= ~PROCESS_KEPT_BACK;
+	process->state &= ~PROCESS_SUPPRESSED;
 	subject.ktime = process->ktime;
 	if (want_env)
 		env = find_env(task);

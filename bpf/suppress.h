@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether an image that begins is kept back, and what has to be told all the same. */
-#ifndef TETRAPY_KEEP_BACK_H
-#define TETRAPY_KEEP_BACK_H
+/* Whether an image that begins is suppressed, and what has to be told all the same. */
+#ifndef TETRAPY_SUPPRESS_H
+#define TETRAPY_SUPPRESS_H
 
 #include "late.h"
 #include "rate.h"
@@ -99,9 +99,9 @@ static __always_inline void tell_replaced(void *ctx, struct scratch *scratch,
 }
 
 /* Returns 1 when nothing is to be told of this exec. */
-static __always_inline int keep_back(void *ctx, struct scratch *scratch,
-				     const struct exec_subject *subject, struct process *process,
-				     const char *path)
+static __always_inline int suppress(void *ctx, struct scratch *scratch,
+				    const struct exec_subject *subject, struct process *process,
+				    const char *path)
 {
 	__u64 cgroup_id = task_cgroup_id(subject->task);
 	struct verdict *verdict = 0;
@@ -118,7 +118,7 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 	if (rate_events && is_throttled(ctx, scratch, subject, cgroup_id))
 		unwanted = 1;
 	/* Whom user space knows it has to see through to the end. */
-	if (!process || !(process->state & (PROCESS_UNTOLD | PROCESS_KEPT_BACK)))
+	if (!process || !(process->state & (PROCESS_UNTOLD | PROCESS_SUPPRESSED)))
 		unwanted = 0;
 	if (!process) {
 		noted.start = subject->start;
@@ -130,19 +130,19 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 		if (!process)
 			return 0;
 	}
-	if (!unwanted && process->state & PROCESS_KEPT_BACK)
+	if (!unwanted && process->state & PROCESS_SUPPRESSED)
 		tell_replaced(ctx, scratch, subject, process);
-	state = process->state & ~(PROCESS_KEPT_BACK | PROCESS_MASKED | PROCESS_ASTRAY);
+	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_ASTRAY);
 	if (verdict) {
 		process->parent_mask = verdict->parent;
 		state |= PROCESS_MASKED;
 	}
 	if (unwanted) {
 		if (read_path(scratch, path))
-			bpf_map_update_elem(&kept_back_paths, &subject->pid, scratch->verdict_path,
+			bpf_map_update_elem(&suppressed_paths, &subject->pid, scratch->verdict_path,
 					    BPF_ANY);
 		else
-			bpf_map_delete_elem(&kept_back_paths, &subject->pid);
+			bpf_map_delete_elem(&suppressed_paths, &subject->pid);
 		process->ktime = subject->ktime;
 		process->uid = BPF_CORE_READ(task, cred, euid.val);
 		process->auid = task_login_uid(task);
@@ -150,10 +150,10 @@ static __always_inline int keep_back(void *ctx, struct scratch *scratch,
 			cloned = PROCESS_CLONED;
 		if (state & PROCESS_UNTOLD)
 			forget_untold(process);
-		state = (state & PROCESS_MASKED) | PROCESS_KEPT_BACK | cloned;
+		state = (state & PROCESS_MASKED) | PROCESS_SUPPRESSED | cloned;
 		if (file_differs())
 			state |= PROCESS_ASTRAY;
-		count(COUNT_EXEC_KEPT_BACK);
+		count(COUNT_EXEC_SUPPRESSED);
 	}
 	process->state = state;
 	return unwanted;

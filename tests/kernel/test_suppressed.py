@@ -46,7 +46,7 @@ def known(watch: Watch, path: str) -> None:
 
 
 def kept(watch: Watch) -> tuple[int, int]:
-    counts = watch.sensor.kept_back()
+    counts = watch.sensor.suppressed()
     return counts["PROCESS_EXEC"], counts["PROCESS_EXIT"]
 
 
@@ -61,7 +61,7 @@ def test_an_unwanted_binary(watch: Watch, programs: Programs) -> None:
 
 
 def test_a_wanted_binary(watch: Watch, programs: Programs) -> None:
-    """Nothing is kept back of what no filter denies, however often it runs."""
+    """Nothing is suppressed of what no filter denies, however often it runs."""
     for _ in range(5):
         watch.run(programs.wanted, "tag", "exit", 0)
     assert len(watch.of("tag")) == 10
@@ -84,7 +84,7 @@ def test_an_unwanted_process_that_forks(watch: Watch, programs: Programs) -> Non
 
 
 def test_the_user_of_then_is_told(watch: Watch, programs: Programs) -> None:
-    """A kept back process that gave up root before it forked was root when it began."""
+    """A suppressed process that gave up root before it forked was root when it began."""
     known(watch, programs.unwanted)
     words = ("tag", "setuid", 1234, "fork", "exec", "/bin/true", "child")
     watch.run(programs.unwanted, *words)
@@ -150,7 +150,7 @@ def test_a_relative_path(watch: Watch, programs: Programs) -> None:
 
 
 def test_nothing_is_left_in_the_kernels_map(watch: Watch, programs: Programs) -> None:
-    """Of kept back processes at most the last on each CPU is remembered for a moment."""
+    """Of suppressed processes at most the last on each CPU is remembered for a moment."""
     known(watch, programs.unwanted)
     pids = {watch.run(programs.unwanted, "tag", "exit", 0) for _ in range(30)}
     assert len(pids & set(watch.remembered())) <= (os.cpu_count() or 1)
@@ -168,7 +168,7 @@ def test_filters_in_the_agent_alone(programs: Programs) -> None:
 
 
 def test_an_allow_list(programs: Programs) -> None:
-    """What no filter allows is kept back."""
+    """What no filter allows is suppressed."""
     # The fence of this test is /bin/true.
     allow = '{"binary_regex":["/wanted$","/true$"]}'
     with Watch(f"--export-allowlist={allow}") as watch:
@@ -180,5 +180,5 @@ def test_an_allow_list(programs: Programs) -> None:
                 watch.run(getattr(programs, name), "tag", "exit", 0)
         assert {event.process.binary for event in watch.of("tag")} == {programs.wanted}
         assert len(watch.of("tag")) == 10
-        # Other programs of this machine are kept back as well.
+        # Other programs of this machine are suppressed as well.
         assert all(now - then >= 5 for now, then in zip(kept(watch), before, strict=True))

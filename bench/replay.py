@@ -49,7 +49,7 @@ def record(sensor: BaseSource, count: int, scratch: Path) -> list[bytes]:
     load, target = programs.build(scratch)
     records: list[bytes] = []
     sensor.attach()
-    sensor.tell_forks_at_once(yes=False)
+    sensor.report_forks_eagerly(yes=False)
     running = subprocess.Popen([load, str(count), "1", target, "replay"], stdout=subprocess.DEVNULL)
     while running.poll() is None:
         records += sensor.drain(BATCH)

@@ -51,11 +51,12 @@ enum exec_flag {
 	EXEC_CGROUP_ERROR = 128, /* the cgroup could not be read */
 	EXEC_CGROUP_PARTIAL = 256, /* the outer part of the cgroup's path is missing */
 	EXEC_CLONED = 512, /* the first exec since the fork; fork_parent_* are set */
-	EXEC_SUPPRESSED = 1024, /* told late, and only because the process forks: no event */
+	EXEC_SUPPRESSED = 1024, /* the image was suppressed, and is reported only because the
+				   process forks: no event */
 	EXEC_ENV_ERROR = 2048, /* the environment could not be read, or only in part */
 	EXEC_CWD_DELETED = 4096, /* the working directory has been removed */
-	EXEC_FILE_UNTOLD =
-		8192, /* the file is not what the path says, and what it is is not told */
+	EXEC_FILE_UNREPORTED =
+		8192, /* the file is not what the path says, and what it is is not reported */
 };
 
 /* What EVENT_ARGS records carry pieces of. */
@@ -112,7 +113,7 @@ struct exec_event {
 	__u32 context_size; /* of struct exec_context, or 0 */
 	__u32 file_size; /* of struct exec_file and the file's path behind it, or 0: see file.h */
 	__u32 env_size; /* of the environment in EVENT_ARGS records ahead of this one */
-	__u32 untold_children; /* that run the image which is replaced */
+	__u32 deferred_children; /* that run the image which is replaced */
 	__u32 __pad;
 };
 
@@ -186,7 +187,7 @@ struct exit_event {
 	__u64 start;
 	__u32 pid;
 	__u32 code; /* as wait(2) reports it */
-	__u32 untold_children; /* that run an image of this process */
+	__u32 deferred_children; /* that run an image of this process */
 	__u32 __pad;
 };
 

@@ -28,7 +28,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	};
 	const char *path = BPF_CORE_READ(binprm, filename);
 	__u64 fork_parent_start = 0;
-	__u32 fork_parent_pid = 0, untold_children = 0;
+	__u32 fork_parent_pid = 0, deferred_children = 0;
 	struct area args, env = {};
 	struct process *process;
 
@@ -44,10 +44,10 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	if ((use_verdicts || rate_events) && suppress(ctx, scratch, &subject, process, path))
 		return 0;
 	if (process)
-		untold_children = process->untold_children;
+		deferred_children = process->deferred_children;
 	if (process && process->state & PROCESS_FORKED) {
-		if (process->state & PROCESS_UNTOLD)
-			forget_untold(process);
+		if (process->state & PROCESS_DEFERRED)
+			end_deferral(process);
 		fork_parent_start = process->parent_start;
 		fork_parent_pid = process->parent_pid;
 		process->state &= PROCESS_MASKED;
@@ -59,7 +59,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	begin_exec(ctx, scratch, &subject, args, env);
 	scratch->binprm = binprm;
-	scratch->event.untold_children = untold_children;
+	scratch->event.deferred_children = deferred_children;
 	if (fork_parent_pid) {
 		scratch->event.fork_parent_start = fork_parent_start;
 		scratch->event.fork_parent_pid = fork_parent_pid;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Putting an exec event together: of an image that begins, or of one that is told late. */
+/* Putting an exec event together: of an image that begins, or of one that was suppressed until now.
+ */
 #ifndef TETRAPY_EXEC_H
 #define TETRAPY_EXEC_H
 
@@ -60,7 +61,7 @@ static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 	event->file_size = 0;
 	event->context_size = 0;
 	event->env_size = env_size;
-	event->untold_children = 0;
+	event->deferred_children = 0;
 	event->__pad = 0;
 	scratch->used = 0;
 }

@@ -43,8 +43,8 @@ static __always_inline void forget_later(__u32 pid)
 	*last = pid;
 }
 
-/* Returns 1 when nothing is to be told of the exit. */
-static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *untold_children)
+/* Returns 1 when nothing is to be reported of the exit. */
+static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *deferred_children)
 {
 	struct process *process = find_process(pid, start);
 
@@ -57,11 +57,11 @@ static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *untol
 		forget_later(pid);
 		return 1;
 	}
-	if (process->state & PROCESS_UNTOLD) {
-		tell_fork(ctx, process, pid);
-		forget_untold(process);
+	if (process->state & PROCESS_DEFERRED) {
+		submit_fork(ctx, process, pid);
+		end_deferral(process);
 	}
-	*untold_children = process->untold_children;
+	*deferred_children = process->deferred_children;
 	bpf_map_delete_elem(&processes, &pid);
 	return 0;
 }
@@ -81,7 +81,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	leader = BPF_CORE_READ(task, group_leader);
 	event.start = task_start(leader);
 	event.pid = BPF_CORE_READ(task, tgid);
-	if (leave(ctx, event.pid, event.start, &event.untold_children))
+	if (leave(ctx, event.pid, event.start, &event.deferred_children))
 		return 0;
 	if (!admit(sizeof(event), EVENT_EXIT))
 		return 0;

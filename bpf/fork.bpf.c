@@ -27,18 +27,19 @@ static __always_inline struct process *find_creator(__u32 pid, __u64 start)
 }
 
 /* Whoever forks has to be known. */
-static __always_inline void tell_creator(void *ctx, struct process *creator, __u32 pid)
+static __always_inline void submit_creator(void *ctx, struct process *creator, __u32 pid)
 {
-	if (!(creator->state & PROCESS_UNTOLD))
+	if (!(creator->state & PROCESS_DEFERRED))
 		return;
-	/* Two threads may fork at the same time; told twice is harmless, late is not. */
-	tell_fork(ctx, creator, pid);
-	creator->state &= ~PROCESS_UNTOLD;
-	forget_untold(creator);
+	/* Two threads may fork at the same time; a fork reported twice is harmless, one reported
+	 * late is not. */
+	submit_fork(ctx, creator, pid);
+	creator->state &= ~PROCESS_DEFERRED;
+	end_deferral(creator);
 }
 
-/* Notes a new process, or tells of it at once: while procfs is read, where there is no room, and
- * where the creator is not the parent. Returns 1 when only an exec event can tell of the creator.
+/* Notes a new process, or reports it at once: while procfs is read, where there is no room, and
+ * where the creator is not the parent. Returns 1 when only an exec event can report the creator.
  */
 static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 pid,
 				     __u32 creator_pid, __u64 creator_start)
@@ -56,19 +57,19 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 	process.creator_start = creator_start;
 	process.inner_pid = task_inner_pid(task);
 	if (creator) {
-		tell_creator(ctx, creator, creator_pid);
-		if (!forks_at_once &&
+		submit_creator(ctx, creator, creator_pid);
+		if (!eager_forks &&
 		    (process.parent_pid == creator_pid || creator->state & PROCESS_SUPPRESSED))
-			process.state |= PROCESS_UNTOLD;
+			process.state |= PROCESS_DEFERRED;
 	}
 	if (bpf_map_update_elem(&processes, &pid, &process, BPF_ANY)) {
 		count(COUNT_PROCESSES_FULL);
 		process.state = PROCESS_FORKED;
 	}
-	if (!(process.state & PROCESS_UNTOLD))
-		tell_fork(ctx, &process, pid);
+	if (!(process.state & PROCESS_DEFERRED))
+		submit_fork(ctx, &process, pid);
 	else if (creator)
-		__sync_fetch_and_add(&creator->untold_children, 1);
+		__sync_fetch_and_add(&creator->deferred_children, 1);
 	return creator && creator->state & PROCESS_SUPPRESSED;
 }
 

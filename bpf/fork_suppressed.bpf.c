@@ -4,7 +4,7 @@
 #include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-#include "late.h"
+#include "restore.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -35,7 +35,7 @@ int on_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
 	if (!admit(size_of_exec(args, env), EVENT_EXEC))
 		return 0;
 	begin_exec(ctx, scratch, &subject, args, env);
-	tell_late(scratch, process);
+	restore_suppressed(scratch, process);
 	append_args(scratch, args);
 	start_cwd(scratch, task);
 	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);

@@ -2,12 +2,12 @@
 /*
  * The processes that were born, or executed, since the programs were attached.
  *
- * Most forks are followed by an exec or an exit at once, so a fork is told only when it matters:
- * when the process forks itself, or when it ends without an exec. An exec tells of its own fork.
- * So whoever forks is known to user space before its child is. What a child runs that is not told
- * yet is the image of its creator, the process that called fork (with CLONE_PARENT it is not the
- * parent); when that one executes or ends meanwhile, its record says that its image will still be
- * asked for.
+ * Most forks are followed by an exec or an exit at once, so the record of a fork is deferred until
+ * it matters: when the process forks itself, or when it ends without an exec. An exec reports its
+ * own fork. So whoever forks is known to user space before its child is. What a child runs that is
+ * not reported yet is the image of its creator, the process that called fork (with CLONE_PARENT it
+ * is not the parent); when that one executes or ends meanwhile, its record says that its image will
+ * still be asked for.
  */
 #ifndef TETRAPY_PROCESS_H
 #define TETRAPY_PROCESS_H
@@ -18,7 +18,7 @@
 
 enum process_state {
 	PROCESS_FORKED = 1, /* no exec since the fork */
-	PROCESS_UNTOLD = 2, /* user space does not know the fork */
+	PROCESS_DEFERRED = 2, /* user space does not know the fork */
 	PROCESS_SUPPRESSED = 4, /* user space does not know the image: nobody wants its events */
 	PROCESS_EXITED = 8, /* kept for a moment, see on_exit */
 	PROCESS_MASKED = 16, /* parent_mask is set */
@@ -38,11 +38,11 @@ struct process {
 	__u32 state; /* enum process_state */
 	__u32 uid; /* of the image that is suppressed */
 	__u32 auid;
-	__u32 untold_children; /* user space must still know the images that they run */
+	__u32 deferred_children; /* user space must still know the images that they run */
 	__u32 __pad;
 };
 
-/* Where there is no room a fork is told at once, and its exec says nothing of it. */
+/* Where there is no room a fork is reported at once, and its exec says nothing of it. */
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 32768);
@@ -60,16 +60,16 @@ static __always_inline struct process *find_process(__u32 pid, __u64 start)
 	return process;
 }
 
-/* A child executes, ends, or is told. */
-static __always_inline void forget_untold(const struct process *child)
+/* A child executes, ends, or is reported. */
+static __always_inline void end_deferral(const struct process *child)
 {
 	struct process *creator = find_process(child->creator_pid, child->creator_start);
 
-	if (creator && creator->untold_children)
-		__sync_fetch_and_add(&creator->untold_children, -1);
+	if (creator && creator->deferred_children)
+		__sync_fetch_and_add(&creator->deferred_children, -1);
 }
 
-static __always_inline void tell_fork(void *ctx, struct process *process, __u32 pid)
+static __always_inline void submit_fork(void *ctx, struct process *process, __u32 pid)
 {
 	struct fork_event event = {};
 

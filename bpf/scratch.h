@@ -63,7 +63,7 @@ struct scratch {
 	};
 	struct path_walk cwd;
 	struct kernfs_node *cgroup; /* the next one whose name is read */
-	struct linux_binprm *binprm; /* 0 for an image that is told late */
+	struct linux_binprm *binprm; /* 0 for an image that was suppressed */
 	__u64 used; /* bytes of data[] */
 	__u32 area_total; /* bytes of an area of the new image to send ahead */
 	__u32 area_sent; /* ... and how many were */

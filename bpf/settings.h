@@ -32,7 +32,7 @@ SHARED const volatile __u32 want_file;
 /* 1: exec events have a struct exec_context. */
 SHARED const volatile __u32 want_context;
 
-/* Set while user space reads procfs: forks are told at once. */
-SHARED volatile __u32 forks_at_once;
+/* Set while user space reads procfs: forks are reported at once. */
+SHARED volatile __u32 eager_forks;
 
 #endif

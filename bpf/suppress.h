@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whether an image that begins is suppressed, and what has to be told all the same. */
+/* Whether an image that begins is suppressed, and what has to be reported all the same. */
 #ifndef TETRAPY_SUPPRESS_H
 #define TETRAPY_SUPPRESS_H
 
-#include "late.h"
+#include "restore.h"
 #include "rate.h"
 
 static __always_inline __u64 parent_mask(const struct exec_subject *subject,
@@ -53,9 +53,9 @@ static __always_inline int is_unwanted(const struct exec_subject *subject, struc
 	return (mask & deny_bits) || (use_allow_bits && !(mask & allow_bits));
 }
 
-/* Tells that a cgroup is throttled from now on. */
-static __always_inline void tell_throttle(void *ctx, struct scratch *scratch,
-					  const struct exec_subject *subject)
+/* Reports that a cgroup is throttled from now on. */
+static __always_inline void submit_throttle(void *ctx, struct scratch *scratch,
+					    const struct exec_subject *subject)
 {
 	struct throttle_piece *piece = &scratch->throttle;
 	__u64 id;
@@ -75,16 +75,16 @@ static __always_inline int is_throttled(void *ctx, struct scratch *scratch,
 	int throttled;
 
 	if (count_rate(cgroup_id, subject->ktime, &throttled))
-		tell_throttle(ctx, scratch, subject);
+		submit_throttle(ctx, scratch, subject);
 	return throttled;
 }
 
 /* The image that is replaced is the new one's parent, and user space does not know it. Its
  * arguments are gone.
  */
-static __always_inline void tell_replaced(void *ctx, struct scratch *scratch,
-					  const struct exec_subject *subject,
-					  struct process *process)
+static __always_inline void submit_replaced(void *ctx, struct scratch *scratch,
+					    const struct exec_subject *subject,
+					    struct process *process)
 {
 	struct exec_subject former = *subject;
 	struct area none = {};
@@ -94,11 +94,11 @@ static __always_inline void tell_replaced(void *ctx, struct scratch *scratch,
 	scratch->event.flags |= EXEC_ARGS_ERROR | EXEC_CWD_ERROR;
 	if (want_env)
 		scratch->event.flags |= EXEC_ENV_ERROR;
-	tell_late(scratch, process);
+	restore_suppressed(scratch, process);
 	submit_exec(ctx, scratch);
 }
 
-/* Returns 1 when nothing is to be told of this exec. */
+/* Returns 1 when nothing is to be reported of this exec. */
 static __always_inline int suppress(void *ctx, struct scratch *scratch,
 				    const struct exec_subject *subject, struct process *process,
 				    const char *path)
@@ -118,7 +118,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	if (rate_events && is_throttled(ctx, scratch, subject, cgroup_id))
 		unwanted = 1;
 	/* Whom user space knows it has to see through to the end. */
-	if (!process || !(process->state & (PROCESS_UNTOLD | PROCESS_SUPPRESSED)))
+	if (!process || !(process->state & (PROCESS_DEFERRED | PROCESS_SUPPRESSED)))
 		unwanted = 0;
 	if (!process) {
 		noted.start = subject->start;
@@ -131,7 +131,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 			return 0;
 	}
 	if (!unwanted && process->state & PROCESS_SUPPRESSED)
-		tell_replaced(ctx, scratch, subject, process);
+		submit_replaced(ctx, scratch, subject, process);
 	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_ASTRAY);
 	if (verdict) {
 		process->parent_mask = verdict->parent;
@@ -148,8 +148,8 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 		process->auid = task_login_uid(task);
 		if (state & PROCESS_FORKED)
 			cloned = PROCESS_CLONED;
-		if (state & PROCESS_UNTOLD)
-			forget_untold(process);
+		if (state & PROCESS_DEFERRED)
+			end_deferral(process);
 		state = (state & PROCESS_MASKED) | PROCESS_SUPPRESSED | cloned;
 		if (file_differs())
 			state |= PROCESS_ASTRAY;

@@ -49,7 +49,7 @@ SHARED struct {
 	__type(value, __u64);
 } cgroup_verdicts SEC(".maps");
 
-/* The paths of processes that are suppressed, for when they are told after all. */
+/* The paths of processes that are suppressed, for when they are reported after all. */
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);

@@ -25,7 +25,7 @@ def test_a_command_makes_two_records(watch: Watch, actor: Path) -> None:
     assert watch.kinds[pid] == ["exec", "exit"]
 
 
-def test_a_fork_is_told_when_it_matters(watch: Watch, actor: Path) -> None:
+def test_a_fork_is_reported_when_it_matters(watch: Watch, actor: Path) -> None:
     """At its end, or as soon as it forks itself."""
     pid = watch.run(actor, "tag", "fork", "exit", 0)
     started, child, _ = watch.of("tag")

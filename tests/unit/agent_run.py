@@ -79,7 +79,7 @@ class FakeSensor(EventSource):
         self.course.append("clock")
         return 0
 
-    def tell_forks_at_once(self, yes: bool) -> None:
+    def report_forks_eagerly(self, yes: bool) -> None:
         self.course.append("at once" if yes else "lazily")
 
     def losses(self) -> dict[str, int]:

@@ -26,10 +26,10 @@ class Entry:
     parent: Task  # when it was forked
     inner_pid: int
     forked: bool = True  # no exec since
-    untold: bool = True
+    deferred: bool = True
     suppressed: bool = False
     first: bool = False  # the image that is suppressed is the first since the fork
-    untold_children: int = 0
+    deferred_children: int = 0
     path: bytes | None = None  # of the latest exec whose binary the maps know
 
 
@@ -65,16 +65,16 @@ class KernelSide:
         records = []
         forker = self.find(creator)
         if forker is None:  # older than the programs
-            forker = Entry(creator, 0, KERNEL, KERNEL, 0, forked=False, untold=False)
+            forker = Entry(creator, 0, KERNEL, KERNEL, 0, forked=False, deferred=False)
             self.processes[creator.pid] = forker
-        if forker.untold:
+        if forker.deferred:
             records.append(self._fork(forker))
             self._told(forker)
-        is_untold = not self.at_once and (parent == creator or forker.suppressed)
-        entry = Entry(child, at, creator, parent, inner, untold=is_untold)
+        is_deferred = not self.at_once and (parent == creator or forker.suppressed)
+        entry = Entry(child, at, creator, parent, inner, deferred=is_deferred)
         self.processes[child.pid] = entry
-        if is_untold:
-            forker.untold_children += 1
+        if is_deferred:
+            forker.deferred_children += 1
         else:
             records.append(self._fork(entry))
         if forker.suppressed:
@@ -82,11 +82,11 @@ class KernelSide:
         return records
 
     def _told(self, entry: Entry) -> None:
-        """A process that was untold is no longer."""
-        entry.untold = False
+        """A process that was deferred is no longer."""
+        entry.deferred = False
         creator = self.find(entry.creator)
         if creator is not None:
-            creator.untold_children -= 1
+            creator.deferred_children -= 1
 
     def execute(
         self, task: Task, parent: Task, path: bytes, at: int, inner: int = 0
@@ -94,12 +94,12 @@ class KernelSide:
         """`parent` is that of the moment."""
         entry = self.find(task)
         if entry is None:
-            entry = Entry(task, at, parent, parent, inner, forked=False, untold=False)
+            entry = Entry(task, at, parent, parent, inner, forked=False, deferred=False)
             self.processes[task.pid] = entry
             return [execute(task, parent, path, at=at, inner_pid=inner)]
         unwanted = self.is_unwanted(path, self._parents_path(entry, parent))
-        if unwanted and (entry.untold or entry.suppressed):
-            if entry.untold:
+        if unwanted and (entry.deferred or entry.suppressed):
+            if entry.deferred:
                 self._told(entry)
             entry.first, entry.forked = entry.forked, False
             entry.suppressed, entry.path, entry.ktime = True, path, at
@@ -108,7 +108,7 @@ class KernelSide:
         if entry.suppressed:
             records.append(self._late(entry, parent))
         fork_parent = entry.parent if entry.forked else None
-        if entry.untold:
+        if entry.deferred:
             self._told(entry)
         entry.forked = entry.first = False
         entry.path = path
@@ -119,23 +119,23 @@ class KernelSide:
             fork_parent=fork_parent,
             at=at,
             inner_pid=inner,
-            untold_children=entry.untold_children,
+            deferred_children=entry.deferred_children,
         )
         return [*records, last]
 
     def exit(self, task: Task, at: int) -> list[bytes]:
         entry = self.find(task)
         records = []
-        untold = 0
+        deferred = 0
         if entry is not None:
             del self.processes[task.pid]
             if entry.suppressed:
                 return []
-            if entry.untold:
+            if entry.deferred:
                 records.append(self._fork(entry))
                 self._told(entry)
-            untold = entry.untold_children
-        return [*records, exit_of(task, at=at, untold_children=untold)]
+            deferred = entry.deferred_children
+        return [*records, exit_of(task, at=at, deferred_children=deferred)]
 
     def _parents_path(self, entry: Entry, parent: Task) -> bytes | None:
         if not entry.forked:

@@ -194,7 +194,7 @@ def environment_exec(task: Task, parent: Task, area: bytes, at: int, **fields: A
     return [*pieces(task, area, at, "AREA_ENV"), last]
 
 
-def exit_of(task: Task, code: int = 0, at: int | None = None, untold_children: int = 0) -> bytes:
+def exit_of(task: Task, code: int = 0, at: int | None = None, deferred_children: int = 0) -> bytes:
     when = task.start + 30 if at is None else at
     return pack(
         "exit",
@@ -202,7 +202,7 @@ def exit_of(task: Task, code: int = 0, at: int | None = None, untold_children: i
         start=task.start,
         pid=task.pid,
         code=code,
-        untold_children=untold_children,
+        deferred_children=deferred_children,
     )
 
 

@@ -81,7 +81,7 @@ def test_usual_processes_are_left_alone() -> None:
     assert len(world.table) == 3_001
 
 
-def test_images_for_untold_children(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have a bound in bytes too, also when they are left again and again."""
     monkeypatch.setattr(left, "_MOST_BYTES", 200_000)
     world = World()
@@ -90,9 +90,9 @@ def test_images_for_untold_children(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(3):
             words = (b"p", b"x" * 4_000)
             at = task.start + number
-            record = execute(task, INIT, argv=words, fork_parent=INIT, at=at, untold_children=1)
+            record = execute(task, INIT, argv=words, fork_parent=INIT, at=at, deferred_children=1)
             world.feed(record)
-        world.feed(exit_of(task, at=task.start + 30, untold_children=1))
+        world.feed(exit_of(task, at=task.start + 30, deferred_children=1))
     assert heavy() - before < 250_000
 
 

@@ -120,7 +120,7 @@ def test_at_rest_nothing_is_left(seed: int, at_once: bool, ancestors: bool) -> N
     assert left == [world.table.kernel]
 
 
-def test_images_that_untold_children_may_run_are_bounded() -> None:
+def test_images_that_deferred_children_may_run_are_bounded() -> None:
     """Cloners that ended before a child was told are kept, as long as there are not too many."""
     world = World()
     world.feed(execute(INIT, Task(0)))
@@ -128,7 +128,7 @@ def test_images_that_untold_children_may_run_are_bounded() -> None:
     gone = tasks(3_000)
     for task in gone:
         world.feed(execute(task, INIT, path=b"/bin/%d" % task.pid, fork_parent=INIT))
-        world.feed(exit_of(task, at=task.start + 30, untold_children=1))
+        world.feed(exit_of(task, at=task.start + 30, deferred_children=1))
     assert len(alive()) - before <= 1024
     late, early = Task(9_000, gone[-1].start + 25), Task(9_001, gone[0].start + 25)
     shown = world.feed(fork(late, gone[-1]), exit_of(late), fork(early, gone[0]), exit_of(early))

@@ -44,7 +44,7 @@ def words(process: Process) -> str:
         ("EXEC_CGROUP_PARTIAL", "errorCgroupName"),
         ("EXEC_ENV_ERROR", "errorEnvs"),
         ("EXEC_CWD_DELETED", ""),
-        ("EXEC_FILE_UNTOLD", ""),
+        ("EXEC_FILE_UNREPORTED", ""),
     ],
 )
 def test_each_finding_of_the_kernel_side_has_its_word(world: World, flag: str, word: str) -> None:
@@ -64,7 +64,7 @@ def test_every_finding_of_the_kernel_side_is_known() -> None:
         "EXEC_CWD_PARTIAL",
         "EXEC_CWD_ERROR",
         "EXEC_CWD_DELETED",
-        "EXEC_FILE_UNTOLD",
+        "EXEC_FILE_UNREPORTED",
         "EXEC_CGROUP_ERROR",
         "EXEC_CGROUP_PARTIAL",
         "EXEC_ENV_ERROR",

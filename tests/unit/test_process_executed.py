@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.records import Task, World, abi, exec_file, execute, fork
-from tetrapy.events.executed import UNTOLD, ExecutedFile
+from tetrapy.events.executed import UNREPORTED, ExecutedFile
 
 PARENT, TASK = Task(10), Task(11)
 SDA1 = 8 << 20 | 1
@@ -82,11 +82,11 @@ def test_a_setting_switches_it_off() -> None:
     assert event.process.executed == ExecutedFile("/tmp/ls", 77, 1, SDA1, told=False)
 
 
-def test_an_image_that_is_told_late_is_not_believed(world: World) -> None:
+def test_an_image_that_was_suppressed_is_not_believed(world: World) -> None:
     """What its file was has been forgotten; that it was another has not."""
-    event = world.one(execute(TASK, PARENT, path=b"/bin/ls", flags=["EXEC_FILE_UNTOLD"]))
+    event = world.one(execute(TASK, PARENT, path=b"/bin/ls", flags=["EXEC_FILE_UNREPORTED"]))
     assert event.process is not None
-    assert event.process.executed is UNTOLD
+    assert event.process.executed is UNREPORTED
     assert b"executed_file" not in world.line(event)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.connector import Stage
 from tests.unit.procfs import FakeProcfs
-from tetrapy.events.executed import UNTOLD, ExecutedFile
+from tetrapy.events.executed import UNREPORTED, ExecutedFile
 from tetrapy.kernel import statx
 from tetrapy.process.files import HostFiles
 from tetrapy.process.procfs import read_process
@@ -90,7 +90,7 @@ def test_what_may_not_be_looked_at_is_not_known(procfs: FakeProcfs, missing: str
     (procfs.root / missing).unlink()
     process = read_process(str(procfs.root), 42)
     assert process is not None
-    assert process.file is UNTOLD
+    assert process.file is UNREPORTED
 
 
 def test_kthreadd_answers_for_the_first_process(procfs: FakeProcfs) -> None:
@@ -158,4 +158,4 @@ def test_a_child_of_the_connector_runs_its_parents_file(tmp_path: Path) -> None:
     assert parent.executed.foreign
     assert child.executed is parent.executed
     event = stage.exec(11)
-    assert event.process.executed is UNTOLD
+    assert event.process.executed is UNREPORTED

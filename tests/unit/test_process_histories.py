@@ -192,10 +192,10 @@ class Lazy(Whole):
     @invariant()
     def same_processes(self) -> None:
         """What the table lacks runs its creator's image still, and has no children."""
-        untold = {pid for pid, entry in self.kernel.processes.items() if entry.untold}
-        assert set(self.world.live) == set(self.running) - untold
-        assert all(self.running[pid].image.is_clone for pid in untold)
-        assert not untold & {running.parent.pid for running in self.running.values()}
+        deferred = {pid for pid, entry in self.kernel.processes.items() if entry.deferred}
+        assert set(self.world.live) == set(self.running) - deferred
+        assert all(self.running[pid].image.is_clone for pid in deferred)
+        assert not deferred & {running.parent.pid for running in self.running.values()}
 
 
 class Lossy(Whole):

@@ -56,7 +56,7 @@ def test_the_second_exec_is_no_clone(world: World) -> None:
     assert event.parent is first
 
 
-def test_an_exec_after_a_fork_that_was_told(world: World) -> None:
+def test_an_exec_after_a_fork_that_was_reported(world: World) -> None:
     """A process that forked before it executed: told, and its exec is still a clone's."""
     world.feed(fork(CHILD, SHELL), execute(GRANDCHILD, CHILD, fork_parent=CHILD))
     event = world.one(execute(CHILD, SHELL, fork_parent=SHELL, at=5 * SECOND))
@@ -64,7 +64,7 @@ def test_an_exec_after_a_fork_that_was_told(world: World) -> None:
     assert event.parent is world.live[50]
 
 
-def test_a_fork_that_is_told_at_the_end(world: World) -> None:
+def test_a_fork_that_is_reported_at_the_end(world: World) -> None:
     """The fork and the exit come together: the exit shows the creator's image as ever."""
     (event,) = world.feed(fork(CHILD, SHELL, at=3 * SECOND + 7), exit_of(CHILD, 0x100))
     assert event.process.exec_id == make_exec_id(b"host1", 3 * SECOND + 7, 51)
@@ -74,14 +74,14 @@ def test_a_fork_that_is_told_at_the_end(world: World) -> None:
     assert 51 not in world.live
 
 
-def test_a_fork_that_two_last_threads_tell(world: World) -> None:
-    """Both find the process untold, and tell fork and exit: the second pair leaves nothing."""
+def test_a_fork_that_two_last_threads_report(world: World) -> None:
+    """Both find the process deferred, and tell fork and exit: the second pair leaves nothing."""
     events = world.feed(fork(CHILD, SHELL), exit_of(CHILD), fork(CHILD, SHELL), exit_of(CHILD))
     assert len(events) == 1
     assert 51 not in world.live
 
 
-def test_a_fork_that_two_forking_threads_tell(world: World) -> None:
+def test_a_fork_that_two_forking_threads_report(world: World) -> None:
     """The second record changes nothing, though the process runs another image by then."""
     world.feed(fork(CHILD, SHELL))
     event = world.one(execute(CHILD, SHELL, path=b"/bin/ls", fork_parent=SHELL))

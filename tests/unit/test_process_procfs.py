@@ -16,7 +16,7 @@ import pytest
 
 from tests.unit.procfs import PF_KTHREAD, FakeProcfs
 from tests.unit.records import UNSET
-from tetrapy.events.executed import UNTOLD
+from tetrapy.events.executed import UNREPORTED
 from tetrapy.events.flags import flag_words
 from tetrapy.process.procfs import ProcfsProcess, foreign_namespace, list_pids, read_process
 from tetrapy.sensors.connector.look import look
@@ -64,7 +64,7 @@ def test_an_ordinary_process(procfs: FakeProcfs) -> None:
         inner_pid=0,
         has_command_line=True,
         is_kernel_thread=False,
-        file=UNTOLD,  # nobody shows the host's root directory here
+        file=UNREPORTED,  # nobody shows the host's root directory here
     )
 
 

@@ -251,7 +251,7 @@ def test_a_pid_may_be_reused_right_after_its_end(world: World) -> None:
     assert len(world.feed(exit_of(again))) == 1
 
 
-def test_a_fork_told_twice_changes_nothing(world: World) -> None:
+def test_a_fork_reported_twice_changes_nothing(world: World) -> None:
     """A process that is already in the table keeps its image."""
     world.feed(fork(CHILD, SHELL), execute(CHILD, SHELL, path=b"/bin/ls"), fork(CHILD, SHELL))
     assert world.live[51].binary == "/bin/ls"

@@ -28,7 +28,7 @@ class Kernel:
         self.rates = CgroupRates(btf(), loaded)
         self.map = loaded.maps["cgroup_rates"]
 
-    def tell_forks_at_once(self, yes: bool) -> None:
+    def report_forks_eagerly(self, yes: bool) -> None:
         pass
 
     def set(self, cgroup: int, over: int, throttled: int) -> None:

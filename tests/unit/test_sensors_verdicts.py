@@ -63,7 +63,7 @@ class Kernel:
         self.maps = loaded.maps
         self.course: list[bool] = []
 
-    def tell_forks_at_once(self, yes: bool) -> None:
+    def report_forks_eagerly(self, yes: bool) -> None:
         self.course.append(yes)
 
     @property
@@ -181,7 +181,7 @@ def test_nothing_is_answered_before_the_table_is_filled(kernel: Kernel) -> None:
     assert kernel.binaries == {}
 
 
-def test_what_is_told_late_is_not_learnt(world: World, kernel: Kernel) -> None:
+def test_what_was_suppressed_is_not_learnt(world: World, kernel: Kernel) -> None:
     """It makes no event, and its verdict is the kernel's own; its child has it as parent."""
     kernel.filters.asked.clear()
     late = execute(TASK, INIT, path=b"/bin/sh", fork_parent=INIT, flags=["EXEC_SUPPRESSED"])

@@ -46,5 +46,5 @@ class ExecutedFile(NamedTuple):
         return f"{self.device >> 20}:{self.device & 0xFFFFF}" if self.device else ""
 
 
-UNTOLD = ExecutedFile("", 0, 0, 0, partial=True, told=False)
-"""Of an image that was suppressed and is told after all."""
+UNREPORTED = ExecutedFile("", 0, 0, 0, partial=True, told=False)
+"""Of an image that was suppressed and is reported after all."""

@@ -62,7 +62,7 @@ class Process:
         self.cwd = self.binary = self.arguments = self.docker = ""
         self.flags = self.refcnt = 0
         self.in_init_tree = False
-        self.suppressed = False  # told late, and only as a parent: nobody wants its events
+        self.suppressed = False  # reported only as a parent: nobody wants its events
         self.from_procfs = False  # then `start` is a multiple of 10 ms
         self.start_time = self.parent_exec_id = ""
         self.parent: Optional[Process] = None  # cut when the process is gone

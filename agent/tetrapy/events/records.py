@@ -32,7 +32,7 @@ class ExecRecord(NamedTuple):
     context_size: int
     file_size: int
     env_size: int
-    untold_children: int
+    deferred_children: int
 
 
 class FileRecord(NamedTuple):
@@ -103,7 +103,7 @@ class ExitRecord(NamedTuple):
     start: int
     pid: int
     code: int
-    untold_children: int
+    deferred_children: int
 
 
 class ThrottleRecord(NamedTuple):

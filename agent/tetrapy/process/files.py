@@ -11,7 +11,7 @@ import functools
 import time
 from typing import FrozenSet, Optional, Tuple
 
-from tetrapy.events.executed import UNTOLD, ExecutedFile
+from tetrapy.events.executed import UNREPORTED, ExecutedFile
 from tetrapy.events.text import to_text
 from tetrapy.kernel.statx import state_of
 
@@ -50,11 +50,11 @@ class HostFiles:
         """
         hosts = self._root
         if hosts is None or not path:
-            return UNTOLD
+            return UNREPORTED
         try:
             file, top = state_of(exe, dir_fd), state_of(root, dir_fd)
         except OSError:
-            return UNTOLD
+            return UNREPORTED
         deleted = deleted or not file.links
         foreign = (top.mount, top.inode) != hosts
         # A root directory is one of a mount, and a mount is in one namespace.

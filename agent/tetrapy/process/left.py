@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images that are gone, while children run them of which the kernel has not told yet.
+"""Images that are gone, while children run them whose fork records are deferred.
 
-A fork is told late (bpf/process.h). The child runs what its creator ran when it forked; that one
-may have executed something else since, or have ended.
+Fork records are deferred until they matter (bpf/process.h). The child runs what its creator ran
+when it forked; that one may have executed something else since, or have ended.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tetrapy.process.budget import weight
 
 _CAPACITY = 1024  # processes; a child that was lost keeps its creator's images until they give way
 
-_IMAGES = 16  # of one process: it executed so often while a child was untold
+_IMAGES = 16  # of one process: it executed so often while a child was deferred
 
 _MOST_BYTES = 2 << 20  # of all images
 
@@ -23,24 +23,24 @@ _Key = Tuple[int, int]  # pid, start
 
 
 class LeftImages:
-    """Images by the process that ran them, as long as untold children may ask."""
+    """Images by the process that ran them, as long as deferred children may ask."""
 
     def __init__(self) -> None:
         self._images: OrderedDict[_Key, List[Tuple[Process, int]]] = OrderedDict()  # and weight
-        self._untold: Dict[_Key, int] = {}
+        self._deferred: Dict[_Key, int] = {}
         self._at: Dict[_Key, int] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def keep(self, process: Process, untold: int, at: int) -> None:
-        """`process` is left by its pid, or replaced, while it has so many untold children.
+    def keep(self, process: Process, deferred: int, at: int) -> None:
+        """`process` is left by its pid, or replaced, while it has so many deferred children.
 
         `at` is when: children that are forked later do not count.
         """
         key = (process.pid, process.start)
-        if not untold:
+        if not deferred:
             self._forget(key)
             return
         images = self._images.setdefault(key, [])
@@ -48,7 +48,7 @@ class LeftImages:
         self._bytes += images[-1][1]
         if len(images) > _IMAGES:
             self._bytes -= images.pop(0)[1]
-        self._untold[key] = untold
+        self._deferred[key] = deferred
         self._at[key] = at
         while len(self._images) > _CAPACITY or self._bytes > _MOST_BYTES:
             self._forget(next(iter(self._images)))
@@ -62,14 +62,14 @@ class LeftImages:
         return found
 
     def told(self, pid: int, start: int, at: int) -> None:
-        """A child of this process, forked `at`, is untold no longer."""
+        """A child of this process, forked `at`, is no longer deferred."""
         key = (pid, start)
-        if key in self._untold and at <= self._at[key]:
-            self._untold[key] -= 1
-            if self._untold[key] <= 0:
+        if key in self._deferred and at <= self._at[key]:
+            self._deferred[key] -= 1
+            if self._deferred[key] <= 0:
                 self._forget(key)
 
     def _forget(self, key: _Key) -> None:
         self._bytes -= sum(size for _, size in self._images.pop(key, ()))
-        self._untold.pop(key, None)
+        self._deferred.pop(key, None)
         self._at.pop(key, None)

@@ -10,7 +10,7 @@ from tetrapy.errors import FormatError
 from tetrapy.events import flags
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
-from tetrapy.events.executed import UNTOLD, ExecutedFile
+from tetrapy.events.executed import UNREPORTED, ExecutedFile
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
 from tetrapy.events.records import ExecRecord, ExitRecord, ForkRecord
@@ -68,8 +68,8 @@ class ProcessTracker:
             exec_flags["EXEC_ENV_ERROR"]: flags.ERROR_ENVS,
         }
         self._cwd_deleted = exec_flags["EXEC_CWD_DELETED"]
-        self._file_untold = exec_flags["EXEC_FILE_UNTOLD"]
-        self._rare_mask = sum(self._rare) | self._cwd_deleted | self._file_untold
+        self._file_unreported = exec_flags["EXEC_FILE_UNREPORTED"]
+        self._rare_mask = sum(self._rare) | self._cwd_deleted | self._file_unreported
 
     def on_fork(self, record: ForkRecord) -> None:
         """A process that runs its creator's image; it makes no event."""
@@ -79,7 +79,7 @@ class ProcessTracker:
         if record.parent_pid == record.creator_pid:
             self._left.told(record.creator_pid, record.creator_start, record.start)
         if table.find(pid, start) is not None or self._has_ended(pid, start):
-            return  # procfs showed it first, or it is told twice
+            return  # procfs showed it first, or it is reported twice
         if creator is None:
             # Its records were lost and it is gone; the child may still be there.
             if table.find_or_read(pid, start) is not None:
@@ -141,7 +141,7 @@ class ProcessTracker:
             context_size,
             file_size,
             _,
-            untold_children,
+            deferred_children,
         ) = record
         end = at + path_size
         path = to_text(data[at:end])
@@ -169,8 +169,8 @@ class ProcessTracker:
                     bits |= flag
             if found & self._cwd_deleted:
                 process.cwd += DELETED
-            if found & self._file_untold:
-                process.executed = UNTOLD
+            if found & self._file_unreported:
+                process.executed = UNREPORTED
         process.uid = uid
         process.auid = auid
         process.binary = path if path[:1] == "/" else absolute_path(path, process.cwd)
@@ -194,11 +194,12 @@ class ProcessTracker:
                 parent = table.find_or_read(parent_pid, parent_start)
         if cloned:
             bits |= flags.CLONE
-            # The first news of a process that was not told: none runs its creator's image now.
+            # The first news of a process whose fork was deferred: none runs its creator's image
+            # now.
             if former is None and self._left and not found & self._suppressed:
                 self._left.told(fork_parent_pid, fork_parent_start, start)
-        if untold_children and former is not None:
-            self._left.keep(former, untold_children, ktime)
+        if deferred_children and former is not None:
+            self._left.keep(former, deferred_children, ktime)
         heir_of = parent if former is None else former
         if former is None and fork_parent_pid not in {0, parent_pid}:
             is_inside = self._was_in_init_tree(fork_parent_pid, fork_parent_start)
@@ -267,7 +268,7 @@ class ProcessTracker:
 
     def on_exit(self, record: ExitRecord) -> Optional[ProcessExit]:
         """The end of a process; None when it was told before, or nobody wants it."""
-        ktime, start, pid, code, untold_children = record
+        ktime, start, pid, code, deferred_children = record
         exits, table = self._recent_exits, self._table
         key = (pid, start)
         if key in exits or key in self._older_exits:
@@ -287,8 +288,8 @@ class ProcessTracker:
             self._shown(parent)
         ancestors = self._ancestors(parent) if self._tells_ancestors else ()
         event = ProcessExit(process, parent, code, self._format_time(ktime), ancestors)
-        if untold_children or self._left:
-            self._left.keep(process, untold_children, ktime)
+        if deferred_children or self._left:
+            self._left.keep(process, deferred_children, ktime)
         table.leave(process)
         return None if process.suppressed else event
 

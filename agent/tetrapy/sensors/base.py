@@ -112,8 +112,8 @@ class BaseSource(EventSource):
             loaded.map_fd("processes"), _PID.size, struct_layout(btf, "process").size
         )
         self._bss = Window(loaded, ".bss")
-        self._forks_at_once = self._bss.word(*self._variables["forks_at_once"])
-        self.tell_forks_at_once(yes=True)
+        self._eager_forks = self._bss.word(*self._variables["eager_forks"])
+        self.report_forks_eagerly(yes=True)
         fd = loaded.map_fd("events")
         if self.uses_ring:
             self._buffer = RingBuffer(fd, options.size.total)
@@ -161,9 +161,9 @@ class BaseSource(EventSource):
         clock = None if self.uses_ring else monotonic_gap_ns
         return BaseHandler(self.abi, tracker, format_time, clock, self, self._options.pieces)
 
-    def tell_forks_at_once(self, yes: bool) -> None:
-        """Whether a fork is told when it happens, or when it matters."""
-        self._forks_at_once.store(int(yes))
+    def report_forks_eagerly(self, yes: bool) -> None:
+        """Report each fork when it happens, or defer its record until it matters."""
+        self._eager_forks.store(int(yes))
         self._bss.push()
 
     def detach(self) -> None:

@@ -30,8 +30,8 @@ class KernelSide(Protocol):
     verdicts: Optional[Verdicts]  # when the kernel decides for export filters
     rates: Optional[CgroupRates]  # when rates of cgroups are limited
 
-    def tell_forks_at_once(self, yes: bool) -> None:
-        """Whether a fork is told when it happens, or when it matters."""
+    def report_forks_eagerly(self, yes: bool) -> None:
+        """Report each fork when it happens, or defer its record until it matters."""
 
 
 class BaseHandler:
@@ -93,13 +93,15 @@ class BaseHandler:
         return self._tracker.on_seed(process)
 
     def seeded(self, processes: Iterable[Process]) -> None:
-        """From now on forks are told when it matters, and the kernel may suppress processes."""
+        """From now on fork records are deferred until they matter, and the kernel may suppress
+        processes.
+        """
         kernel = self._kernel
         if kernel is not None:
             self._verdicts = kernel.verdicts
             if self._verdicts is not None:
                 self._verdicts.seed(processes)
-            kernel.tell_forks_at_once(yes=False)
+            kernel.report_forks_eagerly(yes=False)
 
     def forget_filters(self) -> None:
         """The kernel keeps nothing back from now on; user space decides alone."""

@@ -11,7 +11,7 @@ import os
 from typing import Dict, List, Optional, Set
 
 from tetrapy.containers.cgroup import container_of_procfs
-from tetrapy.events.executed import UNTOLD, ExecutedFile
+from tetrapy.events.executed import UNREPORTED, ExecutedFile
 from tetrapy.events.process import UNSET_ID
 from tetrapy.named import NamedTuple
 from tetrapy.process.files import host_files
@@ -37,7 +37,7 @@ class Look(NamedTuple):
     inner_pid: int  # pid in its own pid namespace; 0 in the initial one
     environment: bytes  # empty unless it is asked for
     truncated: bool = False  # arguments or variables were longer than what was read
-    file: Optional[ExecutedFile] = UNTOLD  # that it executes; None if it is the host's at `exe`
+    file: Optional[ExecutedFile] = UNREPORTED  # that it executes; None if it is the host's at `exe`
 
 
 def look(

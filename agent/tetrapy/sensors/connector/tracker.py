@@ -12,7 +12,7 @@ from typing import Callable, Optional, Tuple
 
 from tetrapy.events import encoders, flags
 from tetrapy.events.exec import ProcessExec
-from tetrapy.events.executed import UNTOLD
+from tetrapy.events.executed import UNREPORTED
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess
 from tetrapy.events.text import command_line_text, to_text
@@ -188,7 +188,7 @@ class ConnectorTracker:
         elif not process.cwd:
             bits |= flags.ROOT_CWD | flags.ERROR_CWD
         if seen is None:
-            process.executed = UNTOLD
+            process.executed = UNREPORTED
             return bits | _NO_IMAGE
         process.docker = seen.docker or process.docker
         process.uid = seen.uid
@@ -196,10 +196,10 @@ class ConnectorTracker:
         if not seen.has_image:
             # The name of a process that has ended is the start of its binary's.
             process.binary = to_text(seen.comm)
-            process.executed = UNTOLD
+            process.executed = UNREPORTED
             return bits | _NO_IMAGE
         process.binary = to_text(seen.exe or seen.command_line.split(b"\0", 1)[0])
-        file = seen.file if seen.exe else UNTOLD
+        file = seen.file if seen.exe else UNREPORTED
         if file is not None:
             process.executed = file.of(process.binary, process.docker, self._table.tells_files)
         process.arguments = command_line_text(seen.command_line)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is told of an image that was suppressed until now. */
-#ifndef TETRAPY_LATE_H
-#define TETRAPY_LATE_H
+/* What is reported of an image that was suppressed until now. */
+#ifndef TETRAPY_RESTORE_H
+#define TETRAPY_RESTORE_H
 
 #include "exec.h"
 #include "verdicts.h"
 
 /* Its path, and what else was noted when it began: the process may have changed since. */
-static __always_inline void tell_late(struct scratch *scratch, struct process *process)
+static __always_inline void restore_suppressed(struct scratch *scratch, struct process *process)
 {
 	struct exec_event *event = &scratch->event;
 	char *path = bpf_map_lookup_elem(&suppressed_paths, &event->pid);
@@ -17,7 +17,7 @@ static __always_inline void tell_late(struct scratch *scratch, struct process *p
 	event->uid = process->uid;
 	event->auid = process->auid;
 	if (process->state & PROCESS_ASTRAY)
-		event->flags |= EXEC_FILE_UNTOLD;
+		event->flags |= EXEC_FILE_UNREPORTED;
 	if (process->state & PROCESS_CLONED) {
 		event->flags |= EXEC_CLONED;
 		event->fork_parent_pid = process->parent_pid;

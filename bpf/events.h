@@ -34,7 +34,7 @@ enum event_limit {
 	CGROUP_LIMIT = 3839, /* the names of a cgroup and of those above it */
 	CGROUP_COMPONENT = 256, /* one of them, NAME_MAX of the kernel with its zero byte */
 	CGROUP_NAME = 128, /* the one that EVENT_THROTTLE tells */
-	VERDICT_PATH = 256, /* bytes of a path with its zero byte that verdicts are kept for */
+	MASKS_PATH = 256, /* bytes of a path with its zero byte, of those that masks are kept for */
 };
 
 /* What the kernel side found out about an exec; Python turns it into words. */

@@ -41,7 +41,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 			bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
 	}
 	process = find_process(subject.pid, subject.start);
-	if ((use_verdicts || rate_events) && suppress(ctx, scratch, &subject, process, path))
+	if ((use_filter_masks || rate_events) && suppress(ctx, scratch, &subject, process, path))
 		return 0;
 	if (process)
 		deferred_children = process->deferred_children;

@@ -12,7 +12,7 @@
 #include "rate.h"
 #include "settings.h"
 #include "task.h"
-#include "verdicts.h"
+#include "filter_masks.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -50,7 +50,7 @@ static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *defer
 
 	if (!process)
 		return 0;
-	if ((use_verdicts || rate_events) && process->state & PROCESS_SUPPRESSED) {
+	if ((use_filter_masks || rate_events) && process->state & PROCESS_SUPPRESSED) {
 		if (!(process->state & PROCESS_EXITED))
 			count(COUNT_EXIT_SUPPRESSED);
 		process->state |= PROCESS_EXITED;

@@ -57,9 +57,9 @@ static __always_inline int is_path(struct path_walk *walk, char *given, const ch
 	__u64 size = (PATH_LIMIT - offset) & PATH_LIMIT;
 	__u64 i;
 
-	if ((__u64)bpf_probe_read_kernel_str(given, VERDICT_PATH, path) != size + 1)
+	if ((__u64)bpf_probe_read_kernel_str(given, MASKS_PATH, path) != size + 1)
 		return 0;
-	for (i = 0; i < VERDICT_PATH; i++) {
+	for (i = 0; i < MASKS_PATH; i++) {
 		if (i == size)
 			return 1;
 		if (given[i] != walk->name[(offset + i) & PATH_LIMIT])
@@ -89,7 +89,7 @@ static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct lo
 	if (BPF_CORE_READ(binprm, interp) != path)
 		found->file.flags |= FILE_INTERPRETER;
 	found->state = FILE_LOOKED_AT;
-	if (!found->file.flags && is_path(walk, scratch->verdict_path, path))
+	if (!found->file.flags && is_path(walk, scratch->masks_path, path))
 		found->state |= FILE_AGREES;
 	else
 		found->state |= FILE_DIFFERS;

@@ -85,7 +85,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (pid != (__u32)BPF_CORE_READ(task, pid))
 		return 0;
 	if (note_fork(ctx, task, pid, BPF_CORE_READ(leader, tgid), task_start(leader)) &&
-	    (use_verdicts || rate_events))
+	    (use_filter_masks || rate_events))
 		bpf_tail_call(ctx, &exec_calls, CALL_ON_FORK_SUPPRESSED);
 	return 0;
 }

@@ -11,7 +11,7 @@
 #include "scratch.h"
 #include <bpf/bpf_core_read.h>
 #include "file.h"
-#include "verdicts.h"
+#include "filter_masks.h"
 #include "rate.h"
 #include "share.h"
 

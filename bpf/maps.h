@@ -37,7 +37,7 @@ SHARED struct {
 } losses SEC(".maps");
 
 enum counter {
-	COUNT_EXEC_SUPPRESSED = 0, /* events that were not sent, see verdicts.h and rate.h */
+	COUNT_EXEC_SUPPRESSED = 0, /* events that were not sent, see filter_masks.h and rate.h */
 	COUNT_EXIT_SUPPRESSED = 1,
 	COUNT_PROCESSES_FULL = 2, /* processes for which there was no room, see process.h */
 	COUNTERS = 3,

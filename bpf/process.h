@@ -31,7 +31,7 @@ struct process {
 	__u64 ktime; /* of the fork; of the exec when the image is suppressed */
 	__u64 parent_start;
 	__u64 creator_start;
-	__u64 parent_mask; /* verdict of its binary as a parent's, see verdicts.h */
+	__u64 parent_mask; /* mask of its binary as a parent's, see filter_masks.h */
 	__u32 parent_pid;
 	__u32 creator_pid;
 	__u32 inner_pid;

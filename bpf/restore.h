@@ -4,7 +4,7 @@
 #define TETRAPY_RESTORE_H
 
 #include "exec.h"
-#include "verdicts.h"
+#include "filter_masks.h"
 
 /* Its path, and what else was noted when it began: the process may have changed since. */
 static __always_inline void restore_suppressed(struct scratch *scratch, struct process *process)

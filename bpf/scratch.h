@@ -71,7 +71,7 @@ struct scratch {
 	__u64 area_lost; /* records that found no room */
 	__u32 walk_calls; /* see walk_on() */
 	__u32 __pad;
-	char verdict_path[VERDICT_PATH]; /* zero-filled */
+	char masks_path[MASKS_PATH]; /* zero-filled */
 };
 
 SHARED struct {

@@ -16,10 +16,10 @@ enum cgroup_source {
 
 SHARED const volatile enum cgroup_source cgroup_source;
 
-/* 1: the programs ask for verdicts (verdicts.h), or limit rates (rate.h), so that a process may be
+/* 1: the programs ask for masks (filter_masks.h), or limit rates (rate.h), so that a process may be
  * suppressed. What is 0 the verifier takes out of the programs.
  */
-SHARED const volatile __u32 use_verdicts;
+SHARED const volatile __u32 use_filter_masks;
 SHARED const volatile __u64 rate_events; /* of a cgroup in an interval; 0: no limit */
 SHARED const volatile __u64 rate_interval; /* ns */
 

@@ -19,33 +19,33 @@ static __always_inline __u64 parent_mask(const struct exec_subject *subject,
 	return process->parent_mask;
 }
 
-/* Puts the path into scratch->verdict_path, zero-filled. Returns 0 if it is too long. */
+/* Puts the path into scratch->masks_path, zero-filled. Returns 0 if it is too long. */
 static __always_inline int read_path(struct scratch *scratch, const char *path)
 {
 	long size;
 
-	__builtin_memset(scratch->verdict_path, 0, VERDICT_PATH);
-	size = bpf_probe_read_kernel_str(scratch->verdict_path, VERDICT_PATH, path);
-	return size > 0 && size < VERDICT_PATH;
+	__builtin_memset(scratch->masks_path, 0, MASKS_PATH);
+	size = bpf_probe_read_kernel_str(scratch->masks_path, MASKS_PATH, path);
+	return size > 0 && size < MASKS_PATH;
 }
 
-/* What a relative path means depends on the working directory: it has no verdict. */
-static __always_inline struct verdict *find_verdict(struct scratch *scratch, const char *path)
+/* What a relative path means depends on the working directory: it has no masks. */
+static __always_inline struct filter_masks *find_masks(struct scratch *scratch, const char *path)
 {
-	if (!read_path(scratch, path) || scratch->verdict_path[0] != '/')
+	if (!read_path(scratch, path) || scratch->masks_path[0] != '/')
 		return 0;
-	return bpf_map_lookup_elem(&binary_verdicts, scratch->verdict_path);
+	return bpf_map_lookup_elem(&binary_masks, scratch->masks_path);
 }
 
 static __always_inline int is_unwanted(const struct exec_subject *subject, struct process *process,
-				       const struct verdict *verdict, __u64 cgroup_id)
+				       const struct filter_masks *masks, __u64 cgroup_id)
 {
-	__u64 mask = verdict->own & parent_mask(subject, process);
-	__u64 *found = bpf_map_lookup_elem(&pid_verdicts, &subject->pid);
+	__u64 mask = masks->own & parent_mask(subject, process);
+	__u64 *found = bpf_map_lookup_elem(&pid_masks, &subject->pid);
 
 	mask &= found ? *found : other_pids_mask;
-	if (use_cgroup_verdicts) {
-		found = bpf_map_lookup_elem(&cgroup_verdicts, &cgroup_id);
+	if (use_cgroup_masks) {
+		found = bpf_map_lookup_elem(&cgroup_masks, &cgroup_id);
 		if (!found)
 			return 0;
 		mask &= *found;
@@ -104,17 +104,17 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 				    const char *path)
 {
 	__u64 cgroup_id = task_cgroup_id(subject->task);
-	struct verdict *verdict = 0;
+	struct filter_masks *masks = 0;
 	struct task_struct *task = subject->task;
 	struct process noted = {};
 	__u32 state, cloned = 0;
 	int unwanted = 0;
 
 	/* What the path says may not be so: user space decides. */
-	if (use_verdicts && !file_differs())
-		verdict = find_verdict(scratch, path);
-	if (verdict)
-		unwanted = is_unwanted(subject, process, verdict, cgroup_id);
+	if (use_filter_masks && !file_differs())
+		masks = find_masks(scratch, path);
+	if (masks)
+		unwanted = is_unwanted(subject, process, masks, cgroup_id);
 	if (rate_events && is_throttled(ctx, scratch, subject, cgroup_id))
 		unwanted = 1;
 	/* Whom user space knows it has to see through to the end. */
@@ -133,13 +133,13 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	if (!unwanted && process->state & PROCESS_SUPPRESSED)
 		submit_replaced(ctx, scratch, subject, process);
 	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_ASTRAY);
-	if (verdict) {
-		process->parent_mask = verdict->parent;
+	if (masks) {
+		process->parent_mask = masks->parent;
 		state |= PROCESS_MASKED;
 	}
 	if (unwanted) {
 		if (read_path(scratch, path))
-			bpf_map_update_elem(&suppressed_paths, &subject->pid, scratch->verdict_path,
+			bpf_map_update_elem(&suppressed_paths, &subject->pid, scratch->masks_path,
 					    BPF_ANY);
 		else
 			bpf_map_delete_elem(&suppressed_paths, &subject->pid);

@@ -34,7 +34,7 @@ class FakeSensor(EventSource):
 
     name = "ebpf"
     buffer_bytes = 4096
-    verdicts = None
+    filter_masks = None
     rates = None
     more = False
 

@@ -21,7 +21,7 @@ ENTRY = struct.Struct("=QQQQ")  # window, count, over, throttled: bpf/rate.h
 class Kernel:
     """The kernel side of a dispatcher whose cgroups have limits."""
 
-    verdicts = None
+    filter_masks = None
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loaded = FakeObject(monkeypatch, module)

@@ -20,8 +20,8 @@ from tetrapy.errors import (
 )
 from tetrapy.kernel import privilege
 from tetrapy.process.details import Wanted
+from tetrapy.sensors.filter_masks import KernelFilters
 from tetrapy.sensors.source import EventSource
-from tetrapy.sensors.verdicts import KernelFilters
 
 AUTO, CONNECTOR = "auto", "connector"
 

@@ -23,9 +23,9 @@ from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, hos
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.configuration import CONTEXT_PROGRAM, FILE_PROGRAMS, LATE_PROGRAM
+from tetrapy.sensors.filter_masks import KernelFilters
 from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
 from tetrapy.sensors.source import EventSource
-from tetrapy.sensors.verdicts import KernelFilters
 from tetrapy.sinks.open import open_sink
 
 _PROCESS_BYTES = 64  # of an entry of the kernel's map, for settings that give its size in bytes

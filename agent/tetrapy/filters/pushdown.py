@@ -70,7 +70,7 @@ class Pushdown:
         return self._where(lambda one: _holds(one.container, docker))
 
     def drops(self, mask: int) -> bool:
-        """The kernel's verdict on a process; `mask` is all masks ANDed."""
+        """The kernel's decision on a process; `mask` is all masks ANDed."""
         if mask & self.deny_bits:
             return True
         return bool(self.allow_bits) and not mask & self.allow_bits

@@ -29,12 +29,12 @@ from tetrapy.process.table import ProcessTable
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors import configuration
 from tetrapy.sensors.base_handler import BaseHandler
+from tetrapy.sensors.filter_masks import FilterMasks
 from tetrapy.sensors.options import SensorOptions
 from tetrapy.sensors.owners import Owner, OwnerLosses
 from tetrapy.sensors.sensor import Sensor
 from tetrapy.sensors.source import EventSource
 from tetrapy.sensors.throttle import CgroupRates
-from tetrapy.sensors.verdicts import Verdicts
 
 RING_OBJECT = "bpf/base.bpf.o"
 PERF_OBJECT = "bpf/base-perf.bpf.o"
@@ -67,7 +67,7 @@ class BaseSource(EventSource):
         btf = Btf(section_data(data, ".BTF"))
         self.abi = EventAbi(btf)
         self.uses_ring = options.use_ring
-        self.verdicts: Optional[Verdicts] = None
+        self.filter_masks: Optional[FilterMasks] = None
         self.rates: Optional[CgroupRates] = None
         self._options = options
         self._variables = {**rodata_offsets(btf, ".rodata"), **rodata_offsets(btf, ".bss")}
@@ -101,7 +101,7 @@ class BaseSource(EventSource):
             if program in fds:
                 write_u32(calls, number, fds[program])
         if options.filters is not None:
-            self.verdicts = Verdicts(options.filters, btf, loaded)
+            self.filter_masks = FilterMasks(options.filters, btf, loaded)
         if options.rate is not None:
             self.rates = CgroupRates(btf, loaded)
         self.owners = OwnerLosses(btf, loaded)

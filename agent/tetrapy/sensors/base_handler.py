@@ -15,9 +15,9 @@ from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.seed import Executed, Touched
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.filter_masks import FilterMasks
 from tetrapy.sensors.pieces import CAPACITY, Pieces
 from tetrapy.sensors.throttle import CgroupRates
-from tetrapy.sensors.verdicts import Verdicts
 
 # Most execs need no look at the other members here, so no record is made of them.
 _FLAGS = ExecRecord._fields.index("flags")
@@ -27,7 +27,7 @@ _ENV_SIZE = ExecRecord._fields.index("env_size")
 class KernelSide(Protocol):
     """What a handler asks of the source whose records it decodes."""
 
-    verdicts: Optional[Verdicts]  # when the kernel decides for export filters
+    filter_masks: Optional[FilterMasks]  # when the kernel decides for export filters
     rates: Optional[CgroupRates]  # when rates of cgroups are limited
 
     def report_forks_eagerly(self, yes: bool) -> None:
@@ -64,7 +64,7 @@ class BaseHandler:
         self._env_error = abi.exec_flags["EXEC_ENV_ERROR"]
         self._area_args, self._area_env = abi.areas["AREA_ARGS"], abi.areas["AREA_ENV"]
         self.pieces = Pieces(capacity)
-        self._verdicts: Optional[Verdicts] = None  # from `seeded` on
+        self._filter_masks: Optional[FilterMasks] = None  # from `seeded` on
         self._rates = None if kernel is None else kernel.rates
         self.dispatcher = dispatcher = Dispatcher(abi)
         dispatcher.add("exec", self._on_exec)
@@ -98,16 +98,16 @@ class BaseHandler:
         """
         kernel = self._kernel
         if kernel is not None:
-            self._verdicts = kernel.verdicts
-            if self._verdicts is not None:
-                self._verdicts.seed(processes)
+            self._filter_masks = kernel.filter_masks
+            if self._filter_masks is not None:
+                self._filter_masks.seed(processes)
             kernel.report_forks_eagerly(yes=False)
 
     def forget_filters(self) -> None:
         """The kernel keeps nothing back from now on; user space decides alone."""
-        if self._verdicts is not None:
-            self._verdicts.clear()
-            self._verdicts = None
+        if self._filter_masks is not None:
+            self._filter_masks.clear()
+            self._filter_masks = None
 
     def refresh_clock(self) -> None:
         """Measure the distance between the clocks again."""
@@ -143,12 +143,17 @@ class BaseHandler:
 
     def _on_exec(self, data: bytes) -> Optional[Event]:
         values = self._exec.unpack(data)
-        if values[_FLAGS] & self._apart or values[_ENV_SIZE] or self.clock_gap or self._verdicts:
+        if (
+            values[_FLAGS] & self._apart
+            or values[_ENV_SIZE]
+            or self.clock_gap
+            or self._filter_masks
+        ):
             return self._on_rare_exec(self._exec.make(values), data)
         return self._tracker.on_exec(values, data, self._exec.size, b"")
 
     def _on_rare_exec(self, record: ExecRecord, data: bytes) -> Optional[Event]:
-        """Parts came ahead, the clock counts otherwise, or the binary may have no verdict."""
+        """Parts came ahead, the clock counts otherwise, or the binary may have no filter masks."""
         arguments = environment = b""
         if record.flags & self._apart:
             arguments = self._claim(record, self._area_args, record.args_size)
@@ -163,9 +168,9 @@ class BaseHandler:
         if self.clock_gap:
             record = record._replace(ktime=record.ktime + self.clock_gap)
         event = self._tracker.on_exec(record, data, self._exec.size, arguments, environment)
-        if self._verdicts is not None and event is not None:
+        if self._filter_masks is not None and event is not None:
             path = data[self._exec.size : self._exec.size + record.path_size]
-            self._verdicts.learn(path, record.cgroup_id, event.process)
+            self._filter_masks.learn(path, record.cgroup_id, event.process)
         return event
 
     def _claim(self, record: ExecRecord, area: int, size: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Dict, List
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values
 from tetrapy.kernel.maps import cpu_limit
-from tetrapy.sensors import throttle, verdicts
+from tetrapy.sensors import filter_masks, throttle
 from tetrapy.sensors.options import SensorOptions
 
 # Optional in C: loaded only where the options ask for what they tell.
@@ -36,11 +36,11 @@ def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
         values["rate_interval"] = options.rate.interval
     filters = options.filters
     if filters is not None:
-        values["use_verdicts"] = 1
+        values["use_filter_masks"] = 1
         values["deny_bits"] = filters.deny_bits
         values["allow_bits"] = filters.allow_bits
         values["use_allow_bits"] = int(bool(filters.allow_bits))
-        values["use_cgroup_verdicts"] = int(verdicts.asks_for_containers(filters))
+        values["use_cgroup_masks"] = int(filter_masks.asks_for_containers(filters))
         values["other_pids_mask"] = filters.pid_default
         values["unknown_parent_mask"] = filters.unknown_parent
     return values
@@ -54,11 +54,11 @@ def sizes(options: SensorOptions) -> Dict[str, int]:
     if options.rate is not None:
         entries["cgroup_rates"] = throttle.CGROUPS
     if options.filters is not None:
-        entries["binary_verdicts"] = verdicts.BINARIES
-        entries["cgroup_verdicts"] = verdicts.CGROUPS
-        entries["pid_verdicts"] = len(options.filters.pids) or 1
+        entries["binary_masks"] = filter_masks.BINARIES
+        entries["cgroup_masks"] = filter_masks.CGROUPS
+        entries["pid_masks"] = len(options.filters.pids) or 1
     if _keeps_back(options):
-        entries["suppressed_paths"] = verdicts.PATHS
+        entries["suppressed_paths"] = filter_masks.PATHS
     return entries
 
 

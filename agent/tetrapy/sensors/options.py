@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Optional
 
 from tetrapy.named import NamedTuple
+from tetrapy.sensors.filter_masks import KernelFilters
 from tetrapy.sensors.pieces import CAPACITY
-from tetrapy.sensors.verdicts import KernelFilters
 
 _PAGE = 4096
 _LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export filters in the kernel: what they say of binaries, cgroups and pids (bpf/verdicts.h).
+"""Export filters in the kernel: what they say of binaries, cgroups and pids (bpf/filter_masks.h).
 
 The kernel asks maps. Here the filters are asked, once for each binary and cgroup that shows up, and
 the answers are put into the maps; so any expression works, and only repetition is saved.
@@ -16,13 +16,13 @@ from tetrapy.events.process import Process
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import BpfMap
 
-BINARIES = 4096  # distinct binaries whose verdict the kernel remembers, the latest used
+BINARIES = 4096  # distinct binaries whose masks the kernel remembers, the latest used
 CGROUPS = 4096
 PATHS = 2048  # processes that are suppressed and may still fork
 _REMEMBERED = 16384
 
 _MASK = Struct("=Q")
-_VERDICT = Struct("=QQ")
+_MASKS = Struct("=QQ")
 _PID = Struct("=I")
 
 
@@ -79,25 +79,25 @@ def asks_for_containers(filters: KernelFilters) -> bool:
     return filters.no_container_condition != filters.bits
 
 
-class Verdicts:
+class FilterMasks:
     """Answers for the kernel."""
 
     def __init__(self, filters: KernelFilters, btf: Btf, loaded: BpfObject) -> None:
         """`loaded` is the object with the maps, of which `btf` is the BTF."""
         self._filters = filters
         self._asks_for_containers = asks_for_containers(filters)
-        self._path_size = enum_values(btf, "event_limit")["VERDICT_PATH"]
+        self._path_size = enum_values(btf, "event_limit")["MASKS_PATH"]
         self._binaries = BpfMap(
-            loaded.map_fd("binary_verdicts"), self._path_size, struct_layout(btf, "verdict").size
+            loaded.map_fd("binary_masks"), self._path_size, struct_layout(btf, "filter_masks").size
         )
-        self._cgroups = BpfMap(loaded.map_fd("cgroup_verdicts"), _MASK.size, _MASK.size)
+        self._cgroups = BpfMap(loaded.map_fd("cgroup_masks"), _MASK.size, _MASK.size)
         layout = struct_layout(btf, "process")
         self._processes = BpfMap(loaded.map_fd("processes"), _PID.size, layout.size)
         self._entry = unpacker(layout, ("start", "parent_mask", "state"))
         self._masked = enum_values(btf, "process_state")["PROCESS_MASKED"]
         self._known: Dict[bytes, bool] = {}  # path -> whether the kernel may suppress it
         self._containers: Dict[int, None] = {}
-        pids = BpfMap(loaded.map_fd("pid_verdicts"), _PID.size, _MASK.size)
+        pids = BpfMap(loaded.map_fd("pid_masks"), _PID.size, _MASK.size)
         for pid in filters.pids:
             pids.put(_PID.pack(pid), _MASK.pack(filters.pid_mask(pid)))
 
@@ -137,4 +137,4 @@ class Verdicts:
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[path] = filters.drops(own)
-        self._binaries.put(path.ljust(self._path_size, b"\0"), _VERDICT.pack(own, parent))
+        self._binaries.put(path.ljust(self._path_size, b"\0"), _MASKS.pack(own, parent))

@@ -7,12 +7,12 @@
  * no answer yet is sent. A process that is suppressed makes no record, until it forks: then user
  * space has to know it as its child's parent.
  */
-#ifndef TETRAPY_VERDICTS_H
-#define TETRAPY_VERDICTS_H
+#ifndef TETRAPY_FILTER_MASKS_H
+#define TETRAPY_FILTER_MASKS_H
 
 #include "process.h"
 
-struct verdict {
+struct filter_masks {
 	__u64 own; /* filters whose condition on the binary holds */
 	__u64 parent; /* filters whose condition on the parent's binary holds for a child */
 };
@@ -20,8 +20,8 @@ struct verdict {
 SHARED const volatile __u64 deny_bits; /* one of these: unwanted */
 SHARED const volatile __u64 allow_bits; /* use_allow_bits, and none of these: unwanted */
 SHARED const volatile __u32 use_allow_bits;
-SHARED const volatile __u32 use_cgroup_verdicts;
-SHARED const volatile __u64 other_pids_mask; /* of a pid that has no verdict */
+SHARED const volatile __u32 use_cgroup_masks;
+SHARED const volatile __u64 other_pids_mask; /* of a pid that has no mask */
 SHARED const volatile __u64 unknown_parent_mask;
 
 /* By path, zero-filled. The sizes of this and the next maps are set before loading; they are 1
@@ -30,16 +30,16 @@ SHARED const volatile __u64 unknown_parent_mask;
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
-	__uint(key_size, VERDICT_PATH);
-	__type(value, struct verdict);
-} binary_verdicts SEC(".maps");
+	__uint(key_size, MASKS_PATH);
+	__type(value, struct filter_masks);
+} binary_masks SEC(".maps");
 
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
-} pid_verdicts SEC(".maps");
+} pid_masks SEC(".maps");
 
 /* By the inode number of the cgroup's directory. */
 SHARED struct {
@@ -47,14 +47,14 @@ SHARED struct {
 	__uint(max_entries, 1);
 	__type(key, __u64);
 	__type(value, __u64);
-} cgroup_verdicts SEC(".maps");
+} cgroup_masks SEC(".maps");
 
 /* The paths of processes that are suppressed, for when they are reported after all. */
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__uint(value_size, VERDICT_PATH);
+	__uint(value_size, MASKS_PATH);
 } suppressed_paths SEC(".maps");
 
 #endif

@@ -14,10 +14,10 @@ from tests.unit.maps import FakeObject
 from tests.unit.records import NODE, SECOND, Task, World, abi, btf, execute
 from tetrapy.abi import layout
 from tetrapy.events.process import Process
-from tetrapy.sensors import verdicts as module
-from tetrapy.sensors.verdicts import Verdicts
+from tetrapy.sensors import filter_masks as module
+from tetrapy.sensors.filter_masks import FilterMasks
 
-SIZE = abi().limits["VERDICT_PATH"]
+SIZE = abi().limits["MASKS_PATH"]
 SHELL, CAT = 1, 2  # filters: the binary is a shell; the parent is cat
 INIT = Task(1, SECOND)
 TASK = Task(50, 2 * SECOND)
@@ -59,7 +59,7 @@ class Kernel:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, filters: Filters) -> None:
         loaded = FakeObject(monkeypatch, module)
         self.filters = filters
-        self.verdicts = Verdicts(filters, btf(), loaded)
+        self.filter_masks = FilterMasks(filters, btf(), loaded)
         self.maps = loaded.maps
         self.course: list[bool] = []
 
@@ -70,7 +70,7 @@ class Kernel:
     def binaries(self) -> dict[bytes, tuple[int, int]]:
         return {
             key.rstrip(b"\0"): struct.unpack("=QQ", value)
-            for key, value in self.maps["binary_verdicts"].entries.items()
+            for key, value in self.maps["binary_masks"].entries.items()
         }
 
     @property
@@ -120,13 +120,13 @@ def test_a_wanted_binary_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(100):
         run(world, b"/bin/ls")
     assert filters.asked == ["/bin/ls"]
-    assert kernel.maps["binary_verdicts"].writes == 1
+    assert kernel.maps["binary_masks"].writes == 1
 
 
 def test_an_unwanted_binary_that_comes_again_is_told_again(world: World, kernel: Kernel) -> None:
     """The kernel had forgotten it, else it had kept it back."""
     run(world, b"/bin/sh")
-    kernel.maps["binary_verdicts"].entries.clear()
+    kernel.maps["binary_masks"].entries.clear()
     run(world, b"/bin/sh")
     assert kernel.binaries == {b"/bin/sh": (CAT | SHELL, SHELL)}
 
@@ -147,7 +147,7 @@ def test_the_longest_key(world: World, kernel: Kernel) -> None:
 
 def test_pids_are_answered_at_the_start(kernel: Kernel) -> None:
     """The filters name them; others share one answer."""
-    entries = kernel.maps["pid_verdicts"].entries
+    entries = kernel.maps["pid_masks"].entries
     assert entries == {struct.pack("=I", 4242): struct.pack("=Q", SHELL | CAT)}
 
 
@@ -182,7 +182,7 @@ def test_nothing_is_answered_before_the_table_is_filled(kernel: Kernel) -> None:
 
 
 def test_what_was_suppressed_is_not_learnt(world: World, kernel: Kernel) -> None:
-    """It makes no event, and its verdict is the kernel's own; its child has it as parent."""
+    """It makes no event, and its masks are the kernel's own; its child has it as parent."""
     kernel.filters.asked.clear()
     late = execute(TASK, INIT, path=b"/bin/sh", fork_parent=INIT, flags=["EXEC_SUPPRESSED"])
     assert world.feed(late) == []
@@ -201,7 +201,7 @@ def test_containers_are_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         run(world, b"/bin/ls", cgroup=b"docker-" + ID.encode(), cgroup_id=7)
         run(world, b"/bin/ls", cgroup=b"init.scope", cgroup_id=8)
-    found = kernel.maps["cgroup_verdicts"]
+    found = kernel.maps["cgroup_masks"]
     assert found.entries == {
         struct.pack("=Q", 7): struct.pack("=Q", SHELL | CAT),
         struct.pack("=Q", 8): struct.pack("=Q", CAT),
@@ -213,12 +213,12 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that runs ever new binaries in ever new cgroups fills nothing without end."""
     filters = Filters(containers=True)
     kernel = Kernel(monkeypatch, filters)
-    verdicts = kernel.verdicts
+    filter_masks = kernel.filter_masks
     process = Process(NODE.encode(), 50, 0, 0)
     for number in range(20_000):
-        verdicts.learn(b"/bin/%d" % number, number, process)
-    assert len(verdicts._known) <= module._REMEMBERED
-    assert len(verdicts._containers) <= module.CGROUPS
+        filter_masks.learn(b"/bin/%d" % number, number, process)
+    assert len(filter_masks._known) <= module._REMEMBERED
+    assert len(filter_masks._containers) <= module.CGROUPS
 
 
 @hypothesis_settings(deadline=None)
@@ -238,6 +238,6 @@ def test_an_answer_is_repeated_where_it_may_keep_something_back(
         kernel = Kernel(patch, Drawn())
         process = Process(NODE.encode(), 50, 0, 0)
         for _ in range(2):
-            kernel.verdicts.learn(b"/bin/x", 1, process)
+            kernel.filter_masks.learn(b"/bin/x", 1, process)
     unwanted = bool(own & deny) or (bool(allow) and not own & allow)
-    assert kernel.maps["binary_verdicts"].writes == (2 if unwanted else 1)
+    assert kernel.maps["binary_masks"].writes == (2 if unwanted else 1)

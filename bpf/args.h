@@ -6,7 +6,7 @@
 #include "output.h"
 #include "scratch.h"
 
-#define ARGS_PIECES (ARGS_LIMIT / ARGS_PIECE + 1)
+#define ARGS_CHUNKS (ARGS_LIMIT / ARGS_CHUNK + 1)
 
 struct area {
 	unsigned long start;
@@ -56,7 +56,7 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 					 enum args_area what, __u32 pid, __u64 ktime)
 {
 	volatile __u32 *sent = &scratch->area_sent;
-	struct args_piece *piece = &scratch->piece;
+	struct args_chunk *chunk = &scratch->chunk;
 	int i;
 
 	scratch->area_sent = 0;
@@ -67,27 +67,27 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 		scratch->area_flags = EXEC_ARGS_TRUNCATED;
 	}
 	scratch->area_total = area.size;
-	fill_header(&piece->event.header, EVENT_ARGS, ktime);
-	piece->event.pid = pid;
-	piece->event.area = what;
-	for (i = 0; i < ARGS_PIECES; i++) {
+	fill_header(&chunk->event.header, EVENT_ARGS, ktime);
+	chunk->event.pid = pid;
+	chunk->event.area = what;
+	for (i = 0; i < ARGS_CHUNKS; i++) {
 		__u64 offset = *sent;
 		__u64 size = scratch->area_total - offset;
 
 		if (!size)
 			break;
-		if (size > ARGS_PIECE)
-			size = ARGS_PIECE;
-		piece->event.offset = offset;
-		piece->event.args_size = size;
-		size = *(volatile __u32 *)&piece->event.args_size & ARGS_PIECE;
-		if (bpf_probe_read_user(piece->data, size, (void *)(area.start + offset))) {
+		if (size > ARGS_CHUNK)
+			size = ARGS_CHUNK;
+		chunk->event.offset = offset;
+		chunk->event.args_size = size;
+		size = *(volatile __u32 *)&chunk->event.args_size & ARGS_CHUNK;
+		if (bpf_probe_read_user(chunk->data, size, (void *)(area.start + offset))) {
 			scratch->area_flags |= EXEC_ARGS_ERROR;
 			break;
 		}
 		/* Counted behind the loop: the verifier walks every turn of it. */
 		scratch->area_lost +=
-			(__u64)hand_over(ctx, &piece->event.header, sizeof(piece->event) + size) >>
+			(__u64)hand_over(ctx, &chunk->event.header, sizeof(chunk->event) + size) >>
 			63;
 		*sent = offset + size;
 	}

@@ -29,7 +29,7 @@ enum event_kind {
 enum event_limit {
 	PATH_LIMIT = 4095, /* PATH_MAX of the kernel, less the zero byte */
 	ARGS_INLINE_LIMIT = 4095, /* longer arguments travel in EVENT_ARGS records */
-	ARGS_PIECE = 16383, /* the most that one EVENT_ARGS record carries */
+	ARGS_CHUNK = 16383, /* the most that one EVENT_ARGS record carries */
 	ARGS_LIMIT = 262144, /* longer arguments are cut: EXEC_ARGS_TRUNCATED */
 	CGROUP_LIMIT = 3839, /* the names of a cgroup and of those above it */
 	CGROUP_COMPONENT = 256, /* one of them, NAME_MAX of the kernel with its zero byte */
@@ -59,7 +59,7 @@ enum exec_flag {
 		8192, /* the file is not what the path says, and what it is is not reported */
 };
 
-/* What EVENT_ARGS records carry pieces of. */
+/* What EVENT_ARGS records carry chunks of. */
 enum args_area {
 	AREA_ARGS = 0,
 	AREA_ENV = 1,
@@ -158,7 +158,7 @@ struct exec_context {
 	__u32 user_ns;
 };
 
-/* A piece of long arguments or of the environment; its exec event has the same pid and ktime. */
+/* A chunk of long arguments or of the environment; its exec event has the same pid and ktime. */
 struct args_event {
 	struct event_header header;
 	__u32 pid;

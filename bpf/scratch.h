@@ -41,12 +41,12 @@ _Static_assert(2 * PATH_LIMIT + ARGS_INLINE_LIMIT + CGROUP_LIMIT + sizeof(struct
 		       DATA_MASK,
 	       "the file's path begins below the mask");
 
-struct args_piece {
+struct args_chunk {
 	struct args_event event;
-	char data[ARGS_PIECE + 1];
+	char data[ARGS_CHUNK + 1];
 };
 
-struct throttle_piece {
+struct throttle_record {
 	struct throttle_event event;
 	char name[CGROUP_NAME];
 };
@@ -58,8 +58,8 @@ struct scratch {
 			struct exec_event event;
 			char data[DATA_SIZE];
 		};
-		struct args_piece piece;
-		struct throttle_piece throttle;
+		struct args_chunk chunk;
+		struct throttle_record throttle;
 	};
 	struct path_walk cwd;
 	struct kernfs_node *cgroup; /* the next one whose name is read */

@@ -57,16 +57,16 @@ static __always_inline int is_unwanted(const struct exec_subject *subject, struc
 static __always_inline void submit_throttle(void *ctx, struct scratch *scratch,
 					    const struct exec_subject *subject)
 {
-	struct throttle_piece *piece = &scratch->throttle;
+	struct throttle_record *record = &scratch->throttle;
 	__u64 id;
 	struct kernfs_node *node = cgroup_node(subject->task, &id);
-	__u32 size = read_cgroup_name(node, piece->name);
+	__u32 size = read_cgroup_name(node, record->name);
 
-	fill_header(&piece->event.header, EVENT_THROTTLE, subject->ktime);
-	piece->event.cgroup_id = id;
-	piece->event.cgroup_size = size;
-	piece->event.__pad = 0;
-	submit(ctx, &piece->event.header, sizeof(piece->event) + (size & 127));
+	fill_header(&record->event.header, EVENT_THROTTLE, subject->ktime);
+	record->event.cgroup_id = id;
+	record->event.cgroup_size = size;
+	record->event.__pad = 0;
+	submit(ctx, &record->event.header, sizeof(record->event) + (size & 127));
 }
 
 static __always_inline int is_throttled(void *ctx, struct scratch *scratch,

@@ -120,7 +120,7 @@ def test_paths_are_charged(watch: Watch, actor: Path, tmp_path: Path) -> None:
 
 
 def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
-    """Pieces of its arguments do not come without it."""
+    """Chunks of its arguments do not come without it."""
     storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
     assert watch.sensor.buffer_losses()["args"] == 0
     watch.fence()

@@ -16,8 +16,8 @@ from tetrapy.metrics.sources import (
     Dispatcher,
     Exporter,
     MapUse,
-    Pieces,
     ProgramUse,
+    Reassembly,
     Sensor,
     Sources,
     Table,
@@ -53,7 +53,7 @@ def busy() -> Sources:
         failures={"exec": 34, "": 35},
         oddities={"process_pid_tid_mismatch_exec": 36},
         latencies={"exec": SimpleNamespace(counts=[1, 2, 3, 0, 0, 0, 4], sum=37.5)},
-        pieces=Pieces(
+        reassembly=Reassembly(
             Cache(size=38, capacity=39, evictions=40, misses={"get": 41}),
             events={"Matched": 42},
             sizes={"ok": SimpleNamespace(counts=[0] * 20 + [43], sum=44)},

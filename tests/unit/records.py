@@ -166,7 +166,7 @@ def exec_context(**fields: int) -> bytes:
 
 def pieces(task: Task, area: bytes, at: int, what: str = "AREA_ARGS") -> list[bytes]:
     """Long arguments, or an environment, as they travel ahead of their exec."""
-    step = abi().limits["ARGS_PIECE"]
+    step = abi().limits["ARGS_CHUNK"]
     return [
         pack(
             "args",

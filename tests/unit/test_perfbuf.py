@@ -158,7 +158,7 @@ def test_records_of_all_cpus_are_put_in_order_of_time(kernel: Kernel, buffer: Pe
 
 
 def test_records_of_one_time_keep_their_order(kernel: Kernel, buffer: PerfBuffer) -> None:
-    """Pieces of arguments have their exec's time and stay in front of it."""
+    """Chunks of arguments have their exec's time and stay in front of it."""
     pieces = [record(5, bytes([97 + number])) for number in range(9)]
     kernel[2].send(*pieces)
     assert taken(buffer) == pieces

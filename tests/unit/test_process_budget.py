@@ -15,8 +15,8 @@ from tetrapy.events.process import Process
 from tetrapy.process import left
 from tetrapy.process.budget import weight
 from tetrapy.process.procfs import read_process
-from tetrapy.sensors import pieces
-from tetrapy.sensors.pieces import Pieces
+from tetrapy.sensors import reassembly
+from tetrapy.sensors.reassembly import Reassembly
 
 INIT = Task(1, SECOND)
 MOST = 2 << 20
@@ -98,8 +98,8 @@ def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits longest goes when all that waits is too much."""
-    monkeypatch.setattr(pieces, "MOST_BYTES", 100_000)
-    waiting = Pieces(64)
+    monkeypatch.setattr(reassembly, "MOST_BYTES", 100_000)
+    waiting = Reassembly(64)
     for number in range(10):
         for part in range(3):
             waiting.add((number, 1, 0), part * 10_000, b"x" * 10_000)

@@ -79,7 +79,7 @@ def test_an_empty_environment() -> None:
 
 
 def test_a_long_environment() -> None:
-    """It travels in pieces beside long arguments, and both are put together."""
+    """It travels in chunks beside long arguments, and both are put together."""
     data = area(*[b"V%d=%s" % (number, b"v" * 999) for number in range(100)])
     process = environment_of(Wanted(environment=True), data, argv=(b"p", b"x y"))
     assert len(process.environment) == 100

@@ -198,7 +198,7 @@ def test_long_paths_and_arguments_are_flagged(
 
 @pytest.mark.parametrize("size", [4096, 8190, 8191, 8192, 16382, 16383, 100_000, 262_144])
 def test_arguments_that_come_in_pieces(world: World, size: int) -> None:
-    """Pieces are put together in front of their exec, up to 256 KiB."""
+    """Chunks are put together in front of their exec, up to 256 KiB."""
     argv = [b"prog", b"x" * (size - 7), b""]
     assert sum(len(argument) + 1 for argument in argv) == size
     records = long_exec(TASK, INIT, argv, at=5 * SECOND)
@@ -224,7 +224,7 @@ def test_pieces_of_two_processes_are_told_apart(world: World) -> None:
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_a_lost_piece_is_flagged_and_nothing_wrong_is_joined(world: World, lost: int) -> None:
     """With a piece missing the arguments are those before the hole, flagged errorArgs."""
-    step = abi().limits["ARGS_PIECE"]
+    step = abi().limits["ARGS_CHUNK"]
     argv = [b"p", *[bytes([97 + number % 26]) * 999 for number in range(5 * step // 2 // 1000)]]
     records = long_exec(TASK, INIT, argv, at=5 * SECOND)
     assert len(records) == 4
@@ -244,8 +244,8 @@ def test_pieces_whose_exec_was_lost_are_forgotten(world: World) -> None:
     for number in range(500):
         task = Task(1000 + number, 9 * SECOND)
         world.feed(*long_exec(task, INIT, [b"x", b"y" * 9000], at=10 * SECOND)[:-1])
-    assert world.dispatcher.pieces.size == 64
-    assert world.dispatcher.pieces.evictions == 436
+    assert world.dispatcher.reassembly.size == 64
+    assert world.dispatcher.reassembly.evictions == 436
     (event,) = world.feed(*long_exec(TASK, INIT, [b"x", b"y" * 9000], at=5 * SECOND))
     assert len(event.process.arguments) == 9000
     assert "errorArgs" not in words(event.process)

@@ -16,7 +16,7 @@ from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.histogram import Histogram
-from tetrapy.sensors.pieces import Pieces
+from tetrapy.sensors.reassembly import Reassembly
 from tetrapy.sensors.source import EventSource, Handler
 
 
@@ -56,11 +56,11 @@ class DispatcherFigures:
     """Of the base sensor's dispatcher, which counts and times records from now on."""
 
     def __init__(
-        self, dispatcher: Dispatcher, pieces: Pieces, details: object, timed: bool
+        self, dispatcher: Dispatcher, reassembly: Reassembly, details: object, timed: bool
     ) -> None:
         """`timed`: measure how long each record takes."""
         self._dispatcher = dispatcher
-        self._pieces = pieces
+        self._pieces = reassembly
         self._kinds = dispatcher.kind_names
         self._details = details
         self._counts: List[int] = [0] * len(self._kinds)
@@ -77,17 +77,19 @@ class DispatcherFigures:
 
     def __call__(self) -> sources.Dispatcher:
         """The figures of this moment."""
-        details, pieces = self._details, self._pieces
+        details, reassembly = self._details, self._pieces
         unnamed = details.unnamed_users if isinstance(details, Details) else 0
         return sources.Dispatcher(
             messages={name: count for name, count in zip(self._kinds, self._counts) if name},
             failures=dict(self._dispatcher.failures),
             oddities={"process_metadata_username_failed": unnamed},
             latencies=self._latencies,
-            pieces=sources.Pieces(
-                Cache(pieces.size, pieces.capacity, pieces.evictions, pieces.misses),
-                pieces.events,
-                pieces.sizes,
+            reassembly=sources.Reassembly(
+                Cache(
+                    reassembly.size, reassembly.capacity, reassembly.evictions, reassembly.misses
+                ),
+                reassembly.events,
+                reassembly.sizes,
             ),
         )
 

@@ -95,9 +95,9 @@ class Serving:
         sources.exporter = lambda: exporter_figures(subscription, target)
         sources.turned = lambda: loop.turned
         handler = loop.handler
-        dispatcher, pieces = handler.dispatcher, handler.pieces
-        if dispatcher is not None and pieces is not None:
+        dispatcher, reassembly = handler.dispatcher, handler.reassembly
+        if dispatcher is not None and reassembly is not None:
             timed = self._settings.enable_msg_handling_latency
-            sources.dispatcher = DispatcherFigures(dispatcher, pieces, details, timed)
+            sources.dispatcher = DispatcherFigures(dispatcher, reassembly, details, timed)
         else:
             sources.dispatcher = lambda: handler_figures(handler)

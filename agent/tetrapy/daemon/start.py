@@ -120,7 +120,7 @@ def sensor_options(
         environment=wanted.environment,
         cgroups=cgroups.host_controller(settings.procfs) or "",
         processes=settings.execve_map_entries or size or PROCESSES,
-        pieces=settings.data_cache_size,
+        reassembly=settings.data_cache_size,
         rate=Rate(rate.events, rate.interval_ns) if rate else None,
         filters=filters,
     )

@@ -20,7 +20,7 @@ from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.counters import EventCounter, FlagCounter
 from tetrapy.metrics.family import Collector, Metric
 from tetrapy.metrics.sources import Cache, Sensor, Sources
-from tetrapy.sensors.pieces import SIZE_BOUNDS
+from tetrapy.sensors.reassembly import SIZE_BOUNDS
 from tetrapy.version import __version__
 
 # Kinds of records -> Tetragon's decimal opcodes, which are values of labels.
@@ -213,12 +213,14 @@ class Caches:
         yield CATALOG["tetragon_events_missing_process_info_total"].single(table.unknown_processes)
         yield CATALOG["tetrapy_process_cache_bytes"].single(table.bytes)
         yield CATALOG["tetrapy_process_cache_cuts_total"].single(table.cuts)
-        pieces = self._sources.dispatcher().pieces
-        yield from _cache("tetragon_data_cache", pieces.cache)
+        reassembly = self._sources.dispatcher().reassembly
+        yield from _cache("tetragon_data_cache", reassembly.cache)
         yield CATALOG["tetragon_data_events_total"].by_label(
-            {**dict.fromkeys(DATA_EVENTS, 0), **pieces.events}
+            {**dict.fromkeys(DATA_EVENTS, 0), **reassembly.events}
         )
-        yield CATALOG["tetragon_data_event_size"].histogram(SIZE_BOUNDS, pieces.sizes, DATA_SIZES)
+        yield CATALOG["tetragon_data_event_size"].histogram(
+            SIZE_BOUNDS, reassembly.sizes, DATA_SIZES
+        )
 
 
 def _cache(prefix: str, cache: Cache) -> Iterator[Metric]:

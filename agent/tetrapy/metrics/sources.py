@@ -74,13 +74,13 @@ class Cache(NamedTuple):
 _NO_SIZES: Mapping[str, Histogram] = {}
 
 
-class Pieces(NamedTuple):
+class Reassembly(NamedTuple):
     """Long arguments that came ahead of their exec."""
 
     cache: Cache = Cache()
-    # What became of pieces and of looks for them, by the names of `collectors.DATA_EVENTS`.
+    # What became of chunks and of searches for them, by the names of `collectors.DATA_EVENTS`.
     events: Mapping[str, int] = _NONE
-    # `ok` and `bad`: bytes of whole arguments, with the bounds of `sensors.pieces`.
+    # `ok` and `bad`: bytes of whole arguments, with the bounds of `sensors.reassembly`.
     sizes: Mapping[str, Histogram] = _NO_SIZES
 
 
@@ -92,7 +92,7 @@ class Dispatcher(NamedTuple):
     oddities: Mapping[str, int] = _NONE  # what the kernel should not have told, by ERRORS
     # By kind: microseconds, with the bounds of `collectors.LATENCY_BOUNDS`; may be empty.
     latencies: Mapping[str, Histogram] = _NO_SIZES
-    pieces: Pieces = Pieces()
+    reassembly: Reassembly = Reassembly()
 
 
 class Table(NamedTuple):

@@ -159,7 +159,7 @@ class BaseSource(EventSource):
         """Who decodes the records."""
         tracker = ProcessTracker(table, format_time, self.abi, details)
         clock = None if self.uses_ring else monotonic_gap_ns
-        return BaseHandler(self.abi, tracker, format_time, clock, self, self._options.pieces)
+        return BaseHandler(self.abi, tracker, format_time, clock, self, self._options.reassembly)
 
     def report_forks_eagerly(self, yes: bool) -> None:
         """Report each fork when it happens, or defer its record until it matters."""

@@ -16,7 +16,7 @@ from tetrapy.process.seed import Executed, Touched
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.filter_masks import FilterMasks
-from tetrapy.sensors.pieces import CAPACITY, Pieces
+from tetrapy.sensors.reassembly import CAPACITY, Reassembly
 from tetrapy.sensors.throttle import CgroupRates
 
 # Most execs need no look at the other members here, so no record is made of them.
@@ -63,7 +63,7 @@ class BaseHandler:
         self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
         self._env_error = abi.exec_flags["EXEC_ENV_ERROR"]
         self._area_args, self._area_env = abi.areas["AREA_ARGS"], abi.areas["AREA_ENV"]
-        self.pieces = Pieces(capacity)
+        self.reassembly = Reassembly(capacity)
         self._filter_masks: Optional[FilterMasks] = None  # from `seeded` on
         self._rates = None if kernel is None else kernel.rates
         self.dispatcher = dispatcher = Dispatcher(abi)
@@ -157,7 +157,7 @@ class BaseHandler:
         arguments = environment = b""
         if record.flags & self._apart:
             arguments = self._claim(record, self._area_args, record.args_size)
-            if len(arguments) != record.args_size:  # a piece was lost, and counted as lost
+            if len(arguments) != record.args_size:  # a chunk was lost, and counted as lost
                 record = record._replace(flags=record.flags | self._args_error)
             if not arguments:
                 record = record._replace(args_size=0)
@@ -174,13 +174,13 @@ class BaseHandler:
         return event
 
     def _claim(self, record: ExecRecord, area: int, size: int) -> bytes:
-        return self.pieces.claim((record.pid, record.ktime, area), size)
+        return self.reassembly.claim((record.pid, record.ktime, area), size)
 
     def _on_args(self, data: bytes) -> Optional[Event]:
         decoder = self._abi.decoders["args"]
         record = decoder.make(decoder.unpack(data))
         piece = data[decoder.size : decoder.size + record.args_size]
-        self.pieces.add((record.pid, record.ktime, record.area), record.offset, piece)
+        self.reassembly.add((record.pid, record.ktime, record.area), record.offset, piece)
         return None
 
     def _on_throttle(self, data: bytes) -> Optional[Event]:

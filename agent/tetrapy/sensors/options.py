@@ -7,7 +7,7 @@ from typing import Optional
 
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.filter_masks import KernelFilters
-from tetrapy.sensors.pieces import CAPACITY
+from tetrapy.sensors.reassembly import CAPACITY
 
 _PAGE = 4096
 _LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number
@@ -46,7 +46,7 @@ class SensorOptions(NamedTuple):
     cgroups: str = ""  # controller of the hierarchy that tells of containers; empty: unified
     file: bool = True  # the file that is executed, where it is not what the path says
     processes: int = PROCESSES
-    pieces: int = CAPACITY  # long arguments that may wait for their exec
+    reassembly: int = CAPACITY  # long arguments that may wait for their exec
     rate: Optional[Rate] = None
     filters: Optional[KernelFilters] = None
 

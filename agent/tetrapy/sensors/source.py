@@ -29,7 +29,7 @@ from tetrapy.process.seed import Touched
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.owners import Owner
-from tetrapy.sensors.pieces import Pieces
+from tetrapy.sensors.reassembly import Reassembly
 from tetrapy.sensors.throttle import CgroupRates
 
 
@@ -43,7 +43,7 @@ class Handler(Protocol):
         """The handlers by kind of record; None where records are not told apart by kinds."""
 
     @property
-    def pieces(self) -> Optional[Pieces]:
+    def reassembly(self) -> Optional[Reassembly]:
         """Long arguments that came ahead of their exec; None where none do."""
 
     @property

@@ -28,7 +28,7 @@ class ConnectorDispatcher:
     """Gives each record to the tracker, with its time turned into ns since boot."""
 
     dispatcher = None  # messages are not told apart by kinds
-    pieces = None  # arguments do not come ahead of their exec
+    reassembly = None  # arguments do not come ahead of their exec
 
     def __init__(self, tracker: ConnectorTracker, sensor: Flow) -> None:
         self._tracker = tracker

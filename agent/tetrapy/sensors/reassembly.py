@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long arguments and environments, which come in pieces ahead of their exec."""
+"""Long arguments and environments, which come in chunks ahead of their exec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_BYTES = 8 << 20  # of all that wait: 32 times the longest
 _Key = Tuple[int, int, int]  # pid, ktime of the exec, enum args_area
 
 
-class Pieces:
+class Reassembly:
     """What waits for its exec, at most `capacity` of them and MOST_BYTES.
 
     Of more, the one that waits longest goes.
@@ -49,18 +49,18 @@ class Pieces:
         """Looks in vain, by operation."""
         return {"get": self.events["Bad"], "remove": self.events["NotMatched"]}
 
-    def add(self, key: _Key, offset: int, piece: bytes) -> None:
+    def add(self, key: _Key, offset: int, chunk: bytes) -> None:
         """Take the bytes at `offset`; behind a lost piece none, so that what stays is a start."""
         waiting, events = self._waiting, self.events
         events["Received"] += 1
         if not offset:
             events["Added"] += 1
-            self.bytes += len(piece) - len(waiting.get(key, b""))
-            waiting[key] = piece
+            self.bytes += len(chunk) - len(waiting.get(key, b""))
+            waiting[key] = chunk
         elif len(waiting.get(key, b"")) == offset:
             events["Appended"] += 1
-            self.bytes += len(piece)
-            waiting[key] += piece
+            self.bytes += len(chunk)
+            waiting[key] += chunk
         else:
             events["Bad"] += 1
         while len(waiting) > self.capacity or self.bytes > MOST_BYTES:

@@ -19,7 +19,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
 	struct scratch *scratch = get_scratch();
-	struct exec_subject subject = {
+	struct exec_task exec = {
 		.task = task,
 		.parent = BPF_CORE_READ(task, real_parent, group_leader),
 		.start = task_start(task),
@@ -40,8 +40,8 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		if (want_file)
 			bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
 	}
-	process = find_process(subject.pid, subject.start);
-	if ((use_filter_masks || rate_events) && suppress(ctx, scratch, &subject, process, path))
+	process = find_process(exec.pid, exec.start);
+	if ((use_filter_masks || rate_events) && suppress(ctx, scratch, &exec, process, path))
 		return 0;
 	if (process)
 		deferred_children = process->deferred_children;
@@ -57,7 +57,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		env = find_env(task);
 	if (!admit(size_of_exec(args, env), EVENT_EXEC))
 		return 0;
-	begin_exec(ctx, scratch, &subject, args, env);
+	begin_exec(ctx, scratch, &exec, args, env);
 	scratch->binprm = binprm;
 	scratch->event.deferred_children = deferred_children;
 	if (fork_parent_pid) {

@@ -13,8 +13,8 @@
 #include "settings.h"
 #include "task.h"
 
-/* Who an exec event is about, and since when. */
-struct exec_subject {
+/* The process that an exec event is about, and since when. */
+struct exec_task {
 	struct task_struct *task; /* the leader of its thread group, or any thread */
 	struct task_struct *parent;
 	__u64 start;
@@ -24,30 +24,29 @@ struct exec_subject {
 
 /* What goes ahead of the event, and its fixed part. */
 static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
-				       const struct exec_subject *subject, struct area args,
+				       const struct exec_task *exec, struct area args,
 				       struct area env)
 {
 	struct exec_event *event = &scratch->event;
-	struct task_struct *parent = subject->parent;
-	struct task_struct *task = subject->task;
+	struct task_struct *parent = exec->parent;
+	struct task_struct *task = exec->task;
 	__u32 flags = 0, args_size = 0, env_size = 0;
 
 	if (want_env) {
-		env_size = submit_area(ctx, scratch, env, AREA_ENV, subject->pid, subject->ktime);
+		env_size = submit_area(ctx, scratch, env, AREA_ENV, exec->pid, exec->ktime);
 		if (scratch->area_flags)
 			flags |= EXEC_ENV_ERROR;
 	}
 	if (args.size > ARGS_INLINE_LIMIT) {
-		args_size =
-			submit_area(ctx, scratch, args, AREA_ARGS, subject->pid, subject->ktime);
+		args_size = submit_area(ctx, scratch, args, AREA_ARGS, exec->pid, exec->ktime);
 		flags |= EXEC_ARGS_APART | scratch->area_flags;
 	}
-	fill_header(&event->header, EVENT_EXEC, subject->ktime);
-	event->start = subject->start;
+	fill_header(&event->header, EVENT_EXEC, exec->ktime);
+	event->start = exec->start;
 	event->parent_start = task_start(parent);
 	event->fork_parent_start = 0;
 	event->cgroup_id = 0;
-	event->pid = subject->pid;
+	event->pid = exec->pid;
 	event->parent_pid = BPF_CORE_READ(parent, tgid);
 	event->fork_parent_pid = 0;
 	event->uid = BPF_CORE_READ(task, cred, euid.val);

@@ -15,13 +15,13 @@ int on_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 	struct scratch *scratch = get_scratch();
-	struct exec_subject subject = {
+	struct exec_task exec = {
 		.task = leader,
 		.parent = BPF_CORE_READ(leader, real_parent, group_leader),
 		.start = task_start(leader),
 		.pid = BPF_CORE_READ(leader, tgid),
 	};
-	struct process *process = find_process(subject.pid, subject.start);
+	struct process *process = find_process(exec.pid, exec.start);
 	struct area args = find_args(task);
 	struct area env = {};
 
@@ -29,12 +29,12 @@ int on_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	scratch->walk_calls = 0;
 	process->state &= ~PROCESS_SUPPRESSED;
-	subject.ktime = process->ktime;
+	exec.ktime = process->ktime;
 	if (want_env)
 		env = find_env(task);
 	if (!admit(size_of_exec(args, env), EVENT_EXEC))
 		return 0;
-	begin_exec(ctx, scratch, &subject, args, env);
+	begin_exec(ctx, scratch, &exec, args, env);
 	restore_suppressed(scratch, process);
 	append_args(scratch, args);
 	start_cwd(scratch, task);

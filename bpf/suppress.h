@@ -6,10 +6,9 @@
 #include "restore.h"
 #include "rate.h"
 
-static __always_inline __u64 parent_mask(const struct exec_subject *subject,
-					 struct process *process)
+static __always_inline __u64 parent_mask(const struct exec_task *exec, struct process *process)
 {
-	struct task_struct *parent = subject->parent;
+	struct task_struct *parent = exec->parent;
 
 	/* Without a fork the image that is replaced is the parent. */
 	if (!process || process->state & PROCESS_FORKED)
@@ -37,11 +36,11 @@ static __always_inline struct filter_masks *find_masks(struct scratch *scratch, 
 	return bpf_map_lookup_elem(&binary_masks, scratch->masks_path);
 }
 
-static __always_inline int is_unwanted(const struct exec_subject *subject, struct process *process,
+static __always_inline int is_unwanted(const struct exec_task *exec, struct process *process,
 				       const struct filter_masks *masks, __u64 cgroup_id)
 {
-	__u64 mask = masks->own & parent_mask(subject, process);
-	__u64 *found = bpf_map_lookup_elem(&pid_masks, &subject->pid);
+	__u64 mask = masks->own & parent_mask(exec, process);
+	__u64 *found = bpf_map_lookup_elem(&pid_masks, &exec->pid);
 
 	mask &= found ? *found : other_pids_mask;
 	if (use_cgroup_masks) {
@@ -55,14 +54,14 @@ static __always_inline int is_unwanted(const struct exec_subject *subject, struc
 
 /* Reports that a cgroup is throttled from now on. */
 static __always_inline void submit_throttle(void *ctx, struct scratch *scratch,
-					    const struct exec_subject *subject)
+					    const struct exec_task *exec)
 {
 	struct throttle_record *record = &scratch->throttle;
 	__u64 id;
-	struct kernfs_node *node = cgroup_node(subject->task, &id);
+	struct kernfs_node *node = cgroup_node(exec->task, &id);
 	__u32 size = read_cgroup_name(node, record->name);
 
-	fill_header(&record->event.header, EVENT_THROTTLE, subject->ktime);
+	fill_header(&record->event.header, EVENT_THROTTLE, exec->ktime);
 	record->event.cgroup_id = id;
 	record->event.cgroup_size = size;
 	record->event.__pad = 0;
@@ -70,12 +69,12 @@ static __always_inline void submit_throttle(void *ctx, struct scratch *scratch,
 }
 
 static __always_inline int is_throttled(void *ctx, struct scratch *scratch,
-					const struct exec_subject *subject, __u64 cgroup_id)
+					const struct exec_task *exec, __u64 cgroup_id)
 {
 	int throttled;
 
-	if (count_rate(cgroup_id, subject->ktime, &throttled))
-		submit_throttle(ctx, scratch, subject);
+	if (count_rate(cgroup_id, exec->ktime, &throttled))
+		submit_throttle(ctx, scratch, exec);
 	return throttled;
 }
 
@@ -83,10 +82,9 @@ static __always_inline int is_throttled(void *ctx, struct scratch *scratch,
  * arguments are gone.
  */
 static __always_inline void submit_replaced(void *ctx, struct scratch *scratch,
-					    const struct exec_subject *subject,
-					    struct process *process)
+					    const struct exec_task *exec, struct process *process)
 {
-	struct exec_subject former = *subject;
+	struct exec_task former = *exec;
 	struct area none = {};
 
 	former.ktime = process->ktime;
@@ -100,12 +98,12 @@ static __always_inline void submit_replaced(void *ctx, struct scratch *scratch,
 
 /* Returns 1 when nothing is to be reported of this exec. */
 static __always_inline int suppress(void *ctx, struct scratch *scratch,
-				    const struct exec_subject *subject, struct process *process,
+				    const struct exec_task *exec, struct process *process,
 				    const char *path)
 {
-	__u64 cgroup_id = task_cgroup_id(subject->task);
+	__u64 cgroup_id = task_cgroup_id(exec->task);
 	struct filter_masks *masks = 0;
-	struct task_struct *task = subject->task;
+	struct task_struct *task = exec->task;
 	struct process noted = {};
 	__u32 state, cloned = 0;
 	int unwanted = 0;
@@ -114,24 +112,24 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	if (use_filter_masks && !file_differs())
 		masks = find_masks(scratch, path);
 	if (masks)
-		unwanted = is_unwanted(subject, process, masks, cgroup_id);
-	if (rate_events && is_throttled(ctx, scratch, subject, cgroup_id))
+		unwanted = is_unwanted(exec, process, masks, cgroup_id);
+	if (rate_events && is_throttled(ctx, scratch, exec, cgroup_id))
 		unwanted = 1;
 	/* Whom user space knows it has to see through to the end. */
 	if (!process || !(process->state & (PROCESS_DEFERRED | PROCESS_SUPPRESSED)))
 		unwanted = 0;
 	if (!process) {
-		noted.start = subject->start;
-		if (bpf_map_update_elem(&processes, &subject->pid, &noted, BPF_ANY)) {
+		noted.start = exec->start;
+		if (bpf_map_update_elem(&processes, &exec->pid, &noted, BPF_ANY)) {
 			count(COUNT_PROCESSES_FULL);
 			return 0;
 		}
-		process = find_process(subject->pid, subject->start);
+		process = find_process(exec->pid, exec->start);
 		if (!process)
 			return 0;
 	}
 	if (!unwanted && process->state & PROCESS_SUPPRESSED)
-		submit_replaced(ctx, scratch, subject, process);
+		submit_replaced(ctx, scratch, exec, process);
 	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_ASTRAY);
 	if (masks) {
 		process->parent_mask = masks->parent;
@@ -139,11 +137,11 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	}
 	if (unwanted) {
 		if (read_path(scratch, path))
-			bpf_map_update_elem(&suppressed_paths, &subject->pid, scratch->masks_path,
+			bpf_map_update_elem(&suppressed_paths, &exec->pid, scratch->masks_path,
 					    BPF_ANY);
 		else
-			bpf_map_delete_elem(&suppressed_paths, &subject->pid);
-		process->ktime = subject->ktime;
+			bpf_map_delete_elem(&suppressed_paths, &exec->pid);
+		process->ktime = exec->ktime;
 		process->uid = BPF_CORE_READ(task, cred, euid.val);
 		process->auid = task_login_uid(task);
 		if (state & PROCESS_FORKED)

@@ -86,9 +86,9 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 			break;
 		}
 		/* Counted behind the loop: the verifier walks every turn of it. */
-		scratch->area_lost +=
-			(__u64)hand_over(ctx, &chunk->event.header, sizeof(chunk->event) + size) >>
-			63;
+		scratch->area_lost += (__u64)output_record(ctx, &chunk->event.header,
+							   sizeof(chunk->event) + size) >>
+				      63;
 		*sent = offset + size;
 	}
 	if (scratch->area_lost)

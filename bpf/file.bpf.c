@@ -68,7 +68,7 @@ static __always_inline int is_path(struct path_walk *walk, char *given, const ch
 	return 0;
 }
 
-static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct looked_at *found,
+static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct file_check *found,
 				  int steps)
 {
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
@@ -82,13 +82,13 @@ static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct lo
 		walk_on(ctx, scratch, CALL_ON_EXEC_FILE_DEEP);
 		walk->end = WALK_TOO_LONG;
 	}
-	if (walk->end == WALK_ASTRAY)
+	if (walk->end == WALK_UNREACHABLE)
 		found->file.flags |= FILE_FOREIGN;
 	else if (walk->end)
 		found->file.flags |= FILE_PARTIAL;
 	if (BPF_CORE_READ(binprm, interp) != path)
 		found->file.flags |= FILE_INTERPRETER;
-	found->state = FILE_LOOKED_AT;
+	found->state = FILE_CHECKED;
 	if (!found->file.flags && is_path(walk, scratch->masks_path, path))
 		found->state |= FILE_AGREES;
 	else
@@ -104,7 +104,7 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 	struct file *file = BPF_CORE_READ(binprm, file);
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct looked_at *found = get_looked_at();
+	struct file_check *found = get_file_check();
 	__u32 flags = 0;
 
 	if (!found)
@@ -129,7 +129,7 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 SEC("?raw_tp")
 int on_exec_file_deep(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct looked_at *found = get_looked_at();
+	struct file_check *found = get_file_check();
 
 	if (found)
 		go_on(ctx, found, WALK_MORE_STEPS);

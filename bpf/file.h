@@ -16,13 +16,13 @@
 /* What is known of the file that is executed. */
 enum file_state {
 	FILE_UNKNOWN = 0, /* nobody asks, or this kernel's types do not tell */
-	FILE_LOOKED_AT = 1, /* by on_exec_file, of which on_exec is the rest */
+	FILE_CHECKED = 1, /* by on_exec_file, of which on_exec is the rest */
 	FILE_AGREES = 2, /* with the path that was asked for: nothing is to be told */
 	FILE_DIFFERS = 4,
 };
 
 /* Apart from the scratch buffer, which is full. */
-struct looked_at {
+struct file_check {
 	struct path_walk walk;
 	struct exec_file file;
 	__u32 state; /* enum file_state */
@@ -33,25 +33,25 @@ SHARED struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct looked_at);
-} looked_at_files SEC(".maps");
+	__type(value, struct file_check);
+} file_checks SEC(".maps");
 
-static __always_inline struct looked_at *get_looked_at(void)
+static __always_inline struct file_check *get_file_check(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&looked_at_files, &zero);
+	return bpf_map_lookup_elem(&file_checks, &zero);
 }
 
 /* Whether on_exec_file was here for this exec. What on_exec then finds is of it. */
-static __always_inline int was_looked_at(void)
+static __always_inline int file_was_checked(void)
 {
-	struct looked_at *found = get_looked_at();
+	struct file_check *found = get_file_check();
 
 	if (!found)
 		return 1;
-	if (found->state & FILE_LOOKED_AT) {
-		found->state &= ~FILE_LOOKED_AT;
+	if (found->state & FILE_CHECKED) {
+		found->state &= ~FILE_CHECKED;
 		return 1;
 	}
 	found->state = FILE_UNKNOWN;
@@ -60,14 +60,14 @@ static __always_inline int was_looked_at(void)
 
 static __always_inline int file_differs(void)
 {
-	struct looked_at *found = get_looked_at();
+	struct file_check *found = get_file_check();
 
 	return want_file && found && found->state == FILE_DIFFERS;
 }
 
 static __always_inline void append_file(struct scratch *scratch)
 {
-	struct looked_at *found = get_looked_at();
+	struct file_check *found = get_file_check();
 	__u64 offset, size;
 
 	if (!scratch->binprm || !found || found->state != FILE_DIFFERS)

@@ -52,7 +52,7 @@ SHARED struct {
 
 #if EVENTS_RINGBUF
 /* How many bytes may wait before the reader is woken early. */
-SHARED const volatile __u64 hurry_bytes;
+SHARED const volatile __u64 wakeup_bytes;
 #endif
 
 /* Set by the reader before it sleeps; the next record wakes it and clears this. */

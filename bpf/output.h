@@ -44,13 +44,13 @@ static __always_inline __u64 wakeup_flag(__u32 sleeps)
 	/* BPF_RB_NO_WAKEUP is 1 and BPF_RB_FORCE_WAKEUP 2. The sign of the
 	 * difference instead of a comparison gives the verifier one path, not two.
 	 */
-	return BPF_RB_NO_WAKEUP + ((sleeps | ((hurry_bytes - waiting) >> 63)) & 1);
+	return BPF_RB_NO_WAKEUP + ((sleeps | ((wakeup_bytes - waiting) >> 63)) & 1);
 }
 #endif
 
 /* Returns a negative number where there is no room. */
-static __always_inline long hand_over(__attribute__((unused)) void *ctx,
-				      struct event_header *header, __u64 size)
+static __always_inline long output_record(__attribute__((unused)) void *ctx,
+					  struct event_header *header, __u64 size)
 {
 	long err;
 
@@ -72,7 +72,7 @@ static __always_inline long hand_over(__attribute__((unused)) void *ctx,
 
 static __always_inline void submit(void *ctx, struct event_header *header, __u64 size)
 {
-	if (hand_over(ctx, header, size))
+	if (output_record(ctx, header, size))
 		count_losses(header->kind, 1);
 }
 

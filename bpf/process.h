@@ -23,7 +23,7 @@ enum process_state {
 	PROCESS_EXITED = 8, /* kept for a moment, see on_exit */
 	PROCESS_MASKED = 16, /* parent_mask is set */
 	PROCESS_CLONED = 32, /* the image that is suppressed is the first since the fork */
-	PROCESS_ASTRAY = 64, /* its file is not what its path says */
+	PROCESS_FILE_DIFFERS = 64, /* its file is not what its path says */
 };
 
 struct process {

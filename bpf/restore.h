@@ -16,7 +16,7 @@ static __always_inline void restore_suppressed(struct scratch *scratch, struct p
 	event->flags |= EXEC_SUPPRESSED;
 	event->uid = process->uid;
 	event->auid = process->auid;
-	if (process->state & PROCESS_ASTRAY)
+	if (process->state & PROCESS_FILE_DIFFERS)
 		event->flags |= EXEC_FILE_UNREPORTED;
 	if (process->state & PROCESS_CLONED) {
 		event->flags |= EXEC_CLONED;

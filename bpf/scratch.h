@@ -12,7 +12,7 @@
 /* How a walk ended. */
 enum walk_end {
 	WALK_AT_ROOT = 0,
-	WALK_ASTRAY = 1, /* at another root: detached, of another mount namespace, outside */
+	WALK_UNREACHABLE = 1, /* at another root: detached, of another mount namespace, outside */
 	WALK_TOO_LONG = 2,
 	WALK_UNREADABLE = 3,
 };

@@ -130,7 +130,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	}
 	if (!unwanted && process->state & PROCESS_SUPPRESSED)
 		submit_replaced(ctx, scratch, exec, process);
-	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_ASTRAY);
+	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_FILE_DIFFERS);
 	if (masks) {
 		process->parent_mask = masks->parent;
 		state |= PROCESS_MASKED;
@@ -150,7 +150,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 			end_deferral(process);
 		state = (state & PROCESS_MASKED) | PROCESS_SUPPRESSED | cloned;
 		if (file_differs())
-			state |= PROCESS_ASTRAY;
+			state |= PROCESS_FILE_DIFFERS;
 		count(COUNT_EXEC_SUPPRESSED);
 	}
 	process->state = state;

@@ -84,7 +84,7 @@ static __always_inline int step(struct path_walk *walk)
 		struct mount *below = BPF_CORE_READ(mount, mnt_parent);
 
 		if (below == mount) {
-			walk->end = WALK_ASTRAY;
+			walk->end = WALK_UNREACHABLE;
 			return 1;
 		}
 		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
@@ -94,7 +94,7 @@ static __always_inline int step(struct path_walk *walk)
 	}
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (parent == dentry) {
-		walk->end = WALK_ASTRAY;
+		walk->end = WALK_UNREACHABLE;
 		return 1;
 	}
 	if (put_name(walk, dentry, offset))

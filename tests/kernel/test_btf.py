@@ -198,7 +198,7 @@ def test_none(tmp_path: Path) -> None:
     tried = ["/sys/kernel/btf/vmlinux"]
     tried += [f"{library}/metadata/vmlinux-{version}" for version in dict.fromkeys((RELEASE, cut))]
     tried += [f"{library}/btf", *(place.format(RELEASE) for place in PLACES)]
-    looked_at = tried[1:]
+    file_check = tried[1:]
     tried += ["/var/lib/tetrapy/btf/", "the embedded archive", "inference from the archive"]
     tried.append("scan of kernel memory")
     places = [line.index(place) for place in tried]
@@ -207,7 +207,7 @@ def test_none(tmp_path: Path) -> None:
     assert "`tetrapy btf add FILE`" in line
     assert RELEASE in line
     assert 'msg="BTF discovery: default kernel btf file does not exist"' in agent.log
-    for path in looked_at:
+    for path in file_check:
         assert f'candidate btf file does not exist" btf-file={path}' in agent.log
 
 

@@ -108,7 +108,7 @@ class Course(RuleBasedStateMachine):
             if again:
                 self.path.touch()
 
-    def was_looked_at(self) -> bool:
+    def file_was_checked(self) -> bool:
         """Whether the agent knows that all lines are in the file, so that it writes none again."""
         self.tick(20.0)
         if self.sink.waiting or not self.path.is_file():
@@ -119,14 +119,14 @@ class Course(RuleBasedStateMachine):
     @rule()
     def delete(self) -> None:
         """The operator deletes the file."""
-        if self.was_looked_at():
+        if self.file_was_checked():
             self.gone.append(self.path.read_bytes())
             self.path.unlink()
 
     @rule()
     def cut(self) -> None:
         """The operator's copytruncate."""
-        if self.was_looked_at():
+        if self.file_was_checked():
             self.gone.append(self.path.read_bytes())
             os.truncate(self.path, 0)
 

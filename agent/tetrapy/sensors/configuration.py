@@ -16,7 +16,7 @@ CONTEXT_PROGRAM = "on_exec_context"
 FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep")
 LATE_PROGRAM = "on_fork_suppressed"
 
-_HURRY = 256 << 10  # bytes that wait before the reader is woken early
+_WAKEUP_BYTES = 256 << 10  # bytes that wait before the reader is woken early
 
 
 def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
@@ -30,7 +30,7 @@ def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
     }
     values["buffer_bytes"] = options.size.total if options.use_ring else options.size.per_cpu
     if options.use_ring:
-        values["hurry_bytes"] = min(_HURRY, options.size.total // 4)
+        values["wakeup_bytes"] = min(_WAKEUP_BYTES, options.size.total // 4)
     if options.rate is not None:
         values["rate_events"] = options.rate.events
         values["rate_interval"] = options.rate.interval

@@ -225,10 +225,10 @@ class ConnectorSource(EventSource):
             self._room -= len(seen.command_line) + len(seen.environment)
         return record._replace(seen=seen)
 
-    def _doubt(self, records: List[Record], index: int, looked_at: int, executed_at: int) -> None:
+    def _doubt(self, records: List[Record], index: int, file_check: int, executed_at: int) -> None:
         """Drop what was seen of an exec when the process may have executed again before it."""
         former = records[index]
-        if looked_at < executed_at or not isinstance(former, Exec) or former.seen is None:
+        if file_check < executed_at or not isinstance(former, Exec) or former.seen is None:
             return
         records[index] = former._replace(seen=None)
         if former.seen.has_image:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This kernel's layout, which its BTF states, against the facts, the archive and the scan."""
+"""This kernel's layout, which its BTF states, against the checks, the archive and the scan."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.btf import host, serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.candidates import same_names
+from tetrapy.btf.inference.checks import run_checks
 from tetrapy.btf.inference.examiner import Examiner
-from tetrapy.btf.inference.facts import judge
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.view import View
 from tetrapy.kernel.peek import KernelMemory
@@ -58,7 +58,7 @@ def here() -> Iterator[Here]:
 
 @pytest.mark.parametrize("variant", [0, 1])
 def test_the_own_layout_passes_all_facts(here: Here, variant: int) -> None:
-    """And no need stays without a fact that confirms it."""
+    """And no need stays without a check that confirms it."""
     assert not any(here.examiner.check(here.facts, variant))
 
 
@@ -78,7 +78,7 @@ def test_only_the_own_layout_is_inferred(here: Here) -> None:
 
 
 def test_a_scan_finds_the_own_layout(here: Here) -> None:
-    """Exactly what the kernel's BTF says, all of it confirmed by facts about another process."""
+    """Exactly what the kernel's BTF says, all of it confirmed by checks about another process."""
     started = time.monotonic()
     found = here.examiner.scan()
     print(f"found and proven in {(time.monotonic() - started) * 1000:.1f} ms")
@@ -100,11 +100,15 @@ def test_every_wrong_answer_is_noticed(here: Here) -> None:
         memory = Memory(subject.read)
         views = [(need, other, View(names, layout, memory)) for need, other, layout in wrong]
         living = [
-            view for view in views if not judge(view[2], subject, False, first_only=True).failed
+            view
+            for view in views
+            if not run_checks(view[2], subject, False, first_only=True).failed
         ]
         subject.end()
         memory.forget()
-        passed = [view[:2] for view in living if not judge(view[2], subject, ended=True).failed]
+        passed = [
+            view[:2] for view in living if not run_checks(view[2], subject, ended=True).failed
+        ]
     assert not passed
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.kernel_layout import KERNEL, KernelLayout
-from tetrapy.btf.inference.facts.execs import PER_CLEAR_ON_SETID
-from tetrapy.btf.inference.facts.namespaces import KINDS
+from tetrapy.btf.inference.checks.execs import PER_CLEAR_ON_SETID
+from tetrapy.btf.inference.checks.namespaces import KINDS
 from tetrapy.kernel.peek import KernelMemory
 from tetrapy.kernel.subject import Subject, capabilities, exec_capture, prepared
 from tetrapy.kernel.subject.plan import PLANS

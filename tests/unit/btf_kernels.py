@@ -14,7 +14,7 @@ import pytest
 
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_needs import Facts, Needs
-from tetrapy.btf.inference.examiner import Check
+from tetrapy.btf.inference.examiner import CheckResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore, host_of
 from tetrapy.cli.btf import commands
@@ -117,8 +117,8 @@ def examined(monkeypatch: pytest.MonkeyPatch, *failed: str, error: Exception | N
     """Let the running kernel contradict every layout in these facts, or not be readable."""
 
     class Examiner:
-        def check(self, layout: Facts) -> Check:
-            return Check(list(failed), [])
+        def check(self, layout: Facts) -> CheckResult:
+            return CheckResult(list(failed), [])
 
     @contextlib.contextmanager
     def examine(needs: Needs, optional: frozenset[str]) -> Iterator[Examiner]:

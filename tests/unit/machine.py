@@ -15,7 +15,7 @@ from tetrapy.btf import places, search
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.host import Host
-from tetrapy.btf.inference.examiner import Check, Finding
+from tetrapy.btf.inference.examiner import CheckResult, Finding
 from tetrapy.btf.pack import pack
 from tetrapy.btf.places import Places
 from tetrapy.btf.search import Search
@@ -73,8 +73,8 @@ class Truth:
         self.found: Finding | None = None
         self.scanned: Finding | None = None
 
-    def check(self, facts: Facts) -> Check:
-        return Check([] if facts == self.facts else ["a is not ours"], [])
+    def check(self, facts: Facts) -> CheckResult:
+        return CheckResult([] if facts == self.facts else ["a is not ours"], [])
 
     def infer(self, archive: Archive, host: Host) -> Finding:
         return self.found or NOTHING

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from tests.unit.synthetic_memory import Memory, Object
 from tests.unit.synthetic_objects import dentry, mount
 from tetrapy.abi import kinds as k
-from tetrapy.btf.inference.facts.credentials import CAPABILITIES, IDS
-from tetrapy.btf.inference.facts.execs import PER_CLEAR_ON_SETID
-from tetrapy.btf.inference.facts.namespaces import KINDS
+from tetrapy.btf.inference.checks.credentials import CAPABILITIES, IDS
+from tetrapy.btf.inference.checks.execs import PER_CLEAR_ON_SETID
+from tetrapy.btf.inference.checks.namespaces import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

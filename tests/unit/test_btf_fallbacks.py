@@ -23,7 +23,7 @@ from tests.unit.machine import (
 from tetrapy.abi.core_needs import Facts
 from tetrapy.btf import search, source
 from tetrapy.btf.discovery import find_btf
-from tetrapy.btf.inference.examiner import Check, Finding
+from tetrapy.btf.inference.examiner import CheckResult, Finding
 from tetrapy.btf.pack import pack
 from tetrapy.btf.search import Search
 from tetrapy.btf.store import LocalStore
@@ -130,7 +130,7 @@ def test_a_kernel_that_cannot_be_examined_gets_what_was_named(machine: Machine) 
     """Without a check, what has this kernel's name is used, and the log says so."""
 
     class Blind(Truth):
-        def check(self, facts: Facts) -> Check:
+        def check(self, facts: Facts) -> CheckResult:
             raise KernelError("no test runs here")
 
     machine.truth = Blind(0)

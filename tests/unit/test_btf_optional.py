@@ -16,7 +16,7 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_needs import Facts, Needs
 from tetrapy.btf import search
 from tetrapy.btf.discovery import find_btf
-from tetrapy.btf.inference.examiner import Check, Finding
+from tetrapy.btf.inference.examiner import CheckResult, Finding
 from tetrapy.btf.pack import pack
 from tetrapy.btf.places import Places
 from tetrapy.btf.search import Search
@@ -40,8 +40,8 @@ def kernel(*fields: str) -> bytes:
 class Doubtful(Truth):
     """An examiner whose kernel has another `b` than every layout that is checked."""
 
-    def check(self, facts: Facts) -> Check:
-        return Check([], [], ["where b is"], [B])
+    def check(self, facts: Facts) -> CheckResult:
+        return CheckResult([], [], ["where b is"], [B])
 
 
 class Host:
@@ -101,7 +101,7 @@ def test_a_kernel_without_it(host: Host) -> None:
 
 
 def test_the_running_kernel_has_it_elsewhere(host: Host) -> None:
-    """Facts about the kernel that are against it alone take it out of the BTF."""
+    """Checks that are against it alone take it out of the BTF."""
     host.truth = Doubtful(0)
     found = host.find()
     assert (answers(found), found.off) == ((0, None), (PROGRAM,))

@@ -46,7 +46,7 @@ def host_of(kernel: c.Kernel) -> KernelName:
 
 
 def essential(facts: Facts) -> Facts:
-    """The facts that the programs cannot do without."""
+    """The checks that the programs cannot do without."""
     named = zip(c.needs().names, plain(facts), strict=True)
     return tuple(fact for name, fact in named if name not in c.optional())
 
@@ -61,7 +61,7 @@ def without(facts: Facts) -> Known:
 
 
 def plain(facts: Facts) -> Facts:
-    """The facts as a scan reports them, which does not know how a kernel calls a field."""
+    """The checks as a scan reports them, which does not know how a kernel calls a field."""
     return same_names(c.needs().names, facts)
 
 
@@ -108,7 +108,7 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
 
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 def test_a_scan_finds_the_layout(kernel: c.Kernel, host: Host) -> None:
-    """All of it; and the facts confirm each part of it with another subject."""
+    """All of it; and the checks confirm each part of it with another subject."""
     names = c.needs().names
     found = scan(names, kernel.subject(0, host), c.optional())
     assert found.layout == plain(kernel.facts), found.reasons

@@ -150,7 +150,7 @@ def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
 
 
 def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
-    """A layout that the facts refute in optional needs alone is used without them, and told."""
+    """A layout that the checks refute in optional needs alone is used without them, and told."""
     right = kernel.facts[c.needs().names.index(c.need("cred.securebits"))]
     assert right is not None
     wrong = c.changed(kernel.facts, cred_securebits=right + 32)
@@ -170,7 +170,7 @@ def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
 
 
 def test_layouts_that_are_wrong_in_different_optional_needs(kernel: c.Kernel) -> None:
-    """Each is wrong in something: what no fact is against in any of them is used."""
+    """Each is wrong in something: what no check is against in any of them is used."""
     at = c.needs().names.index(c.need("cred.securebits"))
     other = c.needs().names.index(c.need("upid.ns"))
     facts = [(*kernel.facts[:place], 64 * 100, *kernel.facts[place + 1 :]) for place in (at, other)]

@@ -15,8 +15,8 @@ from tests.unit import inference_corpus as c
 from tests.unit.synthetic_subject import SyntheticSubject, Task
 from tetrapy.btf import serving
 from tetrapy.btf.inference.candidates import check, same_names
+from tetrapy.btf.inference.checks.namespaces import TIME_NEEDS
 from tetrapy.btf.inference.examiner import Examiner
-from tetrapy.btf.inference.facts.namespaces import TIME_NEEDS
 from tetrapy.btf.inference.scan import scan
 from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
 
@@ -141,7 +141,7 @@ def one_of(
 
 
 def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -> None:
-    """A scan is believed only when the facts hold for another process."""
+    """A scan is believed only when the checks hold for another process."""
     lying = kernel.subject(1)
     lying.arg_end += 1
     subjects = [kernel.subject(0), lying]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 START = ("BPF", "PERFMON")
-# What the process is made with that facts about the kernel are read from; its cgroup is made in a
+# What the process is made with that a layout is checked by; its cgroup is made in a
 # directory that not even root may write to.
 _PREPARE = ("DAC_OVERRIDE", "SETGID", "SETUID", "SYS_CHROOT")
 _PYZ = "/test/tetrapy.pyz"
@@ -102,7 +102,7 @@ FEATURES = {
         ("--btf=/test/own.btf",),
     ),
     "whole": Feature(
-        "comparing BTF that is not the kernel's own, every fact",
+        "comparing BTF that is not the kernel's own, every check",
         ("SYS_ADMIN", *_PREPARE, "DAC_READ_SEARCH", "SETPCAP"),
         "checked_whole",
         ("--btf=/test/own.btf",),

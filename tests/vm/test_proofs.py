@@ -10,7 +10,7 @@ from tetrapy.btf.inference.candidates import same_names
 
 
 def test_the_right_layout_passes(guest: Guest) -> None:
-    """The facts of the kernel's full BTF fail at nothing."""
+    """The checks of the kernel's full BTF fail at nothing."""
     assert guest.record["probe"]["failed"] == [], guest.record["probe"]
     assert guest.record["probe"]["doubtful"] == [], guest.record["probe"]
 
@@ -23,7 +23,7 @@ def test_the_ways_of_older_kernels(guest: Guest) -> None:
 
 
 def test_what_is_altered_is_refused(guest: Guest) -> None:
-    """Of layouts that differ in one fact none passes, unless that need is told to be unproven."""
+    """Of layouts that differ in one check none passes, unless that need is told to be unproven."""
     probe, known = guest.record["probe"], guest.known
     altered = [re.search(r"/altered\.(\d+)\.(.*)$", name) for name in probe["passed"]]
     believed = {known.needs.names[int(match[1])]: match[2] for match in altered if match}

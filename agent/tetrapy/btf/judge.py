@@ -27,7 +27,7 @@ class Judgement(NamedTuple):
     """What became of facts.
 
     `refusal` says why they must not be used, and is "" if they may.  `facts` are then without the
-    needs `off`, for which the facts about the kernel named `doubtful` do not hold.
+    needs `off`, for which the checks named `doubtful` fail.
     """
 
     refusal: str

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the known layouts is the running kernel's: the only one that passes all facts."""
+"""Which of the known layouts is the running kernel's: the only one that passes all checks."""
 
 from __future__ import annotations
 
 from typing import AbstractSet, Container, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from tetrapy.abi.core_needs import Facts
-from tetrapy.btf.inference.facts import Verdict, judge
+from tetrapy.btf.inference.checks import CheckOutcome, run_checks
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.nearest import KernelName, order
 from tetrapy.btf.inference.subject import Subject
@@ -23,7 +23,7 @@ class Layouts(Protocol):
 
     @property
     def layouts(self) -> Sequence[Facts]:
-        """Distinct facts, in the order of the needs."""
+        """Distinct answers, in the order of the needs."""
 
     @property
     def kernels(self) -> Mapping[str, int]:
@@ -31,11 +31,11 @@ class Layouts(Protocol):
 
 
 class Checked(NamedTuple):
-    """What the facts say about one layout.
+    """What the checks say about one layout.
 
-    `failed` are names of facts that do not hold; if there is none, `unproven` are needs that no
-    fact could confirm on this host.  `doubtful` are names of facts that do not hold either, but are
-    about optional needs, which are `doubted`: without these the layout is good.
+    `failed` are names of checks that do not hold; if there is none, `unproven` are needs that no
+    check could confirm on this host.  `doubtful` are names of checks that do not hold either, but
+    are about optional needs, which are `doubted`: without these the layout is good.
     """
 
     failed: List[str]
@@ -49,9 +49,9 @@ class Inference(NamedTuple):
 
     `layout` is None if it failed; `reason` then says why.  `kernel` names the known kernel whose
     layout it is.  `refused` has for each candidate that failed the name of its nearest kernel and
-    of the first fact that it failed.  `unproven` are needs that no fact could confirm on this host,
-    `off` optional ones without an answer: the kernel has no such thing, layouts that pass differ in
-    it, or facts do not hold for it, which are `doubtful`.  All are to be told.
+    of the first check that it failed.  `unproven` are needs that no check could confirm on this
+    host, `off` optional ones without an answer: the kernel has no such thing, layouts that pass
+    differ in it, or checks do not hold for it, which are `doubtful`.  All are to be told.
     """
 
     layout: Optional[Facts]
@@ -68,35 +68,35 @@ class Inference(NamedTuple):
 class _Candidate(NamedTuple):
     layout: Facts
     kernel: str
-    verdict: Verdict
+    outcome: CheckOutcome
 
 
 def check(
     needs: Sequence[str], layout: Facts, subject: Subject, optional: AbstractSet[str] = frozenset()
 ) -> Checked:
-    """Hold one layout against the facts; `optional` are needs without which the programs do.
+    """Hold one layout against the checks; `optional` are needs without which the programs do.
 
     The subject is ended by this, unless the layout fails before.
     """
     spare = frozenset(map(key, optional))
     view = View(needs, layout, Memory(subject.read))
-    verdict = judge(view, subject, ended=False, optional=spare)
-    if not verdict.failed:
+    outcome = run_checks(view, subject, ended=False, optional=spare)
+    if not outcome.failed:
         subject.end()
         view.memory.forget()
-        verdict = verdict.and_then(judge(view, subject, ended=True, optional=spare))
-    doubted = [need for need in needs if key(need) in verdict.doubted]
-    unproven = [] if verdict.failed else _unproven(needs, layout, verdict)
-    return Checked(verdict.failed, unproven, verdict.doubtful, doubted)
+        outcome = outcome.and_then(run_checks(view, subject, ended=True, optional=spare))
+    doubted = [need for need in needs if key(need) in outcome.doubted]
+    unproven = [] if outcome.failed else _unproven(needs, layout, outcome)
+    return Checked(outcome.failed, unproven, outcome.doubtful, doubted)
 
 
 def infer(
     known: Layouts, kernel: KernelName, subject: Subject, optional: AbstractSet[str] = frozenset()
 ) -> Inference:
-    """The only layout of this architecture that passes all facts.
+    """The only layout of this architecture that passes all checks.
 
     `optional` are needs without which the programs do: if the layouts that pass differ in nothing
-    else, it is theirs without these.  If none passes, facts that are about optional needs only do
+    else, it is theirs without these.  If none passes, checks that are about optional needs only do
     not count, and it is without the needs for which they do not hold.  The subject is ended only if
     a layout passes as long as it lives.
     """
@@ -109,25 +109,25 @@ def infer(
     for number, name in nearest:
         layout = known.layouts[number]
         view = View(known.needs, layout, memory)
-        verdict = judge(view, subject, ended=False, first_only=True, optional=spare)
-        if verdict.failed:
-            refused[name] = verdict.failed[0]
+        outcome = run_checks(view, subject, ended=False, first_only=True, optional=spare)
+        if outcome.failed:
+            refused[name] = outcome.failed[0]
         else:
-            living.append(_Candidate(layout, name, verdict))
+            living.append(_Candidate(layout, name, outcome))
     passed: List[_Candidate] = []
     if living:
         subject.end()
         memory.forget()
     for candidate in living:
         view = View(known.needs, candidate.layout, memory)
-        verdict = judge(view, subject, ended=True, first_only=True, optional=spare)
-        if verdict.failed:
-            refused[candidate.kernel] = verdict.failed[0]
+        outcome = run_checks(view, subject, ended=True, first_only=True, optional=spare)
+        if outcome.failed:
+            refused[candidate.kernel] = outcome.failed[0]
         else:
-            passed.append(candidate._replace(verdict=candidate.verdict.and_then(verdict)))
-    sound = [one for one in passed if not one.verdict.doubtful]
+            passed.append(candidate._replace(outcome=candidate.outcome.and_then(outcome)))
+    sound = [one for one in passed if not one.outcome.doubtful]
     if sound:
-        refused.update((one.kernel, one.verdict.doubtful[0]) for one in passed if one not in sound)
+        refused.update((one.kernel, one.outcome.doubtful[0]) for one in passed if one not in sound)
     return _decide(known.needs, len(nearest), sound or passed, refused, optional)
 
 
@@ -156,26 +156,26 @@ def _decide(
             f" and differ in: {', '.join(essential)}"
         )
     layout = without(needs, layouts[0], differ) if differ else layouts[0]
-    verdict = passed[0].verdict
+    outcome = passed[0].outcome
     off = [n for n, value in zip(needs, layout) if value is None and n in optional]
     return result._replace(
         layout=layout,
         kernel=names[0],
-        unproven=_unproven(needs, layout, verdict),
+        unproven=_unproven(needs, layout, outcome),
         off=off,
-        doubtful=verdict.doubtful,
+        doubtful=outcome.doubtful,
     )
 
 
 def _undoubted(needs: Sequence[str], candidate: _Candidate) -> Facts:
-    """The candidate's layout without the needs for which facts do not hold."""
-    doubted = {need for need in needs if key(need) in candidate.verdict.doubted}
+    """The candidate's layout without the needs for which checks do not hold."""
+    doubted = {need for need in needs if key(need) in candidate.outcome.doubted}
     return without(needs, candidate.layout, doubted) if doubted else candidate.layout
 
 
-def _unproven(needs: Sequence[str], layout: Facts, verdict: Verdict) -> List[str]:
-    """The needs that the layout answers, but no fact could confirm on this host, nor refute."""
-    known = verdict.proven | verdict.doubted
+def _unproven(needs: Sequence[str], layout: Facts, outcome: CheckOutcome) -> List[str]:
+    """The needs that the layout answers, but no check could confirm on this host, nor refute."""
+    known = outcome.proven | outcome.doubted
     return [
         need for need, value in zip(needs, layout) if value is not None and key(need) not in known
     ]

@@ -17,8 +17,8 @@ from tetrapy.named import NamedTuple
 Prepare = Callable[[int], ContextManager[Subject]]
 
 
-class Check(NamedTuple):
-    """What the facts say about one layout: names of those that fail; needs that none confirms.
+class CheckResult(NamedTuple):
+    """What the checks say about one layout: names of those that fail; needs that none confirms.
 
     `doubtful` are names of those that fail too, but are about needs without which the programs do:
     `doubted`. Without these the layout may be used.
@@ -34,10 +34,10 @@ class Finding(NamedTuple):
     """The layout that was chosen or found; None, and the reason, if there is none.
 
     `kernel` is a known kernel with this layout, "" after a scan.  `tested` counts layouts and
-    `refused` says for each that failed, by the name of its nearest kernel, at which fact.  `proven`
-    counts needs that facts confirm, `unproven` are those that this host gives no fact for, `off`
-    those that are left out of the layout, so that features are off; if facts are why, these are
-    `doubtful`.
+    `refused` says for each that failed, by the name of its nearest kernel, at which check.
+    `proven` counts needs that checks confirm, `unproven` are those that this host gives no check
+    for, `off` those that are left out of the layout, so that features are off; if checks are why,
+    these are `doubtful`.
     """
 
     facts: Optional[Facts]
@@ -63,10 +63,10 @@ class Examiner:
         self._optional = optional
         self._prepare = prepare
 
-    def check(self, facts: Facts, variant: int = 0) -> Check:
+    def check(self, facts: Facts, variant: int = 0) -> CheckResult:
         """Whether a layout is the running kernel's."""
         with self._prepare(variant) as subject:
-            return Check(*candidates.check(self._needs, facts, subject, self._optional))
+            return CheckResult(*candidates.check(self._needs, facts, subject, self._optional))
 
     def infer(self, known: Layouts, kernel: KernelName) -> Finding:
         """The only known layout that is the running kernel's."""

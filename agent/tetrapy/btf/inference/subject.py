@@ -29,7 +29,7 @@ class Task(Protocol):
 
 
 class Subject(Protocol):
-    """The prepared task, with the truths that the facts are compared with."""
+    """The prepared task, with the truths that the checks are compared with."""
 
     @property
     def thread(self) -> Task:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A layout as the facts read it: by short names, in bytes, through the memory of the kernel."""
+"""A layout as the checks read it: by short names, in bytes, through the memory of the kernel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Missing(Exception):
 
 
 def key(need: str) -> str:
-    """The short name of a need, by which facts refer to it.
+    """The short name of a need, by which checks refer to it.
 
     `task_struct.pid` of `offset struct task_struct.pid int`; `cgroup_subsys_id::pids_cgrp_id` of an
     enumerator; for all else the question stands in front: `type_size upid`.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process prepared so that facts about it can be recognized in the kernel's structures.
+"""A process prepared so that its values can be recognized in the kernel's structures.
 
 What is said here of it comes from BPF helpers, system calls and procfs, never from the layout of a
 structure: it is what a layout is judged by.

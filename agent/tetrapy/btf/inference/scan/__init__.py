@@ -2,7 +2,7 @@
 """Finds the layout of a kernel that nobody knows, by looking for what is known about a task.
 
 Everything has to be found in one place only, or be decided by Linux' own order of fields; else the
-scan gives up.  What is found has still to be proven by the full list of facts (`candidates.check`)
+scan gives up.  What is found has still to be proven by the full list of checks (`candidates.check`)
 with another subject, prepared with other values.
 """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from tetrapy.btf.inference.facts.cgroups import (
+from tetrapy.btf.inference.checks.cgroups import (
     CONTROLLERS,
     MAX_STEPS,
     controllers,

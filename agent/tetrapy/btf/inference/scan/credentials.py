@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from tetrapy.btf.inference.facts.credentials import CAPABILITIES, SETS_AT, SETS_BEHIND, USER_BEHIND
-from tetrapy.btf.inference.facts.namespaces import place_of
+from tetrapy.btf.inference.checks.credentials import CAPABILITIES, SETS_AT, SETS_BEHIND, USER_BEHIND
+from tetrapy.btf.inference.checks.namespaces import place_of
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 
 

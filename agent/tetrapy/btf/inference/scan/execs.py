@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Tuple
 
-from tetrapy.btf.inference.facts.execs import (
+from tetrapy.btf.inference.checks.execs import (
     DEVICE_PLACE,
     interpreter_word,
     is_file,

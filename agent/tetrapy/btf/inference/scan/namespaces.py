@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from tetrapy.btf.inference.facts.namespaces import KINDS, TIMES, Kind, place_of
+from tetrapy.btf.inference.checks.namespaces import KINDS, TIMES, Kind, place_of
 from tetrapy.btf.inference.memory import is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Tuple
 
-from tetrapy.btf.inference.facts.paths import MAX_STEPS, is_hashed
+from tetrapy.btf.inference.checks.paths import MAX_STEPS, is_hashed
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
 from tetrapy.named import NamedTuple

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from tetrapy.btf.inference.facts.credentials import IDS
-from tetrapy.btf.inference.facts.processes import (
+from tetrapy.btf.inference.checks.credentials import IDS
+from tetrapy.btf.inference.checks.processes import (
     FLAGS_BEHIND,
     SIGNAL_GROUP_EXIT,
     SIGNAL_UNKILLABLE,

@@ -6,8 +6,8 @@ from __future__ import annotations
 from struct import pack
 from typing import List, Optional
 
-from tetrapy.btf.inference.facts.processes import is_live
-from tetrapy.btf.inference.facts.tasks import is_login_uid, is_start, tasks
+from tetrapy.btf.inference.checks.processes import is_live
+from tetrapy.btf.inference.checks.tasks import is_login_uid, is_start, tasks
 from tetrapy.btf.inference.memory import Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
 

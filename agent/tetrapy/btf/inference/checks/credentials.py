@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about all of struct cred that is told of a process (include/linux/cred.h).
+"""Checks of all of struct cred that is told of a process (include/linux/cred.h).
 
 It is "uid, gid, suid, sgid, euid, egid, fsuid, fsgid, securebits, cap_inheritable, cap_permitted,
 cap_effective, cap_bset, cap_ambient, ..., user, user_ns".
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
-from tetrapy.btf.inference.facts.namespaces import place_of
-from tetrapy.btf.inference.facts.processes import EUID
+from tetrapy.btf.inference.checks.check import Check, check
+from tetrapy.btf.inference.checks.namespaces import place_of
+from tetrapy.btf.inference.checks.processes import EUID
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 # In the order of struct cred.
 IDS = ("uid", "gid", "suid", "sgid", "euid", "egid", "fsuid", "fsgid")
@@ -31,7 +31,7 @@ _OTHER_IDS = tuple(f"cred.{name}.val" for name in IDS if name != "euid")
 _SETS = tuple(f"cred.cap_{name}" for name in CAPABILITIES)
 
 
-@fact(FACTS, "ids", *_OTHER_IDS)
+@check(CHECKS, "ids", *_OTHER_IDS)
 def _ids(view: View, subject: Subject) -> Optional[bool]:
     if subject.ids is None:
         return None
@@ -43,7 +43,7 @@ def _ids(view: View, subject: Subject) -> Optional[bool]:
     )
 
 
-@fact(FACTS, "securebits", "cred.securebits")
+@check(CHECKS, "securebits", "cred.securebits")
 def _securebits(view: View, subject: Subject) -> Optional[bool]:
     if subject.securebits is None:
         return None
@@ -52,7 +52,7 @@ def _securebits(view: View, subject: Subject) -> Optional[bool]:
     return is_there and view.u32(cred, "cred.securebits") == subject.securebits
 
 
-@fact(FACTS, "capabilities", *_SETS)
+@check(CHECKS, "capabilities", *_SETS)
 def _capabilities(view: View, subject: Subject) -> Optional[bool]:
     if subject.capabilities is None:
         return None
@@ -63,7 +63,7 @@ def _capabilities(view: View, subject: Subject) -> Optional[bool]:
     return 0 < behind <= SETS_BEHIND and places == SETS_AT and sets == tuple(subject.capabilities)
 
 
-@fact(FACTS, "user namespace", "cred.user_ns", "user_namespace.ns.inum")
+@check(CHECKS, "user namespace", "cred.user_ns", "user_namespace.ns.inum")
 def _user_namespace(view: View, subject: Subject) -> Optional[bool]:
     number = subject.namespaces.get("user")
     if number is None:

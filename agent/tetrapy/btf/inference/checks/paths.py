@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about directories and mounts: fs_struct, path, dentry, mount.
+"""Checks of directories and mounts: fs_struct, path, dentry, mount.
 
 The subject's working directory is below its root directory, both on one mount, and that mount is on
 another.  The names on the way are known.
@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.memory import Memory, Unreadable
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 # More directories above each other, or mounts, than a subject has.
 MAX_STEPS = 1024
 
 
-@fact(
-    FACTS,
+@check(
+    CHECKS,
     "names of the working directory",
     "task_struct.fs",
     "fs_struct.pwd.dentry",
@@ -42,7 +42,7 @@ def _cwd(view: View, subject: Subject) -> Optional[bool]:
     return climb(view, pwd, subject.cwd_names) == root != pwd
 
 
-@fact(FACTS, "directory in the table of names", "dentry.d_hash.pprev")
+@check(CHECKS, "directory in the table of names", "dentry.d_hash.pprev")
 def _hashed(view: View, subject: Subject) -> Optional[bool]:
     if not subject.cwd_names:
         return None
@@ -52,8 +52,8 @@ def _hashed(view: View, subject: Subject) -> Optional[bool]:
     return at == view["dentry.d_parent"] - 8 and is_hashed(view.memory, dentry, at)
 
 
-@fact(
-    FACTS,
+@check(
+    CHECKS,
     "root of the mount",
     "fs_struct.pwd.mnt",
     "fs_struct.root.mnt",
@@ -75,8 +75,8 @@ def _mount_root(view: View, subject: Subject) -> Optional[bool]:
     return view.u64(mnt - view["mount.mnt"], "mount.mnt.mnt_root") == top
 
 
-@fact(
-    FACTS,
+@check(
+    CHECKS,
     "where it is mounted",
     "mount.mnt",
     "mount.mnt.mnt_root",

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of facts: what it covers, and that each fact tells its fields from their neighbours."""
+"""The table of checks: what it covers, and that each check tells its fields from their
+neighbours.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from hypothesis import given, settings, strategies
 from tests.unit import inference_corpus as c
 from tests.unit.synthetic_objects import PLAIN, Host
 from tetrapy.btf.inference.candidates import check, same_names
-from tetrapy.btf.inference.facts import TABLE, UNPROVEN, judge, uncovered
-from tetrapy.btf.inference.facts.namespaces import TIME_NEEDS
+from tetrapy.btf.inference.checks import TABLE, UNPROVEN, run_checks, uncovered
+from tetrapy.btf.inference.checks.namespaces import TIME_NEEDS
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.view import RENAMED, Missing, View, key
 
@@ -23,13 +25,13 @@ def kernel() -> c.Kernel:
 
 
 def test_every_need_has_a_fact() -> None:
-    """A relocation that is added to the objects needs a fact, or a reason why there is none."""
+    """A relocation that is added to the objects needs a check, or a reason why there is none."""
     assert not uncovered(c.needs().names)
     assert uncovered(["offset struct task_struct.comm array"])
 
 
 def test_the_table_names_needs_only() -> None:
-    """Facts prove, and UNPROVEN excuses, what the objects ask for; nothing stands in both."""
+    """Checks prove, and UNPROVEN excuses, what the objects ask for; nothing stands in both."""
     known = set(map(key, c.needs().names))
     proven = {name for found in TABLE for name in found.proves}
     assert proven | set(UNPROVEN) == known
@@ -57,10 +59,10 @@ def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
     ]
     assert len(wrong) > 20 * len(names)
     views = [(name, other, View(names, layout, memory)) for name, other, layout in wrong]
-    living = [one for one in views if not judge(one[2], subject, ended=False).failed]
+    living = [one for one in views if not run_checks(one[2], subject, ended=False).failed]
     subject.end()
     memory.forget()
-    passed = [one[:2] for one in living if not judge(one[2], subject, ended=True).failed]
+    passed = [one[:2] for one in living if not run_checks(one[2], subject, ended=True).failed]
     assert not passed
 
 
@@ -134,7 +136,7 @@ def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
     }
     assert len(wrong) > 30
     for name, layout in wrong.items():
-        found = judge(View(names, layout, memory), subject, ended=False, optional=spare)
+        found = run_checks(View(names, layout, memory), subject, ended=False, optional=spare)
         assert not found.failed
         assert found.doubtful
         assert key(name) in found.doubted - found.proven

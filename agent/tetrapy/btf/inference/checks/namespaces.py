@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about namespaces: nsproxy, and the pid namespace that a task is in.
+"""Checks of namespaces: nsproxy, and the pid namespace that a task is in.
 
 Each namespace has a number, which procfs shows as that of an inode; no two have the same.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.memory import Memory, is_pointer
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 from tetrapy.named import NamedTuple
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 
 class Kind(NamedTuple):
@@ -57,8 +57,8 @@ TIME_NEEDS = (*(kind.pointer for kind in TIMES), TIMES[0].number)
 
 
 def _add(kind: Kind) -> None:
-    @fact(FACTS, f"{kind.name} namespace", "task_struct.nsproxy", kind.pointer, kind.number)
-    def check(view: View, subject: Subject) -> Optional[bool]:
+    @check(CHECKS, f"{kind.name} namespace", "task_struct.nsproxy", kind.pointer, kind.number)
+    def is_known(view: View, subject: Subject) -> Optional[bool]:
         return _is(view, subject, kind)
 
 
@@ -67,7 +67,7 @@ for _kind in KINDS:
         _add(_kind)
 
 
-@fact(FACTS, "time namespaces", "task_struct.nsproxy", *TIME_NEEDS)
+@check(CHECKS, "time namespaces", "task_struct.nsproxy", *TIME_NEEDS)
 def _times(view: View, subject: Subject) -> Optional[bool]:
     if not any(map(view.has, TIME_NEEDS)):
         # A scan leaves out what it did not find: then nothing is read.
@@ -79,7 +79,7 @@ def _times(view: View, subject: Subject) -> Optional[bool]:
     return None if None in results else all(results)
 
 
-@fact(FACTS, "pid namespace", "upid.ns", "pid_namespace.ns.inum")
+@check(CHECKS, "pid namespace", "upid.ns", "pid_namespace.ns.inum")
 def _pid_namespace(view: View, subject: Subject) -> Optional[bool]:
     number = subject.namespaces.get("pid")
     if number is None:

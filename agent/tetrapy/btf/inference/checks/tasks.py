@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about task_struct itself and struct pid.
+"""Checks of task_struct itself and struct pid.
 
 Where two neighbours hold the same value, their order in include/linux/sched.h tells them apart; a
 kernel with another order (CONFIG_RANDSTRUCT) fails, and is refused.
@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence, Tuple
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.subject import UNSET_LOGIN_UID, Subject, Task
 from tetrapy.btf.inference.view import RENAMED, View
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 # How long a fork may be preempted between the two clocks that it reads, and how exactly the gap
 # between the clocks is known; in ns.
@@ -23,17 +23,17 @@ _CLOCKS_EARLY = 1_000_000
 _MAX_LEVEL = 32
 
 
-@fact(FACTS, "pid of three tasks", "task_struct.pid")
+@check(CHECKS, "pid of three tasks", "task_struct.pid")
 def _pid(view: View, subject: Subject) -> bool:
     return all(view.u32(t.address, "task_struct.pid") == t.pid for t in tasks(subject))
 
 
-@fact(FACTS, "tgid of three tasks", "task_struct.tgid")
+@check(CHECKS, "tgid of three tasks", "task_struct.tgid")
 def _tgid(view: View, subject: Subject) -> bool:
     return all(view.u32(t.address, "task_struct.tgid") == t.tgid for t in tasks(subject))
 
 
-@fact(FACTS, "group leader of three tasks", "task_struct.group_leader")
+@check(CHECKS, "group leader of three tasks", "task_struct.group_leader")
 def _leader(view: View, subject: Subject) -> bool:
     leaders = (subject.leader, subject.leader, subject.parent)
     return all(
@@ -42,7 +42,7 @@ def _leader(view: View, subject: Subject) -> bool:
     )
 
 
-@fact(FACTS, "real parent", "task_struct.real_parent")
+@check(CHECKS, "real parent", "task_struct.real_parent")
 def _real_parent(view: View, subject: Subject) -> bool:
     # "real_parent, parent": equal for a task that is not traced.
     at = subject.thread.address + view["task_struct.real_parent"]
@@ -55,7 +55,7 @@ def _real_parent(view: View, subject: Subject) -> bool:
     )
 
 
-@fact(FACTS, "start time", *RENAMED[0])
+@check(CHECKS, "start time", *RENAMED[0])
 def _start(view: View, subject: Subject) -> bool:
     # "start_time, start_boottime", read one after the other from the clocks without and with the
     # time that the machine was suspended.
@@ -63,13 +63,13 @@ def _start(view: View, subject: Subject) -> bool:
     return is_start(view.memory.u64(at - 8), view.memory.u64(at), subject)
 
 
-@fact(FACTS, "exit code of the dead leader", "task_struct.exit_code")
+@check(CHECKS, "exit code of the dead leader", "task_struct.exit_code")
 def _exit_code(view: View, subject: Subject) -> bool:
     codes = [view.u32(t.address, "task_struct.exit_code") for t in tasks(subject)]
     return codes == [0, subject.leader_exit_code, 0]
 
 
-@fact(FACTS, "login uid", "task_struct.loginuid", "task_struct.loginuid.val")
+@check(CHECKS, "login uid", "task_struct.loginuid", "task_struct.loginuid.val")
 def _login_uid(view: View, subject: Subject) -> Optional[bool]:
     names = ("task_struct.loginuid", "task_struct.loginuid.val")
     if not any(map(view.has, names)):
@@ -81,7 +81,7 @@ def _login_uid(view: View, subject: Subject) -> Optional[bool]:
     return is_login_uid([view.memory.u32(at), view.memory.u32(at + 4)], subject.login_uid)
 
 
-@fact(FACTS, "pid of three struct pid", "task_struct.thread_pid", "pid.numbers", "upid.nr")
+@check(CHECKS, "pid of three struct pid", "task_struct.thread_pid", "pid.numbers", "upid.nr")
 def _numbers(view: View, subject: Subject) -> bool:
     return all(
         view.u32(
@@ -92,7 +92,7 @@ def _numbers(view: View, subject: Subject) -> bool:
     )
 
 
-@fact(FACTS, "pid in its own namespace", "pid.level", "type_size upid")
+@check(CHECKS, "pid in its own namespace", "pid.level", "type_size upid")
 def _inner_pid(view: View, subject: Subject) -> Optional[bool]:
     if subject.ns_pid is None:
         return None

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of facts that a layout has to pass, all of them.
+"""The table of checks that a layout has to pass, all of them.
 
-A new need of the BPF objects needs a fact in one of the modules beside this one, which is about the
-structure; a test fails until it has one, or stands in UNPROVEN.
+A new need of the BPF objects needs a check in one of the modules beside this one, which is about
+the structure; a test fails until it has one, or stands in UNPROVEN.
 """
 
 from __future__ import annotations
 
 from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Tuple
 
-from tetrapy.btf.inference.facts import (
+from tetrapy.btf.inference.checks import (
     cgroups,
     credentials,
     execs,
@@ -18,37 +18,37 @@ from tetrapy.btf.inference.facts import (
     processes,
     tasks,
 )
-from tetrapy.btf.inference.facts.fact import Fact
+from tetrapy.btf.inference.checks.check import Check
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View, key
 from tetrapy.named import NamedTuple
 
 # In the order in which they are checked: what tells most layouts apart comes first.
-TABLE: Tuple[Fact, ...] = (
-    *tasks.FACTS,
-    *processes.FACTS,
-    *paths.FACTS,
-    *cgroups.FACTS,
-    *credentials.FACTS,
-    *namespaces.FACTS,
-    *execs.FACTS,
+TABLE: Tuple[Check, ...] = (
+    *tasks.CHECKS,
+    *processes.CHECKS,
+    *paths.CHECKS,
+    *cgroups.CHECKS,
+    *credentials.CHECKS,
+    *namespaces.CHECKS,
+    *execs.CHECKS,
 )
 
-# Short names of needs (view.key) for which there is no fact, and why.
+# Short names of needs (view.key) for which there is no check, and why.
 UNPROVEN: Dict[str, str] = {}
 
 
 def uncovered(needs: Iterable[str]) -> List[str]:
-    """The needs for which there is neither a fact nor a reason why there is none."""
+    """The needs for which there is neither a check nor a reason why there is none."""
     covered = {name for found in TABLE for name in found.proves} | set(UNPROVEN)
     return [need for need in needs if key(need) not in covered]
 
 
-class Verdict(NamedTuple):
-    """What the facts say about one layout.
+class CheckOutcome(NamedTuple):
+    """What the checks say about one layout.
 
-    `failed` are names of facts that do not hold, `proven` short names of needs.  `doubtful` are
-    names of facts that do not hold either, but prove optional needs only; `doubted` these needs.
+    `failed` are names of checks that do not hold, `proven` short names of needs.  `doubtful` are
+    names of checks that do not hold either, but prove optional needs only; `doubted` these needs.
     """
 
     failed: List[str]
@@ -56,10 +56,10 @@ class Verdict(NamedTuple):
     doubtful: List[str]
     doubted: FrozenSet[str]
 
-    def and_then(self, later: Verdict) -> Verdict:
+    def and_then(self, later: CheckOutcome) -> CheckOutcome:
         """That of both phases."""
         doubted = self.doubted | later.doubted
-        return Verdict(
+        return CheckOutcome(
             self.failed + later.failed,
             (self.proven | later.proven) - doubted,
             self.doubtful + later.doubtful,
@@ -67,14 +67,14 @@ class Verdict(NamedTuple):
         )
 
 
-def judge(
+def run_checks(
     view: View,
     subject: Subject,
     ended: bool,
     first_only: bool = False,
     optional: AbstractSet[str] = frozenset(),
-) -> Verdict:
-    """Check the facts of one phase; `first_only` stops at the first that fails.
+) -> CheckOutcome:
+    """Run the checks of one phase; `first_only` stops at the first that fails.
 
     `optional` are short names of needs without which the programs do.
     """
@@ -95,4 +95,4 @@ def judge(
             failed.append(found.name)
             if first_only:
                 break
-    return Verdict(failed, frozenset(proven) - set(doubted), doubtful, frozenset(doubted))
+    return CheckOutcome(failed, frozenset(proven) - set(doubted), doubtful, frozenset(doubted))

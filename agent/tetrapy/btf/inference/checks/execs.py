@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about the file that an exec executes: linux_binprm, file, inode, super_block.
+"""Checks of the file that an exec executes: linux_binprm, file, inode, super_block.
 
 An inode has "i_op, i_sb, i_mapping" and "i_ino, i_nlink, i_rdev, i_size" (include/linux/fs.h); what
 is no device has no i_rdev.
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
-from tetrapy.btf.inference.facts.paths import climb, ends
-from tetrapy.btf.inference.facts.processes import filename_word
+from tetrapy.btf.inference.checks.check import Check, check
+from tetrapy.btf.inference.checks.paths import climb, ends
+from tetrapy.btf.inference.checks.processes import filename_word
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 # PER_CLEAR_ON_SETID (include/linux/personality.h): READ_IMPLIES_EXEC, ADDR_NO_RANDOMIZE,
 # ADDR_COMPAT_LAYOUT and MMAP_PAGE_ZERO. An exec that gives rights clears it
@@ -31,7 +31,7 @@ DEVICE_PLACE = 16
 INTERPRETERS = b"/proc/self/"
 
 
-@fact(FACTS, "executed file", "linux_binprm.file", "file.f_inode", *_INODE)
+@check(CHECKS, "executed file", "linux_binprm.file", "file.f_inode", *_INODE)
 def _file(view: View, subject: Subject) -> Optional[bool]:
     if subject.exec_file is None:
         return None
@@ -44,7 +44,7 @@ def _file(view: View, subject: Subject) -> Optional[bool]:
     )
 
 
-@fact(FACTS, "place of the executed file", "file.f_path.dentry", "file.f_path.mnt")
+@check(CHECKS, "place of the executed file", "file.f_path.dentry", "file.f_path.mnt")
 def _place(view: View, subject: Subject) -> Optional[bool]:
     if subject.exec_file is None:
         return None
@@ -56,7 +56,7 @@ def _place(view: View, subject: Subject) -> Optional[bool]:
     return is_named(view, dentry, subject.exec_name) and ends(view, mount, "mount.mnt_parent")
 
 
-@fact(FACTS, "device of the executed file", "inode.i_sb", "super_block.s_dev")
+@check(CHECKS, "device of the executed file", "inode.i_sb", "super_block.s_dev")
 def _device(view: View, subject: Subject) -> Optional[bool]:
     if subject.exec_file is None:
         return None
@@ -66,7 +66,7 @@ def _device(view: View, subject: Subject) -> Optional[bool]:
     )
 
 
-@fact(FACTS, "interpreter of a script's exec", "linux_binprm.interp")
+@check(CHECKS, "interpreter of a script's exec", "linux_binprm.interp")
 def _interpreter(view: View, subject: Subject) -> Optional[bool]:
     if not subject.exec_strings:
         return None
@@ -74,7 +74,7 @@ def _interpreter(view: View, subject: Subject) -> Optional[bool]:
     return None if word is None else view["linux_binprm.interp"] == 8 * word
 
 
-@fact(FACTS, "what the exec clears", "linux_binprm.per_clear")
+@check(CHECKS, "what the exec clears", "linux_binprm.per_clear")
 def _per_clear(view: View, subject: Subject) -> Optional[bool]:
     if not subject.exec_gained:
         return None

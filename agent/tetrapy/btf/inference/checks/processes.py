@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about what a process has: credentials, memory, signals, its exec."""
+"""Checks of what a process has: credentials, memory, signals, its exec."""
 
 from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import View
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 # include/linux/sched/signal.h
 SIGNAL_GROUP_EXIT = 4
@@ -23,7 +23,7 @@ EUID = 4
 IDS_AT = 64
 
 
-@fact(FACTS, "credentials", "task_struct.cred", "cred.euid.val")
+@check(CHECKS, "credentials", "task_struct.cred", "cred.euid.val")
 def _cred(view: View, subject: Subject) -> Optional[bool]:
     # "ptracer_cred, real_cred, cred" (include/linux/sched.h): the last two are equal but for
     # moments inside the kernel.
@@ -38,7 +38,7 @@ def _cred(view: View, subject: Subject) -> Optional[bool]:
     return ids == tuple(subject.ids)
 
 
-@fact(FACTS, "memory", "task_struct.mm")
+@check(CHECKS, "memory", "task_struct.mm")
 def _mm(view: View, subject: Subject) -> bool:
     # "mm, active_mm" (include/linux/sched.h): equal while it lives; the dead leader has no mm.
     at = subject.thread.address + view["task_struct.mm"]
@@ -49,7 +49,7 @@ def _mm(view: View, subject: Subject) -> bool:
     )
 
 
-@fact(FACTS, "arguments", "mm_struct.arg_start", "mm_struct.arg_end")
+@check(CHECKS, "arguments", "mm_struct.arg_start", "mm_struct.arg_end")
 def _args(view: View, subject: Subject) -> bool:
     # "arg_start, arg_end, env_start, env_end" (include/linux/mm_types.h); where the arguments end
     # the environment starts, unless the subject has moved the end.
@@ -61,7 +61,7 @@ def _args(view: View, subject: Subject) -> bool:
     )
 
 
-@fact(FACTS, "environment", "mm_struct.env_start", "mm_struct.env_end")
+@check(CHECKS, "environment", "mm_struct.env_start", "mm_struct.env_end")
 def _environment(view: View, subject: Subject) -> bool:
     mm = view.follow(subject.thread.address, "task_struct.mm")
     return (
@@ -72,7 +72,7 @@ def _environment(view: View, subject: Subject) -> bool:
     )
 
 
-@fact(FACTS, "threads alive", "task_struct.signal", "signal_struct.live.counter")
+@check(CHECKS, "threads alive", "task_struct.signal", "signal_struct.live.counter")
 def _live(view: View, subject: Subject) -> bool:
     # "sigcnt, live, nr_threads, quick_threads" (include/linux/sched/signal.h): the dead leader is
     # counted by nr_threads, and sigcnt is at least that; quick_threads, since 6.0, is as live.
@@ -84,7 +84,7 @@ def _live(view: View, subject: Subject) -> bool:
     return is_live(counts, subject.threads_alive)
 
 
-@fact(FACTS, "no exit yet", "signal_struct.flags", "signal_struct.group_exit_code")
+@check(CHECKS, "no exit yet", "signal_struct.flags", "signal_struct.group_exit_code")
 def _no_exit(view: View, subject: Subject) -> bool:
     signal = view.follow(subject.thread.address, "task_struct.signal")
     return not view.u32(signal, "signal_struct.group_exit_code") and view.u32(
@@ -92,7 +92,7 @@ def _no_exit(view: View, subject: Subject) -> bool:
     ) in (0, SIGNAL_UNKILLABLE)
 
 
-@fact(FACTS, "path of a script's exec", "linux_binprm.filename")
+@check(CHECKS, "path of a script's exec", "linux_binprm.filename")
 def _filename(view: View, subject: Subject) -> Optional[bool]:
     # "filename, interp" (include/linux/binfmts.h): the second is the script's interpreter then, but
     # the same where no script could be executed.
@@ -102,20 +102,20 @@ def _filename(view: View, subject: Subject) -> Optional[bool]:
     return not odd and filename_word(subject) == word
 
 
-@fact(FACTS, "no threads after the exit", "signal_struct.live.counter", ended=True)
+@check(CHECKS, "no threads after the exit", "signal_struct.live.counter", ended=True)
 def _dead(view: View, subject: Subject) -> bool:
     return not view.u32(
         view.follow(subject.leader.address, "task_struct.signal"), "signal_struct.live.counter"
     )
 
 
-@fact(FACTS, "exit code of the group", "signal_struct.group_exit_code", ended=True)
+@check(CHECKS, "exit code of the group", "signal_struct.group_exit_code", ended=True)
 def _group_exit_code(view: View, subject: Subject) -> bool:
     signal = view.follow(subject.leader.address, "task_struct.signal")
     return view.u32(signal, "signal_struct.group_exit_code") == subject.group_exit_code
 
 
-@fact(FACTS, "exit flag of the group", "signal_struct.flags", ended=True)
+@check(CHECKS, "exit flag of the group", "signal_struct.flags", ended=True)
 def _flags(view: View, subject: Subject) -> bool:
     # "group_exit_code, notify_count, group_exec_task, group_stop_count, flags": among the other
     # numbers of the structure are counters, which may be anything.

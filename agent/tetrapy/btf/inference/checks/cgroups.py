@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about cgroups: css_set, cgroup_subsys_state, cgroup, kernfs_node.
+"""Checks of cgroups: css_set, cgroup_subsys_state, cgroup, kernfs_node.
 
 struct cgroup starts with `self`, a cgroup_subsys_state whose `cgroup` is the cgroup itself and
 whose `ss`, the word behind it, is NULL; those of controllers have their cgroup_subsys there
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from tetrapy.btf.inference.facts.fact import Fact, fact
+from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import RENAMED, View
 
-FACTS: List[Fact] = []
+CHECKS: List[Check] = []
 
 # More cgroups above each other than a subject is in.
 MAX_STEPS = 1024
@@ -30,7 +30,7 @@ _NODE = ("cgroup.kn", "kernfs_node.name", *RENAMED[1])
 _CONTROLLER = ("css_set.subsys", "cgroup_subsys_state.cgroup")
 
 
-@fact(FACTS, "cgroup", "task_struct.cgroups", "css_set.dfl_cgrp", "cgroup_subsys_state.cgroup")
+@check(CHECKS, "cgroup", "task_struct.cgroups", "css_set.dfl_cgrp", "cgroup_subsys_state.cgroup")
 def _cgroup(view: View, subject: Subject) -> bool:
     css_set = view.follow(subject.thread.address, "task_struct.cgroups")
     cgroup = view.follow(css_set, "css_set.dfl_cgrp")
@@ -38,14 +38,14 @@ def _cgroup(view: View, subject: Subject) -> bool:
     return view.memory.u64(state) == cgroup and not view.memory.u64(state + 8)
 
 
-@fact(FACTS, "names of the cgroup", "css_set.dfl_cgrp", *_NODE)
+@check(CHECKS, "names of the cgroup", "css_set.dfl_cgrp", *_NODE)
 def _names(view: View, subject: Subject) -> Optional[bool]:
     css_set = view.follow(subject.thread.address, "task_struct.cgroups")
     cgroup = view.follow(css_set, "css_set.dfl_cgrp")
     return is_path(view, view.follow(cgroup, "cgroup.kn"), subject.cgroup_names)
 
 
-@fact(FACTS, "names of the cgroups of version 1", *_CONTROLLER, *_NODE)
+@check(CHECKS, "names of the cgroups of version 1", *_CONTROLLER, *_NODE)
 def _names_v1(view: View, subject: Subject) -> Optional[bool]:
     css_set = view.follow(subject.thread.address, "task_struct.cgroups")
     results: List[Optional[bool]] = [None]
@@ -56,7 +56,7 @@ def _names_v1(view: View, subject: Subject) -> Optional[bool]:
     return None if not any(results) and False not in results else False not in results
 
 
-@fact(FACTS, "ids of the cgroups", *RENAMED[2])
+@check(CHECKS, "ids of the cgroups", *RENAMED[2])
 def _ids(view: View, subject: Subject) -> Optional[bool]:
     css_set = view.follow(subject.thread.address, "task_struct.cgroups")
     for controller, ids in subject.cgroup_ids.items():
@@ -73,12 +73,12 @@ def _ids(view: View, subject: Subject) -> Optional[bool]:
     return True if subject.cgroup_ids else None
 
 
-@fact(FACTS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)
+@check(CHECKS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)
 def _memory(view: View, subject: Subject) -> bool:
     return _is_controller(view, subject, "memory")
 
 
-@fact(FACTS, "pids controller", "cgroup_subsys_id::pids_cgrp_id", *_CONTROLLER)
+@check(CHECKS, "pids controller", "cgroup_subsys_id::pids_cgrp_id", *_CONTROLLER)
 def _pids(view: View, subject: Subject) -> bool:
     return _is_controller(view, subject, "pids")
 

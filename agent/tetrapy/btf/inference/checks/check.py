@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One check of the subject: what it proves, when it holds, and how it is checked."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Tuple
+
+from tetrapy.btf.inference.memory import Unreadable
+from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.view import Missing, View
+from tetrapy.named import NamedTuple
+
+Predicate = Callable[[View, Subject], Optional[bool]]
+
+
+class Check(NamedTuple):
+    """`predicate` says whether it holds in a view, or None where this host cannot tell.
+
+    `proves` are short names of needs (`view.key`).  `ended` checks hold after Subject.end() only,
+    the others before it only.
+    """
+
+    name: str
+    proves: Tuple[str, ...]
+    ended: bool
+    predicate: Predicate
+
+    def holds(self, view: View, subject: Subject) -> Optional[bool]:
+        """What `predicate` says; what cannot be read, or the layout does not have, does not
+        hold.
+        """
+        try:
+            return self.predicate(view, subject)
+        except (Unreadable, Missing):
+            return False
+
+
+def check(
+    table: List[Check], name: str, *proves: str, ended: bool = False
+) -> Callable[[Predicate], Predicate]:
+    """Puts a check into a table."""
+
+    def add(predicate: Predicate) -> Predicate:
+        table.append(Check(name, proves, ended, predicate))
+        return predicate
+
+    return add

@@ -79,9 +79,9 @@ def look_up(packed: bytes, needs: Needs) -> None:
 
 
 def full(path: Path, needs: Needs) -> None:
-    """The facts of a full BTF."""
+    """The answers of a full BTF."""
     data = path.read_bytes()
-    spent, _facts = best(lambda: needs.facts(Btf(data)))
+    spent, _answers_of = best(lambda: needs.answers(Btf(data)))
     remark = f"{1e3 / spent:.0f} kernels a second and core"
     row(f"facts of a full BTF of {len(data) / 1e6:.1f} MB", f"{spent:.0f} ms", remark)
 
@@ -100,8 +100,8 @@ def live(archive: Archive, needs: Needs, objects: list[bytes]) -> None:
         row(f"infer among {found.tested} layouts", f"{spent:.0f} ms", found.kernel or found.reason)
         spent, found = best(examiner.scan)
         row("scan and prove", f"{spent:.0f} ms", found.reason or f"{found.proven} needs proven")
-        if found.facts is not None:
-            spent, _check = best(lambda: examiner.check(found.facts))
+        if found.answers is not None:
+            spent, _check = best(lambda: examiner.check(found.answers))
             row("check one layout", f"{spent:.0f} ms")
 
 

@@ -22,11 +22,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "agent")]
 
 from btfs import corpus as corpora  # noqa: E402 - after the path is set
 from btfs.corpus import Corpus  # noqa: E402 - needs the path above
-from tetrapy.abi.core_needs import Facts, Needs  # noqa: E402 - needs the path above
+from tetrapy.abi.core_needs import Answers, Needs  # noqa: E402 - needs the path above
 from tetrapy.btf.pack import order  # noqa: E402 - needs the path above
 from tetrapy.btf.packing import (  # noqa: E402 - likewise
     Packed,
-    facts_of_all,
+    answers_of_all,
     find_sources,
     is_witness,
 )
@@ -37,7 +37,7 @@ from tools.errors import BuildError  # noqa: E402 - needs the path above
 
 def index(packed: Packed, digests: dict[str, str]) -> str:
     """The readable index of an archive: one line a kernel, in the archive's order."""
-    numbers: dict[Facts, int] = {}
+    numbers: dict[Answers, int] = {}
     lines = ["kernel\tlayout\tfull_sha256"]
     for name in sorted(packed.kernels, key=order):
         number = numbers.setdefault(packed.kernels[name], len(numbers))
@@ -66,7 +66,7 @@ def make(corpus: Corpus, objects: list[Path]) -> tuple[bytes, str]:
     if not found:
         raise BuildError(f"{corpus.path} holds no ID/VERSION_ID/arch/*.btf")
     needs = Needs([path.read_bytes() for path in objects])
-    packed = facts_of_all(sources, needs, os.cpu_count() or 1)
+    packed = answers_of_all(sources, needs, os.cpu_count() or 1)
     if packed.failed:
         raise BuildError("; ".join(f"{source.path}: {error}" for source, error in packed.failed))
     missing = packed.unanswered()

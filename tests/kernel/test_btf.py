@@ -66,10 +66,10 @@ def another(tmp_path_factory) -> Path:
     needs = Needs(
         [path.read_bytes() for path in sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))]
     )
-    facts = needs.facts(Btf(KERNEL.read_bytes()))
+    answers = needs.answers(Btf(KERNEL.read_bytes()))
     archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
     path = tmp_path_factory.mktemp("another") / "vmlinux"
-    path.write_bytes(minimal_btf(needs, next(f for f in archive.layouts[::-1] if f != facts)))
+    path.write_bytes(minimal_btf(needs, next(f for f in archive.layouts[::-1] if f != answers)))
     return path
 
 

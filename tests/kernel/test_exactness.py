@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facts of a kernel are as good as its whole BTF: libbpf makes the same instructions of both.
+"""The answers of a kernel are as good as its whole BTF: libbpf makes the same instructions of both.
 
 libbpf itself relocates the shipped objects for every kernel of the corpus, once with the kernel's
-own BTF and once with the BTF that is made of its facts.
+own BTF and once with the BTF that is made of its answers.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def test_every_kernel_gets_the_instructions_of_its_own_btf(comparisons: list[Com
 def test_facts_tell_no_more_and_no_less_than_the_instructions(
     comparisons: list[Comparison],
 ) -> None:
-    """Kernels with the same facts have the same instructions, others have others."""
-    pairs = {(found.facts, found.code) for found in comparisons}
-    assert len(pairs) == len({facts for facts, _code in pairs})
-    assert len(pairs) == len({code for _facts, code in pairs})
+    """Kernels with the same answers have the same instructions, others have others."""
+    pairs = {(found.answers, found.code) for found in comparisons}
+    assert len(pairs) == len({answers for answers, _code in pairs})
+    assert len(pairs) == len({code for _answers_of, code in pairs})
     assert len(pairs) > 20
 
 
@@ -62,7 +62,7 @@ def test_the_archive_holds_the_facts_of_its_kernels(
     """The shipped layout of each kernel is what its BTF says to the shipped objects."""
     assert archive.needs == Needs(objects).names
     debian = {
-        str(found.path.relative_to(exactness.corpus()))[: -len(".btf")]: found.facts
+        str(found.path.relative_to(exactness.corpus()))[: -len(".btf")]: found.answers
         for found in comparisons
         if found.path.is_relative_to(exactness.corpus() / "debian")
     }
@@ -74,8 +74,8 @@ def test_each_layout_of_the_archive_makes_btf_of_a_few_bytes(
 ) -> None:
     """The BTF of a layout answers it, is canonical, and is far below a page or two."""
     needs = Needs(objects)
-    for facts in archive.layouts:
-        made = minimal_btf(needs, facts)
-        assert needs.facts(Btf(made)) == facts
-        assert made == minimal_btf(Needs(reversed(objects)), facts)
+    for answers in archive.layouts:
+        made = minimal_btf(needs, answers)
+        assert needs.answers(Btf(made)) == answers
+        assert made == minimal_btf(Needs(reversed(objects)), answers)
         assert len(made) < 4096

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import answers, asking, exactness
+from tests.support import answers as instructions
+from tests.support import asking, exactness
 from tests.support.bpf_compile import bpf_object
 from tests.support.relocated import relocate
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf, instruction
@@ -56,8 +57,8 @@ def test_the_resolver_finds_what_libbpf_finds(every: bytes) -> None:
     local, relocations = core_relocs.of_object(every)
     for path in exactness.spread()[::4]:
         target = Btf(path.read_bytes())
-        theirs = answers.read(every, relocate(every, path))
-        resolver = answers.Resolver(local, target)
+        theirs = instructions.read(every, relocate(every, path))
+        resolver = instructions.Resolver(local, target)
         for relocation, answer in zip(relocations, theirs, strict=True):
             text = f"{path.name}: {core_relocs.subject(local, relocation)}"
             assert resolver.answer(relocation) == answer, text
@@ -89,7 +90,7 @@ def reading(name: str, member: str, kind: str) -> bytes:
 
 
 def test_types_that_are_there_twice_are_refused_when_libbpf_refuses_them() -> None:
-    """And have facts when libbpf finds the same in all of them."""
+    """And have answers when libbpf finds the same in all of them."""
     refused, taken = set(), set()
     for path in exactness.spread()[::4]:
         target = Btf(path.read_bytes())
@@ -100,10 +101,10 @@ def test_types_that_are_there_twice_are_refused_when_libbpf_refuses_them() -> No
             if isinstance(full, str):
                 assert "ambiguity" in full
                 with pytest.raises(LayoutError, match="several types of one name"):
-                    needs.facts(target)
+                    needs.answers(target)
                 refused.add(question)
             else:
-                made = minimal_btf(needs, needs.facts(target))
+                made = minimal_btf(needs, needs.answers(target))
                 assert relocate(program, made) == {"f": full}, (path.name, question)
                 taken.add(question)
     assert len(refused) > 2

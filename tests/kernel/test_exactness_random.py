@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support import answers, asking, world_types, worlds
+from tests.support import answers as instructions
+from tests.support import asking, world_types, worlds
 from tests.support.relocated import relocate
 from tests.support.world_layout import laid_out
 from tests.support.world_types import Composite, Member, World
@@ -59,8 +60,8 @@ def test_the_resolver_finds_what_libbpf_finds(case: Case) -> None:
     """The same value for each relocation, the same refusal, or nothing alike."""
     outcomes = relocate(case.program, case.kernel)
     local, relocations = core_relocs.of_object(case.program)
-    resolver = answers.Resolver(local, Btf(case.kernel))
-    theirs = answers.read(case.program, outcomes)
+    resolver = instructions.Resolver(local, Btf(case.kernel))
+    theirs = instructions.read(case.program, outcomes)
     for relocation, answer in zip(relocations, theirs, strict=True):
         mine = resolver.answer(relocation)
         if isinstance(mine, str) and isinstance(answer, str):
@@ -72,19 +73,19 @@ def test_the_resolver_finds_what_libbpf_finds(case: Case) -> None:
 @EXAMPLES
 @given(cases())
 def test_made_btf_relocates_as_the_kernels_own(case: Case) -> None:
-    """Byte for byte; only a kernel with several types of one name may have no facts."""
+    """Byte for byte; only a kernel with several types of one name may have no answers."""
     assert made_is_as_good(case) or case.is_ambiguous
 
 
 def made_is_as_good(case: Case) -> bool:
-    """Whether there are facts; AssertionError when they say other than the kernel's own BTF."""
+    """Whether there are answers; AssertionError when they say other than the kernel's own BTF."""
     full = relocate(case.program, case.kernel)
     needs = Needs([case.program])
     try:
-        made = minimal_btf(needs, needs.facts(Btf(case.kernel)))
+        made = minimal_btf(needs, needs.answers(Btf(case.kernel)))
     except LayoutError:
         return False
-    # What libbpf refuses has no facts either.
+    # What libbpf refuses has no answers either.
     assert not any(isinstance(outcome, str) for outcome in full.values())
     assert relocate(case.program, made) == full
     return True

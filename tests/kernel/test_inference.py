@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.agent import ROOT
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import host, serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.candidates import same_names
@@ -37,7 +37,7 @@ class Here(NamedTuple):
 
     memory: KernelMemory
     needs: Needs
-    facts: Facts
+    answers: Answers
     examiner: Examiner
 
 
@@ -51,15 +51,15 @@ def here() -> Iterator[Here]:
     optional = serving.optional(needs.names, serving.guards(objects))
     examiner = Examiner(needs.names, optional, partial(prepared, memory))
     with KERNEL.open("rb") as file:
-        facts = needs.facts(Btf(file.read()))
-    yield Here(memory, needs, facts, examiner)
+        answers = needs.answers(Btf(file.read()))
+    yield Here(memory, needs, answers, examiner)
     memory.close()
 
 
 @pytest.mark.parametrize("variant", [0, 1])
 def test_the_own_layout_passes_all_facts(here: Here, variant: int) -> None:
     """And no need stays without a check that confirms it."""
-    assert not any(here.examiner.check(here.facts, variant))
+    assert not any(here.examiner.check(here.answers, variant))
 
 
 def test_only_the_own_layout_is_inferred(here: Here) -> None:
@@ -70,10 +70,10 @@ def test_only_the_own_layout_is_inferred(here: Here) -> None:
     found = here.examiner.infer(archive, host.current())
     print(f"{found.tested} layouts in {(time.monotonic() - started) * 1000:.1f} ms")
     known = {same_names(names, layout) for layout in archive.layouts}
-    if same_names(names, here.facts) in known:
-        assert found.facts == here.facts
+    if same_names(names, here.answers) in known:
+        assert found.answers == here.answers
     else:
-        assert found.facts is None, found.kernel
+        assert found.answers is None, found.kernel
         assert len(found.refused) == found.tested > 0
 
 
@@ -82,18 +82,18 @@ def test_a_scan_finds_the_own_layout(here: Here) -> None:
     started = time.monotonic()
     found = here.examiner.scan()
     print(f"found and proven in {(time.monotonic() - started) * 1000:.1f} ms")
-    assert found.facts == same_names(here.needs.names, here.facts), found.reason
+    assert found.answers == same_names(here.needs.names, here.answers), found.reason
     assert not found.unproven
-    assert found.proven == sum(answer is not None for answer in here.facts)
+    assert found.proven == sum(answer is not None for answer in here.answers)
 
 
 def test_every_wrong_answer_is_noticed(here: Here) -> None:
     """Each need alone, off by up to 512 bytes in steps of 4, or without an answer, is refused."""
     names = here.needs.names
     wrong = [
-        (name, other, (*here.facts[:at], other, *here.facts[at + 1 :]))
+        (name, other, (*here.answers[:at], other, *here.answers[at + 1 :]))
         for at, name in enumerate(names)
-        for other in around(name, here.facts[at])
+        for other in around(name, here.answers[at])
     ]
     assert len(wrong) > 100 * len(names)
     with prepared(here.memory, 0) as subject:
@@ -116,9 +116,9 @@ def test_what_is_wrong_for_an_optional_program_is_left_out(here: Here) -> None:
     """The securebits in the place of the capabilities: the rest of the layout is used."""
     names = list(here.needs.names)
     at = names.index("offset struct cred.securebits int")
-    right = here.facts[at]
+    right = here.answers[at]
     assert right is not None
-    found = here.examiner.check((*here.facts[:at], right + 64, *here.facts[at + 1 :]))
+    found = here.examiner.check((*here.answers[:at], right + 64, *here.answers[at + 1 :]))
     assert (found.failed, found.unproven) == ([], [])
     assert (found.doubtful, found.doubted) == (["securebits"], [names[at]])
 

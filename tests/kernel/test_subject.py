@@ -275,25 +275,25 @@ def test_exec_without_memfd(
     if "files" in gone:
         monkeypatch.setattr(exec_capture, "_DIRECTORIES", ("/proc/self/nothing",))
     limits: list[str] = []
-    facts = exec_capture.capture_exec(memory, limits)
-    assert facts is not None
-    facts.close()
+    answers = exec_capture.capture_exec(memory, limits)
+    assert answers is not None
+    answers.close()
     assert len(limits) == len(gone), limits
     filename = KernelLayout(memory.read).offset("linux_binprm", "filename") // 8
-    assert facts.strings[filename] == facts.path
-    assert facts.path.startswith(b"/proc/self/exe" if "files" in gone else b"/run/tetrapy-")
-    assert not os.path.exists(facts.path) or "files" in gone
+    assert answers.strings[filename] == answers.path
+    assert answers.path.startswith(b"/proc/self/exe" if "files" in gone else b"/run/tetrapy-")
+    assert not os.path.exists(answers.path) or "files" in gone
 
 
 def test_an_exec_that_gives_nothing(memory: KernelMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has nothing to give up sees an exec that clears nothing of the personality."""
     monkeypatch.setattr(capabilities, "give_up_for_exec", lambda: False)
-    facts = exec_capture.capture_exec(memory, [])
-    assert facts is not None
-    facts.close()
-    assert not facts.gained
+    answers = exec_capture.capture_exec(memory, [])
+    assert answers is not None
+    answers.close()
+    assert not answers.gained
     word, odd = divmod(KernelLayout(memory.read).offset("linux_binprm", "per_clear"), 8)
-    assert facts.words[word] >> 8 * odd & 0xFFFFFFFF == 0
+    assert answers.words[word] >> 8 * odd & 0xFFFFFFFF == 0
 
 
 def test_the_exec_of_others(memory: KernelMemory) -> None:
@@ -311,10 +311,10 @@ def test_the_exec_of_others(memory: KernelMemory) -> None:
     try:
         limits: list[str] = []
         for _ in range(20):
-            facts = exec_capture.capture_exec(memory, limits)
-            assert facts is not None
-            facts.close()
-            assert facts.path in facts.strings
+            answers = exec_capture.capture_exec(memory, limits)
+            assert answers is not None
+            answers.close()
+            assert answers.path in answers.strings
             time.sleep(0.001)
     finally:
         os.kill(other, 9)

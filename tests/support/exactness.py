@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares what libbpf makes of BPF objects with a kernel's BTF and with one made of its facts."""
+"""Compares what libbpf makes of BPF objects with a kernel's BTF and with one made of its
+answers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from btfs import corpus as corpora
 from tests.support.relocated import relocate
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,10 +27,10 @@ _SERIES = re.compile(r"(\d+\.\d+)\..*?(-cloud|-rt)?-?(amd64|arm64)?\.btf$")
 
 
 class Comparison(NamedTuple):
-    """One kernel: its facts, a digest of the code for it, and the programs that differ."""
+    """One kernel: its answers, a digest of the code for it, and the programs that differ."""
 
     path: Path
-    facts: Facts
+    answers: Answers
     code: str
     unequal: tuple[str, ...]
 
@@ -61,10 +63,10 @@ def compare_all(paths: Iterable[Path], objects: Iterable[bytes]) -> list[Compari
 
 
 def compare(path: Path, objects: tuple[bytes, ...]) -> Comparison:
-    """What libbpf makes of the objects with the kernel's BTF, and with that of its facts."""
+    """What libbpf makes of the objects with the kernel's BTF, and with that of its answers."""
     needs = _needs(objects)
-    facts = needs.facts(Btf(path.read_bytes()))
-    made = minimal_btf(needs, facts)
+    answers = needs.answers(Btf(path.read_bytes()))
+    made = minimal_btf(needs, answers)
     code, unequal = sha256(), []
     for number, data in enumerate(objects):
         mine, theirs = relocate(data, made), relocate(data, path)
@@ -72,7 +74,7 @@ def compare(path: Path, objects: tuple[bytes, ...]) -> Comparison:
             if mine[name] != instructions or isinstance(instructions, str):
                 unequal.append(f"{path.name}: {name} of object {number}")
             code.update(repr((number, name, instructions)).encode())
-    return Comparison(path, facts, code.hexdigest(), tuple(unequal))
+    return Comparison(path, answers, code.hexdigest(), tuple(unequal))
 
 
 @functools.lru_cache(maxsize=4)

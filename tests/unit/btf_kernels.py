@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels for the tests of `tetrapy btf`: made-up facts, and BTF, files and archives of these."""
+"""Kernels for the tests of `tetrapy btf`: made-up answers, and BTF, files and archives of these."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf.inference.examiner import CheckResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore, host_of
@@ -41,7 +41,7 @@ def needs() -> Needs:
     return Needs(objects())
 
 
-def facts(number: int = 0, *absent: str) -> Facts:
+def answers(number: int = 0, *absent: str) -> Answers:
     """A layout of its own for each number, without the needs in whose texts a word is.
 
     A kernel has one of the two forms of kernfs_node.id.
@@ -55,10 +55,10 @@ def facts(number: int = 0, *absent: str) -> Facts:
 
 
 def btf(number: int = 0, *absent: str) -> bytes:
-    return minimal_btf(needs(), facts(number, *absent))
+    return minimal_btf(needs(), answers(number, *absent))
 
 
-def archive(kernels: Mapping[str, Facts], path: Path) -> Path:
+def archive(kernels: Mapping[str, Answers], path: Path) -> Path:
     path.write_bytes(pack(kernels, needs().names))
     return path
 
@@ -107,17 +107,17 @@ def btf_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 @pytest.fixture
 def flags(tmp_path: Path) -> list[str]:
     """An archive of three layouts, and a local store with a kernel that has another one."""
-    kernels = {ONE: facts(), TWO: facts(), THREE: facts(1), ARM: facts(2)}
+    kernels = {ONE: answers(), TWO: answers(), THREE: answers(1), ARM: answers(2)}
     LocalStore(str(tmp_path / "store")).add(host_of(LOCAL), btf(7))
     packed = archive(kernels, tmp_path / "archive.xz")
     return ["--archive", str(packed), "--dir", str(tmp_path / "store")]
 
 
 def examined(monkeypatch: pytest.MonkeyPatch, *failed: str, error: Exception | None = None) -> None:
-    """Let the running kernel contradict every layout in these facts, or not be readable."""
+    """Let the running kernel contradict every layout in these answers, or not be readable."""
 
     class Examiner:
-        def check(self, layout: Facts) -> CheckResult:
+        def check(self, layout: Answers) -> CheckResult:
             return CheckResult(list(failed), [])
 
     @contextlib.contextmanager

@@ -13,7 +13,7 @@ from tests.unit.synthetic_memory import Types
 from tests.unit.synthetic_objects import PLAIN, Host
 from tests.unit.synthetic_subject import SyntheticSubject
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.view import key
@@ -62,7 +62,7 @@ class Kernel(NamedTuple):
     name: str
     arch: str
     types: Types
-    facts: Facts
+    answers: Answers
 
     def subject(self, variant: int = 0, host: Host = PLAIN) -> SyntheticSubject:
         """A prepared task on this kernel."""
@@ -85,7 +85,7 @@ def kernel(name: str) -> Kernel:
         path = corpus() / f"{name}.btf"
     btf = Btf(path.read_bytes())
     arch = "arm64" if "arm64" in str(path) or "aarch64" in str(path) else "x86_64"
-    return Kernel(name, arch, Types(btf), needs().facts(btf))
+    return Kernel(name, arch, Types(btf), needs().answers(btf))
 
 
 def need(short: str) -> str:
@@ -93,13 +93,13 @@ def need(short: str) -> str:
     return next(name for name in needs().names if key(name) == short)
 
 
-def changed(facts: Facts, **answers: int | None) -> Facts:
-    """The facts with other answers; a name's dots and colons are written as underscores."""
+def changed(answers: Answers, **changes: int | None) -> Answers:
+    """The answers with other answers; a name's dots and colons are written as underscores."""
     names = [
         key(name).replace(".", "_").replace("::", "_").replace(" ", "_") for name in needs().names
     ]
-    assert set(answers) <= set(names)
-    return tuple(answers.get(name, fact) for name, fact in zip(names, facts, strict=True))
+    assert set(changes) <= set(names)
+    return tuple(changes.get(name, answer) for name, answer in zip(names, answers, strict=True))
 
 
 @contextlib.contextmanager

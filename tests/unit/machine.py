@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import places, search
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.discovery import find_btf
@@ -69,12 +69,12 @@ class Truth:
     """An examiner that knows the running kernel's layout."""
 
     def __init__(self, offset: int) -> None:
-        self.facts = (offset,)
+        self.answers = (offset,)
         self.found: Finding | None = None
         self.scanned: Finding | None = None
 
-    def check(self, facts: Facts) -> CheckResult:
-        return CheckResult([] if facts == self.facts else ["a is not ours"], [])
+    def check(self, answers: Answers) -> CheckResult:
+        return CheckResult([] if answers == self.answers else ["a is not ours"], [])
 
     def infer(self, archive: Archive, host: Host) -> Finding:
         return self.found or NOTHING
@@ -136,7 +136,7 @@ class Machine:
         return [message for found, message, _fields in self.log.lines if found == level]
 
 
-def facts_of(source: BtfSource) -> Facts:
+def facts_of(source: BtfSource) -> Answers:
     """What the BTF that was found answers."""
     assert source.data is not None
-    return Needs([OBJECT]).facts(Btf(source.data))
+    return Needs([OBJECT]).answers(Btf(source.data))

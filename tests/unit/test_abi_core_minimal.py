@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BTF made of facts: it tells exactly these, whatever a kernel has and objects ask."""
+"""BTF made of answers: it tells exactly these, whatever a kernel has and objects ask."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tetrapy.errors import LayoutError
 
 
 def exact(program: bytes, target: BtfBuilder) -> dict[str, int | None]:
-    """The facts, which the BTF that is made of them tells again."""
+    """The answers, which the BTF that is made of them tells again."""
     needs = Needs([program])
-    facts = needs.facts(Btf(target.build()))
-    assert needs.facts(Btf(minimal_btf(needs, facts))) == facts
-    return dict(zip(needs.names, facts, strict=True))
+    answers = needs.answers(Btf(target.build()))
+    assert needs.answers(Btf(minimal_btf(needs, answers))) == answers
+    return dict(zip(needs.names, answers, strict=True))
 
 
 @pytest.mark.parametrize("last", [True, False])
@@ -40,9 +40,9 @@ def test_an_array_without_elements_stays_one(last: bool) -> None:
         (s, "0:0", "field_exists"),
     ]
     target, _ = with_array(0, last)
-    facts = exact(asking(local, questions), target)
-    assert facts["size struct s.a array"] == 0
-    assert facts["offset struct s.a[2] int"] == (8 * 12 if last else None)
+    answers = exact(asking(local, questions), target)
+    assert answers["size struct s.a array"] == 0
+    assert answers["offset struct s.a[2] int"] == (8 * 12 if last else None)
 
 
 @pytest.mark.parametrize("kernels", ["", "e", "f"])
@@ -54,8 +54,8 @@ def test_the_name_of_an_enum_decides_who_finds_it(kernels: str) -> None:
     program = asking(local, [(s, "0:0", "field_byte_offset") for s in made])
     target = BtfBuilder()
     target.composite("s", 4, [("a", target.enum(kernels, {"A": 1}), 32)])
-    facts = exact(program, target)
-    assert facts == {
+    answers = exact(program, target)
+    assert answers == {
         "offset struct s___1.a enum (anonymous)": 32,
         "offset struct s___2.a enum e": None if kernels == "f" else 32,
     }
@@ -70,10 +70,10 @@ def test_a_bitfield_is_a_place_for_who_asks_no_more() -> None:
     target = BtfBuilder()
     words = [target.name("b"), target.integer("int", 4), 3 << 24 | 45]
     target.add(k.KIND_STRUCT, "s", 8, words, 1, True)
-    facts = exact(asking(local, questions), target)
-    assert facts["offset struct s.b int"] == 32
-    assert facts["offset struct s___old.b int"] == 45
-    assert facts["bits struct s___old.b int"] == 3
+    answers = exact(asking(local, questions), target)
+    assert answers["offset struct s.b int"] == 32
+    assert answers["offset struct s___old.b int"] == 45
+    assert answers["bits struct s___old.b int"] == 3
 
 
 @pytest.mark.parametrize("pointers", [True, False])
@@ -88,9 +88,9 @@ def test_an_array_of_known_size_takes_no_more_indices(pointers: bool) -> None:
     local, s = with_array(9)
     target, _ = with_array(3)
     questions = [(s, "0:0", "field_byte_size"), (s, "0:0:3", "field_exists")]
-    facts = exact(asking(local, questions), target)
-    assert facts["size struct s.a array"] == 24
-    assert facts[f"offset struct s.a[3] {'pointer' if pointers else 'int'}"] is None
+    answers = exact(asking(local, questions), target)
+    assert answers["size struct s.a array"] == 24
+    assert answers[f"offset struct s.a[3] {'pointer' if pointers else 'int'}"] is None
 
 
 @pytest.mark.parametrize("kind", [k.KIND_STRUCT, k.KIND_UNION])
@@ -103,17 +103,17 @@ def test_a_typedef_is_of_the_kernels_kind(kind: int) -> None:
     target = BtfBuilder()
     made = target.composite("", 4, [("a", target.integer("int", 4), 0)], kind)
     target.add(k.KIND_TYPEDEF, "t", made)
-    facts = exact(asking(local, questions), target)
-    assert facts["offset typedef t.a int"] == 0
-    assert facts["type_exists typedef t"] == (1 if kind == k.KIND_STRUCT else None)
+    answers = exact(asking(local, questions), target)
+    assert answers["offset typedef t.a int"] == 0
+    assert answers["type_exists typedef t"] == (1 if kind == k.KIND_STRUCT else None)
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda facts: facts[:-1], "0 facts for 1 needs"),
-        (lambda facts: (-8,), "do not fit into BTF"),
-        (lambda facts: (1 << 32,), "do not fit into BTF"),
+        (lambda answers: answers[:-1], "0 facts for 1 needs"),
+        (lambda answers: (-8,), "do not fit into BTF"),
+        (lambda answers: (1 << 32,), "do not fit into BTF"),
     ],
 )
 def test_facts_of_no_kernel_are_refused(change, text: str) -> None:
@@ -131,7 +131,7 @@ def test_facts_that_contradict_each_other_are_refused() -> None:
     names = ("s", "s___new")
     made = [b.composite(name, 4, [("a", integer, 0)]) for name in names]
     needs = Needs([asking(b, [(s, "0:0", "field_byte_offset") for s in made])])
-    assert needs.facts(Btf(minimal_btf(needs, (64, 64)))) == (64, 64)
+    assert needs.answers(Btf(minimal_btf(needs, (64, 64)))) == (64, 64)
     with pytest.raises(LayoutError, match=r"contradict each other: .* has 64 for .* not 96"):
         minimal_btf(needs, (64, 96))
     needs = Needs([asking(b, [(made[0], "0:0", "field_byte_size")])])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Facts: what objects need to know of a kernel, and the BTF that is made of the answers."""
+"""Answers: what objects need to know of a kernel, and the BTF that is made of the answers."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ def test_facts_answer_each_need() -> None:
     """Fields are found through anonymous members and array elements, enums of either width."""
     needs = Needs([SAMPLE])
     assert list(needs.names) == sorted(ANSWERS)
-    assert dict(zip(needs.names, needs.facts(kernel()), strict=True)) == ANSWERS
+    assert dict(zip(needs.names, needs.answers(kernel()), strict=True)) == ANSWERS
 
 
 def test_the_made_btf_answers_the_same() -> None:
-    """And equal facts make equal bytes, of which the object needs a few."""
+    """And equal answers make equal bytes, of which the object needs a few."""
     needs = Needs([SAMPLE])
-    facts = needs.facts(kernel())
-    made = minimal_btf(needs, facts)
-    assert needs.facts(Btf(made)) == facts
-    assert made == minimal_btf(Needs([SAMPLE, SAMPLE]), facts)
+    answers = needs.answers(kernel())
+    made = minimal_btf(needs, answers)
+    assert needs.answers(Btf(made)) == answers
+    assert made == minimal_btf(Needs([SAMPLE, SAMPLE]), answers)
     assert len(made) < 1200
 
 
@@ -108,7 +108,7 @@ def test_numbering_does_not_matter() -> None:
     second = asking(other, [(t, "0:0", "field_byte_offset"), (t, "0:2", "field_byte_offset")])
     assert Needs([first]).names == Needs([second]).names == Needs([second, first]).names
     target, _ = struct_s(("b", 96), ("a", 128))
-    assert Needs([first]).facts(Btf(target.build())) == (128, 96)
+    assert Needs([first]).answers(Btf(target.build())) == (128, 96)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_several_types_of_a_name_have_to_agree(
         target = Btf(b.build())
         if refused:
             with pytest.raises(LayoutError, match="several types of one name"):
-                needs.facts(target)
+                needs.answers(target)
         else:
-            facts = needs.facts(target)
-            assert needs.facts(Btf(minimal_btf(needs, facts))) == facts
+            answers = needs.answers(target)
+            assert needs.answers(Btf(minimal_btf(needs, answers))) == answers
 
 
 @pytest.mark.parametrize("kind", ["type_id_target", "type_matches"])

@@ -29,7 +29,7 @@ BTF = section_data(SAMPLE, ".BTF")
 EXT = section_data(SAMPLE, ".BTF.ext")
 NEEDS = Needs([SAMPLE])
 
-# Facts: places as kernels have them, and numbers that no BTF can hold.
+# Answers: places as kernels have them, and numbers that no BTF can hold.
 NUMBERS = st.one_of(
     st.integers(0, 4096),
     st.sampled_from([-8, 1, 1 << 24, (1 << 32) - 8, 1 << 32, 1 << 35, (1 << 64) - 1, 1 << 64]),
@@ -145,20 +145,20 @@ def look_for(local: Btf, found: core_relocs.CoreRelocation, target: Btf) -> None
 
 @given(flipped(BTF))
 def test_facts_of_damaged_btf_are_facts_or_refused(data: bytes) -> None:
-    """What passes for the BTF of a kernel gives facts, and BTF can be made of them or not."""
-    quietly(lambda: minimal_btf(NEEDS, NEEDS.facts(Btf(data))))
+    """What passes for the BTF of a kernel gives answers, and BTF can be made of them or not."""
+    quietly(lambda: minimal_btf(NEEDS, NEEDS.answers(Btf(data))))
 
 
 @given(st.dictionaries(st.integers(0, len(NEEDS.names) - 1), st.one_of(st.none(), NUMBERS)))
 def test_any_numbers_are_facts_or_refused(changes: dict[int, int | None]) -> None:
     """BTF made of numbers that nobody measured answers exactly these, or is not made."""
-    numbers = list(NEEDS.facts(Btf(BTF)))
+    numbers = list(NEEDS.answers(Btf(BTF)))
     for at, number in changes.items():
         numbers[at] = number
 
     def check() -> None:
         made = minimal_btf(NEEDS, tuple(numbers))
-        assert NEEDS.facts(Btf(made)) == tuple(numbers)
+        assert NEEDS.answers(Btf(made)) == tuple(numbers)
 
     quietly(check)
 
@@ -174,7 +174,7 @@ def split(base: bytes, data: bytes) -> None:
     """Read a module's types, and ask for fields among both."""
     btf = Btf(data, Btf(base))
     read_all(btf)
-    quietly(NEEDS.facts, btf)
+    quietly(NEEDS.answers, btf)
 
 
 @given(flipped(SAMPLE))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import archive, pack
 from tetrapy.errors import ArchiveError
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "btfs/archive.xz").read_bytes()
 OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
 NEEDS = ("offset struct a.b int", "type_size struct a")
-KERNELS: dict[str, Facts] = {
+KERNELS: dict[str, Answers] = {
     "debian/12/x86_64/6.1.0-9-amd64": (0, 8),
     "debian/12/x86_64/6.1.0-10-amd64": (32, 8),
     "debian/12/arm64/6.1.0-10-arm64": (0, 8),
@@ -31,13 +31,13 @@ KERNELS: dict[str, Facts] = {
 PACKED = pack.pack(KERNELS, NEEDS)
 
 
-def known(found: archive.Archive) -> dict[str, Facts]:
-    """Kernel -> facts."""
+def known(found: archive.Archive) -> dict[str, Answers]:
+    """Kernel -> answers."""
     return {name: found.layouts[number] for name, number in found.kernels.items()}
 
 
 def test_what_is_packed_is_found() -> None:
-    """Each kernel has its facts; kernels with equal facts share a layout."""
+    """Each kernel has its answers; kernels with equal answers share a layout."""
     found = archive.Archive(PACKED)
     assert found.needs == NEEDS
     assert known(found) == KERNELS
@@ -64,7 +64,7 @@ def test_a_release_is_found_in_any_distribution() -> None:
 def test_layouts_by_architecture() -> None:
     """A layout belongs to each architecture that has a kernel of it."""
     found = archive.Archive(PACKED)
-    assert {arch: set(facts) for arch, facts in found.by_arch().items()} == {
+    assert {arch: set(answers) for arch, answers in found.by_arch().items()} == {
         "arm64": {(0, 8)},
         "x86_64": {(0, 8), (32, 8), (None, (1 << 64) - 1)},
     }
@@ -89,7 +89,7 @@ def test_a_name_that_is_no_kernels_is_refused(name: str) -> None:
 
 
 def test_facts_of_other_needs_are_refused() -> None:
-    """There are as many facts as needs."""
+    """There are as many answers as needs."""
     with pytest.raises(ArchiveError, match=r"a/b/c/d: 1 facts for 2 needs"):
         pack.pack({"a/b/c/d": (0,)}, NEEDS)
 
@@ -131,7 +131,7 @@ def test_damage_is_an_archive_error(data: bytes, text: str) -> None:
 
 @given(st.integers(0, len(PACKED) - 1), st.integers(0, 7))
 def test_no_flipped_bit_is_believed(place: int, bit: int) -> None:
-    """An archive with any bit changed is refused, or still gives every kernel's right facts."""
+    """An archive with any bit changed is refused, or still gives every kernel's right answers."""
     data = bytearray(PACKED)
     data[place] ^= 1 << bit
     try:
@@ -172,18 +172,18 @@ def test_the_archive_is_for_the_objects_or_refused() -> None:
     needs = Needs([path.read_bytes() for path in OBJECTS])
     archive.check_needs(archive.Archive(SHIPPED), needs)
     for other in (needs.names[1:], (*needs.names, "offset struct a.b int")):
-        facts = (0,) * len(other)
+        answers = (0,) * len(other)
         with pytest.raises(ArchiveError, match="made for other BPF objects"):
-            archive.check_needs(archive.Archive(pack.pack({"a/b/c/d": facts}, other)), needs)
+            archive.check_needs(archive.Archive(pack.pack({"a/b/c/d": answers}, other)), needs)
 
 
 def test_every_layout_of_the_shipped_archive_makes_btf() -> None:
-    """Both architectures are there, and the BTF of each layout has just its facts."""
+    """Both architectures are there, and the BTF of each layout has just its answers."""
     found = archive.Archive(SHIPPED)
     assert set(found.by_arch()) == {"x86_64", "arm64"}
     needs = Needs([path.read_bytes() for path in OBJECTS])
-    for facts in found.layouts:
-        assert needs.facts(Btf(minimal_btf(needs, facts))) == facts
+    for answers in found.layouts:
+        assert needs.answers(Btf(minimal_btf(needs, answers))) == answers
 
 
 def test_the_shipped_index_lists_the_shipped_archive() -> None:

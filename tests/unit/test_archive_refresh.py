@@ -40,7 +40,7 @@ def test_full_kernels_have_the_facts_of_the_committed_archive() -> None:
     best = corpora.available()
     sources = packing.shard(packing.find_sources([str(best.path)]), 0, 16)
     needs = Needs(path.read_bytes() for path in OBJECTS)
-    found = packing.facts_of_all(sources, needs, os.cpu_count() or 1)
+    found = packing.answers_of_all(sources, needs, os.cpu_count() or 1)
     assert not found.failed
     assert found.kernels
     committed = Archive((ROOT / "btfs/archive.xz").read_bytes())

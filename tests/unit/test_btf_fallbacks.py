@@ -20,7 +20,7 @@ from tests.unit.machine import (
     facts_of,
     kernel,
 )
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf import search, source
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.inference.examiner import CheckResult, Finding
@@ -37,16 +37,16 @@ def fixture_machine(tmp_path: Path) -> Machine:
 
 
 def test_the_archive_is_exact(machine: Machine) -> None:
-    """A kernel that the archive names gets BTF with its facts."""
-    facts = {str(HERE): (32,), "debian/13/x86_64/" + RELEASE: (64,)}
-    machine.archive = pack(facts, [NEED])
+    """A kernel that the archive names gets BTF with its answers."""
+    answers = {str(HERE): (32,), "debian/13/x86_64/" + RELEASE: (64,)}
+    machine.archive = pack(answers, [NEED])
     found = machine.find()
     assert (found.kind, found.origin) == (source.KIND_ARCHIVE, str(HERE))
     assert facts_of(found) == (32,)
 
 
 def test_a_rebranded_host_is_found_by_its_release(machine: Machine) -> None:
-    """os-release may lie: the release alone decides when its kernels have equal facts."""
+    """os-release may lie: the release alone decides when its kernels have equal answers."""
     rebranded = HERE._replace(id="proxmox", version_id="8")
     machine.archive = pack({str(HERE): (32,), "debian/13/x86_64/" + RELEASE: (32,)}, [NEED])
     found = machine.find(rebranded)
@@ -56,7 +56,7 @@ def test_a_rebranded_host_is_found_by_its_release(machine: Machine) -> None:
 
 
 def test_a_release_of_two_kernels_decides_nothing(machine: Machine) -> None:
-    """Kernels of one release with different facts are named, and none of them is taken."""
+    """Kernels of one release with different answers are named, and none of them is taken."""
     names = [f"debian/{version}/x86_64/{RELEASE}" for version in (12, 13)]
     machine.archive = pack(dict(zip(names, ((0,), (32,)), strict=True)), [NEED])
     with pytest.raises(BtfNotFoundError, match=f"differ: {names[0]}, {names[1]}"):
@@ -130,7 +130,7 @@ def test_a_kernel_that_cannot_be_examined_gets_what_was_named(machine: Machine) 
     """Without a check, what has this kernel's name is used, and the log says so."""
 
     class Blind(Truth):
-        def check(self, facts: Facts) -> CheckResult:
+        def check(self, answers: Answers) -> CheckResult:
             raise KernelError("no test runs here")
 
     machine.truth = Blind(0)

@@ -13,7 +13,7 @@ from tests.unit.builders import BtfBuilder
 from tests.unit.machine import HERE, Log, Truth
 from tests.unit.test_btf_serving import sample
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import search
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.inference.examiner import CheckResult, Finding
@@ -40,7 +40,7 @@ def kernel(*fields: str) -> bytes:
 class Doubtful(Truth):
     """An examiner whose kernel has another `b` than every layout that is checked."""
 
-    def check(self, facts: Facts) -> CheckResult:
+    def check(self, answers: Answers) -> CheckResult:
         return CheckResult([], [], ["where b is"], [B])
 
 
@@ -76,15 +76,15 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-def answers(source: BtfSource) -> Facts:
+def answered(source: BtfSource) -> Answers:
     assert source.data is not None
-    return Needs([OBJECT]).facts(Btf(source.data))
+    return Needs([OBJECT]).answers(Btf(source.data))
 
 
 def test_everything_is_there(host: Host) -> None:
     """Then no program is off, and nothing is said."""
     found = host.find()
-    assert (answers(found), found.off, host.told()) == ((0, 32), (), [])
+    assert (answered(found), found.off, host.told()) == ((0, 32), (), [])
 
 
 def test_a_kernel_without_it(host: Host) -> None:
@@ -92,7 +92,7 @@ def test_a_kernel_without_it(host: Host) -> None:
     path = host.root / "mine"
     path.write_bytes(kernel("a"))
     found = host.find(str(path))
-    assert (found.kind, answers(found), found.off) == (KIND_USER, (0, None), (PROGRAM,))
+    assert (found.kind, answered(found), found.off) == (KIND_USER, (0, None), (PROGRAM,))
     because = "its kernel structures are not known"
     assert host.told() == [{"program": PROGRAM, "because": because}]
     path.write_bytes(kernel("b"))
@@ -104,7 +104,7 @@ def test_the_running_kernel_has_it_elsewhere(host: Host) -> None:
     """Checks that are against it alone take it out of the BTF."""
     host.truth = Doubtful(0)
     found = host.find()
-    assert (answers(found), found.off) == ((0, None), (PROGRAM,))
+    assert (answered(found), found.off) == ((0, None), (PROGRAM,))
     assert host.told() == [{"program": PROGRAM, "because": "where b is"}]
 
 
@@ -118,13 +118,13 @@ def test_a_scan_that_finds_all_is_better_than_a_part(host: Host) -> None:
     host.truth = Truth(0)
     host.truth.found, host.truth.scanned = PART, WHOLE
     found = host.find()
-    assert (found.kind, answers(found), found.off) == (KIND_SCANNED, (0, 32), ())
+    assert (found.kind, answered(found), found.off) == (KIND_SCANNED, (0, 32), ())
     assert host.told() == []
     for scanned in (None, Finding((0, None), "", off=(B,))):
         host.truth.scanned = scanned
         found = host.find()
         assert (found.kind, found.origin) == (KIND_INFERRED, f"inferred from {OTHER}")
-        assert (answers(found), found.off) == ((0, None), (PROGRAM,))
+        assert (answered(found), found.off) == ((0, None), (PROGRAM,))
         assert host.told()[-1] == {"program": PROGRAM, "because": "where b is"}
     host.truth.scanned = WHOLE
     host.inference = search.INFERENCE_ARCHIVE

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.btf_kernels import facts, needs, objects
+from tests.unit.btf_kernels import answers, needs, objects
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import Records, extension
 from tetrapy.btf.serving import Programs, Subject, guards, missing, optional
@@ -14,7 +14,7 @@ RENAMED = ("kernfs_node.parent", "kernfs_node___rcu.__parent")
 
 
 def lacking(*absent: str) -> list[str]:
-    return missing(needs().names, facts(0, *absent), guards(objects()))
+    return missing(needs().names, answers(0, *absent), guards(objects()))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_optional_needs() -> None:
 
 
 def off(*absent: str) -> tuple[str, ...]:
-    return Programs(objects()).off(needs().names, facts(0, *absent))
+    return Programs(objects()).off(needs().names, answers(0, *absent))
 
 
 @pytest.mark.parametrize(

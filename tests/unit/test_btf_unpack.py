@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
 
 
 def test_a_source_has_a_path_while_it_is_used(tmp_path: Path) -> None:
-    """The kernel's own BTF needs none, what was made of facts has one for a while."""
+    """The kernel's own BTF needs none, what was made of answers has one for a while."""
     with custom_path(BtfSource(KIND_KERNEL, "here"), str(tmp_path)) as path:
         assert path is None
     with custom_path(BtfSource(KIND_ARCHIVE, "there", b"bytes"), str(tmp_path)) as path:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import btf_kernels
-from tests.unit.btf_kernels import ONE, archive, facts
+from tests.unit.btf_kernels import ONE, answers, archive
 from tetrapy.cli import btf, main
 from tetrapy.cli.btf import commands, listing
 
@@ -23,7 +23,7 @@ btf_command = btf_kernels.btf_command
 @pytest.fixture
 def sources(tmp_path: Path):
     """Runs the agent's sources as a process, `tetrapy btf` with the words of a shell's line."""
-    packed = archive({ONE: facts()}, tmp_path / "archive.xz")
+    packed = archive({ONE: answers()}, tmp_path / "archive.xz")
 
     def run(line: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         script = f"{sys.executable} {AGENT} btf {line.format(archive=packed)}"
@@ -193,7 +193,7 @@ def test_a_pipe_that_is_closed_before(tmp_path: Path, sources) -> None:
     """A pipe without a reader ends the command with 141, quietly."""
     reader, writer = os.pipe()
     os.close(reader)
-    packed = archive({ONE: facts()}, tmp_path / "archive.xz")
+    packed = archive({ONE: answers()}, tmp_path / "archive.xz")
     done = subprocess.run(
         [sys.executable, AGENT, "btf", "list", "--archive", packed],
         check=False,

@@ -13,9 +13,9 @@ from tests.unit.btf_kernels import (
     ONE,
     THREE,
     TWO,
+    answers,
     archive,
     btf,
-    facts,
     needs,
 )
 from tetrapy.btf.pack import pack
@@ -27,13 +27,13 @@ def test_diff_equal(btf_command, flags: list[str]) -> None:
     """Kernels that share a layout are equal."""
     done = btf_command("diff", ONE, "6.1.0-2-amd64", *flags)
     assert done.code == 0
-    assert done.lines[-1] == f"equal in all of {len(facts())} needs"
+    assert done.lines[-1] == f"equal in all of {len(answers())} needs"
 
 
 def test_diff(btf_command, tmp_path: Path) -> None:
     """Each field that differs has a line below its struct, in bytes, or says `absent`."""
-    one = list(facts(0, "loginuid"))
-    two = list(facts(0, "memory_cgrp_id"))
+    one = list(answers(0, "loginuid"))
+    two = list(answers(0, "memory_cgrp_id"))
     at = needs().names.index("offset struct task_struct.pid int")
     one[at], two[at] = 8 * 100, 8 * 108
     path = archive({ONE: tuple(one), TWO: tuple(two)}, tmp_path / "archive.xz")
@@ -56,10 +56,10 @@ def test_diff(btf_command, tmp_path: Path) -> None:
 def test_diff_of_bitfields(btf_command, tmp_path: Path) -> None:
     """An offset in the midst of a byte is told in bits."""
     at = needs().names.index("offset struct task_struct.pid int")
-    two = (*facts()[:at], 803, *facts()[at + 1 :])
-    path = archive({ONE: facts(), TWO: two}, tmp_path / "archive.xz")
+    two = (*answers()[:at], 803, *answers()[at + 1 :])
+    path = archive({ONE: answers(), TWO: two}, tmp_path / "archive.xz")
     done = btf_command("diff", ONE, TWO, "--archive", path, "--dir", tmp_path / "none")
-    assert ["pid", str(facts()[at]), "803", "bits"] in [line.split() for line in done.lines]
+    assert ["pid", str(answers()[at]), "803", "bits"] in [line.split() for line in done.lines]
 
 
 def test_diff_takes_files_and_local_kernels(btf_command, flags: list[str], tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_diff_takes_files_and_local_kernels(btf_command, flags: list[str], tmp_p
 )
 def test_diff_trouble(btf_command, tmp_path: Path, monkeypatch, name: str, said: str) -> None:
     """A name that is none, or more than one, is trouble, 2."""
-    kernels = {"a/1/x86_64/same": facts(), "b/1/x86_64/same": facts(1), ONE: facts()}
+    kernels = {"a/1/x86_64/same": answers(), "b/1/x86_64/same": answers(1), ONE: answers()}
     path = archive(kernels, tmp_path / "archive.xz")
     monkeypatch.chdir(tmp_path)
     Path("damaged").write_text("damaged")
@@ -93,7 +93,7 @@ def test_diff_trouble(btf_command, tmp_path: Path, monkeypatch, name: str, said:
 def test_diff_with_an_archive_for_other_objects(btf_command, tmp_path: Path) -> None:
     """An archive that answers other needs is not compared with a file."""
     path, file = tmp_path / "archive.xz", tmp_path / "kernel"
-    path.write_bytes(pack({ONE: facts()[1:]}, needs().names[1:]))
+    path.write_bytes(pack({ONE: answers()[1:]}, needs().names[1:]))
     file.write_bytes(btf())
     done = btf_command("diff", ONE, file, "--archive", path, "--dir", tmp_path / "none")
     assert done.code == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import btf_kernels
-from tests.unit.btf_kernels import ARM, ONE, THREE, TWO, archive, btf, facts, needs, tree
+from tests.unit.btf_kernels import ARM, ONE, THREE, TWO, answers, archive, btf, needs, tree
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
 from tetrapy.abi import core_relocs
@@ -34,13 +34,13 @@ def full(tmp_path: Path) -> Path:
 
 
 def test_pack(btf_command, full: Path, tmp_path: Path) -> None:
-    """The archive has the facts of all kernels; layouts that are equal are one."""
+    """The archive has the answers of all kernels; layouts that are equal are one."""
     output = tmp_path / "archive.xz"
     done = btf_command("pack", full, "--output", output, "--jobs", 2)
     assert done.code == 0
     found = Archive(output.read_bytes())
     assert {key: found.layouts[number] for key, number in found.kernels.items()} == {
-        key: facts(number) for key, number in KERNELS.items()
+        key: answers(number) for key, number in KERNELS.items()
     }
     assert len(found.layouts) == 3
     assert f": 4 kernels, 3 layouts, {output.stat().st_size:,} bytes, " in done.lines[0]
@@ -160,9 +160,9 @@ def test_other_objects(btf_command, tmp_path: Path, full: Path) -> None:
 
 
 def test_merge_refuses_contradictions(btf_command, tmp_path: Path) -> None:
-    """A kernel with different facts in two parts is an error that names both."""
-    one = archive({ONE: facts()}, tmp_path / "one.xz")
-    two = archive({ONE: facts(1)}, tmp_path / "two.xz")
+    """A kernel with different answers in two parts is an error that names both."""
+    one = archive({ONE: answers()}, tmp_path / "one.xz")
+    two = archive({ONE: answers(1)}, tmp_path / "two.xz")
     done = btf_command("merge", one, two, "--output", tmp_path / "archive.xz")
     assert done.code == 1
     assert ONE in done.err
@@ -172,8 +172,8 @@ def test_merge_refuses_contradictions(btf_command, tmp_path: Path) -> None:
 
 def test_merge_refuses_other_needs(btf_command, tmp_path: Path) -> None:
     """Parts that were made for different objects are not merged."""
-    one, two = archive({ONE: facts()}, tmp_path / "one.xz"), tmp_path / "two.xz"
-    two.write_bytes(pack({TWO: facts()[1:]}, needs().names[1:]))
+    one, two = archive({ONE: answers()}, tmp_path / "one.xz"), tmp_path / "two.xz"
+    two.write_bytes(pack({TWO: answers()[1:]}, needs().names[1:]))
     done = btf_command("merge", one, two, "--output", tmp_path / "archive.xz")
     assert done.code == 1
     assert "different BPF objects" in done.err

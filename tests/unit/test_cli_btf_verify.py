@@ -15,9 +15,9 @@ import pytest
 from tests.unit import btf_kernels
 from tests.unit.btf_kernels import (
     THREE,
+    answers,
     btf,
     examined,
-    facts,
 )
 from tests.unit.builders import elf
 from tetrapy.errors import KernelError
@@ -52,7 +52,7 @@ def test_verify(btf_command, flags: list[str], tmp_path: Path, form: str) -> Non
     path.write_bytes(FORMS[form](btf(1)))
     done = btf_command("verify", path, *flags)
     assert (done.code, done.err) == (0, "")
-    assert f"serves, answers {len(facts()) - 1} of {len(facts())} needs" in done.lines[0]
+    assert f"serves, answers {len(answers()) - 1} of {len(answers())} needs" in done.lines[0]
     assert THREE in done.lines[-1]
     (report,) = json.loads(btf_command("verify", "--json", path, *flags).out)
     assert report["serves"]

@@ -16,9 +16,9 @@ from tests.unit.btf_kernels import (
     ONE,
     THREE,
     TWO,
+    answers,
     archive,
     btf,
-    facts,
     objects,
 )
 from tetrapy.btf.discovery import Search
@@ -124,7 +124,7 @@ def test_which_would_be_inferred(btf_command, flags: list[str], tmp_path: Path) 
 
 def test_which_without_candidates(btf_command, tmp_path: Path) -> None:
     """Where no kernel of the architecture is known, there is no answer, 1."""
-    path = archive({ONE: facts()}, tmp_path / "archive.xz")
+    path = archive({ONE: answers()}, tmp_path / "archive.xz")
     words = ["--release", "5.4.0", "--arch", "arm64", "--archive", path, "--dir", tmp_path / "none"]
     done = btf_command("which", *words)
     assert done.code == 1

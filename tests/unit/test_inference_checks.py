@@ -53,9 +53,9 @@ def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
     names, subject = c.needs().names, kernel.subject(0, host)
     memory = Memory(subject.read)
     wrong = [
-        (name, other, (*kernel.facts[:at], other, *kernel.facts[at + 1 :]))
+        (name, other, (*kernel.answers[:at], other, *kernel.answers[at + 1 :]))
         for at, name in enumerate(names)
-        for other in around(name, kernel.facts[at])
+        for other in around(name, kernel.answers[at])
     ]
     assert len(wrong) > 20 * len(names)
     views = [(name, other, View(names, layout, memory)) for name, other, layout in wrong]
@@ -89,14 +89,14 @@ def test_a_renamed_field_has_one_name(kernel: c.Kernel) -> None:
 @given(strategies.data())
 def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -> None:
     """A layout out of a damaged file is refused, whatever its numbers; nothing is raised."""
-    answer = strategies.one_of(
+    drawn = strategies.one_of(
         strategies.none(), strategies.integers(), strategies.integers(0, 70_000)
     )
     places = data.draw(
-        strategies.sets(strategies.sampled_from(range(len(kernel.facts))), min_size=1)
+        strategies.sets(strategies.sampled_from(range(len(kernel.answers))), min_size=1)
     )
-    facts = tuple(
-        data.draw(answer) if at in places else fact for at, fact in enumerate(kernel.facts)
+    answers = tuple(
+        data.draw(drawn) if at in places else answer for at, answer in enumerate(kernel.answers)
     )
     # To do without the login uid is safe: nothing is read then.  So it is without time namespaces.
     groups = [
@@ -104,24 +104,26 @@ def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -
         set(map(c.need, TIME_NEEDS)),
     ]
     left_out = [{*one, *other} for one in (set(), groups[0]) for other in (set(), groups[1])]
-    failed = check(c.needs().names, facts, kernel.subject()).failed
-    named = list(zip(c.needs().names, kernel.facts, strict=True))
+    failed = check(c.needs().names, answers, kernel.subject()).failed
+    named = list(zip(c.needs().names, kernel.answers, strict=True))
     right = [
-        same_names(c.needs().names, tuple(None if name in group else fact for name, fact in named))
+        same_names(
+            c.needs().names, tuple(None if name in group else answer for name, answer in named)
+        )
         for group in left_out
     ]
     # No kernel has a field under both of its names.
-    pairs = zip(c.needs().names, facts, strict=True)
-    answered = {key(name) for name, fact in pairs if fact is not None}
+    pairs = zip(c.needs().names, answers, strict=True)
+    answered = {key(name) for name, answer in pairs if answer is not None}
     twice = any(answered.issuperset(names) for names in RENAMED)
-    assert bool(failed) == (twice or same_names(c.needs().names, facts) not in right)
+    assert bool(failed) == (twice or same_names(c.needs().names, answers) not in right)
 
 
 @pytest.mark.parametrize("offset", [-8, -4096, 1 << 40])
 def test_a_place_outside_of_what_was_read_is_refused(kernel: c.Kernel, offset: int) -> None:
     """A damaged layout may have the executed file before the structure that has it."""
     at = c.needs().names.index(c.need("linux_binprm.file"))
-    layout = (*kernel.facts[:at], offset, *kernel.facts[at + 1 :])
+    layout = (*kernel.answers[:at], offset, *kernel.answers[at + 1 :])
     assert check(c.needs().names, layout, kernel.subject()).failed
 
 
@@ -130,7 +132,7 @@ def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
     names, subject = c.needs().names, kernel.subject()
     memory, spare = Memory(subject.read), frozenset(map(key, c.optional()))
     wrong = {
-        name: (*kernel.facts[:at], (kernel.facts[at] or 0) + 64, *kernel.facts[at + 1 :])
+        name: (*kernel.answers[:at], (kernel.answers[at] or 0) + 64, *kernel.answers[at + 1 :])
         for at, name in enumerate(names)
         if name in c.optional() and not name.startswith("enumval")
     }

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit import inference_corpus as c
 from tests.unit.synthetic_objects import Host
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.host import Host as KernelName
 from tetrapy.btf.inference.candidates import check, infer, same_names
 from tetrapy.btf.inference.scan import scan
@@ -28,7 +28,7 @@ class Known(NamedTuple):
     """Layouts that are known, as an archive has them."""
 
     needs: tuple[str, ...]
-    layouts: list[Facts]
+    layouts: list[Answers]
     kernels: dict[str, int]
 
 
@@ -45,24 +45,24 @@ def host_of(kernel: c.Kernel) -> KernelName:
     return KernelName(*kernel.name.split("/", 3))
 
 
-def essential(facts: Facts) -> Facts:
+def essential(answers: Answers) -> Answers:
     """The checks that the programs cannot do without."""
-    named = zip(c.needs().names, plain(facts), strict=True)
-    return tuple(fact for name, fact in named if name not in c.optional())
+    named = zip(c.needs().names, plain(answers), strict=True)
+    return tuple(answer for name, answer in named if name not in c.optional())
 
 
-def without(facts: Facts) -> Known:
+def without(answers: Answers) -> Known:
     """The archive less all kernels whose layout is equal in what is essential."""
     known = c.archive()
-    wanted = essential(facts)
+    wanted = essential(answers)
     equal = {at for at, layout in enumerate(known.layouts) if essential(layout) == wanted}
     left = {name: at for name, at in known.kernels.items() if at not in equal}
     return Known(known.needs, known.layouts, left)
 
 
-def plain(facts: Facts) -> Facts:
+def plain(answers: Answers) -> Answers:
     """The checks as a scan reports them, which does not know how a kernel calls a field."""
-    return same_names(c.needs().names, facts)
+    return same_names(c.needs().names, answers)
 
 
 def test_only_the_right_layout_is_inferred(kernel: c.Kernel) -> None:
@@ -71,14 +71,14 @@ def test_only_the_right_layout_is_inferred(kernel: c.Kernel) -> None:
     """
     assert c.archive().needs == c.needs().names, "the archive was made for other objects"
     if kernel.name.isdigit():
-        assert not any(check(c.needs().names, kernel.facts, kernel.subject()))
+        assert not any(check(c.needs().names, kernel.answers, kernel.subject()))
     else:
         found = infer(c.archive(), host_of(kernel), kernel.subject(), c.optional())
-        assert found.layout == kernel.facts, found.reason
+        assert found.layout == kernel.answers, found.reason
         assert found.passed == [found.kernel]
         assert not found.unproven
         assert not found.off
-    refused = infer(without(kernel.facts), host_of(kernel), kernel.subject(), c.optional())
+    refused = infer(without(kernel.answers), host_of(kernel), kernel.subject(), c.optional())
     assert refused.layout is None, refused.kernel
     assert not refused.passed
     assert len(refused.refused) == refused.tested > 0
@@ -90,8 +90,8 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
     others = {
         name: at
         for name, at in known.kernels.items()
-        if known.layouts[at] != kernel.facts
-        and essential(known.layouts[at]) == essential(kernel.facts)
+        if known.layouts[at] != kernel.answers
+        and essential(known.layouts[at]) == essential(kernel.answers)
     }
     found = infer(
         Known(known.needs, known.layouts, others),
@@ -100,8 +100,8 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
         c.optional(),
     )
     assert (found.layout is not None) == bool(others)
-    right = zip(c.needs().names, kernel.facts, found.layout or (), strict=False)
-    left_out = [name for name, fact, other in right if other != fact]
+    right = zip(c.needs().names, kernel.answers, found.layout or (), strict=False)
+    left_out = [name for name, answer, other in right if other != answer]
     assert set(left_out) <= set(found.off)
     assert bool(left_out) == bool(found.doubtful) == bool(others)
 
@@ -111,7 +111,7 @@ def test_a_scan_finds_the_layout(kernel: c.Kernel, host: Host) -> None:
     """All of it; and the checks confirm each part of it with another subject."""
     names = c.needs().names
     found = scan(names, kernel.subject(0, host), c.optional())
-    assert found.layout == plain(kernel.facts), found.reasons
+    assert found.layout == plain(kernel.answers), found.reasons
     assert not any(check(names, found.layout, kernel.subject(1, host)))
 
 
@@ -122,7 +122,7 @@ def test_a_scan_is_never_wrong(kernel: c.Kernel) -> None:
     """
     found = scan(c.needs().names, kernel.subject(0, Host(hostile=True)), c.optional())
     assert found.layout or found.reasons
-    right = zip(c.needs().names, plain(kernel.facts), found.layout or (), strict=False)
-    wrong = [name for name, fact, other in right if other not in (fact, None)]
+    right = zip(c.needs().names, plain(kernel.answers), found.layout or (), strict=False)
+    wrong = [name for name, answer, other in right if other not in (answer, None)]
     assert not wrong
-    assert not found.layout or essential(found.layout) == essential(kernel.facts)
+    assert not found.layout or essential(found.layout) == essential(kernel.answers)

@@ -16,7 +16,7 @@ from tetrapy.btf.inference.view import key
 
 if TYPE_CHECKING:
     from tests.unit.synthetic_subject import SyntheticSubject
-    from tetrapy.abi.core_needs import Facts
+    from tetrapy.abi.core_needs import Answers
 
 NAME = "debian/13/x86_64/6.12.107+deb13-cloud-amd64"
 HOST = KernelName(*NAME.split("/"))
@@ -27,7 +27,7 @@ class Known(NamedTuple):
     """Layouts that are known, as an archive has them."""
 
     needs: tuple[str, ...]
-    layouts: list[Facts]
+    layouts: list[Answers]
     kernels: dict[str, int]
 
 
@@ -36,7 +36,7 @@ def kernel() -> c.Kernel:
     return c.kernel(NAME)
 
 
-def known(*layouts: Facts) -> Known:
+def known(*layouts: Answers) -> Known:
     """An archive of the kernels OLD and NEW."""
     kernels = {OLD: 0, NEW: 1} if len(layouts) == 2 else {OLD: 0}
     return Known(c.needs().names, list(layouts), kernels)
@@ -45,51 +45,51 @@ def known(*layouts: Facts) -> Known:
 def test_layouts_that_differ_in_what_is_optional_are_merged(kernel: c.Kernel) -> None:
     """A login uid that is equal to the session id beside it: it is left out, loudly."""
     names = ("task_struct.loginuid", "task_struct.loginuid.val")
-    right = kernel.facts[c.needs().names.index(c.need(names[0]))]
+    right = kernel.answers[c.needs().names.index(c.need(names[0]))]
     assert right is not None
     wrong = c.changed(
-        kernel.facts, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
+        kernel.answers, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
     )
-    found = infer(known(kernel.facts, wrong), HOST, logged_in(kernel.subject(), 3), c.optional())
+    found = infer(known(kernel.answers, wrong), HOST, logged_in(kernel.subject(), 3), c.optional())
     assert found.passed == [NEW, OLD]
     assert found.off == [c.need(name) for name in names]
     assert found.layout == c.changed(
-        kernel.facts, task_struct_loginuid=None, task_struct_loginuid_val=None
+        kernel.answers, task_struct_loginuid=None, task_struct_loginuid_val=None
     )
     # Where both are unset, what follows the session id tells them apart.
     unset = logged_in(kernel.subject(), UNSET_LOGIN_UID)
-    assert infer(known(kernel.facts, wrong), HOST, unset, c.optional()).layout == kernel.facts
+    assert infer(known(kernel.answers, wrong), HOST, unset, c.optional()).layout == kernel.answers
 
 
 def test_a_login_uid_that_is_set_tells_them_apart(kernel: c.Kernel) -> None:
     """The same two layouts, with a subject whose login uid could be set."""
     at = c.needs().names.index(c.need("task_struct.loginuid"))
-    right = kernel.facts[at]
+    right = kernel.answers[at]
     assert right is not None
     wrong = c.changed(
-        kernel.facts, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
+        kernel.answers, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
     )
-    found = infer(known(wrong, kernel.facts), HOST, kernel.subject(), c.optional())
-    assert found.layout == kernel.facts
+    found = infer(known(wrong, kernel.answers), HOST, kernel.subject(), c.optional())
+    assert found.layout == kernel.answers
     assert found.refused == {OLD: "login uid"}
 
 
 def test_layouts_that_differ_in_what_is_essential_are_refused(kernel: c.Kernel) -> None:
     """Without a known pid namespace nothing tells where the level is: no guess is made."""
-    wrong = c.changed(kernel.facts, pid_level=64)
+    wrong = c.changed(kernel.answers, pid_level=64)
     subject = kernel.subject()
     subject.ns_pid = None
     del subject.namespaces["pid"]
-    found = infer(known(kernel.facts, wrong), HOST, subject, c.optional())
+    found = infer(known(kernel.answers, wrong), HOST, subject, c.optional())
     assert found.layout is None
     assert f"differ in: {c.need('pid.level')}" in found.reason
 
 
 def test_names_of_a_renamed_field_are_no_difference(kernel: c.Kernel) -> None:
     """The programs read the same, so the nearest of the two is taken."""
-    other = c.changed(kernel.facts, kernfs_node_parent=None, kernfs_node___rcu___parent=64)
-    found = infer(known(other, kernel.facts), HOST, kernel.subject(), c.optional())
-    assert found.layout == kernel.facts
+    other = c.changed(kernel.answers, kernfs_node_parent=None, kernfs_node___rcu___parent=64)
+    found = infer(known(other, kernel.answers), HOST, kernel.subject(), c.optional())
+    assert found.layout == kernel.answers
     assert found.passed == [NEW, OLD]
     assert not found.off
 
@@ -97,7 +97,7 @@ def test_names_of_a_renamed_field_are_no_difference(kernel: c.Kernel) -> None:
 def test_a_living_subject_is_kept_when_none_passes(kernel: c.Kernel) -> None:
     """The second phase is for those that passed the first."""
     subject = kernel.subject()
-    found = infer(known(c.changed(kernel.facts, task_struct_pid=64)), HOST, subject, c.optional())
+    found = infer(known(c.changed(kernel.answers, task_struct_pid=64)), HOST, subject, c.optional())
     assert found.layout is None
     assert not subject.ended
     assert found.refused == {OLD: "pid of three tasks"}
@@ -105,7 +105,7 @@ def test_a_living_subject_is_kept_when_none_passes(kernel: c.Kernel) -> None:
 
 def test_other_architectures_are_no_candidates(kernel: c.Kernel) -> None:
     """Not even where their layout is the right one."""
-    arm = Known(c.needs().names, [kernel.facts], {"debian/13/arm64/6.12.107+deb13-arm64": 0})
+    arm = Known(c.needs().names, [kernel.answers], {"debian/13/arm64/6.12.107+deb13-arm64": 0})
     found = infer(arm, HOST, kernel.subject(), c.optional())
     assert (found.layout, found.tested) == (None, 0)
 
@@ -118,7 +118,7 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
     subject.namespaces = {}
     subject.cgroup_ids = {}
     subject.cwd_names, subject.root_names, subject.mount_point = (), (), b""
-    found = check(c.needs().names, kernel.facts, subject)
+    found = check(c.needs().names, kernel.answers, subject)
     assert not found.failed
     prefixes = ("linux_binprm.", "mount.", "dentry.", "fs_struct.", "task_struct.fs")
     prefixes += ("cred.", "task_struct.cred", "file.", "inode.", "nsproxy.", "upid.ns")
@@ -133,39 +133,39 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
 
 def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
     """The known kernel, how many layouts were tested, why others failed, how much is proven."""
-    wrong = c.changed(kernel.facts, task_struct_pid=64)
+    wrong = c.changed(kernel.answers, task_struct_pid=64)
     examiner = Examiner(c.needs().names, c.optional(), lambda variant: c.given(kernel.subject()))
-    found = examiner.infer(known(wrong, kernel.facts), HOST)
-    answered = sum(answer is not None for answer in kernel.facts)
-    assert (found.facts, found.kernel, found.tested) == (kernel.facts, NEW, 2)
+    found = examiner.infer(known(wrong, kernel.answers), HOST)
+    answered = sum(answer is not None for answer in kernel.answers)
+    assert (found.answers, found.kernel, found.tested) == (kernel.answers, NEW, 2)
     assert found.refused == ((OLD, "pid of three tasks"),)
     assert (found.proven, found.unproven, found.off, found.reason) == (answered, (), (), "")
     found = examiner.infer(known(wrong), HOST)
-    assert found.facts is None
+    assert found.answers is None
     assert found.reason == (
         f"none of 1 known layouts passes all facts; the nearest, {OLD}: pid of three tasks"
     )
-    assert not any(examiner.check(kernel.facts))
+    assert not any(examiner.check(kernel.answers))
     assert "pid of three tasks" in examiner.check(wrong).failed
 
 
 def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
     """A layout that the checks refute in optional needs alone is used without them, and told."""
-    right = kernel.facts[c.needs().names.index(c.need("cred.securebits"))]
+    right = kernel.answers[c.needs().names.index(c.need("cred.securebits"))]
     assert right is not None
-    wrong = c.changed(kernel.facts, cred_securebits=right + 32)
-    left = c.changed(kernel.facts, cred_securebits=None)
+    wrong = c.changed(kernel.answers, cred_securebits=right + 32)
+    left = c.changed(kernel.answers, cred_securebits=None)
     examiner = Examiner(c.needs().names, c.optional(), lambda variant: c.given(kernel.subject()))
     found = examiner.infer(known(wrong), HOST)
-    assert (found.facts, found.off) == (left, (c.need("cred.securebits"),))
+    assert (found.answers, found.off) == (left, (c.need("cred.securebits"),))
     assert found.doubtful == ("securebits",)
     assert not found.unproven
     checked = examiner.check(wrong)
     assert (checked.failed, checked.doubtful) == ([], ["securebits"])
     assert checked.doubted == [c.need("cred.securebits")]
     # A layout that is right in all goes first.
-    found = examiner.infer(known(wrong, kernel.facts), HOST)
-    assert (found.facts, found.doubtful) == (kernel.facts, ())
+    found = examiner.infer(known(wrong, kernel.answers), HOST)
+    assert (found.answers, found.doubtful) == (kernel.answers, ())
     assert found.refused == ((OLD, "securebits"),)
 
 
@@ -173,10 +173,12 @@ def test_layouts_that_are_wrong_in_different_optional_needs(kernel: c.Kernel) ->
     """Each is wrong in something: what no check is against in any of them is used."""
     at = c.needs().names.index(c.need("cred.securebits"))
     other = c.needs().names.index(c.need("upid.ns"))
-    facts = [(*kernel.facts[:place], 64 * 100, *kernel.facts[place + 1 :]) for place in (at, other)]
-    found = infer(known(*facts), HOST, kernel.subject(), c.optional())
+    answers = [
+        (*kernel.answers[:place], 64 * 100, *kernel.answers[place + 1 :]) for place in (at, other)
+    ]
+    found = infer(known(*answers), HOST, kernel.subject(), c.optional())
     assert found.layout == c.changed(
-        kernel.facts, cred_securebits=None, upid_ns=None, pid_namespace_ns_inum=None
+        kernel.answers, cred_securebits=None, upid_ns=None, pid_namespace_ns_inum=None
     )
     assert found.passed == [NEW, OLD]
 

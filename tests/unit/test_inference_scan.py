@@ -84,8 +84,8 @@ def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str
     assert found.layout is not None, found.reasons
     assert found.off
     assert all(need in c.optional() for need in found.off)
-    right = zip(c.needs().names, same_names(c.needs().names, kernel.facts), strict=True)
-    left = tuple(None if need in found.off else fact for need, fact in right)
+    right = zip(c.needs().names, same_names(c.needs().names, kernel.answers), strict=True)
+    left = tuple(None if need in found.off else answer for need, answer in right)
     assert found.layout == left
     off = serving.Programs(c.images()).off(c.needs().names, left)
     assert off == ("on_exec_context", "on_exec_file")[: 2 if "exec_file" in values else 1]
@@ -112,7 +112,7 @@ def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:
     assert found.layout is not None
     subject = kernel.subject()
     subject.login_uid = None
-    assert check(c.needs().names, kernel.facts, subject)[0] == ["login uid"]
+    assert check(c.needs().names, kernel.answers, subject)[0] == ["login uid"]
 
 
 def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> None:
@@ -147,10 +147,10 @@ def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -
     subjects = [kernel.subject(0), lying]
     examiner = Examiner(c.needs().names, c.optional(), partial(one_of, subjects))
     found = examiner.scan()
-    assert found.facts is None
+    assert found.answers is None
     assert found.reason == "what was found is not confirmed: arguments"
     subjects[:] = kernel.subject(0), kernel.subject(1)
-    assert examiner.scan().facts == same_names(c.needs().names, kernel.facts)
+    assert examiner.scan().answers == same_names(c.needs().names, kernel.answers)
 
 
 def test_random_memory_is_scanned_to_the_end(
@@ -171,8 +171,8 @@ def test_what_the_second_subject_refutes_of_optional_needs_is_left_out(kernel: c
     found = examiner.scan()
     assert found.off == (c.need("cred.securebits"),)
     assert found.doubtful == ("securebits",)
-    right = same_names(c.needs().names, kernel.facts)
-    assert found.facts == c.changed(right, cred_securebits=None)
+    right = same_names(c.needs().names, kernel.answers)
+    assert found.answers == c.changed(right, cred_securebits=None)
 
 
 def random_words(seed: int, task: Task) -> Callable[[int, int], bytes]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.vm.ways import FLIPS, MADE_UP
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.harvest.images import read_image
@@ -33,12 +33,12 @@ _VERSIONS = {"bullseye": "11", "bookworm": "12", "trixie": "13"}
 
 @dataclass(frozen=True)
 class Truth:
-    """A kernel as the archive sees it: its key there, the right facts, and what is shipped."""
+    """A kernel as the archive sees it: its key there, the right answers, and what is shipped."""
 
     key: str
     needs: Needs
     optional: frozenset[str]  # needs that the programs can do without
-    facts: Facts
+    answers: Answers
     packed: bytes
     archive: Archive
 
@@ -48,25 +48,26 @@ class Truth:
         return f"{self.key}{MADE_UP}"
 
     def twins(self) -> list[str]:
-        """The other releases in the shipped archive that have the same facts."""
+        """The other releases in the shipped archive that have the same answers."""
         release = self.key.rpartition("/")[2]
         return [
             name
             for name, number in self.archive.kernels.items()
-            if self.archive.layouts[number] == self.facts and name.rpartition("/")[2] != release
+            if self.archive.layouts[number] == self.answers and name.rpartition("/")[2] != release
         ]
 
-    def fits(self, facts: Facts) -> bool:
-        """Whether facts are right in all that the programs cannot do without."""
-        trios = zip(self.needs.names, facts, self.facts, strict=True)
+    def fits(self, answers: Answers) -> bool:
+        """Whether answers are right in all that the programs cannot do without."""
+        trios = zip(self.needs.names, answers, self.answers, strict=True)
         return all(one == other for need, one, other in trios if need not in self.optional)
 
-    def nearest_other(self) -> Facts:
-        """The layout of the architecture that differs in the fewest facts, but does not fit."""
+    def nearest_other(self) -> Answers:
+        """The layout of the architecture that differs in the fewest answers, but does not fit."""
         others = self.archive.by_arch()[self.key.split("/")[2]]
-        different = [facts for facts in others if not self.fits(facts)]
+        different = [answers for answers in others if not self.fits(answers)]
         return min(
-            different, key=lambda facts: sum(a != b for a, b in zip(facts, self.facts, strict=True))
+            different,
+            key=lambda answers: sum(a != b for a, b in zip(answers, self.answers, strict=True)),
         )
 
 
@@ -77,15 +78,15 @@ def key(kernel: Kernel) -> str:
 
 
 def truth(kernel: Kernel, pyz: Path) -> Truth:
-    """The right facts of a kernel for the objects in a .pyz."""
+    """The right answers of a kernel for the objects in a .pyz."""
     with zipfile.ZipFile(pyz) as file:
         names = file.namelist()
         (packed,) = [file.read(name) for name in names if name.endswith(MEMBER)]
         objects = [file.read(name) for name in names if name.endswith(".bpf.o")]
     needs = Needs(objects)
     optional = serving.optional(needs.names, serving.guards(objects))
-    facts = needs.facts(_full_btf(qemu.image(kernel)))
-    return Truth(key(kernel), needs, optional, facts, packed, Archive(packed))
+    answers = needs.answers(_full_btf(qemu.image(kernel)))
+    return Truth(key(kernel), needs, optional, answers, packed, Archive(packed))
 
 
 @functools.cache
@@ -93,7 +94,7 @@ def _full_btf(image: Path) -> Btf:
     return Btf(read_image(image.read_bytes(), UNPACKERS).btf)
 
 
-def _without(known: Truth) -> dict[str, Facts]:
+def _without(known: Truth) -> dict[str, Answers]:
     release = known.key.rpartition("/")[2]
     return {
         name: known.archive.layouts[number]
@@ -106,7 +107,7 @@ def with_entry(known: Truth) -> bytes:
     """The shipped archive; with an entry of this kernel if it is not one of the known ones."""
     if known.key in known.archive.kernels:
         return known.packed
-    return pack({**_without(known), known.key: known.facts}, known.needs.names)
+    return pack({**_without(known), known.key: known.answers}, known.needs.names)
 
 
 def without_entry(known: Truth) -> bytes:
@@ -116,13 +117,15 @@ def without_entry(known: Truth) -> bytes:
     """
     kernels = _without(known)
     if not known.twins():
-        kernels[known.made_up] = known.facts
+        kernels[known.made_up] = known.answers
     return pack(kernels, known.needs.names)
 
 
 def without_layout(known: Truth) -> bytes:
     """No kernel with a layout that fits, all others."""
-    kernels = {name: facts for name, facts in _without(known).items() if not known.fits(facts)}
+    kernels = {
+        name: answers for name, answers in _without(known).items() if not known.fits(answers)
+    }
     return pack(kernels, known.needs.names)
 
 
@@ -135,7 +138,7 @@ def misnamed(known: Truth) -> bytes:
     """This kernel's key with the nearest other layout; the right one has another kernel's name."""
     kernels = _without(known)
     if not known.twins():
-        kernels[known.made_up] = known.facts
+        kernels[known.made_up] = known.answers
     return pack({**kernels, known.key: known.nearest_other()}, known.needs.names)
 
 
@@ -166,7 +169,7 @@ VARIANTS: dict[str, Callable[[Truth], bytes]] = {
 
 def own_btf(known: Truth) -> bytes:
     """What tetrapy needs of the kernel's BTF."""
-    return minimal_btf(known.needs, known.facts)
+    return minimal_btf(known.needs, known.answers)
 
 
 def other_btf(known: Truth) -> bytes:
@@ -177,17 +180,19 @@ def other_btf(known: Truth) -> bytes:
 def question(known: Truth) -> dict[str, object]:
     """What tests/vm/probe.py puts to the kernel: the right layout, each known one, altered ones.
 
-    An altered layout differs from the right one in a single fact: a field one or half a word away,
-    a size or value that is one more, a thing that is said to be absent, or to be there.
+    An altered layout differs from the right one in a single answer: a field one or half a word
+    away, a size or value that is one more, a thing that is said to be absent, or to be there.
     """
     place = known.key.rpartition("/")[0]
-    layouts = {known.key: known.facts}
+    layouts = {known.key: known.answers}
     others = enumerate(known.archive.by_arch()[known.key.split("/")[2]])
-    layouts.update({f"{place}/known.{n}": facts for n, facts in others if facts != known.facts})
+    layouts.update(
+        {f"{place}/known.{n}": answers for n, answers in others if answers != known.answers}
+    )
     for at, need in enumerate(known.needs.names):
-        for name, answer in _alterations(need, known.facts[at]).items():
-            facts = (*known.facts[:at], answer, *known.facts[at + 1 :])
-            layouts[f"{place}/altered.{at}.{name}"] = facts
+        for name, answer in _alterations(need, known.answers[at]).items():
+            answers = (*known.answers[:at], answer, *known.answers[at + 1 :])
+            layouts[f"{place}/altered.{at}.{name}"] = answers
     return {
         "kernel": known.key,
         "right": known.key,

@@ -27,7 +27,7 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
 
     needs, optional = tuple(question["needs"]), frozenset(question["optional"])
     host = Host(*question["kernel"].split("/"))
-    layouts = {name: tuple(facts) for name, facts in question["layouts"].items()}
+    layouts = {name: tuple(answers) for name, answers in question["layouts"].items()}
     known = SimpleNamespace(
         needs=needs,
         layouts=list(layouts.values()),

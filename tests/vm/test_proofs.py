@@ -41,9 +41,11 @@ def test_other_kernels_are_refused(guest: Guest) -> None:
 def test_scan_finds_the_layout(guest: Guest) -> None:
     """What a scan finds is what the full BTF says, need by need, but for what it leaves out."""
     scan, needs = guest.record["probe"]["scan"], guest.known.needs.names
-    assert scan["facts"] is not None, scan["reason"]
+    assert scan["answers"] is not None, scan["reason"]
     # Which of a renamed field's two names the kernel has does not show in its memory.
-    found, right = (same_names(needs, facts) for facts in (scan["facts"], guest.known.facts))
+    found, right = (
+        same_names(needs, answers) for answers in (scan["answers"], guest.known.answers)
+    )
     differ = [
         trio
         for trio in zip(needs, found, right, strict=True)
@@ -55,6 +57,6 @@ def test_scan_finds_the_layout(guest: Guest) -> None:
 def test_scan_leaves_out_no_program(guest: Guest) -> None:
     """What a scan leaves out, the kernel's full BTF does not have either."""
     scan, known = guest.record["probe"]["scan"], guest.known
-    has = {need for need, fact in zip(known.needs.names, known.facts, strict=True) if fact}
+    has = {need for need, answer in zip(known.needs.names, known.answers, strict=True) if answer}
     assert not has & set(scan["off"])
     assert scan["doubtful"] == []

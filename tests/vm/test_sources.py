@@ -23,7 +23,7 @@ def test_source(running: Session) -> None:
 
 
 def test_inferred_from_a_kernel_of_the_same_layout(running: Session) -> None:
-    """The kernel that is named as the model has, by its full BTF, the same facts as this one."""
+    """The kernel that is named as the model has, by its full BTF, the same answers as this one."""
     named = SOURCES[INFERRED].search(running.log)
     if expected(running) != INFERRED:
         assert named is None, running.log

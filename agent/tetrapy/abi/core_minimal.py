@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes BTF out of facts: the least that relocates BPF objects as the kernel's own BTF does.
+"""Makes BTF out of answers: the least that relocates BPF objects as the kernel's own BTF does.
 
 Its types are those that the objects declare, with the kernel's offsets and sizes in place of
-theirs.  Nothing else of the kernel is in it, so kernels with equal facts have equal bytes.
+theirs.  Nothing else of the kernel is in it, so kernels with equal answers have equal bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.btf_writer import BtfWriter, MemberSpec
 from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name
-from tetrapy.abi.core_needs import Facts, Needs, Question
+from tetrapy.abi.core_needs import Answers, Needs, Question
 from tetrapy.abi.core_places import Leaf
 from tetrapy.errors import LayoutError
 
@@ -27,20 +27,20 @@ _Root = Tuple[int, str]
 _MAX_DEPTH = 32
 
 
-def minimal_btf(needs: Needs, facts: Facts) -> bytes:
-    """The canonical BTF of these facts.
+def minimal_btf(needs: Needs, answers: Answers) -> bytes:
+    """The canonical BTF of these answers.
 
-    It answers exactly so: LayoutError is raised for facts that no BTF can have.
+    It answers exactly so: LayoutError is raised for answers that no BTF can have.
     """
-    if len(facts) != len(needs.names):
-        raise LayoutError(f"{len(facts)} facts for {len(needs.names)} needs")
+    if len(answers) != len(needs.names):
+        raise LayoutError(f"{len(answers)} facts for {len(needs.names)} needs")
     try:
-        made = _Maker(needs, facts).make()
-        answers = needs.facts(Btf(made))
+        made = _Maker(needs, answers).make()
+        returned = needs.answers(Btf(made))
     except (struct.error, OverflowError) as err:
         raise LayoutError(f"the facts do not fit into BTF: {err}") from err
-    if answers != facts:
-        different = zip(needs.names, facts, answers)
+    if returned != answers:
+        different = zip(needs.names, answers, returned)
         name, wanted, found = next(row for row in different if row[1] != row[2])
         raise LayoutError(
             f"the facts contradict each other: BTF made of them has {found} for {name}, not"
@@ -50,10 +50,10 @@ def minimal_btf(needs: Needs, facts: Facts) -> bytes:
 
 
 class _Maker:
-    def __init__(self, needs: Needs, facts: Facts) -> None:
+    def __init__(self, needs: Needs, answers: Answers) -> None:
         self._needs = needs
         self._known: Dict[str, int] = {
-            name: value for name, value in zip(needs.names, facts) if value is not None
+            name: value for name, value in zip(needs.names, answers) if value is not None
         }
         self._writer = BtfWriter()
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the relocations of BPF objects ask of a kernel, and a kernel's answers: its facts.
+"""What the relocations of BPF objects ask of a kernel, and a kernel's answers.
 
 Each question has a text that does not depend on numbering, such as `offset struct task_struct.pid
-int`.  Kernels with the same facts are the same to the objects, whatever else differs, and the facts
-are enough to make BTF from which libbpf relocates the objects as from the kernel's own
+int`.  Kernels with the same answers are the same to the objects, whatever else differs, and the
+answers are enough to make BTF from which libbpf relocates the objects as from the kernel's own
 (`core_minimal`).  The questions, and when they are asked:
 
     offset SUBJECT   bits from the start of the type                 of every field
@@ -35,7 +35,7 @@ from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
 
 # A kernel's answers, in the order of the texts of what is asked.
-Facts = Tuple[Optional[int], ...]
+Answers = Tuple[Optional[int], ...]
 
 _SIZE_KINDS = frozenset(
     relocs.KINDS.index(name)
@@ -123,7 +123,7 @@ class Needs:
             sized=new.sized or known.sized, accessed=new.accessed or known.accessed
         )
 
-    def facts(self, target: Btf) -> Facts:
+    def answers(self, target: Btf) -> Answers:
         """A kernel's answers, of its full BTF or of one made by `core_minimal`.
 
         Raises BtfError when it is damaged, LayoutError when libbpf would refuse a relocation: for
@@ -185,7 +185,7 @@ def _field_answer(question: Question, field: Field) -> Dict[str, int]:
             f"{subject} has {field.size} bytes at byte {field.byte_offset}: libbpf has no"
             " instruction for that"
         )
-    # Types of one name have to agree on the bit, whatever is asked. It is no fact by itself.
+    # Types of one name have to agree on the bit, whatever is asked. It is no answer by itself.
     answers = {f"offset {subject}": offset, f"bit {subject}": field.bit_offset}
     if question.sized:
         values = (field.bits, field.size, int(field.signed))

@@ -11,9 +11,9 @@ The file is one xz stream. What it holds is text, in this order:
     kernel <number of its layout, from 0> <ID>/<VERSION_ID>/<arch>/<uname -r>
     ...
 
-So an entry is not the kernel's BTF but its facts, out of which BTF is made (`abi.core_minimal`).
-Kernels with equal facts share a layout.  Everything is unpacked at once: it is small, and one solid
-stream compresses far better than single entries.  The xz stream carries a SHA-256 of its own;
+So an entry is not the kernel's BTF but its answers, out of which BTF is made (`abi.core_minimal`).
+Kernels with equal answers share a layout.  Everything is unpacked at once: it is small, and one
+solid stream compresses far better than single entries.  The xz stream carries a SHA-256 of its own;
 `ArchiveError` is raised for damage, and nothing of a damaged archive is used.
 """
 
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.errors import ArchiveError
 
 FORMAT = "tetrapy-btf 2"
@@ -40,7 +40,7 @@ class Archive:
         if not data:
             raise ArchiveError("the BTF archive is empty")
         self.needs: Tuple[str, ...] = ()
-        self.layouts: List[Facts] = []
+        self.layouts: List[Answers] = []
         self.kernels: Dict[str, int] = {}
         try:
             self._read(_decompress(data).decode().split("\n"))
@@ -65,10 +65,10 @@ class Archive:
                     raise ValueError(f"line {line[:80]!r}")
                 self.kernels[name] = int(number)
             elif keyword == "layout" and not self.kernels:
-                facts = tuple(None if word == "-" else int(word) for word in rest.split(" "))
-                if len(facts) != len(needs):
-                    raise ValueError(f"a layout of {len(facts)} facts for {len(needs)} needs")
-                self.layouts.append(facts)
+                answers = tuple(None if word == "-" else int(word) for word in rest.split(" "))
+                if len(answers) != len(needs):
+                    raise ValueError(f"a layout of {len(answers)} facts for {len(needs)} needs")
+                self.layouts.append(answers)
             elif keyword == "need" and not self.layouts:
                 needs.append(rest)
             else:
@@ -84,10 +84,10 @@ class Archive:
         suffix = f"/{arch}/{release}"
         return [(name, number) for name, number in self.kernels.items() if name.endswith(suffix)]
 
-    def by_arch(self) -> Dict[str, List[Facts]]:
+    def by_arch(self) -> Dict[str, List[Answers]]:
         """Architecture -> the layouts of its kernels."""
         pairs = sorted({(name.split("/")[2], number) for name, number in self.kernels.items()})
-        found: Dict[str, List[Facts]] = {}
+        found: Dict[str, List[Answers]] = {}
         for arch, number in pairs:
             found.setdefault(arch, []).append(self.layouts[number])
         return found
@@ -111,16 +111,16 @@ def check_needs(archive: Archive, needs: Needs) -> None:
         )
 
 
-def unanswered(needs: Sequence[str], facts: Mapping[str, Iterable[Facts]]) -> List[str]:
+def unanswered(needs: Sequence[str], answers: Mapping[str, Iterable[Answers]]) -> List[str]:
     """`<arch>: <need>` of each need to which no kernel of an architecture has an answer.
 
-    `facts` has those of the kernels by architecture.  Such a need is misspelt, or declares a type
+    `answers` has those of the kernels by architecture.  Such a need is misspelt, or declares a type
     of another kind than the kernel's (an `int` for an enum), and the program that asks would be
     without effect on every host, in silence.
     """
     missing = []
-    for arch in sorted(facts):
-        answered = [any(answer is not None for answer in column) for column in zip(*facts[arch])]
+    for arch in sorted(answers):
+        answered = [any(answer is not None for answer in column) for column in zip(*answers[arch])]
         missing += [f"{arch}: {need}" for need, known in zip(needs, answered) if not known]
     return missing
 

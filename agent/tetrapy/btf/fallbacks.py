@@ -8,7 +8,7 @@ import os
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.archive import Archive, check_needs
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.host import Host
@@ -170,16 +170,18 @@ class _Fallbacks:
         else:
             known = archive
             inferred = self._ask(judge, INFERENCE_NAME, lambda asked: asked.infer(known, host))
-            if inferred.facts is not None and not inferred.doubtful:
-                yield from self._found(judge, KIND_INFERRED, inferred.facts, inferred)
+            if inferred.answers is not None and not inferred.doubtful:
+                yield from self._found(judge, KIND_INFERRED, inferred.answers, inferred)
         if mode == INFERENCE_AUTO:
             scanned = self._ask(judge, SCAN_NAME, lambda asked: asked.scan())
         else:
             self.tried.append((SCAN_NAME, scanned.reason))
-        if scanned.facts is not None and (inferred.facts is None or not judge.off(scanned.facts)):
-            yield from self._found(judge, KIND_SCANNED, scanned.facts, scanned)
-        if inferred.facts is not None and inferred.doubtful:
-            yield from self._found(judge, KIND_INFERRED, inferred.facts, inferred)
+        if scanned.answers is not None and (
+            inferred.answers is None or not judge.off(scanned.answers)
+        ):
+            yield from self._found(judge, KIND_SCANNED, scanned.answers, scanned)
+        if inferred.answers is not None and inferred.doubtful:
+            yield from self._found(judge, KIND_INFERRED, inferred.answers, inferred)
 
     def _ask(self, judge: Judge, name: str, ask: Callable[[Examiner], Finding]) -> Finding:
         """What the examiner of the running kernel answers."""
@@ -189,12 +191,14 @@ class _Fallbacks:
             found = ask(examiner) if examiner else nowhere
         except TetrapyError as err:
             found = Finding(None, str(err))
-        if found.facts is None:
+        if found.answers is None:
             self._log("warning", f"BTF discovery: {name} gave nothing", error=found.reason)
             self.tried.append((name, found.reason))
         return found
 
-    def _found(self, judge: Judge, kind: str, facts: Facts, found: Finding) -> Iterator[BtfSource]:
+    def _found(
+        self, judge: Judge, kind: str, answers: Answers, found: Finding
+    ) -> Iterator[BtfSource]:
         """What is used of an answer, said loudly."""
         origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
         self._log(
@@ -204,20 +208,20 @@ class _Fallbacks:
             proven=found.proven,
             unproven="; ".join(found.unproven),
         )
-        yield from self._made(judge, kind, origin, facts, found.off, found.doubtful)
+        yield from self._made(judge, kind, origin, answers, found.off, found.doubtful)
 
     def _made(
         self,
         judge: Judge,
         kind: str,
         origin: str,
-        facts: Facts,
+        answers: Answers,
         off: Sequence[str],
         doubtful: Sequence[str],
     ) -> Iterator[BtfSource]:
-        """The source of these facts, unless no BTF can have them."""
+        """The source of these answers, unless no BTF can have them."""
         try:
-            made = judge.source(kind, origin, facts, off, doubtful)
+            made = judge.source(kind, origin, answers, off, doubtful)
         except LayoutError as err:
             self.missing("candidate", origin, str(err))
             return
@@ -250,7 +254,7 @@ def _from_file(judge: Judge, path: str) -> Judgement:
 
 
 def _from_btf(judge: Judge, whole: bytes, origin: str) -> Judgement:
-    return judge.judge(judge.needs.facts(Btf(whole)), origin)
+    return judge.judge(judge.needs.answers(Btf(whole)), origin)
 
 
 def archive_entry(archive: Archive, host: Host) -> Tuple[Optional[int], str]:

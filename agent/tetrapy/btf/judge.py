@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether facts are those of the running kernel, as far as that can be found out here."""
+"""Whether answers are those of the running kernel, as far as that can be found out here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from typing import Callable, ContextManager, FrozenSet, Iterable, Optional, Sequence, Tuple
 
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import serving
 from tetrapy.btf.inference.candidates import without
 from tetrapy.btf.inference.examiner import Examiner
@@ -24,20 +24,20 @@ Examine = Callable[[Needs, FrozenSet[str]], ContextManager[Examiner]]
 
 
 class Judgement(NamedTuple):
-    """What became of facts.
+    """What became of answers.
 
-    `refusal` says why they must not be used, and is "" if they may.  `facts` are then without the
+    `refusal` says why they must not be used, and is "" if they may.  `answers` are then without the
     needs `off`, for which the checks named `doubtful` fail.
     """
 
     refusal: str
-    facts: Facts = ()
+    answers: Answers = ()
     off: Sequence[str] = ()
     doubtful: Sequence[str] = ()
 
 
 class Judge:
-    """Facts are compared with what the objects need and with the running kernel.
+    """Answers are compared with what the objects need and with the running kernel.
 
     The examination of the kernel is prepared when it is first needed, and given back by `close`.
     """
@@ -71,38 +71,38 @@ class Judge:
         self._acquired.close()
         self._examiner = None
 
-    def judge(self, facts: Facts, origin: str) -> Judgement:
-        """Whether these facts may be used, and which of them."""
-        missing = serving.missing(self.needs.names, facts, self._guards)
+    def judge(self, answers: Answers, origin: str) -> Judgement:
+        """Whether these answers may be used, and which of them."""
+        missing = serving.missing(self.needs.names, answers, self._guards)
         if missing:
             return Judgement(f"lacks what tetrapy's programs read: {_some(missing)}")
         if not self._check:
-            return Judgement("", facts)
+            return Judgement("", answers)
         try:
             examiner = self.examiner()
             if examiner is None:
-                return Judgement("", facts)
-            found = examiner.check(facts)
+                return Judgement("", answers)
+            found = examiner.check(answers)
         except TetrapyError as err:
             self._log("warn", "BTF is used unchecked", btf=origin, error=str(err))
-            return Judgement("", facts)
+            return Judgement("", answers)
         if found.failed:
             return Judgement(f"is not the running kernel's: {_some(found.failed)}")
         if found.unproven:
             unproven = "; ".join(found.unproven)
             self._log("debug", "BTF could not be checked in these", btf=origin, unproven=unproven)
-        left = without(self.needs.names, facts, found.doubted)
+        left = without(self.needs.names, answers, found.doubted)
         return Judgement("", left, found.doubted, found.doubtful)
 
-    def off(self, facts: Facts) -> Tuple[str, ...]:
-        """The optional programs that cannot be loaded with these facts."""
-        return self._programs.off(self.needs.names, facts)
+    def off(self, answers: Answers) -> Tuple[str, ...]:
+        """The optional programs that cannot be loaded with these answers."""
+        return self._programs.off(self.needs.names, answers)
 
     def source(
-        self, kind: str, origin: str, facts: Facts, off: Iterable[str], doubtful: Iterable[str]
+        self, kind: str, origin: str, answers: Answers, off: Iterable[str], doubtful: Iterable[str]
     ) -> BtfSource:
-        """BTF of facts; what was left out of them, and why, is logged."""
-        programs = self.off(facts)
+        """BTF of answers; what was left out of them, and why, is logged."""
+        programs = self.off(answers)
         theirs = self._programs.alone()
         for need in off:
             if need.partition(" ")[2] not in theirs:
@@ -110,7 +110,7 @@ class Judge:
         for program in programs:
             because = _some(doubtful) or "its kernel structures are not known"
             self._log("info", "BTF discovery: a program is off", program=program, because=because)
-        return BtfSource(kind, origin, minimal_btf(self.needs, facts), programs)
+        return BtfSource(kind, origin, minimal_btf(self.needs, answers), programs)
 
 
 def _some(texts: Iterable[str]) -> str:

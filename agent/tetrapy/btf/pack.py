@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.archive import FORMAT
 from tetrapy.errors import ArchiveError
 
 
-def pack(kernels: Mapping[str, Facts], needs: Sequence[str]) -> bytes:
-    """The archive of facts by kernel name, for objects with these needs."""
-    numbers: Dict[Facts, int] = {}
+def pack(kernels: Mapping[str, Answers], needs: Sequence[str]) -> bytes:
+    """The archive of answers by kernel name, for objects with these needs."""
+    numbers: Dict[Answers, int] = {}
     lines: List[str] = []
     for name in sorted(kernels, key=order):
         if name.count("/") != 3 or name.split() != [name]:
@@ -23,7 +23,7 @@ def pack(kernels: Mapping[str, Facts], needs: Sequence[str]) -> bytes:
         number = numbers.setdefault(kernels[name], len(numbers))
         lines.append(f"kernel {number} {name}")
     head = [FORMAT, *(f"need {text}" for text in needs)]
-    rows = [f"layout {' '.join(map(_word, facts))}" for facts in numbers]
+    rows = [f"layout {' '.join(map(_word, answers))}" for answers in numbers]
     return _compress("\n".join([*head, *rows, *lines, ""]).encode())
 
 

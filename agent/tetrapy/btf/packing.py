@@ -15,7 +15,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 from urllib.parse import quote
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive, unanswered
 from tetrapy.btf.btf_file import SUFFIXES, read_btf
@@ -41,25 +41,25 @@ class Source(NamedTuple):
 class Packed(NamedTuple):
     """What became of a tree of BTFs.
 
-    `facts` are by key, those of witnesses included; `failed` are the sources that could not be
+    `answers` are by key, those of witnesses included; `failed` are the sources that could not be
     read, with the reason.
     """
 
     needs: Tuple[str, ...]
-    facts: Dict[str, Facts]
+    answers: Dict[str, Answers]
     failed: List[Tuple[Source, str]]
 
     @property
-    def kernels(self) -> Dict[str, Facts]:
-        """The facts without those of witnesses."""
-        return {key: facts for key, facts in self.facts.items() if not is_witness(key)}
+    def kernels(self) -> Dict[str, Answers]:
+        """The answers without those of witnesses."""
+        return {key: answers for key, answers in self.answers.items() if not is_witness(key)}
 
     @property
-    def by_arch(self) -> Dict[str, List[Facts]]:
-        """Architecture -> the facts of its kernels, witnesses included."""
-        found: Dict[str, List[Facts]] = {}
-        for key, facts in self.facts.items():
-            found.setdefault(key.split("/")[2], []).append(facts)
+    def by_arch(self) -> Dict[str, List[Answers]]:
+        """Architecture -> the answers of its kernels, witnesses included."""
+        found: Dict[str, List[Answers]] = {}
+        for key, answers in self.answers.items():
+            found.setdefault(key.split("/")[2], []).append(answers)
         return found
 
     def unanswered(self) -> List[str]:
@@ -71,16 +71,17 @@ class Packed(NamedTuple):
         found = []
         for arch, rows in sorted(self.by_arch.items()):
             # What any of its kernels answers, so that only what none answers is left.
-            answers = [
-                next((fact for fact in facts if fact is not None), None) for facts in zip(*rows)
+            column = [
+                next((answer for answer in answers if answer is not None), None)
+                for answers in zip(*rows)
             ]
-            lacking = serving.missing(self.needs, tuple(answers), asked)
+            lacking = serving.missing(self.needs, tuple(column), asked)
             found += [f"{arch}: {need}" for need in lacking]
         return found
 
     def archive(self, *, partial: bool = False) -> bytes:
-        """The archive, or a part of one for `merge`. Equal facts give equal bytes."""
-        return pack(self.facts if partial else self.kernels, self.needs)
+        """The archive, or a part of one for `merge`. Equal answers give equal bytes."""
+        return pack(self.answers if partial else self.kernels, self.needs)
 
 
 def find_sources(directories: Sequence[str]) -> List[Source]:
@@ -109,17 +110,19 @@ def shard(sources: Sequence[Source], number: int, count: int) -> List[Source]:
     return list(sources[number::count])
 
 
-def facts_of_all(
+def answers_of_all(
     sources: Sequence[Source],
     needs: Needs,
     jobs: int,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Packed:
-    """The facts of all sources; `progress` is told how many are done, of how many, and the last."""
+    """The answers of all sources; `progress` is told how many are done, of how many, and the
+    last.
+    """
     packed = Packed(needs.names, {}, [])
 
-    def read(number: int) -> Facts:
-        return needs.facts(Btf(read_btf(sources[number].path)))
+    def read(number: int) -> Answers:
+        return needs.answers(Btf(read_btf(sources[number].path)))
 
     done = 0
     # Closed at once when it is broken off: workers are stopped by it.
@@ -131,7 +134,7 @@ def facts_of_all(
             if event.error:
                 packed.failed.append((source, event.error))
             else:
-                packed.facts[source.key] = event.result
+                packed.answers[source.key] = event.result
             done += 1
             progress(done, len(sources), source.path)
     packed.failed.sort()
@@ -141,10 +144,10 @@ def facts_of_all(
 def merge(parts: Iterable[Tuple[str, Archive]]) -> Packed:
     """The archives of several shards, with their names, as one.
 
-    Raises ArchiveError when they were made for different objects, or have different facts of one
+    Raises ArchiveError when they were made for different objects, or have different answers of one
     kernel.
     """
-    merged: Dict[str, Facts] = {}
+    merged: Dict[str, Answers] = {}
     came_from: Dict[str, str] = {}
     needs: Tuple[str, ...] = ()
     first = ""
@@ -159,8 +162,8 @@ def merge(parts: Iterable[Tuple[str, Archive]]) -> Packed:
                 " release"
             )
         for key, number in archive.kernels.items():
-            facts = archive.layouts[number]
-            if merged.setdefault(key, facts) != facts:
+            answers = archive.layouts[number]
+            if merged.setdefault(key, answers) != answers:
                 raise ArchiveError(f"{key} has different facts in {came_from[key]} and {name}")
             came_from.setdefault(key, name)
     return Packed(needs, merged, [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a kernel's facts are enough for the BPF objects.
+"""Whether a kernel's answers are enough for the BPF objects.
 
 A program may ask whether a field, type or enumerator exists (bpf_core_field_exists), and do
 without it, or read a field of a flavour of the same type (`struct kernfs_node___rcu`) instead.  So
@@ -19,7 +19,7 @@ from typing import Dict, FrozenSet, Iterable, List, Sequence, Set, Tuple
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_compat import essential_name
-from tetrapy.abi.core_needs import Facts, stride_texts
+from tetrapy.abi.core_needs import Answers, stride_texts
 from tetrapy.abi.core_relocs import CoreRelocation
 from tetrapy.abi.elf import STT_FUNC, Elf
 from tetrapy.named import NamedTuple
@@ -97,9 +97,9 @@ class Programs:
         read = list(map(Subject.of, self.essential))
         return self.asked | {one for one in alone if not any(r.is_inside(one) for r in read)}
 
-    def off(self, names: Sequence[str], facts: Facts) -> Tuple[str, ...]:
-        """The optional programs that a kernel with these facts cannot load."""
-        lacking = {need.partition(" ")[2] for need in missing(names, facts, self.asked)}
+    def off(self, names: Sequence[str], answers: Answers) -> Tuple[str, ...]:
+        """The optional programs that a kernel with these answers cannot load."""
+        lacking = {need.partition(" ")[2] for need in missing(names, answers, self.asked)}
         return tuple(name for name, texts in sorted(self.optional.items()) if texts & lacking)
 
 
@@ -137,17 +137,17 @@ def subject_of(need: str) -> Subject:
     return Subject.of(need.partition(" ")[2])
 
 
-def missing(names: Sequence[str], facts: Facts, asked: FrozenSet[Subject]) -> List[str]:
+def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[Subject]) -> List[str]:
     """The needs that the kernel does not answer and the programs cannot do without.
 
     `asked` is what `guards` found.
     """
-    present = {subject_of(name) for name, fact in zip(names, facts) if fact is not None}
+    present = {subject_of(name) for name, answer in zip(names, answers) if answer is not None}
     stand_ins = {_family(one) for one in present if one in asked or one.root != one.plain_root}
     found = []
-    for name, fact in zip(names, facts):
+    for name, answer in zip(names, answers):
         one = subject_of(name)
-        if fact is not None or any(one.is_inside(guard) for guard in asked):
+        if answer is not None or any(one.is_inside(guard) for guard in asked):
             continue
         if one.root == one.plain_root or _family(one) not in stand_ins:
             found.append(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a .deb and an .rpm have in common: facts about the package, and files in a stream."""
+"""What a .deb and an .rpm have in common: fields of the package, and files in a stream."""
 
 from __future__ import annotations
 

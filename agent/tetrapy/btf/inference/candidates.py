@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Container, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.inference.checks import CheckOutcome, run_checks
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.nearest import KernelName, order
@@ -22,7 +22,7 @@ class Layouts(Protocol):
         """The texts of the needs, sorted."""
 
     @property
-    def layouts(self) -> Sequence[Facts]:
+    def layouts(self) -> Sequence[Answers]:
         """Distinct answers, in the order of the needs."""
 
     @property
@@ -54,7 +54,7 @@ class Inference(NamedTuple):
     differ in it, or checks do not hold for it, which are `doubtful`.  All are to be told.
     """
 
-    layout: Optional[Facts]
+    layout: Optional[Answers]
     kernel: str
     tested: int
     passed: List[str]
@@ -66,13 +66,16 @@ class Inference(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    layout: Facts
+    layout: Answers
     kernel: str
     outcome: CheckOutcome
 
 
 def check(
-    needs: Sequence[str], layout: Facts, subject: Subject, optional: AbstractSet[str] = frozenset()
+    needs: Sequence[str],
+    layout: Answers,
+    subject: Subject,
+    optional: AbstractSet[str] = frozenset(),
 ) -> Checked:
     """Hold one layout against the checks; `optional` are needs without which the programs do.
 
@@ -131,7 +134,7 @@ def infer(
     return _decide(known.needs, len(nearest), sound or passed, refused, optional)
 
 
-def without(needs: Sequence[str], layout: Facts, left_out: Container[str]) -> Facts:
+def without(needs: Sequence[str], layout: Answers, left_out: Container[str]) -> Answers:
     """A layout without an answer to some needs."""
     return tuple(None if need in left_out else value for need, value in zip(needs, layout))
 
@@ -167,13 +170,13 @@ def _decide(
     )
 
 
-def _undoubted(needs: Sequence[str], candidate: _Candidate) -> Facts:
+def _undoubted(needs: Sequence[str], candidate: _Candidate) -> Answers:
     """The candidate's layout without the needs for which checks do not hold."""
     doubted = {need for need in needs if key(need) in candidate.outcome.doubted}
     return without(needs, candidate.layout, doubted) if doubted else candidate.layout
 
 
-def _unproven(needs: Sequence[str], layout: Facts, outcome: CheckOutcome) -> List[str]:
+def _unproven(needs: Sequence[str], layout: Answers, outcome: CheckOutcome) -> List[str]:
     """The needs that the layout answers, but no check could confirm on this host, nor refute."""
     known = outcome.proven | outcome.doubted
     return [
@@ -181,13 +184,13 @@ def _unproven(needs: Sequence[str], layout: Facts, outcome: CheckOutcome) -> Lis
     ]
 
 
-def _differences(needs: Sequence[str], layouts: List[Facts]) -> List[str]:
+def _differences(needs: Sequence[str], layouts: List[Answers]) -> List[str]:
     """The needs in which layouts differ, but for names of a field that was renamed."""
     plain = [same_names(needs, layout) for layout in layouts]
     return [need for need, *values in zip(needs, *plain) if len(set(values)) > 1]
 
 
-def same_names(needs: Sequence[str], layout: Facts) -> Facts:
+def same_names(needs: Sequence[str], layout: Answers) -> Answers:
     """The layout with each renamed field under the name that the programs look for first."""
     values = dict(zip(map(key, needs), layout))
     for first, second in RENAMED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, ContextManager, List, Optional, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.inference import candidates
 from tetrapy.btf.inference.candidates import Inference, Layouts
 from tetrapy.btf.inference.nearest import KernelName
@@ -40,7 +40,7 @@ class Finding(NamedTuple):
     these are `doubtful`.
     """
 
-    facts: Optional[Facts]
+    answers: Optional[Answers]
     reason: str
     kernel: str = ""
     tested: int = 0
@@ -63,10 +63,10 @@ class Examiner:
         self._optional = optional
         self._prepare = prepare
 
-    def check(self, facts: Facts, variant: int = 0) -> CheckResult:
+    def check(self, answers: Answers, variant: int = 0) -> CheckResult:
         """Whether a layout is the running kernel's."""
         with self._prepare(variant) as subject:
-            return CheckResult(*candidates.check(self._needs, facts, subject, self._optional))
+            return CheckResult(*candidates.check(self._needs, answers, subject, self._optional))
 
     def infer(self, known: Layouts, kernel: KernelName) -> Finding:
         """The only known layout that is the running kernel's."""
@@ -91,16 +91,16 @@ class Examiner:
         checked = self.check(found.layout, variant=1)
         if checked.failed:
             return Finding(None, f"what was found is not confirmed: {'; '.join(checked.failed)}")
-        facts = candidates.without(self._needs, found.layout, checked.doubted)
+        answers = candidates.without(self._needs, found.layout, checked.doubted)
         off = [need for need in self._needs if need in found.off or need in checked.doubted]
-        return self._finding(facts, checked.unproven, off)._replace(
+        return self._finding(answers, checked.unproven, off)._replace(
             doubtful=tuple(checked.doubtful)
         )
 
-    def _finding(self, facts: Facts, unproven: Sequence[str], off: Sequence[str]) -> Finding:
-        known = sum(value is not None for value in facts)
+    def _finding(self, answers: Answers, unproven: Sequence[str], off: Sequence[str]) -> Finding:
+        known = sum(value is not None for value in answers)
         return Finding(
-            facts, "", proven=known - len(unproven), unproven=tuple(unproven), off=tuple(off)
+            answers, "", proven=known - len(unproven), unproven=tuple(unproven), off=tuple(off)
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Optional, Sequence
 
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.inference.memory import Memory
 
 # Fields that were renamed: the programs read the first if there is one, else the second.  Which of
@@ -35,7 +35,7 @@ def key(need: str) -> str:
 class View:
     """A layout, bound to memory.  Values of fields are offsets in bytes."""
 
-    def __init__(self, needs: Sequence[str], layout: Facts, memory: Memory) -> None:
+    def __init__(self, needs: Sequence[str], layout: Answers, memory: Memory) -> None:
         self.memory = memory
         self._values: Dict[str, Optional[int]] = {}
         for need, value in zip(needs, layout):

@@ -9,7 +9,7 @@ import tempfile
 from typing import List, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf import serving
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.harvest import Options, harvest, verify
@@ -58,10 +58,10 @@ def run(options: argparse.Namespace) -> int:
     known = Knowledge(store=options.dir)
     asked = serving.guards(known.objects)
     try:
-        facts = known.needs.facts(Btf(btf))
+        answers = known.needs.answers(Btf(btf))
     except (FormatError, LayoutError) as err:
         raise type(err)(f"{printable(options.file)}: {err}") from err
-    missing = serving.missing(known.needs.names, facts, asked)
+    missing = serving.missing(known.needs.names, answers, asked)
     if missing:
         raise FormatError(
             f"{printable(options.file)}: this BTF cannot serve, it lacks {'; '.join(missing)}"
@@ -69,26 +69,26 @@ def run(options: argparse.Namespace) -> int:
     for note in notes:
         warn(f"Note: {printable(options.file)}: {note}")
     if host == this_host() and not options.no_check:
-        _compare(options.file, known, facts)
+        _compare(options.file, known, answers)
     store.add(host, btf)
-    answered = sum(fact is not None for fact in facts)
+    answered = sum(answer is not None for answer in answers)
     print(
         f"added {printable(path)}: {len(btf):,} bytes of BTF, answer {answered} of"
-        f" {counted(len(facts), 'need')}"
-        + (" (programs do without the others)" if answered < len(facts) else "")
+        f" {counted(len(answers), 'need')}"
+        + (" (programs do without the others)" if answered < len(answers) else "")
     )
     print("\n".join(wrapped(_next_step(host))))
     return 0
 
 
-def _compare(path: str, known: Knowledge, facts: Facts) -> None:
+def _compare(path: str, known: Knowledge, answers: Answers) -> None:
     """Refuse BTF that is not the running kernel's, as the agent would; FormatError."""
     from tetrapy.daemon.btf import examine
 
     optional = serving.optional(known.needs.names, serving.guards(known.objects))
     try:
         with examine(known.needs, optional) as examiner:
-            found = examiner.check(facts)
+            found = examiner.check(answers)
     except KernelError as err:
         warn(f"Note: it was not compared with the running kernel: {err}")
         return

@@ -69,7 +69,7 @@ def compare(first: Kernel, second: Kernel) -> List[Difference]:
     """The needs that two kernels answer differently, in the order of the needs."""
     return [
         _difference(need, one, two)
-        for need, one, two in zip(first.needs, first.facts, second.facts)
+        for need, one, two in zip(first.needs, first.answers, second.answers)
         if one != two
     ]
 
@@ -81,9 +81,13 @@ def _difference(need: str, first: Optional[int], second: Optional[int]) -> Diffe
     unit = ""
     if question == "offset":
         # Only a bitfield starts in the midst of a byte.
-        unit = "bit" if any(fact is not None and fact % 8 for fact in (first, second)) else "byte"
+        unit = (
+            "bit"
+            if any(answer is not None and answer % 8 for answer in (first, second))
+            else "byte"
+        )
         if unit == "byte":
-            first, second = (None if fact is None else fact // 8 for fact in (first, second))
+            first, second = (None if answer is None else answer // 8 for answer in (first, second))
     elif question != "enumval":
         what = f"{question} of {what}" if subject.path else question
     return Difference(subject.root, what, first, second, unit)
@@ -113,5 +117,5 @@ def _print(first: Kernel, second: Kernel, differences: List[Difference]) -> None
     print(f"{counted(len(differences), 'difference')} in {counted(len(groups), 'type')}")
 
 
-def _cell(fact: Optional[int]) -> str:
-    return "absent" if fact is None else str(fact)
+def _cell(answer: Optional[int]) -> str:
+    return "absent" if answer is None else str(answer)

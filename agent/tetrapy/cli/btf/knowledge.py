@@ -10,7 +10,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Facts, Needs
+from tetrapy.abi.core_needs import Answers, Needs
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
@@ -35,7 +35,7 @@ class Kernel(NamedTuple):
 
     name: str
     needs: Tuple[str, ...]
-    facts: Facts
+    answers: Answers
     layout: Optional[int]
 
 
@@ -84,11 +84,11 @@ class Knowledge:
             )
 
     @functools.cached_property
-    def _numbers(self) -> Dict[Facts, int]:
+    def _numbers(self) -> Dict[Answers, int]:
         """Layouts of the archive by their answers to what the objects ask; none if it asks else."""
         if tuple(self.archive.needs) != self.needs.names:
             return {}
-        return {tuple(facts): number for number, facts in enumerate(self.archive.layouts)}
+        return {tuple(answers): number for number, answers in enumerate(self.archive.layouts)}
 
     def kernels_of(self, layout: int) -> List[str]:
         """The archive's kernels with that layout."""
@@ -127,8 +127,8 @@ class Knowledge:
             if len(layouts) > 1:
                 raise _ambiguous(name, archived)
             number = layouts.pop()
-            facts = tuple(self.archive.layouts[number])
-            return Kernel(archived[0], tuple(self.archive.needs), facts, number)
+            answers = tuple(self.archive.layouts[number])
+            return Kernel(archived[0], tuple(self.archive.needs), answers, number)
         if os.path.exists(name):
             return self.file(name)
         raise SettingsError(
@@ -137,8 +137,8 @@ class Knowledge:
         )
 
     def _kernel(self, name: str, data: bytes) -> Kernel:
-        facts = self.needs.facts(Btf(data))
-        return Kernel(name, self.needs.names, facts, self._numbers.get(facts))
+        answers = self.needs.answers(Btf(data))
+        return Kernel(name, self.needs.names, answers, self._numbers.get(answers))
 
 
 def read_archive(path: str = "") -> bytes:

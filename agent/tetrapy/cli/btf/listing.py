@@ -27,7 +27,7 @@ number are the same to tetrapy: all that it reads lies at the same offsets.
 
 
 class Row(NamedTuple):
-    """A kernel; `layout` is None where the archive has none with its facts."""
+    """A kernel; `layout` is None where the archive has none with its answers."""
 
     key: str
     layout: Optional[int]

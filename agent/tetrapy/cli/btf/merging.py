@@ -15,7 +15,7 @@ from tetrapy.visible import printable
 DESCRIPTION = """\
 Makes one archive of the parts that `tetrapy btf pack --shard` made. Their number and order make no
 difference: the result is what one `pack` of everything gives, byte for byte. A kernel that is in
-two parts with different facts is an error.
+two parts with different answers is an error.
 
   tetrapy btf merge part-*.xz --output archive.xz
 """

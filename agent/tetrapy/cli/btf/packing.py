@@ -12,7 +12,7 @@ from typing import Tuple
 
 from tetrapy.btf import serving
 from tetrapy.btf.files import replace_file
-from tetrapy.btf.packing import Packed, facts_of_all, find_sources, is_witness, shard
+from tetrapy.btf.packing import Packed, answers_of_all, find_sources, is_witness, shard
 from tetrapy.cli.btf.knowledge import Knowledge
 from tetrapy.cli.btf.output import ProgressBar, counted, warn
 from tetrapy.errors import ArchiveError, SettingsError
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     bar = ProgressBar("kernel")
     began = time.monotonic()
     try:
-        packed = facts_of_all(sources, needs, jobs, bar.show)
+        packed = answers_of_all(sources, needs, jobs, bar.show)
     finally:
         bar.close()
     took = time.monotonic() - began
@@ -116,7 +116,7 @@ def write(packed: Packed, output: str, known: Knowledge, *, partial: bool) -> No
     archive = packed.archive(partial=partial)
     replace_file(output, archive)
     kernels, layouts = len(packed.kernels), len(set(packed.kernels.values()))
-    witnesses = len(packed.facts) - kernels
+    witnesses = len(packed.answers) - kernels
     print(
         f"{printable(output)}: {counted(kernels, 'kernel')}, {counted(layouts, 'layout')},"
         f" {len(archive):,} bytes, {len(archive) / max(kernels, 1):.1f} a kernel"

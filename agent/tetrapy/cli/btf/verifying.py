@@ -60,13 +60,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
-    answers = dict(zip(kernel.needs, kernel.facts))
-    missing = serving.missing(kernel.needs, kernel.facts, asked)
-    absent = [need for need, fact in answers.items() if fact is None and need not in missing]
+    by_query = dict(zip(kernel.needs, kernel.answers))
+    missing = serving.missing(kernel.needs, kernel.answers, asked)
+    absent = [need for need, answer in by_query.items() if answer is None and need not in missing]
     return {
         "serves": not missing,
-        "needs": len(answers),
-        "facts": len(answers) - len(missing) - len(absent),
+        "needs": len(by_query),
+        "facts": len(by_query) - len(missing) - len(absent),
         "missing": missing,
         "absent": absent,
         "layout": kernel.layout,
@@ -75,11 +75,11 @@ def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[
 
 
 def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
-    """Hold the facts against the running kernel; KernelError if that is not possible here."""
+    """Hold the answers against the running kernel; KernelError if that is not possible here."""
     from tetrapy.daemon.btf import examine
 
     with examine(known.needs, serving.optional(kernel.needs, asked)) as examiner:
-        found = examiner.check(kernel.facts)
+        found = examiner.check(kernel.answers)
     # The agent would use it without what is doubtful; who asks is to know.
     contradicted = [*found.failed, *found.doubtful]
     return {"serves": not contradicted, "contradicted": contradicted, "unproven": found.unproven}
@@ -92,16 +92,16 @@ def _print(report: Dict[str, Any], known: Knowledge) -> None:
         return
     if report["serves"]:
         live = ", is the running kernel's" if "contradicted" in report else ""
-        facts = f"{report['facts']} of {counted(report['needs'], 'need')}"
-        print(f"{name}: serves, answers {facts}{live}")
+        answers = f"{report['facts']} of {counted(report['needs'], 'need')}"
+        print(f"{name}: serves, answers {answers}{live}")
     elif report.get("contradicted"):
         print(f"{name}: IS NOT THE RUNNING KERNEL'S")
     else:
         print(f"{name}: CANNOT SERVE, lacks {counted(len(report['missing']), 'need')}")
     for need in report["missing"]:
         print(f"  lacks   {need}")
-    for fact in report.get("contradicted", ()):
-        print(f"  wrong   {fact}")
+    for answer in report.get("contradicted", ()):
+        print(f"  wrong   {answer}")
     for need in report.get("unproven", ()):
         print(f"  open    {need}  (nothing on this host can tell)")
     for need in report["absent"]:

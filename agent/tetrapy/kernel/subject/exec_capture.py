@@ -30,7 +30,7 @@ _GAVE_UP = b"\0"
 _MODE = 0o2715
 
 
-class ExecFacts(NamedTuple):
+class CapturedExec(NamedTuple):
     """An exec as it was asked for, and as the kernel saw it; `close` it."""
 
     path: bytes
@@ -47,7 +47,7 @@ class ExecFacts(NamedTuple):
         os.close(self.program)
 
 
-def capture_exec(memory: KernelMemory, limits: List[str]) -> Optional[ExecFacts]:
+def capture_exec(memory: KernelMemory, limits: List[str]) -> Optional[CapturedExec]:
     """Have a child exec a script, so that filename and interpreter differ.
 
     What could not be done is added to `limits`; None when nothing was captured.
@@ -60,7 +60,7 @@ def capture_exec(memory: KernelMemory, limits: List[str]) -> Optional[ExecFacts]
     return None
 
 
-def _of_memfd(memory: KernelMemory) -> ExecFacts:
+def _of_memfd(memory: KernelMemory) -> CapturedExec:
     program = _in_memory(tiny_program.image())
     try:
         # Two bits of the mode are odd; none gives rights, since nobody but us can reach the file.
@@ -88,7 +88,7 @@ def _script(interpreter: str) -> bytes:
     return f"#!{interpreter} -V\n".encode()
 
 
-def _of_file(memory: KernelMemory) -> ExecFacts:
+def _of_file(memory: KernelMemory) -> CapturedExec:
     tried = []
     for directory in _DIRECTORIES:
         path = f"{directory}/tetrapy-{os.urandom(8).hex()}"
@@ -110,11 +110,11 @@ def _of_file(memory: KernelMemory) -> ExecFacts:
     raise OSError("; ".join(tried))
 
 
-def _of_interpreter(memory: KernelMemory) -> ExecFacts:
+def _of_interpreter(memory: KernelMemory) -> CapturedExec:
     return _of_python(memory, _INTERPRETER)
 
 
-def _of_python(memory: KernelMemory, path: str) -> ExecFacts:
+def _of_python(memory: KernelMemory, path: str) -> CapturedExec:
     """An exec that ends with the interpreter that runs this."""
     program = os.open(_INTERPRETER, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -130,7 +130,7 @@ _WAYS = (
 )
 
 
-def _capture(memory: KernelMemory, path: str, program: int) -> ExecFacts:
+def _capture(memory: KernelMemory, path: str, program: int) -> CapturedExec:
     """One exec of `path` in a child, which is killed then. Raises OSError if it is refused."""
     child = Child()
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -191,7 +191,7 @@ def _wait_for_exec(memory: KernelMemory) -> None:
     raise OSError("the exec was not seen at the tracepoint sched_process_exec")
 
 
-def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> ExecFacts:
+def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> CapturedExec:
     words = _words(memory, "exec_words")
     offset, size = memory.variables["exec_strings"]
     each = size // len(words)
@@ -200,7 +200,7 @@ def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> ExecF
     all_targets = _words(memory, "exec_targets")
     each = len(all_targets) // len(words)
     targets = [all_targets[at : at + each] for at in range(0, len(all_targets), each)]
-    return ExecFacts(os.fsencode(path), words, tuple(texts), tuple(targets), program, gained)
+    return CapturedExec(os.fsencode(path), words, tuple(texts), tuple(targets), program, gained)
 
 
 def _words(memory: KernelMemory, variable: str) -> Tuple[int, ...]:

@@ -19,7 +19,7 @@ from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.peek import KernelMemory, Task
 from tetrapy.kernel.subject import own_proc
 from tetrapy.kernel.subject.child import Child, killer
-from tetrapy.kernel.subject.exec_capture import ExecFacts, capture_exec
+from tetrapy.kernel.subject.exec_capture import CapturedExec, capture_exec
 from tetrapy.kernel.subject.keeper import CLOSE, END, Keeper
 from tetrapy.kernel.subject.plan import PLANS
 
@@ -82,7 +82,7 @@ class Subject:
         self._keeper = Child()
         self._reports = self._orders = -1
         self._pending = b""
-        self._exec: Optional[ExecFacts] = None
+        self._exec: Optional[CapturedExec] = None
         self.read = memory.read
 
     def end(self) -> None:
@@ -143,7 +143,7 @@ class Subject:
         self.cgroup_ids = {name: tuple(ids) for name, ids in truths["cgroup_ids"].items()}
         self.limits = (*limits, *kept["limits"], *truths["limits"])
 
-    def _take_exec(self, facts: Optional[ExecFacts]) -> None:
+    def _take_exec(self, facts: Optional[CapturedExec]) -> None:
         self.exec_path, self.exec_words, self.exec_strings = b"", (), ()
         self.exec_targets, self.exec_file, self.exec_gained = (), None, False
         self.exec_name, self.exec_device = b"", 0

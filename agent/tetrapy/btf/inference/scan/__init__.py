@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Dict, List, Optional, Sequence
 
-from tetrapy.abi.core_needs import Facts
+from tetrapy.abi.core_needs import Answers
 from tetrapy.btf.inference.memory import Unreadable
 from tetrapy.btf.inference.scan import (
     cgroups,
@@ -68,7 +68,7 @@ class Scan(NamedTuple):
     no such thing.  `reads` counts the reads of kernel memory.
     """
 
-    layout: Optional[Facts]
+    layout: Optional[Answers]
     off: List[str]
     reasons: List[str]
     reads: int

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "agent"))
 
 from tetrapy.abi.btf import Btf  # noqa: E402 - after the path is set
 from tetrapy.abi.core_minimal import minimal_btf  # noqa: E402 - likewise
-from tetrapy.abi.core_needs import Needs  # noqa: E402 - likewise
+from tetrapy.abi.core_queries import CoreQueries  # noqa: E402 - likewise
 from tetrapy.btf import host  # noqa: E402 - likewise
 from tetrapy.btf.archive import Archive  # noqa: E402 - likewise
 
@@ -59,41 +59,41 @@ def sizes(packed: bytes, archive: Archive) -> None:
     # Half of the layouts, and half of the names, tell what one more of each costs.
     rows = {name: archive.layouts[number] for name, number in archive.kernels.items()}
     one = dict.fromkeys(rows, archive.layouts[0])
-    names = len(pack(one, archive.needs))
-    base = len(pack(dict([next(iter(one.items()))]), archive.needs))
+    names = len(pack(one, archive.queries))
+    base = len(pack(dict([next(iter(one.items()))]), archive.queries))
     per_name, per_layout = (names - base) / kernels, (len(packed) - names) / layouts
     few, many = ((base + BTFHUB * per_name + count * per_layout) / 1024 for count in BTFHUB_LAYOUTS)
     remark = f"{per_name:.1f} B a name, {per_layout:.1f} B a layout; floor 100"
     row(f"projected, {BTFHUB:,} kernels", f"{few:.0f} to {many:.0f} KiB", remark)
 
 
-def look_up(packed: bytes, needs: Needs) -> None:
+def look_up(packed: bytes, queries: CoreQueries) -> None:
     """From the archive's bytes to the BTF of one kernel."""
 
     def find() -> bytes:
         archive = Archive(packed)
-        return minimal_btf(needs, archive.layouts[archive.find(max(archive.kernels)) or 0])
+        return minimal_btf(queries, archive.layouts[archive.find(max(archive.kernels)) or 0])
 
     spent, btf = best(find)
     row("open, find and unpack one kernel", f"{spent:.1f} ms", f"floor 20; {len(btf):,} B of BTF")
 
 
-def full(path: Path, needs: Needs) -> None:
+def full(path: Path, queries: CoreQueries) -> None:
     """The answers of a full BTF."""
     data = path.read_bytes()
-    spent, _answers_of = best(lambda: needs.answers(Btf(data)))
+    spent, _answers_of = best(lambda: queries.answers(Btf(data)))
     remark = f"{1e3 / spent:.0f} kernels a second and core"
     row(f"facts of a full BTF of {len(data) / 1e6:.1f} MB", f"{spent:.0f} ms", remark)
 
 
-def live(archive: Archive, needs: Needs, objects: list[bytes]) -> None:
+def live(archive: Archive, queries: CoreQueries, objects: list[bytes]) -> None:
     """What this kernel is asked."""
     from tetrapy.btf import serving
     from tetrapy.daemon.btf import examine
 
-    optional = serving.optional(needs.names, serving.guards(objects))
+    optional = serving.optional(queries.names, serving.guards(objects))
     with contextlib.ExitStack() as stack:
-        loading, examiner = best(lambda: stack.enter_context(examine(needs, optional)))
+        loading, examiner = best(lambda: stack.enter_context(examine(queries, optional)))
         row("load the program that reads memory", f"{loading:.1f} ms")
         here = host.current()
         spent, found = best(lambda: examiner.infer(archive, here))
@@ -115,13 +115,13 @@ def main() -> int:
         print("bench.btf: no BPF objects in build/bundle/bpf: make build", file=sys.stderr)
         return 2
     packed = (ROOT / "btfs/archive.xz").read_bytes()
-    needs, archive = Needs(objects), Archive(packed)
+    queries, archive = CoreQueries(objects), Archive(packed)
     sizes(packed, archive)
-    look_up(packed, needs)
+    look_up(packed, queries)
     if options.full.is_file():
-        full(options.full, needs)
+        full(options.full, queries)
     if os.geteuid() == 0:
-        live(archive, needs, objects)
+        live(archive, queries, objects)
     return 0
 
 

@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "agent")]
 
 from btfs import corpus as corpora  # noqa: E402 - after the path is set
 from btfs.corpus import Corpus  # noqa: E402 - needs the path above
-from tetrapy.abi.core_needs import Answers, Needs  # noqa: E402 - needs the path above
+from tetrapy.abi.core_queries import Answers, CoreQueries  # noqa: E402 - needs the path above
 from tetrapy.btf.pack import order  # noqa: E402 - needs the path above
 from tetrapy.btf.packing import (  # noqa: E402 - likewise
     Packed,
@@ -48,7 +48,7 @@ def index(packed: Packed, digests: dict[str, str]) -> str:
 def make(corpus: Corpus, objects: list[Path]) -> tuple[bytes, str]:
     """The archive and its readable index.
 
-    Raises BuildError when a need has no answer in any kernel of an architecture, when a kernel
+    Raises BuildError when a query has no answer in any kernel of an architecture, when a kernel
     cannot be read, or has not the digest that the corpus states.
     """
     sources = find_sources([str(corpus.path)])
@@ -65,8 +65,8 @@ def make(corpus: Corpus, objects: list[Path]) -> tuple[bytes, str]:
             found[source.key] = digest
     if not found:
         raise BuildError(f"{corpus.path} holds no ID/VERSION_ID/arch/*.btf")
-    needs = Needs([path.read_bytes() for path in objects])
-    packed = answers_of_all(sources, needs, os.cpu_count() or 1)
+    queries = CoreQueries([path.read_bytes() for path in objects])
+    packed = answers_of_all(sources, queries, os.cpu_count() or 1)
     if packed.failed:
         raise BuildError("; ".join(f"{source.path}: {error}" for source, error in packed.failed))
     missing = packed.unanswered()

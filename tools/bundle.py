@@ -14,8 +14,8 @@ from pathlib import Path
 # The agent's own reader judges whether the archive fits the objects.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 
-from tetrapy.abi.core_needs import Needs
-from tetrapy.btf.archive import Archive, check_needs
+from tetrapy.abi.core_queries import CoreQueries
+from tetrapy.btf.archive import Archive, check_queries
 from tetrapy.errors import ArchiveError
 from tools import bpf_objects, libbpf_so, shared_library, text_so, unpack_so, wheels
 from tools.contents import NATIVE_PACKAGES
@@ -65,7 +65,7 @@ def _btf_archive(objects: list[bytes]) -> bytes:
     except ArchiveError as err:
         raise BuildError(f"btfs/archive.xz: {err}; `make refresh-btfs` makes it anew") from err
     try:
-        check_needs(known, Needs(objects))
+        check_queries(known, CoreQueries(objects))
     except ArchiveError as err:
         problem = f"btfs/archive.xz: {err}; `make refresh-btfs` makes it anew"
         if os.environ.get("STRICT") == "1":

@@ -20,7 +20,7 @@ _MACHINES = {62: "x86_64", 183: "aarch64"}
 
 
 @dataclass(frozen=True)
-class Needs:
+class CoreQueries:
     """The machine of a library, the libraries it needs, the symbol versions it wants of them."""
 
     machine: str
@@ -35,7 +35,7 @@ class Needs:
         return max((tuple(map(int, number)) for number in numbers), default=())
 
 
-def needs(image: bytes) -> Needs:
+def queries(image: bytes) -> CoreQueries:
     """What the ELF shared library `image` needs. Raises BuildError when it is no such file."""
     if image[:6] != b"\x7fELF\x02\x01":
         raise BuildError("not a 64-bit little-endian ELF file")
@@ -78,4 +78,4 @@ def needs(image: bytes) -> Needs:
                 versions.add(text(name))
                 aux += step
             at += following
-    return Needs(_MACHINES.get(machine, str(machine)), libraries, frozenset(versions))
+    return CoreQueries(_MACHINES.get(machine, str(machine)), libraries, frozenset(versions))

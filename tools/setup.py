@@ -75,9 +75,9 @@ def _with_sbin() -> str:
     return f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def install_packages(needs: List[Need]) -> None:
+def install_packages(queries: List[Need]) -> None:
     """Install the packages of what is missing; raises SetupError when not root or apt refuses."""
-    missing = sorted(need.package for need in needs if not need.present())
+    missing = sorted(query.package for query in queries if not query.present())
     if not missing:
         return
     install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
@@ -100,7 +100,7 @@ def install_packages(needs: List[Need]) -> None:
             if not _apt(command):
                 raise SetupError(f"{' '.join(command)}: refused; its own words are above")
     importlib.invalidate_caches()
-    still = sorted(need.package for need in needs if not need.present())
+    still = sorted(query.package for query in queries if not query.present())
     if still:
         raise SetupError(f"installed, yet what they bring is not there: {' '.join(still)}")
 

@@ -73,7 +73,7 @@ def library(recipe: Recipe, architecture: str) -> Path:
 
 def check(name: str, image: bytes, architecture: str) -> None:
     """Raise BuildError unless the library is for the architecture and needs glibc 2.17 at most."""
-    found = elf_check.needs(image)
+    found = elf_check.queries(image)
     if found.machine != architecture:
         raise BuildError(f"{name} is for {found.machine}, not {architecture}")
     if extra := found.libraries - _ALLOWED_LIBRARIES[architecture]:

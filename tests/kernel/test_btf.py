@@ -16,7 +16,7 @@ import pytest
 from tests.support.agent import PYZ, ROOT, Agent
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.host import ARCHITECTURES
 
@@ -63,13 +63,13 @@ def minimized(whole: Path) -> Path:
 @pytest.fixture(scope="module")
 def another(tmp_path_factory) -> Path:
     """The BTF of a kernel of the archive that is not this one."""
-    needs = Needs(
+    queries = CoreQueries(
         [path.read_bytes() for path in sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))]
     )
-    answers = needs.answers(Btf(KERNEL.read_bytes()))
+    answers = queries.answers(Btf(KERNEL.read_bytes()))
     archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
     path = tmp_path_factory.mktemp("another") / "vmlinux"
-    path.write_bytes(minimal_btf(needs, next(f for f in archive.layouts[::-1] if f != answers)))
+    path.write_bytes(minimal_btf(queries, next(f for f in archive.layouts[::-1] if f != answers)))
     return path
 
 

@@ -15,7 +15,7 @@ from tests.support import exactness
 from tests.support.exactness import Comparison
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.btf.archive import Archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def test_the_archive_holds_the_facts_of_its_kernels(
     comparisons: list[Comparison], archive: Archive, objects: list[bytes]
 ) -> None:
     """The shipped layout of each kernel is what its BTF says to the shipped objects."""
-    assert archive.needs == Needs(objects).names
+    assert archive.queries == CoreQueries(objects).names
     debian = {
         str(found.path.relative_to(exactness.corpus()))[: -len(".btf")]: found.answers
         for found in comparisons
@@ -73,9 +73,9 @@ def test_each_layout_of_the_archive_makes_btf_of_a_few_bytes(
     archive: Archive, objects: list[bytes]
 ) -> None:
     """The BTF of a layout answers it, is canonical, and is far below a page or two."""
-    needs = Needs(objects)
+    queries = CoreQueries(objects)
     for answers in archive.layouts:
-        made = minimal_btf(needs, answers)
-        assert needs.answers(Btf(made)) == answers
-        assert made == minimal_btf(Needs(reversed(objects)), answers)
+        made = minimal_btf(queries, answers)
+        assert queries.answers(Btf(made)) == answers
+        assert made == minimal_btf(CoreQueries(reversed(objects)), answers)
         assert len(made) < 4096

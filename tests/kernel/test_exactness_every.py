@@ -23,7 +23,7 @@ from tetrapy.abi import core_relocs
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.errors import LayoutError
 
 SOURCE = Path(__file__).parent / "relocations/every.bpf.c"
@@ -96,15 +96,15 @@ def test_types_that_are_there_twice_are_refused_when_libbpf_refuses_them() -> No
         target = Btf(path.read_bytes())
         for question in TWICE:
             program = reading(*question)
-            needs = Needs([program])
+            queries = CoreQueries([program])
             (full,) = relocate(program, path).values()
             if isinstance(full, str):
                 assert "ambiguity" in full
                 with pytest.raises(LayoutError, match="several types of one name"):
-                    needs.answers(target)
+                    queries.answers(target)
                 refused.add(question)
             else:
-                made = minimal_btf(needs, needs.answers(target))
+                made = minimal_btf(queries, queries.answers(target))
                 assert relocate(program, made) == {"f": full}, (path.name, question)
                 taken.add(question)
     assert len(refused) > 2

@@ -23,7 +23,7 @@ from tetrapy.abi import core_relocs
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.errors import LayoutError
 
 # A flavour stands behind the type that it is one of.
@@ -80,9 +80,9 @@ def test_made_btf_relocates_as_the_kernels_own(case: Case) -> None:
 def made_is_as_good(case: Case) -> bool:
     """Whether there are answers; AssertionError when they say other than the kernel's own BTF."""
     full = relocate(case.program, case.kernel)
-    needs = Needs([case.program])
+    queries = CoreQueries([case.program])
     try:
-        made = minimal_btf(needs, needs.answers(Btf(case.kernel)))
+        made = minimal_btf(queries, queries.answers(Btf(case.kernel)))
     except LayoutError:
         return False
     # What libbpf refuses has no answers either.

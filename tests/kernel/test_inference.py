@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.agent import ROOT
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import host, serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.candidates import same_names
@@ -36,7 +36,7 @@ class Here(NamedTuple):
     """This kernel: its memory, what the objects need, its own answers, who examines it."""
 
     memory: KernelMemory
-    needs: Needs
+    queries: CoreQueries
     answers: Answers
     examiner: Examiner
 
@@ -46,26 +46,26 @@ def here() -> Iterator[Here]:
     """This kernel, with nothing but its own BTF known."""
     objects = [path.read_bytes() for path in sorted((ROOT / "build/bundle/bpf").glob("base*.o"))]
     assert objects, "the BPF objects are not built: make build"
-    needs = Needs(objects)
+    queries = CoreQueries(objects)
     memory = KernelMemory()
-    optional = serving.optional(needs.names, serving.guards(objects))
-    examiner = Examiner(needs.names, optional, partial(prepared, memory))
+    optional = serving.optional(queries.names, serving.guards(objects))
+    examiner = Examiner(queries.names, optional, partial(prepared, memory))
     with KERNEL.open("rb") as file:
-        answers = needs.answers(Btf(file.read()))
-    yield Here(memory, needs, answers, examiner)
+        answers = queries.answers(Btf(file.read()))
+    yield Here(memory, queries, answers, examiner)
     memory.close()
 
 
 @pytest.mark.parametrize("variant", [0, 1])
 def test_the_own_layout_passes_all_facts(here: Here, variant: int) -> None:
-    """And no need stays without a check that confirms it."""
+    """And no query stays without a check that confirms it."""
     assert not any(here.examiner.check(here.answers, variant))
 
 
 def test_only_the_own_layout_is_inferred(here: Here) -> None:
     """No layout of the archive passes unless it is equal to this kernel's."""
     archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
-    names = here.needs.names
+    names = here.queries.names
     started = time.monotonic()
     found = here.examiner.infer(archive, host.current())
     print(f"{found.tested} layouts in {(time.monotonic() - started) * 1000:.1f} ms")
@@ -82,14 +82,14 @@ def test_a_scan_finds_the_own_layout(here: Here) -> None:
     started = time.monotonic()
     found = here.examiner.scan()
     print(f"found and proven in {(time.monotonic() - started) * 1000:.1f} ms")
-    assert found.answers == same_names(here.needs.names, here.answers), found.reason
+    assert found.answers == same_names(here.queries.names, here.answers), found.reason
     assert not found.unproven
     assert found.proven == sum(answer is not None for answer in here.answers)
 
 
 def test_every_wrong_answer_is_noticed(here: Here) -> None:
-    """Each need alone, off by up to 512 bytes in steps of 4, or without an answer, is refused."""
-    names = here.needs.names
+    """Each query alone, off by up to 512 bytes in steps of 4, or without an answer, is refused."""
+    names = here.queries.names
     wrong = [
         (name, other, (*here.answers[:at], other, *here.answers[at + 1 :]))
         for at, name in enumerate(names)
@@ -98,7 +98,7 @@ def test_every_wrong_answer_is_noticed(here: Here) -> None:
     assert len(wrong) > 100 * len(names)
     with prepared(here.memory, 0) as subject:
         memory = Memory(subject.read)
-        views = [(need, other, View(names, layout, memory)) for need, other, layout in wrong]
+        views = [(query, other, View(names, layout, memory)) for query, other, layout in wrong]
         living = [
             view
             for view in views
@@ -114,7 +114,7 @@ def test_every_wrong_answer_is_noticed(here: Here) -> None:
 
 def test_what_is_wrong_for_an_optional_program_is_left_out(here: Here) -> None:
     """The securebits in the place of the capabilities: the rest of the layout is used."""
-    names = list(here.needs.names)
+    names = list(here.queries.names)
     at = names.index("offset struct cred.securebits int")
     right = here.answers[at]
     assert right is not None
@@ -123,9 +123,9 @@ def test_what_is_wrong_for_an_optional_program_is_left_out(here: Here) -> None:
     assert (found.doubtful, found.doubted) == (["securebits"], [names[at]])
 
 
-def around(need: str, value: int | None) -> list[int | None]:
-    """Other answers to a need than this one."""
-    step = 32 if need.startswith("offset") else 1
+def around(query: str, value: int | None) -> list[int | None]:
+    """Other answers to a query than this one."""
+    step = 32 if query.startswith("offset") else 1
     places = [(value or 0) + step * number for number in range(-128, 129)]
     return [other for other in (*places, None) if other != value and (other or 0) >= 0]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kernel_layout import KERNEL, KernelLayout
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.kernel import bundle
 from tetrapy.kernel.libbpf import libbpf
 from tetrapy.kernel.peek import OBJECT, KernelMemory
@@ -223,7 +223,7 @@ def test_not_permitted() -> None:
 
 def test_no_relocations() -> None:
     """The object asks nothing of a kernel's BTF."""
-    assert Needs([bundle.read(OBJECT)]).names == ()
+    assert CoreQueries([bundle.read(OBJECT)]).names == ()
 
 
 def test_after_the_end() -> None:

@@ -17,7 +17,7 @@ from tests.pyz.conftest import SYSTEM_PYTHON, needs_root
 from tests.support.agent import PYZ
 from tests.unit.btf_kernels import tree
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.btf.archive import Archive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +35,8 @@ def member(name: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def needs() -> Needs:
-    return Needs([member("bpf/base.bpf.o"), member("bpf/base-perf.bpf.o")])
+def queries() -> CoreQueries:
+    return CoreQueries([member("bpf/base.bpf.o"), member("bpf/base-perf.bpf.o")])
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def archive() -> Archive:
 
 
 @pytest.fixture
-def kernel(tmp_path: Path, needs: Needs, archive: Archive) -> Path:
+def kernel(tmp_path: Path, queries: CoreQueries, archive: Archive) -> Path:
     """A file with the BTF of a kernel that the archive has."""
     path = tmp_path / "kernel.btf"
-    path.write_bytes(minimal_btf(needs, archive.layouts[0]))
+    path.write_bytes(minimal_btf(queries, archive.layouts[0]))
     return path
 
 
@@ -161,7 +161,9 @@ def test_users(run, kernel: Path, everyones: Path, place: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_job_of_many_machines(run, needs: Needs, archive: Archive, tmp_path: Path) -> None:
+def test_the_job_of_many_machines(
+    run, queries: CoreQueries, archive: Archive, tmp_path: Path
+) -> None:
     """The commands of deploy/ pack a tree in shards, and merging gives what one run gives."""
     spec = yaml.safe_load(JOB.read_text())["spec"]
     (container,) = spec["template"]["spec"]["containers"]
@@ -170,7 +172,7 @@ def test_the_job_of_many_machines(run, needs: Needs, archive: Archive, tmp_path:
     assert f'"$JOB_COMPLETION_INDEX/{count}"' in script
     assert container["volumeMounts"][0]["mountPath"] == "/data"
     kernels = {
-        f"debian/12/x86_64/6.1.0-{number}-amd64": minimal_btf(needs, archive.layouts[number % 5])
+        f"debian/12/x86_64/6.1.0-{number}-amd64": minimal_btf(queries, archive.layouts[number % 5])
         for number in range(count * 2 + 1)
     }
     full = tree(tmp_path / "btfhub-archive", kernels, ".btf.xz")
@@ -203,9 +205,11 @@ def test_harvest(run, kernel: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_an_interrupt_leaves_nothing(tmp_path: Path, needs: Needs, archive: Archive) -> None:
+def test_an_interrupt_leaves_nothing(
+    tmp_path: Path, queries: CoreQueries, archive: Archive
+) -> None:
     """Ctrl-C ends a run with its processes, and leaves neither output nor half of one."""
-    data = minimal_btf(needs, archive.layouts[0])
+    data = minimal_btf(queries, archive.layouts[0])
     full = tree(tmp_path / "in", {f"a/1/x86_64/{number}": data for number in range(3000)})
     command = [PYZ, "btf", "pack", full, "--output", tmp_path / "archive.xz", "--partial"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, text=True)

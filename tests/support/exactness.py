@@ -17,7 +17,7 @@ from btfs import corpus as corpora
 from tests.support.relocated import relocate
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,9 +64,9 @@ def compare_all(paths: Iterable[Path], objects: Iterable[bytes]) -> list[Compari
 
 def compare(path: Path, objects: tuple[bytes, ...]) -> Comparison:
     """What libbpf makes of the objects with the kernel's BTF, and with that of its answers."""
-    needs = _needs(objects)
-    answers = needs.answers(Btf(path.read_bytes()))
-    made = minimal_btf(needs, answers)
+    queries = _queries(objects)
+    answers = queries.answers(Btf(path.read_bytes()))
+    made = minimal_btf(queries, answers)
     code, unequal = sha256(), []
     for number, data in enumerate(objects):
         mine, theirs = relocate(data, made), relocate(data, path)
@@ -78,5 +78,5 @@ def compare(path: Path, objects: tuple[bytes, ...]) -> Comparison:
 
 
 @functools.lru_cache(maxsize=4)
-def _needs(objects: tuple[bytes, ...]) -> Needs:
-    return Needs(objects)
+def _queries(objects: tuple[bytes, ...]) -> CoreQueries:
+    return CoreQueries(objects)

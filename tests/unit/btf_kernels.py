@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf.inference.examiner import CheckResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore, host_of
@@ -37,8 +37,8 @@ def objects() -> tuple[bytes, ...]:
 
 
 @functools.cache
-def needs() -> Needs:
-    return Needs(objects())
+def queries() -> CoreQueries:
+    return CoreQueries(objects())
 
 
 def answers(number: int = 0, *absent: str) -> Answers:
@@ -48,18 +48,18 @@ def answers(number: int = 0, *absent: str) -> Answers:
     """
     return tuple(
         None
-        if any(word in need for word in ("kernfs_node___v54", *absent))
+        if any(word in query for word in ("kernfs_node___v54", *absent))
         else 64 * (at + 1) + 64 * 100 * number
-        for at, need in enumerate(needs().names)
+        for at, query in enumerate(queries().names)
     )
 
 
 def btf(number: int = 0, *absent: str) -> bytes:
-    return minimal_btf(needs(), answers(number, *absent))
+    return minimal_btf(queries(), answers(number, *absent))
 
 
 def archive(kernels: Mapping[str, Answers], path: Path) -> Path:
-    path.write_bytes(pack(kernels, needs().names))
+    path.write_bytes(pack(kernels, queries().names))
     return path
 
 
@@ -121,7 +121,7 @@ def examined(monkeypatch: pytest.MonkeyPatch, *failed: str, error: Exception | N
             return CheckResult(list(failed), [])
 
     @contextlib.contextmanager
-    def examine(needs: Needs, optional: frozenset[str]) -> Iterator[Examiner]:
+    def examine(queries: CoreQueries, optional: frozenset[str]) -> Iterator[Examiner]:
         if error is not None:
             raise error
         yield Examiner()

@@ -13,7 +13,7 @@ from tests.unit.synthetic_memory import Types
 from tests.unit.synthetic_objects import PLAIN, Host
 from tests.unit.synthetic_subject import SyntheticSubject
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.view import key
@@ -34,15 +34,15 @@ def images() -> tuple[bytes, ...]:
 
 
 @functools.cache
-def needs() -> Needs:
+def queries() -> CoreQueries:
     """What they ask of a kernel."""
-    return Needs(images())
+    return CoreQueries(images())
 
 
 @functools.cache
 def optional() -> frozenset[str]:
     """What they can do without."""
-    return serving.optional(needs().names, serving.guards(images()))
+    return serving.optional(queries().names, serving.guards(images()))
 
 
 @functools.cache
@@ -85,18 +85,18 @@ def kernel(name: str) -> Kernel:
         path = corpus() / f"{name}.btf"
     btf = Btf(path.read_bytes())
     arch = "arm64" if "arm64" in str(path) or "aarch64" in str(path) else "x86_64"
-    return Kernel(name, arch, Types(btf), needs().answers(btf))
+    return Kernel(name, arch, Types(btf), queries().answers(btf))
 
 
-def need(short: str) -> str:
-    """The text of the need with this short name."""
-    return next(name for name in needs().names if key(name) == short)
+def query(short: str) -> str:
+    """The text of the query with this short name."""
+    return next(name for name in queries().names if key(name) == short)
 
 
 def changed(answers: Answers, **changes: int | None) -> Answers:
     """The answers with other answers; a name's dots and colons are written as underscores."""
     names = [
-        key(name).replace(".", "_").replace("::", "_").replace(" ", "_") for name in needs().names
+        key(name).replace(".", "_").replace("::", "_").replace(" ", "_") for name in queries().names
     ]
     assert set(changes) <= set(names)
     return tuple(changes.get(name, answer) for name, answer in zip(names, answers, strict=True))

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import places, search
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.discovery import find_btf
@@ -106,7 +106,7 @@ class Machine:
         return str(path)
 
     @contextlib.contextmanager
-    def examine(self, needs: Needs, optional: frozenset[str]) -> Iterator[Truth]:
+    def examine(self, queries: CoreQueries, optional: frozenset[str]) -> Iterator[Truth]:
         """The examiner of this machine's kernel."""
         assert self.truth
         try:
@@ -139,4 +139,4 @@ class Machine:
 def facts_of(source: BtfSource) -> Answers:
     """What the BTF that was found answers."""
     assert source.data is not None
-    return Needs([OBJECT]).answers(Btf(source.data))
+    return CoreQueries([OBJECT]).answers(Btf(source.data))

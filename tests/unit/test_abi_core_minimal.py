@@ -6,20 +6,20 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.builders import BtfBuilder
-from tests.unit.test_abi_core_needs import asking, struct_s
+from tests.unit.test_abi_core_queries import asking, struct_s
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.errors import LayoutError
 
 
 def exact(program: bytes, target: BtfBuilder) -> dict[str, int | None]:
     """The answers, which the BTF that is made of them tells again."""
-    needs = Needs([program])
-    answers = needs.answers(Btf(target.build()))
-    assert needs.answers(Btf(minimal_btf(needs, answers))) == answers
-    return dict(zip(needs.names, answers, strict=True))
+    queries = CoreQueries([program])
+    answers = queries.answers(Btf(target.build()))
+    assert queries.answers(Btf(minimal_btf(queries, answers))) == answers
+    return dict(zip(queries.names, answers, strict=True))
 
 
 @pytest.mark.parametrize("last", [True, False])
@@ -119,9 +119,9 @@ def test_a_typedef_is_of_the_kernels_kind(kind: int) -> None:
 def test_facts_of_no_kernel_are_refused(change, text: str) -> None:
     """Numbers that BTF cannot hold, and too few of them."""
     local, s = struct_s(("a", 0))
-    needs = Needs([asking(local, [(s, "0:0", "field_byte_offset")])])
+    queries = CoreQueries([asking(local, [(s, "0:0", "field_byte_offset")])])
     with pytest.raises(LayoutError, match=text):
-        minimal_btf(needs, change((0,)))
+        minimal_btf(queries, change((0,)))
 
 
 def test_facts_that_contradict_each_other_are_refused() -> None:
@@ -130,11 +130,11 @@ def test_facts_that_contradict_each_other_are_refused() -> None:
     integer = b.integer("int", 4)
     names = ("s", "s___new")
     made = [b.composite(name, 4, [("a", integer, 0)]) for name in names]
-    needs = Needs([asking(b, [(s, "0:0", "field_byte_offset") for s in made])])
-    assert needs.answers(Btf(minimal_btf(needs, (64, 64)))) == (64, 64)
+    queries = CoreQueries([asking(b, [(s, "0:0", "field_byte_offset") for s in made])])
+    assert queries.answers(Btf(minimal_btf(queries, (64, 64)))) == (64, 64)
     with pytest.raises(LayoutError, match=r"contradict each other: .* has 64 for .* not 96"):
-        minimal_btf(needs, (64, 96))
-    needs = Needs([asking(b, [(made[0], "0:0", "field_byte_size")])])
-    assert needs.names[-1] == "size struct s.a int"
+        minimal_btf(queries, (64, 96))
+    queries = CoreQueries([asking(b, [(made[0], "0:0", "field_byte_size")])])
+    assert queries.names[-1] == "size struct s.a int"
     with pytest.raises(LayoutError, match="contradict each other"):
-        minimal_btf(needs, (None, None, None, 4))
+        minimal_btf(queries, (None, None, None, 4))

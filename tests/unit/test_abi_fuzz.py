@@ -18,7 +18,7 @@ from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.abi.elf import Elf, section_data
 from tetrapy.errors import FormatError, LayoutError
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 SAMPLE = (Path(__file__).parent / "data/sample.bpf.o").read_bytes()
 BTF = section_data(SAMPLE, ".BTF")
 EXT = section_data(SAMPLE, ".BTF.ext")
-NEEDS = Needs([SAMPLE])
+QUERIES = CoreQueries([SAMPLE])
 
 # Answers: places as kernels have them, and numbers that no BTF can hold.
 NUMBERS = st.one_of(
@@ -146,19 +146,19 @@ def look_for(local: Btf, found: core_relocs.CoreRelocation, target: Btf) -> None
 @given(flipped(BTF))
 def test_facts_of_damaged_btf_are_facts_or_refused(data: bytes) -> None:
     """What passes for the BTF of a kernel gives answers, and BTF can be made of them or not."""
-    quietly(lambda: minimal_btf(NEEDS, NEEDS.answers(Btf(data))))
+    quietly(lambda: minimal_btf(QUERIES, QUERIES.answers(Btf(data))))
 
 
-@given(st.dictionaries(st.integers(0, len(NEEDS.names) - 1), st.one_of(st.none(), NUMBERS)))
+@given(st.dictionaries(st.integers(0, len(QUERIES.names) - 1), st.one_of(st.none(), NUMBERS)))
 def test_any_numbers_are_facts_or_refused(changes: dict[int, int | None]) -> None:
     """BTF made of numbers that nobody measured answers exactly these, or is not made."""
-    numbers = list(NEEDS.answers(Btf(BTF)))
+    numbers = list(QUERIES.answers(Btf(BTF)))
     for at, number in changes.items():
         numbers[at] = number
 
     def check() -> None:
-        made = minimal_btf(NEEDS, tuple(numbers))
-        assert NEEDS.answers(Btf(made)) == tuple(numbers)
+        made = minimal_btf(QUERIES, tuple(numbers))
+        assert QUERIES.answers(Btf(made)) == tuple(numbers)
 
     quietly(check)
 
@@ -174,14 +174,14 @@ def split(base: bytes, data: bytes) -> None:
     """Read a module's types, and ask for fields among both."""
     btf = Btf(data, Btf(base))
     read_all(btf)
-    quietly(NEEDS.answers, btf)
+    quietly(QUERIES.answers, btf)
 
 
 @given(flipped(SAMPLE))
 def test_a_damaged_object_is_read_or_refused(data: bytes) -> None:
     """A real ELF object with bytes, words and bits changed, cut short or lengthened."""
     quietly(whole, data)
-    quietly(Needs, [data])
+    quietly(CoreQueries, [data])
 
 
 def whole(data: bytes) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import archive, pack
 from tetrapy.errors import ArchiveError
 
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = (ROOT / "btfs/archive.xz").read_bytes()
 OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
-NEEDS = ("offset struct a.b int", "type_size struct a")
+QUERIES = ("offset struct a.b int", "type_size struct a")
 KERNELS: dict[str, Answers] = {
     "debian/12/x86_64/6.1.0-9-amd64": (0, 8),
     "debian/12/x86_64/6.1.0-10-amd64": (32, 8),
     "debian/12/arm64/6.1.0-10-arm64": (0, 8),
     "debian//x86_64/7.0-amd64": (None, (1 << 64) - 1),
 }
-PACKED = pack.pack(KERNELS, NEEDS)
+PACKED = pack.pack(KERNELS, QUERIES)
 
 
 def known(found: archive.Archive) -> dict[str, Answers]:
@@ -39,7 +39,7 @@ def known(found: archive.Archive) -> dict[str, Answers]:
 def test_what_is_packed_is_found() -> None:
     """Each kernel has its answers; kernels with equal answers share a layout."""
     found = archive.Archive(PACKED)
-    assert found.needs == NEEDS
+    assert found.queries == QUERIES
     assert known(found) == KERNELS
     assert len(found.layouts) == 3
     assert found.find("debian/12/x86_64/6.1.0-9-amd64") == found.find(
@@ -50,7 +50,7 @@ def test_what_is_packed_is_found() -> None:
 
 def test_equal_input_gives_equal_bytes() -> None:
     """The order in which kernels are given does not matter."""
-    assert pack.pack(dict(reversed(KERNELS.items())), NEEDS) == PACKED
+    assert pack.pack(dict(reversed(KERNELS.items())), QUERIES) == PACKED
 
 
 def test_a_release_is_found_in_any_distribution() -> None:
@@ -75,9 +75,9 @@ def test_layouts_by_architecture() -> None:
 def test_a_need_without_an_answer_is_named_for_its_architecture() -> None:
     """A field that no kernel of an architecture has is misspelt, or of another kind."""
     kernels = {"x86_64": [(0, None), (None, None)], "arm64": [(None, 8)]}
-    assert archive.unanswered(NEEDS, kernels) == [
-        f"arm64: {NEEDS[0]}",
-        f"x86_64: {NEEDS[1]}",
+    assert archive.unanswered(QUERIES, kernels) == [
+        f"arm64: {QUERIES[0]}",
+        f"x86_64: {QUERIES[1]}",
     ]
 
 
@@ -85,13 +85,13 @@ def test_a_need_without_an_answer_is_named_for_its_architecture() -> None:
 def test_a_name_that_is_no_kernels_is_refused(name: str) -> None:
     """Names are ID/VERSION_ID/arch/release, without white space."""
     with pytest.raises(ArchiveError, match="is no kernel's name"):
-        pack.pack({name: (0, 0)}, NEEDS)
+        pack.pack({name: (0, 0)}, QUERIES)
 
 
 def test_facts_of_other_needs_are_refused() -> None:
-    """There are as many answers as needs."""
+    """There are as many answers as queries."""
     with pytest.raises(ArchiveError, match=r"a/b/c/d: 1 facts for 2 needs"):
-        pack.pack({"a/b/c/d": (0,)}, NEEDS)
+        pack.pack({"a/b/c/d": (0,)}, QUERIES)
 
 
 def repacked(text: str) -> bytes:
@@ -169,21 +169,21 @@ def test_a_decoder_that_wants_too_much_memory_is_refused() -> None:
 
 def test_the_archive_is_for_the_objects_or_refused() -> None:
     """What the relocations ask for ties archive and objects together."""
-    needs = Needs([path.read_bytes() for path in OBJECTS])
-    archive.check_needs(archive.Archive(SHIPPED), needs)
-    for other in (needs.names[1:], (*needs.names, "offset struct a.b int")):
+    queries = CoreQueries([path.read_bytes() for path in OBJECTS])
+    archive.check_queries(archive.Archive(SHIPPED), queries)
+    for other in (queries.names[1:], (*queries.names, "offset struct a.b int")):
         answers = (0,) * len(other)
         with pytest.raises(ArchiveError, match="made for other BPF objects"):
-            archive.check_needs(archive.Archive(pack.pack({"a/b/c/d": answers}, other)), needs)
+            archive.check_queries(archive.Archive(pack.pack({"a/b/c/d": answers}, other)), queries)
 
 
 def test_every_layout_of_the_shipped_archive_makes_btf() -> None:
     """Both architectures are there, and the BTF of each layout has just its answers."""
     found = archive.Archive(SHIPPED)
     assert set(found.by_arch()) == {"x86_64", "arm64"}
-    needs = Needs([path.read_bytes() for path in OBJECTS])
+    queries = CoreQueries([path.read_bytes() for path in OBJECTS])
     for answers in found.layouts:
-        assert needs.answers(Btf(minimal_btf(needs, answers))) == answers
+        assert queries.answers(Btf(minimal_btf(queries, answers))) == answers
 
 
 def test_the_shipped_index_lists_the_shipped_archive() -> None:

@@ -15,7 +15,7 @@ from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_compat import essential_name
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.abi.kinds import KIND_PTR, KIND_STRUCT
 from tetrapy.btf import packing
 from tetrapy.btf.archive import Archive
@@ -39,8 +39,8 @@ def test_full_kernels_have_the_facts_of_the_committed_archive() -> None:
     """A sixteenth of them, of all distributions; all are read when the archive is refreshed."""
     best = corpora.available()
     sources = packing.shard(packing.find_sources([str(best.path)]), 0, 16)
-    needs = Needs(path.read_bytes() for path in OBJECTS)
-    found = packing.answers_of_all(sources, needs, os.cpu_count() or 1)
+    queries = CoreQueries(path.read_bytes() for path in OBJECTS)
+    found = packing.answers_of_all(sources, queries, os.cpu_count() or 1)
     assert not found.failed
     assert found.kernels
     committed = Archive((ROOT / "btfs/archive.xz").read_bytes())
@@ -57,7 +57,7 @@ def test_the_reduced_corpus_has_what_programs_read() -> None:
     """Each structure that the objects ask about is kept whole, so its other members are there."""
     roots = {
         essential_name(question.local.type(question.relocation.type_id).name)
-        for question in Needs(path.read_bytes() for path in OBJECTS).questions()
+        for question in CoreQueries(path.read_bytes() for path in OBJECTS).questions()
     }
     assert roots <= reduce.STRUCTURES
 

@@ -20,7 +20,7 @@ from tests.unit.machine import (
     facts_of,
     kernel,
 )
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf import search, source
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.inference.examiner import CheckResult, Finding

@@ -13,7 +13,7 @@ from tests.unit.builders import BtfBuilder
 from tests.unit.machine import HERE, Log, Truth
 from tests.unit.test_btf_serving import sample
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import search
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.inference.examiner import CheckResult, Finding
@@ -56,7 +56,7 @@ class Host:
         self.places = Places(str(root / "lib"), str(root), str(root / "store"))
 
     @contextlib.contextmanager
-    def examine(self, needs: Needs, optional: frozenset[str]) -> Iterator[Truth | None]:
+    def examine(self, queries: CoreQueries, optional: frozenset[str]) -> Iterator[Truth | None]:
         assert optional == {B}
         yield self.truth
 
@@ -78,7 +78,7 @@ def host(tmp_path: Path) -> Host:
 
 def answered(source: BtfSource) -> Answers:
     assert source.data is not None
-    return Needs([OBJECT]).answers(Btf(source.data))
+    return CoreQueries([OBJECT]).answers(Btf(source.data))
 
 
 def test_everything_is_there(host: Host) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.btf_kernels import answers, needs, objects
+from tests.unit.btf_kernels import answers, objects, queries
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import Records, extension
 from tetrapy.btf.serving import Programs, Subject, guards, missing, optional
@@ -14,7 +14,7 @@ RENAMED = ("kernfs_node.parent", "kernfs_node___rcu.__parent")
 
 
 def lacking(*absent: str) -> list[str]:
-    return missing(needs().names, answers(0, *absent), guards(objects()))
+    return missing(queries().names, answers(0, *absent), guards(objects()))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_inside() -> None:
 
 
 def test_a_kernel_with_everything_serves() -> None:
-    """Nothing is missed where all needs are answered."""
+    """Nothing is missed where all queries are answered."""
     assert lacking() == []
 
 
@@ -83,15 +83,15 @@ def test_optional_needs() -> None:
     optional programs read.
     """
     alone = Programs(objects()).alone()
-    of_programs = {need for need in needs().names if need.partition(" ")[2] in alone}
-    assert optional(needs().names, guards(objects())) == GUARDED | of_programs
+    of_programs = {query for query in queries().names if query.partition(" ")[2] in alone}
+    assert optional(queries().names, guards(objects())) == GUARDED | of_programs
     assert {"offset struct cred.uid.val int", "offset struct net.ns.inum int"} <= of_programs
     # Others read these too.
     assert not {"offset struct cred.euid.val int", "type_size struct upid"} & of_programs
 
 
 def off(*absent: str) -> tuple[str, ...]:
-    return Programs(objects()).off(needs().names, answers(0, *absent))
+    return Programs(objects()).off(queries().names, answers(0, *absent))
 
 
 @pytest.mark.parametrize(

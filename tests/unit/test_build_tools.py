@@ -103,28 +103,28 @@ def elf(machine: int, libraries: list[str], versions: list[str]) -> bytes:
     dynamic_size = 16 * (len(libraries) + 4)
     strings_at = dynamic_at + dynamic_size
     needs_at = strings_at + len(strings)
-    needs = struct.pack("<HHIII", 1, len(versions), 0, 16, 0)
+    queries = struct.pack("<HHIII", 1, len(versions), 0, 16, 0)
     for i, version in enumerate(versions):
         step = 16 if i + 1 < len(versions) else 0
-        needs += struct.pack("<IHHII", 0, 0, 2, offsets[version], step)
+        queries += struct.pack("<IHHII", 0, 0, 2, offsets[version], step)
     entries = [(1, offsets[name]) for name in libraries]
     entries += [(5, strings_at), (0x6FFFFFFE, needs_at), (0x6FFFFFFF, 1), (0, 0)]
     dynamic = b"".join(struct.pack("<QQ", *entry) for entry in entries)
-    size = needs_at + len(needs)
+    size = needs_at + len(queries)
     header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0)
     load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0, 0, size, size, 4096)
     pointer = struct.pack(
         "<IIQQQQQQ", 2, 4, dynamic_at, dynamic_at, dynamic_at, dynamic_size, dynamic_size, 8
     )
-    return header + load + pointer + dynamic + strings + needs
+    return header + load + pointer + dynamic + strings + queries
 
 
 def test_library_within_its_limits_passes():
     """Needing libc alone at glibc 2.17 or older is what the check wants."""
     image = elf(62, ["libc.so.6"], ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.3"])
     shared_library.check("x.so", image, "x86_64")
-    assert elf_check.needs(image).newest_glibc() == (2, 17)
+    assert elf_check.queries(image).newest_glibc() == (2, 17)
 
 
 @pytest.mark.parametrize(

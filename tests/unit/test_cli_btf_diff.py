@@ -16,7 +16,7 @@ from tests.unit.btf_kernels import (
     answers,
     archive,
     btf,
-    needs,
+    queries,
 )
 from tetrapy.btf.pack import pack
 
@@ -34,7 +34,7 @@ def test_diff(btf_command, tmp_path: Path) -> None:
     """Each field that differs has a line below its struct, in bytes, or says `absent`."""
     one = list(answers(0, "loginuid"))
     two = list(answers(0, "memory_cgrp_id"))
-    at = needs().names.index("offset struct task_struct.pid int")
+    at = queries().names.index("offset struct task_struct.pid int")
     one[at], two[at] = 8 * 100, 8 * 108
     path = archive({ONE: tuple(one), TWO: tuple(two)}, tmp_path / "archive.xz")
     done = btf_command("diff", ONE, TWO, "--archive", path, "--dir", tmp_path / "none")
@@ -55,7 +55,7 @@ def test_diff(btf_command, tmp_path: Path) -> None:
 
 def test_diff_of_bitfields(btf_command, tmp_path: Path) -> None:
     """An offset in the midst of a byte is told in bits."""
-    at = needs().names.index("offset struct task_struct.pid int")
+    at = queries().names.index("offset struct task_struct.pid int")
     two = (*answers()[:at], 803, *answers()[at + 1 :])
     path = archive({ONE: answers(), TWO: two}, tmp_path / "archive.xz")
     done = btf_command("diff", ONE, TWO, "--archive", path, "--dir", tmp_path / "none")
@@ -91,9 +91,9 @@ def test_diff_trouble(btf_command, tmp_path: Path, monkeypatch, name: str, said:
 
 
 def test_diff_with_an_archive_for_other_objects(btf_command, tmp_path: Path) -> None:
-    """An archive that answers other needs is not compared with a file."""
+    """An archive that answers other queries is not compared with a file."""
     path, file = tmp_path / "archive.xz", tmp_path / "kernel"
-    path.write_bytes(pack({ONE: answers()[1:]}, needs().names[1:]))
+    path.write_bytes(pack({ONE: answers()[1:]}, queries().names[1:]))
     file.write_bytes(btf())
     done = btf_command("diff", ONE, file, "--archive", path, "--dir", tmp_path / "none")
     assert done.code == 2
@@ -101,7 +101,7 @@ def test_diff_with_an_archive_for_other_objects(btf_command, tmp_path: Path) -> 
 
 
 def test_texts_of_an_archive_are_escaped(btf_command, tmp_path: Path) -> None:
-    """The needs of an archive do not move the cursor of the terminal."""
+    """The queries of an archive do not move the cursor of the terminal."""
     path = tmp_path / "archive.xz"
     path.write_bytes(pack({ONE: (8,), TWO: (16,)}, ["offset struct a\x1b.b\x1b int"]))
     done = btf_command("diff", ONE, TWO, "--archive", path, "--dir", tmp_path / "none")

@@ -19,7 +19,7 @@ from tests.unit.btf_kernels import (
     answers,
     btf,
     foreign,
-    needs,
+    queries,
 )
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore, host_of
@@ -108,7 +108,7 @@ def test_an_archive_without_end(btf_command) -> None:
 def test_names_of_an_archive_are_escaped(btf_command, tmp_path: Path) -> None:
     """An archive's names do not move the cursor of the terminal."""
     path = tmp_path / "archive.xz"
-    path.write_bytes(pack({"a/b/x86_64/\x1b[2J": answers()}, needs().names))
+    path.write_bytes(pack({"a/b/x86_64/\x1b[2J": answers()}, queries().names))
     done = btf_command("list", "--archive", path, "--dir", tmp_path / "none")
     assert "\x1b" not in done.out
     assert "\\x1b[2J" in done.out

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit import btf_kernels
-from tests.unit.btf_kernels import ARM, ONE, THREE, TWO, answers, archive, btf, needs, tree
+from tests.unit.btf_kernels import ARM, ONE, THREE, TWO, answers, archive, btf, queries, tree
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
 from tetrapy.abi import core_relocs
@@ -76,7 +76,7 @@ def test_a_witness_answers_but_is_not_packed(btf_command, tmp_path: Path) -> Non
 
 
 def test_a_need_without_an_answer(btf_command, tmp_path: Path) -> None:
-    """A need that no kernel of an architecture answers is named, and nothing is written."""
+    """A query that no kernel of an architecture answers is named, and nothing is written."""
     full = tree(tmp_path / "btfs", {ONE: btf(), ARM: btf(0, "mm_struct")})
     output = tmp_path / "archive.xz"
     done = btf_command("pack", full, "--output", output)
@@ -173,7 +173,7 @@ def test_merge_refuses_contradictions(btf_command, tmp_path: Path) -> None:
 def test_merge_refuses_other_needs(btf_command, tmp_path: Path) -> None:
     """Parts that were made for different objects are not merged."""
     one, two = archive({ONE: answers()}, tmp_path / "one.xz"), tmp_path / "two.xz"
-    two.write_bytes(pack({TWO: answers()[1:]}, needs().names[1:]))
+    two.write_bytes(pack({TWO: answers()[1:]}, queries().names[1:]))
     done = btf_command("merge", one, two, "--output", tmp_path / "archive.xz")
     assert done.code == 1
     assert "different BPF objects" in done.err

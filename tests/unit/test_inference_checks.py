@@ -12,7 +12,7 @@ from tests.unit import inference_corpus as c
 from tests.unit.synthetic_objects import PLAIN, Host
 from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.checks import TABLE, UNPROVEN, run_checks, uncovered
-from tetrapy.btf.inference.checks.namespaces import TIME_NEEDS
+from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.view import RENAMED, Missing, View, key
 
@@ -26,21 +26,21 @@ def kernel() -> c.Kernel:
 
 def test_every_need_has_a_fact() -> None:
     """A relocation that is added to the objects needs a check, or a reason why there is none."""
-    assert not uncovered(c.needs().names)
+    assert not uncovered(c.queries().names)
     assert uncovered(["offset struct task_struct.comm array"])
 
 
 def test_the_table_names_needs_only() -> None:
     """Checks prove, and UNPROVEN excuses, what the objects ask for; nothing stands in both."""
-    known = set(map(key, c.needs().names))
+    known = set(map(key, c.queries().names))
     proven = {name for found in TABLE for name in found.proves}
     assert proven | set(UNPROVEN) == known
     assert not proven & set(UNPROVEN)
 
 
 def test_short_names_are_unique() -> None:
-    """No two needs have the same short name."""
-    names = c.needs().names
+    """No two queries have the same short name."""
+    names = c.queries().names
     assert len(set(map(key, names))) == len(names)
     assert key("offset struct pid.numbers[1].nr int") == "pid.numbers[1].nr"
     assert key("size struct task_struct.comm array") == "size task_struct.comm"
@@ -49,8 +49,8 @@ def test_short_names_are_unique() -> None:
 
 @pytest.mark.parametrize("host", [PLAIN, Host(bound=True), Host(covered=True)])
 def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
-    """Each need alone, off by up to 64 bytes in steps of 4, or without an answer, is refused."""
-    names, subject = c.needs().names, kernel.subject(0, host)
+    """Each query alone, off by up to 64 bytes in steps of 4, or without an answer, is refused."""
+    names, subject = c.queries().names, kernel.subject(0, host)
     memory = Memory(subject.read)
     wrong = [
         (name, other, (*kernel.answers[:at], other, *kernel.answers[at + 1 :]))
@@ -66,9 +66,9 @@ def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
     assert not passed
 
 
-def around(need: str, value: int | None) -> list[int | None]:
-    """Other answers to a need than this one."""
-    step = 32 if need.startswith("offset") else 1
+def around(query: str, value: int | None) -> list[int | None]:
+    """Other answers to a query than this one."""
+    step = 32 if query.startswith("offset") else 1
     places = [(value or 0) + step * number for number in range(-16, 17)]
     return [other for other in (*places, None) if other != value and (other or 0) >= 0]
 
@@ -100,36 +100,36 @@ def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -
     )
     # To do without the login uid is safe: nothing is read then.  So it is without time namespaces.
     groups = [
-        {c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")},
-        set(map(c.need, TIME_NEEDS)),
+        {c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")},
+        set(map(c.query, TIME_QUERIES)),
     ]
     left_out = [{*one, *other} for one in (set(), groups[0]) for other in (set(), groups[1])]
-    failed = check(c.needs().names, answers, kernel.subject()).failed
-    named = list(zip(c.needs().names, kernel.answers, strict=True))
+    failed = check(c.queries().names, answers, kernel.subject()).failed
+    named = list(zip(c.queries().names, kernel.answers, strict=True))
     right = [
         same_names(
-            c.needs().names, tuple(None if name in group else answer for name, answer in named)
+            c.queries().names, tuple(None if name in group else answer for name, answer in named)
         )
         for group in left_out
     ]
     # No kernel has a field under both of its names.
-    pairs = zip(c.needs().names, answers, strict=True)
+    pairs = zip(c.queries().names, answers, strict=True)
     answered = {key(name) for name, answer in pairs if answer is not None}
     twice = any(answered.issuperset(names) for names in RENAMED)
-    assert bool(failed) == (twice or same_names(c.needs().names, answers) not in right)
+    assert bool(failed) == (twice or same_names(c.queries().names, answers) not in right)
 
 
 @pytest.mark.parametrize("offset", [-8, -4096, 1 << 40])
 def test_a_place_outside_of_what_was_read_is_refused(kernel: c.Kernel, offset: int) -> None:
     """A damaged layout may have the executed file before the structure that has it."""
-    at = c.needs().names.index(c.need("linux_binprm.file"))
+    at = c.queries().names.index(c.query("linux_binprm.file"))
     layout = (*kernel.answers[:at], offset, *kernel.answers[at + 1 :])
-    assert check(c.needs().names, layout, kernel.subject()).failed
+    assert check(c.queries().names, layout, kernel.subject()).failed
 
 
 def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
-    """A wrong answer to an optional need is no reason against the layout: the need is left out."""
-    names, subject = c.needs().names, kernel.subject()
+    """A wrong answer to an optional need is no reason against the layout: the query is left out."""
+    names, subject = c.queries().names, kernel.subject()
     memory, spare = Memory(subject.read), frozenset(map(key, c.optional()))
     wrong = {
         name: (*kernel.answers[:at], (kernel.answers[at] or 0) + 64, *kernel.answers[at + 1 :])

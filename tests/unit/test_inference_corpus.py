@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit import inference_corpus as c
 from tests.unit.synthetic_objects import Host
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.host import Host as KernelName
 from tetrapy.btf.inference.candidates import check, infer, same_names
 from tetrapy.btf.inference.scan import scan
@@ -27,7 +27,7 @@ HOSTS = {
 class Known(NamedTuple):
     """Layouts that are known, as an archive has them."""
 
-    needs: tuple[str, ...]
+    queries: tuple[str, ...]
     layouts: list[Answers]
     kernels: dict[str, int]
 
@@ -47,7 +47,7 @@ def host_of(kernel: c.Kernel) -> KernelName:
 
 def essential(answers: Answers) -> Answers:
     """The checks that the programs cannot do without."""
-    named = zip(c.needs().names, plain(answers), strict=True)
+    named = zip(c.queries().names, plain(answers), strict=True)
     return tuple(answer for name, answer in named if name not in c.optional())
 
 
@@ -57,21 +57,21 @@ def without(answers: Answers) -> Known:
     wanted = essential(answers)
     equal = {at for at, layout in enumerate(known.layouts) if essential(layout) == wanted}
     left = {name: at for name, at in known.kernels.items() if at not in equal}
-    return Known(known.needs, known.layouts, left)
+    return Known(known.queries, known.layouts, left)
 
 
 def plain(answers: Answers) -> Answers:
     """The checks as a scan reports them, which does not know how a kernel calls a field."""
-    return same_names(c.needs().names, answers)
+    return same_names(c.queries().names, answers)
 
 
 def test_only_the_right_layout_is_inferred(kernel: c.Kernel) -> None:
     """With the kernel's layout in the archive it is chosen; without it, and those that differ from
     it in nothing essential, none is.
     """
-    assert c.archive().needs == c.needs().names, "the archive was made for other objects"
+    assert c.archive().queries == c.queries().names, "the archive was made for other objects"
     if kernel.name.isdigit():
-        assert not any(check(c.needs().names, kernel.answers, kernel.subject()))
+        assert not any(check(c.queries().names, kernel.answers, kernel.subject()))
     else:
         found = infer(c.archive(), host_of(kernel), kernel.subject(), c.optional())
         assert found.layout == kernel.answers, found.reason
@@ -85,7 +85,7 @@ def test_only_the_right_layout_is_inferred(kernel: c.Kernel) -> None:
 
 
 def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) -> None:
-    """Of layouts that differ in optional needs only, what is wrong or unknown is left out."""
+    """Of layouts that differ in optional queries only, what is wrong or unknown is left out."""
     known = c.archive()
     others = {
         name: at
@@ -94,13 +94,13 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
         and essential(known.layouts[at]) == essential(kernel.answers)
     }
     found = infer(
-        Known(known.needs, known.layouts, others),
+        Known(known.queries, known.layouts, others),
         host_of(kernel),
         kernel.subject(),
         c.optional(),
     )
     assert (found.layout is not None) == bool(others)
-    right = zip(c.needs().names, kernel.answers, found.layout or (), strict=False)
+    right = zip(c.queries().names, kernel.answers, found.layout or (), strict=False)
     left_out = [name for name, answer, other in right if other != answer]
     assert set(left_out) <= set(found.off)
     assert bool(left_out) == bool(found.doubtful) == bool(others)
@@ -109,7 +109,7 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 def test_a_scan_finds_the_layout(kernel: c.Kernel, host: Host) -> None:
     """All of it; and the checks confirm each part of it with another subject."""
-    names = c.needs().names
+    names = c.queries().names
     found = scan(names, kernel.subject(0, host), c.optional())
     assert found.layout == plain(kernel.answers), found.reasons
     assert not any(check(names, found.layout, kernel.subject(1, host)))
@@ -120,9 +120,9 @@ def test_a_scan_is_never_wrong(kernel: c.Kernel) -> None:
 
     What is optional it may leave out.
     """
-    found = scan(c.needs().names, kernel.subject(0, Host(hostile=True)), c.optional())
+    found = scan(c.queries().names, kernel.subject(0, Host(hostile=True)), c.optional())
     assert found.layout or found.reasons
-    right = zip(c.needs().names, plain(kernel.answers), found.layout or (), strict=False)
+    right = zip(c.queries().names, plain(kernel.answers), found.layout or (), strict=False)
     wrong = [name for name, answer, other in right if other not in (answer, None)]
     assert not wrong
     assert not found.layout or essential(found.layout) == essential(kernel.answers)

@@ -16,7 +16,7 @@ from tetrapy.btf.inference.view import key
 
 if TYPE_CHECKING:
     from tests.unit.synthetic_subject import SyntheticSubject
-    from tetrapy.abi.core_needs import Answers
+    from tetrapy.abi.core_queries import Answers
 
 NAME = "debian/13/x86_64/6.12.107+deb13-cloud-amd64"
 HOST = KernelName(*NAME.split("/"))
@@ -26,7 +26,7 @@ OLD, NEW = "debian/13/x86_64/6.12.1-amd64", "debian/13/x86_64/6.12.200-amd64"
 class Known(NamedTuple):
     """Layouts that are known, as an archive has them."""
 
-    needs: tuple[str, ...]
+    queries: tuple[str, ...]
     layouts: list[Answers]
     kernels: dict[str, int]
 
@@ -39,20 +39,20 @@ def kernel() -> c.Kernel:
 def known(*layouts: Answers) -> Known:
     """An archive of the kernels OLD and NEW."""
     kernels = {OLD: 0, NEW: 1} if len(layouts) == 2 else {OLD: 0}
-    return Known(c.needs().names, list(layouts), kernels)
+    return Known(c.queries().names, list(layouts), kernels)
 
 
 def test_layouts_that_differ_in_what_is_optional_are_merged(kernel: c.Kernel) -> None:
     """A login uid that is equal to the session id beside it: it is left out, loudly."""
     names = ("task_struct.loginuid", "task_struct.loginuid.val")
-    right = kernel.answers[c.needs().names.index(c.need(names[0]))]
+    right = kernel.answers[c.queries().names.index(c.query(names[0]))]
     assert right is not None
     wrong = c.changed(
         kernel.answers, task_struct_loginuid=right + 32, task_struct_loginuid_val=right + 32
     )
     found = infer(known(kernel.answers, wrong), HOST, logged_in(kernel.subject(), 3), c.optional())
     assert found.passed == [NEW, OLD]
-    assert found.off == [c.need(name) for name in names]
+    assert found.off == [c.query(name) for name in names]
     assert found.layout == c.changed(
         kernel.answers, task_struct_loginuid=None, task_struct_loginuid_val=None
     )
@@ -63,7 +63,7 @@ def test_layouts_that_differ_in_what_is_optional_are_merged(kernel: c.Kernel) ->
 
 def test_a_login_uid_that_is_set_tells_them_apart(kernel: c.Kernel) -> None:
     """The same two layouts, with a subject whose login uid could be set."""
-    at = c.needs().names.index(c.need("task_struct.loginuid"))
+    at = c.queries().names.index(c.query("task_struct.loginuid"))
     right = kernel.answers[at]
     assert right is not None
     wrong = c.changed(
@@ -82,7 +82,7 @@ def test_layouts_that_differ_in_what_is_essential_are_refused(kernel: c.Kernel) 
     del subject.namespaces["pid"]
     found = infer(known(kernel.answers, wrong), HOST, subject, c.optional())
     assert found.layout is None
-    assert f"differ in: {c.need('pid.level')}" in found.reason
+    assert f"differ in: {c.query('pid.level')}" in found.reason
 
 
 def test_names_of_a_renamed_field_are_no_difference(kernel: c.Kernel) -> None:
@@ -105,7 +105,7 @@ def test_a_living_subject_is_kept_when_none_passes(kernel: c.Kernel) -> None:
 
 def test_other_architectures_are_no_candidates(kernel: c.Kernel) -> None:
     """Not even where their layout is the right one."""
-    arm = Known(c.needs().names, [kernel.answers], {"debian/13/arm64/6.12.107+deb13-arm64": 0})
+    arm = Known(c.queries().names, [kernel.answers], {"debian/13/arm64/6.12.107+deb13-arm64": 0})
     found = infer(arm, HOST, kernel.subject(), c.optional())
     assert (found.layout, found.tested) == (None, 0)
 
@@ -118,7 +118,7 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
     subject.namespaces = {}
     subject.cgroup_ids = {}
     subject.cwd_names, subject.root_names, subject.mount_point = (), (), b""
-    found = check(c.needs().names, kernel.answers, subject)
+    found = check(c.queries().names, kernel.answers, subject)
     assert not found.failed
     prefixes = ("linux_binprm.", "mount.", "dentry.", "fs_struct.", "task_struct.fs")
     prefixes += ("cred.", "task_struct.cred", "file.", "inode.", "nsproxy.", "upid.ns")
@@ -126,7 +126,7 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
     prefixes += ("task_struct.nsproxy", "kernfs_node.id")
     assert {key(name) for name in found.unproven} == {
         short
-        for short in map(key, c.needs().names)
+        for short in map(key, c.queries().names)
         if short.startswith(prefixes) or short.endswith(".ns.inum")
     }
 
@@ -134,7 +134,7 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
 def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
     """The known kernel, how many layouts were tested, why others failed, how much is proven."""
     wrong = c.changed(kernel.answers, task_struct_pid=64)
-    examiner = Examiner(c.needs().names, c.optional(), lambda variant: c.given(kernel.subject()))
+    examiner = Examiner(c.queries().names, c.optional(), lambda variant: c.given(kernel.subject()))
     found = examiner.infer(known(wrong, kernel.answers), HOST)
     answered = sum(answer is not None for answer in kernel.answers)
     assert (found.answers, found.kernel, found.tested) == (kernel.answers, NEW, 2)
@@ -150,19 +150,19 @@ def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
 
 
 def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
-    """A layout that the checks refute in optional needs alone is used without them, and told."""
-    right = kernel.answers[c.needs().names.index(c.need("cred.securebits"))]
+    """A layout that the checks refute in optional queries alone is used without them, and told."""
+    right = kernel.answers[c.queries().names.index(c.query("cred.securebits"))]
     assert right is not None
     wrong = c.changed(kernel.answers, cred_securebits=right + 32)
     left = c.changed(kernel.answers, cred_securebits=None)
-    examiner = Examiner(c.needs().names, c.optional(), lambda variant: c.given(kernel.subject()))
+    examiner = Examiner(c.queries().names, c.optional(), lambda variant: c.given(kernel.subject()))
     found = examiner.infer(known(wrong), HOST)
-    assert (found.answers, found.off) == (left, (c.need("cred.securebits"),))
+    assert (found.answers, found.off) == (left, (c.query("cred.securebits"),))
     assert found.doubtful == ("securebits",)
     assert not found.unproven
     checked = examiner.check(wrong)
     assert (checked.failed, checked.doubtful) == ([], ["securebits"])
-    assert checked.doubted == [c.need("cred.securebits")]
+    assert checked.doubted == [c.query("cred.securebits")]
     # A layout that is right in all goes first.
     found = examiner.infer(known(wrong, kernel.answers), HOST)
     assert (found.answers, found.doubtful) == (kernel.answers, ())
@@ -171,8 +171,8 @@ def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
 
 def test_layouts_that_are_wrong_in_different_optional_needs(kernel: c.Kernel) -> None:
     """Each is wrong in something: what no check is against in any of them is used."""
-    at = c.needs().names.index(c.need("cred.securebits"))
-    other = c.needs().names.index(c.need("upid.ns"))
+    at = c.queries().names.index(c.query("cred.securebits"))
+    other = c.queries().names.index(c.query("upid.ns"))
     answers = [
         (*kernel.answers[:place], 64 * 100, *kernel.answers[place + 1 :]) for place in (at, other)
     ]

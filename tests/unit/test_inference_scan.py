@@ -15,7 +15,7 @@ from tests.unit import inference_corpus as c
 from tests.unit.synthetic_subject import SyntheticSubject, Task
 from tetrapy.btf import serving
 from tetrapy.btf.inference.candidates import check, same_names
-from tetrapy.btf.inference.checks.namespaces import TIME_NEEDS
+from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
 from tetrapy.btf.inference.examiner import Examiner
 from tetrapy.btf.inference.scan import scan
 from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
@@ -33,7 +33,7 @@ def kernel() -> c.Kernel:
 
 def scanned(subject: SyntheticSubject) -> tuple[str, bool]:
     """Why a scan gave up; and whether it ended the subject."""
-    found = scan(c.needs().names, subject, c.optional())
+    found = scan(c.queries().names, subject, c.optional())
     assert found.layout is None
     return "; ".join(found.reasons), subject.ended
 
@@ -80,14 +80,14 @@ def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str
     subject = kernel.subject()
     for name, value in values.items():
         setattr(subject, name, value)
-    found = scan(c.needs().names, subject, c.optional())
+    found = scan(c.queries().names, subject, c.optional())
     assert found.layout is not None, found.reasons
     assert found.off
-    assert all(need in c.optional() for need in found.off)
-    right = zip(c.needs().names, same_names(c.needs().names, kernel.answers), strict=True)
-    left = tuple(None if need in found.off else answer for need, answer in right)
+    assert all(query in c.optional() for query in found.off)
+    right = zip(c.queries().names, same_names(c.queries().names, kernel.answers), strict=True)
+    left = tuple(None if query in found.off else answer for query, answer in right)
     assert found.layout == left
-    off = serving.Programs(c.images()).off(c.needs().names, left)
+    off = serving.Programs(c.images()).off(c.queries().names, left)
     assert off == ("on_exec_context", "on_exec_file")[: 2 if "exec_file" in values else 1]
 
 
@@ -97,36 +97,36 @@ def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
     numbers = {name: at for name, at in subject.namespaces.items() if not name.startswith("time")}
     subject.namespaces = numbers
     subject.without_times()
-    found = scan(c.needs().names, subject, c.optional())
-    assert set(found.off) == set(map(c.need, TIME_NEEDS))
+    found = scan(c.queries().names, subject, c.optional())
+    assert set(found.off) == set(map(c.query, TIME_QUERIES))
     assert found.layout is not None
-    assert not serving.Programs(c.images()).off(c.needs().names, found.layout)
+    assert not serving.Programs(c.images()).off(c.queries().names, found.layout)
 
 
 def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:
     """The scan leaves it out; a layout that has it is refused."""
     subject = kernel.subject()
     subject.login_uid = None
-    found = scan(c.needs().names, subject, c.optional())
-    assert found.off == [c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")]
+    found = scan(c.queries().names, subject, c.optional())
+    assert found.off == [c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")]
     assert found.layout is not None
     subject = kernel.subject()
     subject.login_uid = None
-    assert check(c.needs().names, kernel.answers, subject)[0] == ["login uid"]
+    assert check(c.queries().names, kernel.answers, subject)[0] == ["login uid"]
 
 
 def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> None:
     """In a container it cannot be set. Unset it is found, if it is inherited and a common number
     it is not.
     """
-    names = c.need("task_struct.loginuid"), c.need("task_struct.loginuid.val")
+    names = c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")
     for uid, off in ((UNSET_LOGIN_UID, ()), (0, names)):
         subjects = [kernel.subject(variant) for variant in (0, 1)]
         for subject in subjects:
             subject.login_uid = uid
             for field in ("loginuid", "sessionid"):
                 subject.task("thread").set(field, uid, size=4)
-        examiner = Examiner(c.needs().names, c.optional(), partial(one_of, subjects))
+        examiner = Examiner(c.queries().names, c.optional(), partial(one_of, subjects))
         found = examiner.scan()
         assert not found.reason
         assert found.off == off
@@ -145,12 +145,12 @@ def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -
     lying = kernel.subject(1)
     lying.arg_end += 1
     subjects = [kernel.subject(0), lying]
-    examiner = Examiner(c.needs().names, c.optional(), partial(one_of, subjects))
+    examiner = Examiner(c.queries().names, c.optional(), partial(one_of, subjects))
     found = examiner.scan()
     assert found.answers is None
     assert found.reason == "what was found is not confirmed: arguments"
     subjects[:] = kernel.subject(0), kernel.subject(1)
-    assert examiner.scan().answers == same_names(c.needs().names, kernel.answers)
+    assert examiner.scan().answers == same_names(c.queries().names, kernel.answers)
 
 
 def test_random_memory_is_scanned_to_the_end(
@@ -160,18 +160,20 @@ def test_random_memory_is_scanned_to_the_end(
     for seed in range(20):
         subject = kernel.subject()
         monkeypatch.setattr(subject, "read", random_words(seed, subject.thread))
-        assert scan(c.needs().names, subject, c.optional()).layout is None
+        assert scan(c.queries().names, subject, c.optional()).layout is None
 
 
 def test_what_the_second_subject_refutes_of_optional_needs_is_left_out(kernel: c.Kernel) -> None:
     """What was found by chance goes; the rest of the layout stays."""
     lying = kernel.subject(1)
     lying.securebits += 1
-    examiner = Examiner(c.needs().names, c.optional(), partial(one_of, [kernel.subject(0), lying]))
+    examiner = Examiner(
+        c.queries().names, c.optional(), partial(one_of, [kernel.subject(0), lying])
+    )
     found = examiner.scan()
-    assert found.off == (c.need("cred.securebits"),)
+    assert found.off == (c.query("cred.securebits"),)
     assert found.doubtful == ("securebits",)
-    right = same_names(c.needs().names, kernel.answers)
+    right = same_names(c.queries().names, kernel.answers)
     assert found.answers == c.changed(right, cred_securebits=None)
 
 

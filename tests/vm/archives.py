@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.vm.ways import FLIPS, MADE_UP
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.harvest.images import read_image
@@ -36,8 +36,8 @@ class Truth:
     """A kernel as the archive sees it: its key there, the right answers, and what is shipped."""
 
     key: str
-    needs: Needs
-    optional: frozenset[str]  # needs that the programs can do without
+    queries: CoreQueries
+    optional: frozenset[str]  # queries that the programs can do without
     answers: Answers
     packed: bytes
     archive: Archive
@@ -58,8 +58,8 @@ class Truth:
 
     def fits(self, answers: Answers) -> bool:
         """Whether answers are right in all that the programs cannot do without."""
-        trios = zip(self.needs.names, answers, self.answers, strict=True)
-        return all(one == other for need, one, other in trios if need not in self.optional)
+        trios = zip(self.queries.names, answers, self.answers, strict=True)
+        return all(one == other for query, one, other in trios if query not in self.optional)
 
     def nearest_other(self) -> Answers:
         """The layout of the architecture that differs in the fewest answers, but does not fit."""
@@ -83,10 +83,10 @@ def truth(kernel: Kernel, pyz: Path) -> Truth:
         names = file.namelist()
         (packed,) = [file.read(name) for name in names if name.endswith(MEMBER)]
         objects = [file.read(name) for name in names if name.endswith(".bpf.o")]
-    needs = Needs(objects)
-    optional = serving.optional(needs.names, serving.guards(objects))
-    answers = needs.answers(_full_btf(qemu.image(kernel)))
-    return Truth(key(kernel), needs, optional, answers, packed, Archive(packed))
+    queries = CoreQueries(objects)
+    optional = serving.optional(queries.names, serving.guards(objects))
+    answers = queries.answers(_full_btf(qemu.image(kernel)))
+    return Truth(key(kernel), queries, optional, answers, packed, Archive(packed))
 
 
 @functools.cache
@@ -107,7 +107,7 @@ def with_entry(known: Truth) -> bytes:
     """The shipped archive; with an entry of this kernel if it is not one of the known ones."""
     if known.key in known.archive.kernels:
         return known.packed
-    return pack({**_without(known), known.key: known.answers}, known.needs.names)
+    return pack({**_without(known), known.key: known.answers}, known.queries.names)
 
 
 def without_entry(known: Truth) -> bytes:
@@ -118,7 +118,7 @@ def without_entry(known: Truth) -> bytes:
     kernels = _without(known)
     if not known.twins():
         kernels[known.made_up] = known.answers
-    return pack(kernels, known.needs.names)
+    return pack(kernels, known.queries.names)
 
 
 def without_layout(known: Truth) -> bytes:
@@ -126,12 +126,12 @@ def without_layout(known: Truth) -> bytes:
     kernels = {
         name: answers for name, answers in _without(known).items() if not known.fits(answers)
     }
-    return pack(kernels, known.needs.names)
+    return pack(kernels, known.queries.names)
 
 
 def wrong_entry(known: Truth) -> bytes:
     """This kernel's key with the nearest other layout, and nothing else."""
-    return pack({known.key: known.nearest_other()}, known.needs.names)
+    return pack({known.key: known.nearest_other()}, known.queries.names)
 
 
 def misnamed(known: Truth) -> bytes:
@@ -139,7 +139,7 @@ def misnamed(known: Truth) -> bytes:
     kernels = _without(known)
     if not known.twins():
         kernels[known.made_up] = known.answers
-    return pack({**kernels, known.key: known.nearest_other()}, known.needs.names)
+    return pack({**kernels, known.key: known.nearest_other()}, known.queries.names)
 
 
 def truncated(known: Truth) -> bytes:
@@ -161,7 +161,7 @@ VARIANTS: dict[str, Callable[[Truth], bytes]] = {
     "without-layout": without_layout,
     "wrong-entry": wrong_entry,
     "misnamed": misnamed,
-    "empty": lambda known: pack({}, known.needs.names),
+    "empty": lambda known: pack({}, known.queries.names),
     "truncated": truncated,
     **{f"flipped-{place}": functools.partial(_flipped, place=place) for place in FLIPS},
 }
@@ -169,12 +169,12 @@ VARIANTS: dict[str, Callable[[Truth], bytes]] = {
 
 def own_btf(known: Truth) -> bytes:
     """What tetrapy needs of the kernel's BTF."""
-    return minimal_btf(known.needs, known.answers)
+    return minimal_btf(known.queries, known.answers)
 
 
 def other_btf(known: Truth) -> bytes:
     """What an operator could give by mistake: the BTF of the kernel that is most like this one."""
-    return minimal_btf(known.needs, known.nearest_other())
+    return minimal_btf(known.queries, known.nearest_other())
 
 
 def question(known: Truth) -> dict[str, object]:
@@ -189,24 +189,24 @@ def question(known: Truth) -> dict[str, object]:
     layouts.update(
         {f"{place}/known.{n}": answers for n, answers in others if answers != known.answers}
     )
-    for at, need in enumerate(known.needs.names):
-        for name, answer in _alterations(need, known.answers[at]).items():
+    for at, query in enumerate(known.queries.names):
+        for name, answer in _alterations(query, known.answers[at]).items():
             answers = (*known.answers[:at], answer, *known.answers[at + 1 :])
             layouts[f"{place}/altered.{at}.{name}"] = answers
     return {
         "kernel": known.key,
         "right": known.key,
-        "needs": known.needs.names,
+        "needs": known.queries.names,
         "optional": sorted(known.optional),
         "layouts": layouts,
     }
 
 
-def _alterations(need: str, answer: int | None) -> dict[str, int | None]:
+def _alterations(query: str, answer: int | None) -> dict[str, int | None]:
     word, half = 64, 32  # bits
     if answer is None:
         return {"there": word}
-    if not need.startswith("offset "):
+    if not query.startswith("offset "):
         return {"more": answer + 1, "absent": None}
     found: dict[str, int | None] = {"after": answer + word, "half": answer + half, "absent": None}
     if answer >= word:

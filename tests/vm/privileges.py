@@ -21,7 +21,7 @@ class Feature:
     """Something that the agent does, how it is asked for, and what it needs."""
 
     title: str
-    needs: tuple[str, ...]
+    queries: tuple[str, ...]
     check: str  # in tests/vm/privileged.py
     flags: tuple[str, ...] = ()
     pyz: str = _PYZ
@@ -35,9 +35,9 @@ class Feature:
 
     def needed(self, release: tuple[int, int]) -> tuple[str, ...]:
         """On a kernel of this release."""
-        maps = {"BPF", "SYS_ADMIN"} & set(self.needs)
+        maps = {"BPF", "SYS_ADMIN"} & set(self.queries)
         memory = ("SYS_RESOURCE",) if maps and release < (5, 11) else ()
-        return (*self.needs, *memory)
+        return (*self.queries, *memory)
 
 
 FEATURES = {
@@ -121,6 +121,6 @@ def table() -> str:
     """For docs/privileges.md."""
     lines = ["| what | capabilities |", "|---|---|"]
     for feature in FEATURES.values():
-        needs = ", ".join(f"CAP_{name}" for name in sorted(feature.needs))
-        lines.append(f"| {feature.title} | {needs} |")
+        queries = ", ".join(f"CAP_{name}" for name in sorted(feature.queries))
+        lines.append(f"| {feature.title} | {queries} |")
     return "\n".join(lines) + "\n"

@@ -3,7 +3,7 @@
 
     python3 -m tests.vm.probe PYZ < QUESTION > ANSWER
 
-QUESTION has the kernel's name, `needs`, `optional`, and `layouts`: facts by made-up kernel names,
+QUESTION has the kernel's name, `queries`, `optional`, and `layouts`: facts by made-up kernel names,
 of which `right` are the kernel's.  The answer tells which of them pass and what a scan finds.
 """
 
@@ -25,11 +25,11 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
     from tetrapy.kernel.peek import KernelMemory
     from tetrapy.kernel.subject import prepared
 
-    needs, optional = tuple(question["needs"]), frozenset(question["optional"])
+    queries, optional = tuple(question["needs"]), frozenset(question["optional"])
     host = Host(*question["kernel"].split("/"))
     layouts = {name: tuple(answers) for name, answers in question["layouts"].items()}
     known = SimpleNamespace(
-        needs=needs,
+        queries=queries,
         layouts=list(layouts.values()),
         kernels={name: number for number, name in enumerate(layouts)},
     )
@@ -37,12 +37,12 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
         with prepared(memory) as subject:
             limits = subject.limits
             found = candidates.infer(known, host, subject, optional)
-        examiner = Examiner(needs, optional, functools.partial(prepared, memory))
+        examiner = Examiner(queries, optional, functools.partial(prepared, memory))
         check = examiner.check(layouts[question["right"]])
         scan = examiner.scan()
     # As before Linux 5.5 and 5.10: attached to a tracepoint, the answers copied.
     with contextlib.closing(KernelMemory(attached=True, mapped=False)) as memory:
-        examiner = Examiner(needs, optional, functools.partial(prepared, memory))
+        examiner = Examiner(queries, optional, functools.partial(prepared, memory))
         old_way = examiner.check(layouts[question["right"]])
     return {
         "old_way": old_way._asdict(),

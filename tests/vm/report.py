@@ -45,7 +45,7 @@ _PROOFS = """## Proofs
 
 A *need* is what a relocation asks of the kernel. Through a candidate's offsets a
 prepared task are read and compared with what procfs and system calls say. Candidates were the right
-layout, all other layouts in the archive, and altered ones: the right one with a single need moved
+layout, all other layouts in the archive, and altered ones: the right one with a single query moved
 by a word or half of one, made larger, absent, or there where the kernel has none.
 """
 

@@ -23,10 +23,10 @@ def test_the_ways_of_older_kernels(guest: Guest) -> None:
 
 
 def test_what_is_altered_is_refused(guest: Guest) -> None:
-    """Of layouts that differ in one check none passes, unless that need is told to be unproven."""
+    """Of layouts that differ in one check none passes, unless that query is told to be unproven."""
     probe, known = guest.record["probe"], guest.known
     altered = [re.search(r"/altered\.(\d+)\.(.*)$", name) for name in probe["passed"]]
-    believed = {known.needs.names[int(match[1])]: match[2] for match in altered if match}
+    believed = {known.queries.names[int(match[1])]: match[2] for match in altered if match}
     assert set(believed) <= set(probe["unproven"]), believed
 
 
@@ -35,20 +35,20 @@ def test_other_kernels_are_refused(guest: Guest) -> None:
     probe = guest.record["probe"]
     assert guest.known.key in probe["passed"]
     assert [name for name in probe["passed"] if "/known." in name] == []
-    assert probe["tested"] > len(guest.known.needs.names)
+    assert probe["tested"] > len(guest.known.queries.names)
 
 
 def test_scan_finds_the_layout(guest: Guest) -> None:
     """What a scan finds is what the full BTF says, need by need, but for what it leaves out."""
-    scan, needs = guest.record["probe"]["scan"], guest.known.needs.names
+    scan, queries = guest.record["probe"]["scan"], guest.known.queries.names
     assert scan["answers"] is not None, scan["reason"]
     # Which of a renamed field's two names the kernel has does not show in its memory.
     found, right = (
-        same_names(needs, answers) for answers in (scan["answers"], guest.known.answers)
+        same_names(queries, answers) for answers in (scan["answers"], guest.known.answers)
     )
     differ = [
         trio
-        for trio in zip(needs, found, right, strict=True)
+        for trio in zip(queries, found, right, strict=True)
         if trio[1] != trio[2] and trio[0] not in scan["off"]
     ]
     assert differ == []
@@ -57,6 +57,8 @@ def test_scan_finds_the_layout(guest: Guest) -> None:
 def test_scan_leaves_out_no_program(guest: Guest) -> None:
     """What a scan leaves out, the kernel's full BTF does not have either."""
     scan, known = guest.record["probe"]["scan"], guest.known
-    has = {need for need, answer in zip(known.needs.names, known.answers, strict=True) if answer}
+    has = {
+        query for query, answer in zip(known.queries.names, known.answers, strict=True) if answer
+    }
     assert not has & set(scan["off"])
     assert scan["doubtful"] == []

@@ -33,7 +33,9 @@ def test_inferred_from_a_kernel_of_the_same_layout(running: Session) -> None:
 
 
 def test_what_is_unproven_is_told(running: Session) -> None:
-    """Who may prepare any task proves all needs; without capabilities some stay open, and told."""
+    """Who may prepare any task proves all queries; without capabilities some stay open, and
+    told.
+    """
     told = re.search(r"BTF discovery: inferred from .* unproven=(.*)$", running.log, re.MULTILINE)
     if expected(running) not in {INFERRED, SCANNED}:
         assert told is None

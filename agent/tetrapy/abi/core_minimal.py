@@ -16,8 +16,8 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.btf_writer import BtfWriter, MemberSpec
 from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name
-from tetrapy.abi.core_needs import Answers, Needs, Question
 from tetrapy.abi.core_places import Leaf
+from tetrapy.abi.core_queries import Answers, CoreQueries, Question
 from tetrapy.errors import LayoutError
 
 # A root type: its kind and its name without flavour.
@@ -27,20 +27,20 @@ _Root = Tuple[int, str]
 _MAX_DEPTH = 32
 
 
-def minimal_btf(needs: Needs, answers: Answers) -> bytes:
+def minimal_btf(queries: CoreQueries, answers: Answers) -> bytes:
     """The canonical BTF of these answers.
 
     It answers exactly so: LayoutError is raised for answers that no BTF can have.
     """
-    if len(answers) != len(needs.names):
-        raise LayoutError(f"{len(answers)} facts for {len(needs.names)} needs")
+    if len(answers) != len(queries.names):
+        raise LayoutError(f"{len(answers)} facts for {len(queries.names)} needs")
     try:
-        made = _Maker(needs, answers).make()
-        returned = needs.answers(Btf(made))
+        made = _Maker(queries, answers).make()
+        returned = queries.answers(Btf(made))
     except (struct.error, OverflowError) as err:
         raise LayoutError(f"the facts do not fit into BTF: {err}") from err
     if returned != answers:
-        different = zip(needs.names, answers, returned)
+        different = zip(queries.names, answers, returned)
         name, wanted, found = next(row for row in different if row[1] != row[2])
         raise LayoutError(
             f"the facts contradict each other: BTF made of them has {found} for {name}, not"
@@ -50,16 +50,16 @@ def minimal_btf(needs: Needs, answers: Answers) -> bytes:
 
 
 class _Maker:
-    def __init__(self, needs: Needs, answers: Answers) -> None:
-        self._needs = needs
+    def __init__(self, queries: CoreQueries, answers: Answers) -> None:
+        self._queries = queries
         self._known: Dict[str, int] = {
-            name: value for name, value in zip(needs.names, answers) if value is not None
+            name: value for name, value in zip(queries.names, answers) if value is not None
         }
         self._writer = BtfWriter()
 
     def make(self) -> bytes:
         roots: Dict[_Root, List[Question]] = {}
-        for question in self._needs.questions():
+        for question in self._queries.questions():
             roots.setdefault(_root(question), []).append(question)
         for root in sorted(roots):
             if any(map(self._is_answered, roots[root])):
@@ -74,7 +74,7 @@ class _Maker:
         """A named type with what is asked of it, whichever flavours ask."""
         kind, name = root
         answered = [question for question in questions if self._is_answered(question)]
-        fields = [question for question in answered if question.subject in self._needs.fields]
+        fields = [question for question in answered if question.subject in self._queries.fields]
         leaves = [places.leaf(question, self._known) for question in fields]
         values = self._values(answered)
         # Everybody who asks for the size of this type got the same answer.
@@ -84,7 +84,7 @@ class _Maker:
         )
         size = next((size for size in sizes if size is not None), None)
         own_name = "" if kind == k.KIND_TYPEDEF else name
-        model = next((q for q in answered if q.subject in self._needs.types), answered[0])
+        model = next((q for q in answered if q.subject in self._queries.types), answered[0])
         local, type_id = model.local, model.relocation.type_id
         behind = local.resolve(type_id)
         if leaves and leaves[0].hops[0].name is None:
@@ -104,7 +104,7 @@ class _Maker:
         """Struct or union: a program that asks for the type tells, found or not."""
         for question in questions:
             behind = question.local.resolve(question.relocation.type_id)
-            if question.subject in self._needs.types and behind.kind in COMPOSITE:
+            if question.subject in self._queries.types and behind.kind in COMPOSITE:
                 if self._is_answered(question):
                     return behind.kind
                 declared = k.KIND_STRUCT + k.KIND_UNION - behind.kind

@@ -15,7 +15,7 @@ from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.core_compat import essential_name
-from tetrapy.abi.core_needs import Question, stride_texts
+from tetrapy.abi.core_queries import Question, stride_texts
 from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
 

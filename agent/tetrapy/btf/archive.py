@@ -4,9 +4,9 @@
 The file is one xz stream. What it holds is text, in this order:
 
     tetrapy-btf 2
-    need <a text of abi.core_needs>
+    need <a text of abi.core_queries>
     ...
-    layout <an answer to each need in its order: a number, or - for none, separated by spaces>
+    layout <an answer to each query in its order: a number, or - for none, separated by spaces>
     ...
     kernel <number of its layout, from 0> <ID>/<VERSION_ID>/<arch>/<uname -r>
     ...
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.errors import ArchiveError
 
 FORMAT = "tetrapy-btf 2"
@@ -39,7 +39,7 @@ class Archive:
         """Open the bytes of `btfs/archive.xz`."""
         if not data:
             raise ArchiveError("the BTF archive is empty")
-        self.needs: Tuple[str, ...] = ()
+        self.queries: Tuple[str, ...] = ()
         self.layouts: List[Answers] = []
         self.kernels: Dict[str, int] = {}
         try:
@@ -56,7 +56,7 @@ class Archive:
             )
         if lines.pop():
             raise ValueError("it does not end with a whole line")
-        needs: List[str] = []
+        queries: List[str] = []
         for line in lines[1:]:
             keyword, _, rest = line.partition(" ")
             if keyword == "kernel":
@@ -66,14 +66,14 @@ class Archive:
                 self.kernels[name] = int(number)
             elif keyword == "layout" and not self.kernels:
                 answers = tuple(None if word == "-" else int(word) for word in rest.split(" "))
-                if len(answers) != len(needs):
-                    raise ValueError(f"a layout of {len(answers)} facts for {len(needs)} needs")
+                if len(answers) != len(queries):
+                    raise ValueError(f"a layout of {len(answers)} facts for {len(queries)} needs")
                 self.layouts.append(answers)
             elif keyword == "need" and not self.layouts:
-                needs.append(rest)
+                queries.append(rest)
             else:
                 raise ValueError(f"line {line[:80]!r}")
-        self.needs = tuple(needs)
+        self.queries = tuple(queries)
 
     def find(self, kernel: str) -> Optional[int]:
         """The number of the layout of exactly this kernel, or None."""
@@ -101,27 +101,27 @@ class Archive:
         return found
 
 
-def check_needs(archive: Archive, needs: Needs) -> None:
-    """Raise ArchiveError unless the archive was made for objects with exactly these needs."""
-    if archive.needs != needs.names:
-        differ = sorted(set(archive.needs) ^ set(needs.names))
+def check_queries(archive: Archive, queries: CoreQueries) -> None:
+    """Raise ArchiveError unless the archive was made for objects with exactly these queries."""
+    if archive.queries != queries.names:
+        differ = sorted(set(archive.queries) ^ set(queries.names))
         raise ArchiveError(
             "the BTF archive was made for other BPF objects, whose relocations ask for other"
             f" things: {'; '.join(differ[:3])}{' ...' if len(differ) > 3 else ''}"
         )
 
 
-def unanswered(needs: Sequence[str], answers: Mapping[str, Iterable[Answers]]) -> List[str]:
-    """`<arch>: <need>` of each need to which no kernel of an architecture has an answer.
+def unanswered(queries: Sequence[str], answers: Mapping[str, Iterable[Answers]]) -> List[str]:
+    """`<arch>: <query>` of each query to which no kernel of an architecture has an answer.
 
-    `answers` has those of the kernels by architecture.  Such a need is misspelt, or declares a type
-    of another kind than the kernel's (an `int` for an enum), and the program that asks would be
-    without effect on every host, in silence.
+    `answers` has those of the kernels by architecture.  Such a query is misspelt, or declares a
+    type of another kind than the kernel's (an `int` for an enum), and the program that asks would
+    be without effect on every host, in silence.
     """
     missing = []
     for arch in sorted(answers):
         answered = [any(answer is not None for answer in column) for column in zip(*answers[arch])]
-        missing += [f"{arch}: {need}" for need, known in zip(needs, answered) if not known]
+        missing += [f"{arch}: {query}" for query, known in zip(queries, answered) if not known]
     return missing
 
 

@@ -8,8 +8,8 @@ import os
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers
-from tetrapy.btf.archive import Archive, check_needs
+from tetrapy.abi.core_queries import Answers
+from tetrapy.btf.archive import Archive, check_queries
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.host import Host
 from tetrapy.btf.inference.examiner import Examiner, Finding
@@ -136,7 +136,7 @@ class _Fallbacks:
             self.tried += [(INFERENCE_NAME, skipped), (SCAN_NAME, skipped)]
             return
         try:
-            check_needs(archive, judge.needs)
+            check_queries(archive, judge.queries)
         except ArchiveError as err:
             # Such as an operator's own after an upgrade; the scan does without.
             self._not_archived(f"{err}; pack it again with this tetrapy")
@@ -254,7 +254,7 @@ def _from_file(judge: Judge, path: str) -> Judgement:
 
 
 def _from_btf(judge: Judge, whole: bytes, origin: str) -> Judgement:
-    return judge.judge(judge.needs.answers(Btf(whole)), origin)
+    return judge.judge(judge.queries.answers(Btf(whole)), origin)
 
 
 def archive_entry(archive: Archive, host: Host) -> Tuple[Optional[int], str]:

@@ -7,7 +7,7 @@ import contextlib
 from typing import Callable, ContextManager, FrozenSet, Iterable, Optional, Sequence, Tuple
 
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import serving
 from tetrapy.btf.inference.candidates import without
 from tetrapy.btf.inference.examiner import Examiner
@@ -20,14 +20,14 @@ _SHOWN = 3
 # log(level, message, **fields); names of fields may contain hyphens.
 Log = Callable[..., None]
 # Makes an examiner of the running kernel, for a `with`.
-Examine = Callable[[Needs, FrozenSet[str]], ContextManager[Examiner]]
+Examine = Callable[[CoreQueries, FrozenSet[str]], ContextManager[Examiner]]
 
 
 class Judgement(NamedTuple):
     """What became of answers.
 
     `refusal` says why they must not be used, and is "" if they may.  `answers` are then without the
-    needs `off`, for which the checks named `doubtful` fail.
+    queries `off`, for which the checks named `doubtful` fail.
     """
 
     refusal: str
@@ -47,10 +47,10 @@ class Judge:
     ) -> None:
         """`examine` None: this is not about the running kernel, or it cannot be examined."""
         images = list(objects)
-        self.needs = Needs(images)
+        self.queries = CoreQueries(images)
         self._programs = serving.Programs(images)
         self._guards = self._programs.guards()
-        self._optional = serving.optional(self.needs.names, self._guards)
+        self._optional = serving.optional(self.queries.names, self._guards)
         self._examine = examine
         self._check = check
         self._log = log
@@ -63,7 +63,9 @@ class Judge:
         Raises TetrapyError if it cannot be.
         """
         if self._examiner is None and self._examine is not None:
-            self._examiner = self._acquired.enter_context(self._examine(self.needs, self._optional))
+            self._examiner = self._acquired.enter_context(
+                self._examine(self.queries, self._optional)
+            )
         return self._examiner
 
     def close(self) -> None:
@@ -73,7 +75,7 @@ class Judge:
 
     def judge(self, answers: Answers, origin: str) -> Judgement:
         """Whether these answers may be used, and which of them."""
-        missing = serving.missing(self.needs.names, answers, self._guards)
+        missing = serving.missing(self.queries.names, answers, self._guards)
         if missing:
             return Judgement(f"lacks what tetrapy's programs read: {_some(missing)}")
         if not self._check:
@@ -91,12 +93,12 @@ class Judge:
         if found.unproven:
             unproven = "; ".join(found.unproven)
             self._log("debug", "BTF could not be checked in these", btf=origin, unproven=unproven)
-        left = without(self.needs.names, answers, found.doubted)
+        left = without(self.queries.names, answers, found.doubted)
         return Judgement("", left, found.doubted, found.doubtful)
 
     def off(self, answers: Answers) -> Tuple[str, ...]:
         """The optional programs that cannot be loaded with these answers."""
-        return self._programs.off(self.needs.names, answers)
+        return self._programs.off(self.queries.names, answers)
 
     def source(
         self, kind: str, origin: str, answers: Answers, off: Iterable[str], doubtful: Iterable[str]
@@ -104,13 +106,13 @@ class Judge:
         """BTF of answers; what was left out of them, and why, is logged."""
         programs = self.off(answers)
         theirs = self._programs.alone()
-        for need in off:
-            if need.partition(" ")[2] not in theirs:
-                self._log("warning", "BTF discovery: a feature is off", **{"not known": need})
+        for query in off:
+            if query.partition(" ")[2] not in theirs:
+                self._log("warning", "BTF discovery: a feature is off", **{"not known": query})
         for program in programs:
             because = _some(doubtful) or "its kernel structures are not known"
             self._log("info", "BTF discovery: a program is off", program=program, because=because)
-        return BtfSource(kind, origin, minimal_btf(self.needs, answers), programs)
+        return BtfSource(kind, origin, minimal_btf(self.queries, answers), programs)
 
 
 def _some(texts: Iterable[str]) -> str:

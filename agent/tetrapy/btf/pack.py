@@ -6,23 +6,23 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Mapping, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.archive import FORMAT
 from tetrapy.errors import ArchiveError
 
 
-def pack(kernels: Mapping[str, Answers], needs: Sequence[str]) -> bytes:
-    """The archive of answers by kernel name, for objects with these needs."""
+def pack(kernels: Mapping[str, Answers], queries: Sequence[str]) -> bytes:
+    """The archive of answers by kernel name, for objects with these queries."""
     numbers: Dict[Answers, int] = {}
     lines: List[str] = []
     for name in sorted(kernels, key=order):
         if name.count("/") != 3 or name.split() != [name]:
             raise ArchiveError(f"{name!r} is no kernel's name, ID/VERSION_ID/arch/<uname -r>")
-        if len(kernels[name]) != len(needs):
-            raise ArchiveError(f"{name}: {len(kernels[name])} facts for {len(needs)} needs")
+        if len(kernels[name]) != len(queries):
+            raise ArchiveError(f"{name}: {len(kernels[name])} facts for {len(queries)} needs")
         number = numbers.setdefault(kernels[name], len(numbers))
         lines.append(f"kernel {number} {name}")
-    head = [FORMAT, *(f"need {text}" for text in needs)]
+    head = [FORMAT, *(f"need {text}" for text in queries)]
     rows = [f"layout {' '.join(map(_word, answers))}" for answers in numbers]
     return _compress("\n".join([*head, *rows, *lines, ""]).encode())
 

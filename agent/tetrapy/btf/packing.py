@@ -3,7 +3,7 @@
 
 A tree of BTFs has BTFHub's layout, `ID/VERSION_ID/arch/<uname -r>.btf`, also `.btf.xz` and
 BTFHub's own `.btf.tar.xz`.  A BTF that lies elsewhere in the tree has no name to be found by, so it
-does not get into the archive; it is a witness that a need has an answer, and only parts of a whole
+does not get into the archive; it is a witness that a query has an answer, and only parts of a whole
 carry it along, under a key that is no kernel's.
 """
 
@@ -15,7 +15,7 @@ from typing import Callable, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 from urllib.parse import quote
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import serving
 from tetrapy.btf.archive import Archive, unanswered
 from tetrapy.btf.btf_file import SUFFIXES, read_btf
@@ -45,7 +45,7 @@ class Packed(NamedTuple):
     read, with the reason.
     """
 
-    needs: Tuple[str, ...]
+    queries: Tuple[str, ...]
     answers: Dict[str, Answers]
     failed: List[Tuple[Source, str]]
 
@@ -63,8 +63,8 @@ class Packed(NamedTuple):
         return found
 
     def unanswered(self) -> List[str]:
-        """`arch: need` for each need without an answer in any kernel of an architecture."""
-        return unanswered(self.needs, self.by_arch)
+        """`arch: query` for each query without an answer in any kernel of an architecture."""
+        return unanswered(self.queries, self.by_arch)
 
     def missing(self, asked: FrozenSet[serving.Subject]) -> List[str]:
         """Those of `unanswered` that the programs cannot do without; `asked`: their guards."""
@@ -75,13 +75,13 @@ class Packed(NamedTuple):
                 next((answer for answer in answers if answer is not None), None)
                 for answers in zip(*rows)
             ]
-            lacking = serving.missing(self.needs, tuple(column), asked)
-            found += [f"{arch}: {need}" for need in lacking]
+            lacking = serving.missing(self.queries, tuple(column), asked)
+            found += [f"{arch}: {query}" for query in lacking]
         return found
 
     def archive(self, *, partial: bool = False) -> bytes:
         """The archive, or a part of one for `merge`. Equal answers give equal bytes."""
-        return pack(self.answers if partial else self.kernels, self.needs)
+        return pack(self.answers if partial else self.kernels, self.queries)
 
 
 def find_sources(directories: Sequence[str]) -> List[Source]:
@@ -112,17 +112,17 @@ def shard(sources: Sequence[Source], number: int, count: int) -> List[Source]:
 
 def answers_of_all(
     sources: Sequence[Source],
-    needs: Needs,
+    queries: CoreQueries,
     jobs: int,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Packed:
     """The answers of all sources; `progress` is told how many are done, of how many, and the
     last.
     """
-    packed = Packed(needs.names, {}, [])
+    packed = Packed(queries.names, {}, [])
 
     def read(number: int) -> Answers:
-        return needs.answers(Btf(read_btf(sources[number].path)))
+        return queries.answers(Btf(read_btf(sources[number].path)))
 
     done = 0
     # Closed at once when it is broken off: workers are stopped by it.
@@ -149,13 +149,13 @@ def merge(parts: Iterable[Tuple[str, Archive]]) -> Packed:
     """
     merged: Dict[str, Answers] = {}
     came_from: Dict[str, str] = {}
-    needs: Tuple[str, ...] = ()
+    queries: Tuple[str, ...] = ()
     first = ""
     for name, archive in parts:
         if not first:
-            needs, first = archive.needs, name
-        if archive.needs != needs:
-            differing = sorted(set(archive.needs) ^ set(needs))
+            queries, first = archive.queries, name
+        if archive.queries != queries:
+            differing = sorted(set(archive.queries) ^ set(queries))
             raise ArchiveError(
                 f"{first} and {name} were made for different BPF objects: {len(differing)} needs"
                 f" are in one of them only, as {'; '.join(differing[:2])}; pack all parts with one"
@@ -166,7 +166,7 @@ def merge(parts: Iterable[Tuple[str, Archive]]) -> Packed:
             if merged.setdefault(key, answers) != answers:
                 raise ArchiveError(f"{key} has different facts in {came_from[key]} and {name}")
             came_from.setdefault(key, name)
-    return Packed(needs, merged, [])
+    return Packed(queries, merged, [])
 
 
 def _files(directory: str) -> Iterable[str]:

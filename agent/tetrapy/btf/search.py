@@ -21,7 +21,7 @@ class Search(NamedTuple):
     """What a search is given.
 
     `read_archive` returns the bytes of the archive, `archive_name` is for people; `read_objects`
-    returns the ELF objects that will be loaded.  `examine(needs, optional)` makes an
+    returns the ELF objects that will be loaded.  `examine(queries, optional)` makes an
     `inference.Examiner` of the running kernel, for a `with`; without it nothing is compared with
     the running kernel, and nothing inferred.
     """

@@ -19,7 +19,7 @@ from typing import Dict, FrozenSet, Iterable, List, Sequence, Set, Tuple
 from tetrapy.abi import core_relocs as relocs
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_compat import essential_name
-from tetrapy.abi.core_needs import Answers, stride_texts
+from tetrapy.abi.core_queries import Answers, stride_texts
 from tetrapy.abi.core_relocs import CoreRelocation
 from tetrapy.abi.elf import STT_FUNC, Elf
 from tetrapy.named import NamedTuple
@@ -99,7 +99,7 @@ class Programs:
 
     def off(self, names: Sequence[str], answers: Answers) -> Tuple[str, ...]:
         """The optional programs that a kernel with these answers cannot load."""
-        lacking = {need.partition(" ")[2] for need in missing(names, answers, self.asked)}
+        lacking = {query.partition(" ")[2] for query in missing(names, answers, self.asked)}
         return tuple(name for name, texts in sorted(self.optional.items()) if texts & lacking)
 
 
@@ -132,13 +132,13 @@ def _places(elf: Elf) -> Dict[str, List[Tuple[str, int, int]]]:
     return found
 
 
-def subject_of(need: str) -> Subject:
-    """The subject of a need's text, whose first word says what is asked about it."""
-    return Subject.of(need.partition(" ")[2])
+def subject_of(query: str) -> Subject:
+    """The subject of a query's text, whose first word says what is asked about it."""
+    return Subject.of(query.partition(" ")[2])
 
 
 def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[Subject]) -> List[str]:
-    """The needs that the kernel does not answer and the programs cannot do without.
+    """The queries that the kernel does not answer and the programs cannot do without.
 
     `asked` is what `guards` found.
     """
@@ -155,7 +155,7 @@ def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[Subject]) -
 
 
 def optional(names: Sequence[str], asked: FrozenSet[Subject]) -> FrozenSet[str]:
-    """The needs that any kernel may lack: asked about, and without a field that stands in.
+    """The queries that any kernel may lack: asked about, and without a field that stands in.
 
     `asked` is what `guards` found.
     """

@@ -26,7 +26,7 @@ from tetrapy.kernel import bundle
 from tetrapy.sensors.base import OBJECTS
 
 if TYPE_CHECKING:
-    from tetrapy.abi.core_needs import Needs
+    from tetrapy.abi.core_queries import CoreQueries
     from tetrapy.btf.inference.examiner import Examiner
 
 # BTFHub's 4,306 kernels take less than 100 KiB; what is longer is found to be cut short.
@@ -44,7 +44,7 @@ def search(settings: Settings, log: Log) -> Search:
         lambda: _read(path) if path else bundle.read("btfs/archive.xz"),
         lambda: [bundle.read(name) for name in OBJECTS],
         log,
-        examine=lambda needs, optional: examine(needs, optional, log),
+        examine=lambda queries, optional: examine(queries, optional, log),
         places=Places(bpf_lib=settings.bpf_lib),
         inference=settings.btf_inference,
         check=settings.btf_check,
@@ -81,7 +81,7 @@ def loaded(
 
 @contextlib.contextmanager
 def examine(
-    needs: Needs, optional: FrozenSet[str], log: Optional[Log] = None
+    queries: CoreQueries, optional: FrozenSet[str], log: Optional[Log] = None
 ) -> Iterator[Examiner]:
     """An examiner of the running kernel, for a `with`; KernelError if its memory cannot be read.
 
@@ -103,4 +103,4 @@ def examine(
             yield subject
 
     with contextlib.closing(KernelMemory()) as memory:
-        yield Examiner(needs.names, optional, prepare)
+        yield Examiner(queries.names, optional, prepare)

@@ -2,7 +2,7 @@
 """Which layout of kernel structures is the running kernel's: proven, chosen or found by checks.
 
 A *subject* is a task of ours about which everything is known from system calls and procfs.  A
-*layout* is what a kernel answers to the objects' needs (`abi.core_needs.Answers`).  Through a
+*layout* is what a kernel answers to the objects' needs (`abi.core_queries.Answers`).  Through a
 layout the subject's structures are read in kernel memory; a *check* compares what is found with
 what is known.  Nothing here talks to the kernel: the subject reads its memory.
 """

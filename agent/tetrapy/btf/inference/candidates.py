@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Container, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference.checks import CheckOutcome, run_checks
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.nearest import KernelName, order
@@ -18,12 +18,12 @@ class Layouts(Protocol):
     """Known layouts, of which `tetrapy.btf.archive.Archive` holds many."""
 
     @property
-    def needs(self) -> Tuple[str, ...]:
-        """The texts of the needs, sorted."""
+    def queries(self) -> Tuple[str, ...]:
+        """The texts of the queries, sorted."""
 
     @property
     def layouts(self) -> Sequence[Answers]:
-        """Distinct answers, in the order of the needs."""
+        """Distinct answers, in the order of the queries."""
 
     @property
     def kernels(self) -> Mapping[str, int]:
@@ -33,9 +33,9 @@ class Layouts(Protocol):
 class Checked(NamedTuple):
     """What the checks say about one layout.
 
-    `failed` are names of checks that do not hold; if there is none, `unproven` are needs that no
+    `failed` are names of checks that do not hold; if there is none, `unproven` are queries that no
     check could confirm on this host.  `doubtful` are names of checks that do not hold either, but
-    are about optional needs, which are `doubted`: without these the layout is good.
+    are about optional queries, which are `doubted`: without these the layout is good.
     """
 
     failed: List[str]
@@ -49,7 +49,7 @@ class Inference(NamedTuple):
 
     `layout` is None if it failed; `reason` then says why.  `kernel` names the known kernel whose
     layout it is.  `refused` has for each candidate that failed the name of its nearest kernel and
-    of the first check that it failed.  `unproven` are needs that no check could confirm on this
+    of the first check that it failed.  `unproven` are queries that no check could confirm on this
     host, `off` optional ones without an answer: the kernel has no such thing, layouts that pass
     differ in it, or checks do not hold for it, which are `doubtful`.  All are to be told.
     """
@@ -72,24 +72,24 @@ class _Candidate(NamedTuple):
 
 
 def check(
-    needs: Sequence[str],
+    queries: Sequence[str],
     layout: Answers,
     subject: Subject,
     optional: AbstractSet[str] = frozenset(),
 ) -> Checked:
-    """Hold one layout against the checks; `optional` are needs without which the programs do.
+    """Hold one layout against the checks; `optional` are queries without which the programs do.
 
     The subject is ended by this, unless the layout fails before.
     """
     spare = frozenset(map(key, optional))
-    view = View(needs, layout, Memory(subject.read))
+    view = View(queries, layout, Memory(subject.read))
     outcome = run_checks(view, subject, ended=False, optional=spare)
     if not outcome.failed:
         subject.end()
         view.memory.forget()
         outcome = outcome.and_then(run_checks(view, subject, ended=True, optional=spare))
-    doubted = [need for need in needs if key(need) in outcome.doubted]
-    unproven = [] if outcome.failed else _unproven(needs, layout, outcome)
+    doubted = [query for query in queries if key(query) in outcome.doubted]
+    unproven = [] if outcome.failed else _unproven(queries, layout, outcome)
     return Checked(outcome.failed, unproven, outcome.doubtful, doubted)
 
 
@@ -98,10 +98,10 @@ def infer(
 ) -> Inference:
     """The only layout of this architecture that passes all checks.
 
-    `optional` are needs without which the programs do: if the layouts that pass differ in nothing
-    else, it is theirs without these.  If none passes, checks that are about optional needs only do
-    not count, and it is without the needs for which they do not hold.  The subject is ended only if
-    a layout passes as long as it lives.
+    `optional` are queries without which the programs do: if the layouts that pass differ in nothing
+    else, it is theirs without these.  If none passes, checks that are about optional queries only
+    do not count, and it is without the queries for which they do not hold.  The subject is ended
+    only if a layout passes as long as it lives.
     """
     spare = frozenset(map(key, optional))
     pairs = [(name, at) for name, at in known.kernels.items() if name.split("/")[2] == kernel.arch]
@@ -111,7 +111,7 @@ def infer(
     living: List[_Candidate] = []
     for number, name in nearest:
         layout = known.layouts[number]
-        view = View(known.needs, layout, memory)
+        view = View(known.queries, layout, memory)
         outcome = run_checks(view, subject, ended=False, first_only=True, optional=spare)
         if outcome.failed:
             refused[name] = outcome.failed[0]
@@ -122,7 +122,7 @@ def infer(
         subject.end()
         memory.forget()
     for candidate in living:
-        view = View(known.needs, candidate.layout, memory)
+        view = View(known.queries, candidate.layout, memory)
         outcome = run_checks(view, subject, ended=True, first_only=True, optional=spare)
         if outcome.failed:
             refused[candidate.kernel] = outcome.failed[0]
@@ -131,16 +131,16 @@ def infer(
     sound = [one for one in passed if not one.outcome.doubtful]
     if sound:
         refused.update((one.kernel, one.outcome.doubtful[0]) for one in passed if one not in sound)
-    return _decide(known.needs, len(nearest), sound or passed, refused, optional)
+    return _decide(known.queries, len(nearest), sound or passed, refused, optional)
 
 
-def without(needs: Sequence[str], layout: Answers, left_out: Container[str]) -> Answers:
-    """A layout without an answer to some needs."""
-    return tuple(None if need in left_out else value for need, value in zip(needs, layout))
+def without(queries: Sequence[str], layout: Answers, left_out: Container[str]) -> Answers:
+    """A layout without an answer to some queries."""
+    return tuple(None if query in left_out else value for query, value in zip(queries, layout))
 
 
 def _decide(
-    needs: Sequence[str],
+    queries: Sequence[str],
     tested: int,
     passed: List[_Candidate],
     refused: Dict[str, str],
@@ -150,49 +150,51 @@ def _decide(
     result = Inference(None, "", tested, names, refused, [], [], "", [])
     if not passed:
         return result._replace(reason=f"none of {tested} known layouts passes all facts")
-    layouts = [_undoubted(needs, candidate) for candidate in passed]
-    differ = _differences(needs, layouts)
-    essential = [need for need in differ if need not in optional]
+    layouts = [_undoubted(queries, candidate) for candidate in passed]
+    differ = _differences(queries, layouts)
+    essential = [query for query in differ if query not in optional]
     if essential:
         return result._replace(
             reason=f"{len(passed)} of {tested} known layouts pass all facts ({', '.join(names)}),"
             f" and differ in: {', '.join(essential)}"
         )
-    layout = without(needs, layouts[0], differ) if differ else layouts[0]
+    layout = without(queries, layouts[0], differ) if differ else layouts[0]
     outcome = passed[0].outcome
-    off = [n for n, value in zip(needs, layout) if value is None and n in optional]
+    off = [n for n, value in zip(queries, layout) if value is None and n in optional]
     return result._replace(
         layout=layout,
         kernel=names[0],
-        unproven=_unproven(needs, layout, outcome),
+        unproven=_unproven(queries, layout, outcome),
         off=off,
         doubtful=outcome.doubtful,
     )
 
 
-def _undoubted(needs: Sequence[str], candidate: _Candidate) -> Answers:
-    """The candidate's layout without the needs for which checks do not hold."""
-    doubted = {need for need in needs if key(need) in candidate.outcome.doubted}
-    return without(needs, candidate.layout, doubted) if doubted else candidate.layout
+def _undoubted(queries: Sequence[str], candidate: _Candidate) -> Answers:
+    """The candidate's layout without the queries for which checks do not hold."""
+    doubted = {query for query in queries if key(query) in candidate.outcome.doubted}
+    return without(queries, candidate.layout, doubted) if doubted else candidate.layout
 
 
-def _unproven(needs: Sequence[str], layout: Answers, outcome: CheckOutcome) -> List[str]:
-    """The needs that the layout answers, but no check could confirm on this host, nor refute."""
+def _unproven(queries: Sequence[str], layout: Answers, outcome: CheckOutcome) -> List[str]:
+    """The queries that the layout answers, but no check could confirm on this host, nor refute."""
     known = outcome.proven | outcome.doubted
     return [
-        need for need, value in zip(needs, layout) if value is not None and key(need) not in known
+        query
+        for query, value in zip(queries, layout)
+        if value is not None and key(query) not in known
     ]
 
 
-def _differences(needs: Sequence[str], layouts: List[Answers]) -> List[str]:
-    """The needs in which layouts differ, but for names of a field that was renamed."""
-    plain = [same_names(needs, layout) for layout in layouts]
-    return [need for need, *values in zip(needs, *plain) if len(set(values)) > 1]
+def _differences(queries: Sequence[str], layouts: List[Answers]) -> List[str]:
+    """The queries in which layouts differ, but for names of a field that was renamed."""
+    plain = [same_names(queries, layout) for layout in layouts]
+    return [query for query, *values in zip(queries, *plain) if len(set(values)) > 1]
 
 
-def same_names(needs: Sequence[str], layout: Answers) -> Answers:
+def same_names(queries: Sequence[str], layout: Answers) -> Answers:
     """The layout with each renamed field under the name that the programs look for first."""
-    values = dict(zip(map(key, needs), layout))
+    values = dict(zip(map(key, queries), layout))
     for first, second in RENAMED:
         if values.get(first) is None and first in values:
             values[first], values[second] = values.get(second), None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, ContextManager, List, Optional, Sequence, Tuple
 
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference import candidates
 from tetrapy.btf.inference.candidates import Inference, Layouts
 from tetrapy.btf.inference.nearest import KernelName
@@ -18,10 +18,10 @@ Prepare = Callable[[int], ContextManager[Subject]]
 
 
 class CheckResult(NamedTuple):
-    """What the checks say about one layout: names of those that fail; needs that none confirms.
+    """What the checks say about one layout: names of those that fail; queries that none confirms.
 
-    `doubtful` are names of those that fail too, but are about needs without which the programs do:
-    `doubted`. Without these the layout may be used.
+    `doubtful` are names of those that fail too, but are about queries without which the programs
+    do: `doubted`. Without these the layout may be used.
     """
 
     failed: List[str]
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
     `kernel` is a known kernel with this layout, "" after a scan.  `tested` counts layouts and
     `refused` says for each that failed, by the name of its nearest kernel, at which check.
-    `proven` counts needs that checks confirm, `unproven` are those that this host gives no check
+    `proven` counts queries that checks confirm, `unproven` are those that this host gives no check
     for, `off` those that are left out of the layout, so that features are off; if checks are why,
     these are `doubtful`.
     """
@@ -54,19 +54,21 @@ class Finding(NamedTuple):
 class Examiner:
     """Each question is put to a process of ours that is prepared for it."""
 
-    def __init__(self, needs: Sequence[str], optional: AbstractSet[str], prepare: Prepare) -> None:
-        """`needs` are texts of core_needs, `optional` those that the programs can do without.
+    def __init__(
+        self, queries: Sequence[str], optional: AbstractSet[str], prepare: Prepare
+    ) -> None:
+        """`queries` are texts of core_queries, `optional` those that the programs can do without.
 
         What `prepare` raises, KernelError foremost, comes out of all methods.
         """
-        self._needs = tuple(needs)
+        self._queries = tuple(queries)
         self._optional = optional
         self._prepare = prepare
 
     def check(self, answers: Answers, variant: int = 0) -> CheckResult:
         """Whether a layout is the running kernel's."""
         with self._prepare(variant) as subject:
-            return CheckResult(*candidates.check(self._needs, answers, subject, self._optional))
+            return CheckResult(*candidates.check(self._queries, answers, subject, self._optional))
 
     def infer(self, known: Layouts, kernel: KernelName) -> Finding:
         """The only known layout that is the running kernel's."""
@@ -85,14 +87,14 @@ class Examiner:
     def scan(self) -> Finding:
         """The running kernel's layout, found with one subject and proven with another."""
         with self._prepare(0) as subject:
-            found = scan(self._needs, subject, self._optional)
+            found = scan(self._queries, subject, self._optional)
         if found.layout is None:
             return Finding(None, "; ".join(found.reasons))
         checked = self.check(found.layout, variant=1)
         if checked.failed:
             return Finding(None, f"what was found is not confirmed: {'; '.join(checked.failed)}")
-        answers = candidates.without(self._needs, found.layout, checked.doubted)
-        off = [need for need in self._needs if need in found.off or need in checked.doubted]
+        answers = candidates.without(self._queries, found.layout, checked.doubted)
+        off = [query for query in self._queries if query in found.off or query in checked.doubted]
         return self._finding(answers, checked.unproven, off)._replace(
             doubtful=tuple(checked.doubtful)
         )

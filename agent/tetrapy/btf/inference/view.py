@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Dict, Optional, Sequence
 
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference.memory import Memory
 
 # Fields that were renamed: the programs read the first if there is one, else the second.  Which of
@@ -21,13 +21,13 @@ class Missing(Exception):
     """The layout's kernel has no such field."""
 
 
-def key(need: str) -> str:
-    """The short name of a need, by which checks refer to it.
+def key(query: str) -> str:
+    """The short name of a query, by which checks refer to it.
 
     `task_struct.pid` of `offset struct task_struct.pid int`; `cgroup_subsys_id::pids_cgrp_id` of an
     enumerator; for all else the question stands in front: `type_size upid`.
     """
-    question, *words = need.split()
+    question, *words = query.split()
     name = words[1] if words[0] in ("struct", "union", "enum") and len(words) > 1 else words[0]
     return name if question in ("offset", "enumval") else f"{question} {name}"
 
@@ -35,15 +35,15 @@ def key(need: str) -> str:
 class View:
     """A layout, bound to memory.  Values of fields are offsets in bytes."""
 
-    def __init__(self, needs: Sequence[str], layout: Answers, memory: Memory) -> None:
+    def __init__(self, queries: Sequence[str], layout: Answers, memory: Memory) -> None:
         self.memory = memory
         self._values: Dict[str, Optional[int]] = {}
-        for need, value in zip(needs, layout):
-            if value is not None and need.startswith("offset "):
+        for query, value in zip(queries, layout):
+            if value is not None and query.startswith("offset "):
                 # The programs read no bitfields: what is not at a byte is nowhere.
-                self._values[key(need)] = None if value % 8 else value // 8
+                self._values[key(query)] = None if value % 8 else value // 8
             elif value is not None:
-                self._values[key(need)] = value
+                self._values[key(query)] = value
 
     def has(self, name: str) -> bool:
         """Whether the layout's kernel has it."""

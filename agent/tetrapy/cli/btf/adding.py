@@ -9,7 +9,7 @@ import tempfile
 from typing import List, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf import serving
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.harvest import Options, harvest, verify
@@ -58,10 +58,10 @@ def run(options: argparse.Namespace) -> int:
     known = Knowledge(store=options.dir)
     asked = serving.guards(known.objects)
     try:
-        answers = known.needs.answers(Btf(btf))
+        answers = known.queries.answers(Btf(btf))
     except (FormatError, LayoutError) as err:
         raise type(err)(f"{printable(options.file)}: {err}") from err
-    missing = serving.missing(known.needs.names, answers, asked)
+    missing = serving.missing(known.queries.names, answers, asked)
     if missing:
         raise FormatError(
             f"{printable(options.file)}: this BTF cannot serve, it lacks {'; '.join(missing)}"
@@ -85,9 +85,9 @@ def _compare(path: str, known: Knowledge, answers: Answers) -> None:
     """Refuse BTF that is not the running kernel's, as the agent would; FormatError."""
     from tetrapy.daemon.btf import examine
 
-    optional = serving.optional(known.needs.names, serving.guards(known.objects))
+    optional = serving.optional(known.queries.names, serving.guards(known.objects))
     try:
-        with examine(known.needs, optional) as examiner:
+        with examine(known.queries, optional) as examiner:
             found = examiner.check(answers)
     except KernelError as err:
         warn(f"Note: it was not compared with the running kernel: {err}")

@@ -26,7 +26,7 @@ EQUAL, DIFFERENT = 0, 1
 
 
 class Difference(NamedTuple):
-    """One need that two kernels answer differently; None is "absent"."""
+    """One query that two kernels answer differently; None is "absent"."""
 
     group: str
     what: str
@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> int:
     """Compare; the exit code is diff(1)'s."""
     known = Knowledge(options.archive, options.dir)
     first, second = known.find(options.first), known.find(options.second)
-    if first.needs != second.needs:
-        known.check_needs()
+    if first.queries != second.queries:
+        known.check_queries()
     differences = compare(first, second)
     if options.json:
         print_json(
@@ -66,16 +66,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def compare(first: Kernel, second: Kernel) -> List[Difference]:
-    """The needs that two kernels answer differently, in the order of the needs."""
+    """The queries that two kernels answer differently, in the order of the queries."""
     return [
-        _difference(need, one, two)
-        for need, one, two in zip(first.needs, first.answers, second.answers)
+        _difference(query, one, two)
+        for query, one, two in zip(first.queries, first.answers, second.answers)
         if one != two
     ]
 
 
-def _difference(need: str, first: Optional[int], second: Optional[int]) -> Difference:
-    question, _, text = need.partition(" ")
+def _difference(query: str, first: Optional[int], second: Optional[int]) -> Difference:
+    question, _, text = query.partition(" ")
     subject = Subject.of(text)
     what = subject.path.lstrip(".:") or subject.root
     unit = ""
@@ -98,7 +98,7 @@ def _print(first: Kernel, second: Kernel, differences: List[Difference]) -> None
         layout = "a layout of its own" if kernel.layout is None else f"layout {kernel.layout}"
         print(f"{side}  {printable(kernel.name)}  ({layout})")
     if not differences:
-        print(f"equal in all of {counted(len(first.needs), 'need')}")
+        print(f"equal in all of {counted(len(first.queries), 'need')}")
         return
     groups: Dict[str, List[Difference]] = {}
     for one in differences:

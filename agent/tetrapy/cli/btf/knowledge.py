@@ -10,7 +10,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.core_needs import Answers, Needs
+from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
@@ -31,16 +31,18 @@ _MAX_ARCHIVE = 16 << 20
 
 
 class Kernel(NamedTuple):
-    """A kernel's answers to needs, and its layout's number in the archive, None if it has none."""
+    """A kernel's answers to queries, and its layout's number in the archive, None if it has
+    none.
+    """
 
     name: str
-    needs: Tuple[str, ...]
+    queries: Tuple[str, ...]
     answers: Answers
     layout: Optional[int]
 
 
 class Knowledge:
-    """An archive, a local store, and the needs of this release's objects."""
+    """An archive, a local store, and the queries of this release's objects."""
 
     def __init__(self, archive: str = "", store: str = DIRECTORY, objects: str = "") -> None:
         """`archive`: a file, "" for the embedded one; `objects`: a directory, "" likewise."""
@@ -68,13 +70,13 @@ class Knowledge:
         return read_objects(self._objects)
 
     @functools.cached_property
-    def needs(self) -> Needs:
+    def queries(self) -> CoreQueries:
         """What the objects ask of a kernel."""
-        return Needs(self.objects)
+        return CoreQueries(self.objects)
 
-    def check_needs(self) -> None:
+    def check_queries(self) -> None:
         """Raise ArchiveError unless the archive answers just what the objects ask."""
-        wanted, has = set(self.needs.names), set(self.archive.needs)
+        wanted, has = set(self.queries.names), set(self.archive.queries)
         if wanted != has:
             differing = sorted(wanted ^ has)
             raise ArchiveError(
@@ -86,7 +88,7 @@ class Knowledge:
     @functools.cached_property
     def _numbers(self) -> Dict[Answers, int]:
         """Layouts of the archive by their answers to what the objects ask; none if it asks else."""
-        if tuple(self.archive.needs) != self.needs.names:
+        if tuple(self.archive.queries) != self.queries.names:
             return {}
         return {tuple(answers): number for number, answers in enumerate(self.archive.layouts)}
 
@@ -128,7 +130,7 @@ class Knowledge:
                 raise _ambiguous(name, archived)
             number = layouts.pop()
             answers = tuple(self.archive.layouts[number])
-            return Kernel(archived[0], tuple(self.archive.needs), answers, number)
+            return Kernel(archived[0], tuple(self.archive.queries), answers, number)
         if os.path.exists(name):
             return self.file(name)
         raise SettingsError(
@@ -137,8 +139,8 @@ class Knowledge:
         )
 
     def _kernel(self, name: str, data: bytes) -> Kernel:
-        answers = self.needs.answers(Btf(data))
-        return Kernel(name, self.needs.names, answers, self._numbers.get(answers))
+        answers = self.queries.answers(Btf(data))
+        return Kernel(name, self.queries.names, answers, self._numbers.get(answers))
 
 
 def read_archive(path: str = "") -> bytes:

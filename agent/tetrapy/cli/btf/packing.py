@@ -66,7 +66,7 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Pack; 1 if a BTF is damaged, in which case the archive has the others."""
-    needs = Knowledge(objects=options.objects).needs
+    queries = Knowledge(objects=options.objects).queries
     sources = find_sources(options.directories)
     if all(is_witness(source.key) for source in sources):
         raise SettingsError(
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     bar = ProgressBar("kernel")
     began = time.monotonic()
     try:
-        packed = answers_of_all(sources, needs, jobs, bar.show)
+        packed = answers_of_all(sources, queries, jobs, bar.show)
     finally:
         bar.close()
     took = time.monotonic() - began
@@ -105,9 +105,10 @@ def parse_shard(text: str) -> Tuple[int, int]:
 
 
 def write(packed: Packed, output: str, known: Knowledge, *, partial: bool) -> None:
-    """Check the whole and write the archive; say what is in it.  `known` has this release's needs.
+    """Check the whole and write the archive; say what is in it.  `known` has this release's
+    queries.
 
-    Raises ArchiveError when a need has no answer, and writes nothing then.
+    Raises ArchiveError when a query has no answer, and writes nothing then.
     """
     if not packed.kernels and not partial:
         raise ArchiveError("there is no kernel to put into an archive")
@@ -127,10 +128,10 @@ def write(packed: Packed, output: str, known: Knowledge, *, partial: bool) -> No
 
 
 def _check(packed: Packed, known: Knowledge) -> None:
-    """Raise ArchiveError when a need has no answer that programs cannot do without."""
+    """Raise ArchiveError when a query has no answer that programs cannot do without."""
     lacking = packed.unanswered()
     missing = lacking
-    if packed.needs == known.needs.names:
+    if packed.queries == known.queries.names:
         # The programs of a release were held against old and new kernels when it was made; of
         # programs in development nothing is known.
         missing = packed.missing(serving.guards(known.objects))

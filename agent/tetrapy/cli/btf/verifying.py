@@ -60,9 +60,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
-    by_query = dict(zip(kernel.needs, kernel.answers))
-    missing = serving.missing(kernel.needs, kernel.answers, asked)
-    absent = [need for need, answer in by_query.items() if answer is None and need not in missing]
+    by_query = dict(zip(kernel.queries, kernel.answers))
+    missing = serving.missing(kernel.queries, kernel.answers, asked)
+    absent = [
+        query for query, answer in by_query.items() if answer is None and query not in missing
+    ]
     return {
         "serves": not missing,
         "needs": len(by_query),
@@ -78,7 +80,7 @@ def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dic
     """Hold the answers against the running kernel; KernelError if that is not possible here."""
     from tetrapy.daemon.btf import examine
 
-    with examine(known.needs, serving.optional(kernel.needs, asked)) as examiner:
+    with examine(known.queries, serving.optional(kernel.queries, asked)) as examiner:
         found = examiner.check(kernel.answers)
     # The agent would use it without what is doubtful; who asks is to know.
     contradicted = [*found.failed, *found.doubtful]
@@ -98,14 +100,14 @@ def _print(report: Dict[str, Any], known: Knowledge) -> None:
         print(f"{name}: IS NOT THE RUNNING KERNEL'S")
     else:
         print(f"{name}: CANNOT SERVE, lacks {counted(len(report['missing']), 'need')}")
-    for need in report["missing"]:
-        print(f"  lacks   {need}")
+    for query in report["missing"]:
+        print(f"  lacks   {query}")
     for answer in report.get("contradicted", ()):
         print(f"  wrong   {answer}")
-    for need in report.get("unproven", ()):
-        print(f"  open    {need}  (nothing on this host can tell)")
-    for need in report["absent"]:
-        print(f"  absent  {need}  (programs do without)")
+    for query in report.get("unproven", ()):
+        print(f"  open    {query}  (nothing on this host can tell)")
+    for query in report["absent"]:
+        print(f"  absent  {query}  (programs do without)")
     print("\n".join(wrapped(f"  {_equal(report, known)}", " " * 4)))
 
 

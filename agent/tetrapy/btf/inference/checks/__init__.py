@@ -34,21 +34,22 @@ TABLE: Tuple[Check, ...] = (
     *execs.CHECKS,
 )
 
-# Short names of needs (view.key) for which there is no check, and why.
+# Short names of queries (view.key) for which there is no check, and why.
 UNPROVEN: Dict[str, str] = {}
 
 
-def uncovered(needs: Iterable[str]) -> List[str]:
-    """The needs for which there is neither a check nor a reason why there is none."""
+def uncovered(queries: Iterable[str]) -> List[str]:
+    """The queries for which there is neither a check nor a reason why there is none."""
     covered = {name for found in TABLE for name in found.proves} | set(UNPROVEN)
-    return [need for need in needs if key(need) not in covered]
+    return [query for query in queries if key(query) not in covered]
 
 
 class CheckOutcome(NamedTuple):
     """What the checks say about one layout.
 
-    `failed` are names of checks that do not hold, `proven` short names of needs.  `doubtful` are
-    names of checks that do not hold either, but prove optional needs only; `doubted` these needs.
+    `failed` are names of checks that do not hold, `proven` short names of queries.  `doubtful` are
+    names of checks that do not hold either, but prove optional queries only; `doubted` these
+    queries.
     """
 
     failed: List[str]
@@ -76,7 +77,7 @@ def run_checks(
 ) -> CheckOutcome:
     """Run the checks of one phase; `first_only` stops at the first that fails.
 
-    `optional` are short names of needs without which the programs do.
+    `optional` are short names of queries without which the programs do.
     """
     failed: List[str] = []
     proven: List[str] = []

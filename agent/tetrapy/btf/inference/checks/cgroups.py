@@ -90,7 +90,7 @@ def paths_v1(subject: Subject) -> Dict[str, Tuple[bytes, ...]]:
 
 
 def enumerator(controller: str) -> str:
-    """The short name of the need for a controller's number."""
+    """The short name of the query for a controller's number."""
     return f"cgroup_subsys_id::{controller}_cgrp_id"
 
 

@@ -16,7 +16,7 @@ Predicate = Callable[[View, Subject], Optional[bool]]
 class Check(NamedTuple):
     """`predicate` says whether it holds in a view, or None where this host cannot tell.
 
-    `proves` are short names of needs (`view.key`).  `ended` checks hold after Subject.end() only,
+    `proves` are short names of queries (`view.key`).  `ended` checks hold after Subject.end() only,
     the others before it only.
     """
 

@@ -26,12 +26,12 @@ class Kind(NamedTuple):
 
     @property
     def pointer(self) -> str:
-        """The need for the pointer."""
+        """The query for the pointer."""
         return f"nsproxy.{self.member}"
 
     @property
     def number(self) -> str:
-        """The need for the number's place in the struct."""
+        """The query for the number's place in the struct."""
         return f"{self.struct}.ns.inum"
 
 
@@ -53,7 +53,7 @@ _SIZE = 3072
 
 TIMES = tuple(kind for kind in KINDS if kind.struct == "time_namespace")
 # What a kernel without time namespaces lacks, all of it.
-TIME_NEEDS = (*(kind.pointer for kind in TIMES), TIMES[0].number)
+TIME_QUERIES = (*(kind.pointer for kind in TIMES), TIMES[0].number)
 
 
 def _add(kind: Kind) -> None:
@@ -67,9 +67,9 @@ for _kind in KINDS:
         _add(_kind)
 
 
-@check(CHECKS, "time namespaces", "task_struct.nsproxy", *TIME_NEEDS)
+@check(CHECKS, "time namespaces", "task_struct.nsproxy", *TIME_QUERIES)
 def _times(view: View, subject: Subject) -> Optional[bool]:
-    if not any(map(view.has, TIME_NEEDS)):
+    if not any(map(view.has, TIME_QUERIES)):
         # A scan leaves out what it did not find: then nothing is read.
         return None if "time" in subject.namespaces else True
     first, second = TIMES

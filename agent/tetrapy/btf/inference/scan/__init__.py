@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import AbstractSet, Callable, Dict, List, Optional, Sequence
 
-from tetrapy.abi.core_needs import Answers
+from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference.memory import Unreadable
 from tetrapy.btf.inference.scan import (
     cgroups,
@@ -64,8 +64,8 @@ OPTIONAL_STEPS: Sequence[Callable[[Finder], None]] = (
 class Scan(NamedTuple):
     """What a scan found: `layout` is None if it gave up, `reasons` say over what.
 
-    `off` are optional needs that were not found: what needs them does not work, or this kernel has
-    no such thing.  `reads` counts the reads of kernel memory.
+    `off` are optional queries that were not found: what needs them does not work, or this kernel
+    has no such thing.  `reads` counts the reads of kernel memory.
     """
 
     layout: Optional[Answers]
@@ -74,10 +74,12 @@ class Scan(NamedTuple):
     reads: int
 
 
-def scan(needs: Sequence[str], subject: Subject, optional: AbstractSet[str] = frozenset()) -> Scan:
-    """Find all needs; the subject is ended by this.
+def scan(
+    queries: Sequence[str], subject: Subject, optional: AbstractSet[str] = frozenset()
+) -> Scan:
+    """Find all queries; the subject is ended by this.
 
-    `optional` are needs without which the programs do.
+    `optional` are queries without which the programs do.
     """
     finder = Finder(subject)
     reasons: List[str] = []
@@ -91,12 +93,12 @@ def scan(needs: Sequence[str], subject: Subject, optional: AbstractSet[str] = fr
     subject.end()
     finder.memory.forget()
     _try(lambda finder: processes.find_exit(finder, before), finder, reasons)
-    values = [_value(need, finder.found) for need in needs]
+    values = [_value(query, finder.found) for query in queries]
     renamed = {name for names in RENAMED for name in names[1:]}
-    missing = [n for n, value in zip(needs, values) if value is None and key(n) not in renamed]
-    essential = [need for need in missing if need not in optional]
+    missing = [n for n, value in zip(queries, values) if value is None and key(n) not in renamed]
+    essential = [query for query in missing if query not in optional]
     if essential:
-        reasons += [f"nothing looks for {need}" for need in essential if not reasons]
+        reasons += [f"nothing looks for {query}" for query in essential if not reasons]
         return Scan(None, [], reasons, finder.memory.reads)
     return Scan(tuple(values), missing, reasons, finder.memory.reads)
 
@@ -111,6 +113,6 @@ def _try(step: Callable[[Finder], None], finder: Finder, reasons: List[str]) -> 
         reasons.append("a structure that was found cannot be read")
 
 
-def _value(need: str, found: Dict[str, int]) -> Optional[int]:
-    value = found.get(key(need))
-    return value * 8 if value is not None and need.startswith("offset ") else value
+def _value(query: str, found: Dict[str, int]) -> Optional[int]:
+    value = found.get(key(query))
+    return value * 8 if value is not None and query.startswith("offset ") else value

@@ -24,7 +24,7 @@ class Unreached(Undecided):
 
 
 class Finder:
-    """`found` maps short names of needs to offsets in bytes, sizes or values.
+    """`found` maps short names of queries to offsets in bytes, sizes or values.
 
     `words` are the first words of the thread's, the leader's and the parent's task_struct; of each
     at least `end` bytes can be read.

@@ -63,7 +63,7 @@ class Question(NamedTuple):
     accessed: bool = False  # whether an instruction loads or stores the field
 
 
-class Needs:
+class CoreQueries:
     """The questions of a set of objects, sorted, and how a kernel's BTF answers them."""
 
     def __init__(self, objects: Iterable[bytes]) -> None:

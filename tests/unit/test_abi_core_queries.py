@@ -14,7 +14,7 @@ from tetrapy.abi import core_relocs
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
-from tetrapy.abi.core_needs import Needs
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.errors import LayoutError
 
 SAMPLE = (Path(__file__).parent / "data/sample.bpf.o").read_bytes()
@@ -70,18 +70,18 @@ ANSWERS = {
 
 def test_facts_answer_each_need() -> None:
     """Fields are found through anonymous members and array elements, enums of either width."""
-    needs = Needs([SAMPLE])
-    assert list(needs.names) == sorted(ANSWERS)
-    assert dict(zip(needs.names, needs.answers(kernel()), strict=True)) == ANSWERS
+    queries = CoreQueries([SAMPLE])
+    assert list(queries.names) == sorted(ANSWERS)
+    assert dict(zip(queries.names, queries.answers(kernel()), strict=True)) == ANSWERS
 
 
 def test_the_made_btf_answers_the_same() -> None:
     """And equal answers make equal bytes, of which the object needs a few."""
-    needs = Needs([SAMPLE])
-    answers = needs.answers(kernel())
-    made = minimal_btf(needs, answers)
-    assert needs.answers(Btf(made)) == answers
-    assert made == minimal_btf(Needs([SAMPLE, SAMPLE]), answers)
+    queries = CoreQueries([SAMPLE])
+    answers = queries.answers(kernel())
+    made = minimal_btf(queries, answers)
+    assert queries.answers(Btf(made)) == answers
+    assert made == minimal_btf(CoreQueries([SAMPLE, SAMPLE]), answers)
     assert len(made) < 1200
 
 
@@ -106,9 +106,13 @@ def test_numbering_does_not_matter() -> None:
     other, t = struct_s(("b", 0), ("x", 32), ("a", 64))
     first = asking(one, [(s, "0:0", "field_byte_offset"), (s, "0:1", "field_exists")])
     second = asking(other, [(t, "0:0", "field_byte_offset"), (t, "0:2", "field_byte_offset")])
-    assert Needs([first]).names == Needs([second]).names == Needs([second, first]).names
+    assert (
+        CoreQueries([first]).names
+        == CoreQueries([second]).names
+        == CoreQueries([second, first]).names
+    )
     target, _ = struct_s(("b", 96), ("a", 128))
-    assert Needs([first]).answers(Btf(target.build())) == (128, 96)
+    assert CoreQueries([first]).answers(Btf(target.build())) == (128, 96)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_several_types_of_a_name_have_to_agree(
     """One of them has to have all that any of them has, at the same place."""
     local, s = struct_s(("a", 0), ("b", 0))
     kinds = [(s, "0:0", "field_byte_offset"), (s, "0:1", "field_byte_offset")]
-    needs = Needs([asking(local, kinds)])
+    queries = CoreQueries([asking(local, kinds)])
     for pair in ((first, second), (second, first)):
         b = BtfBuilder()
         integer = b.integer("int", 4)
@@ -138,10 +142,10 @@ def test_several_types_of_a_name_have_to_agree(
         target = Btf(b.build())
         if refused:
             with pytest.raises(LayoutError, match="several types of one name"):
-                needs.answers(target)
+                queries.answers(target)
         else:
-            answers = needs.answers(target)
-            assert needs.answers(Btf(minimal_btf(needs, answers))) == answers
+            answers = queries.answers(target)
+            assert queries.answers(Btf(minimal_btf(queries, answers))) == answers
 
 
 @pytest.mark.parametrize("kind", ["type_id_target", "type_matches"])
@@ -149,7 +153,7 @@ def test_what_only_the_kernels_own_btf_can_answer_is_refused(kind: str) -> None:
     """The id of a type means something for one BTF only."""
     local, s = struct_s(("a", 0))
     with pytest.raises(LayoutError, match=f"{kind} of struct s: only the kernel's own"):
-        Needs([asking(local, [(s, "0", kind)])])
+        CoreQueries([asking(local, [(s, "0", kind)])])
 
 
 def test_types_without_a_name_are_refused() -> None:
@@ -157,14 +161,14 @@ def test_types_without_a_name_are_refused() -> None:
     b = BtfBuilder()
     made = b.composite("", 4, [("a", b.integer("int", 4), 0)])
     with pytest.raises(LayoutError, match="without a name"):
-        Needs([asking(b, [(made, "0:0", "field_byte_offset")])])
+        CoreQueries([asking(b, [(made, "0:0", "field_byte_offset")])])
 
 
 def test_a_load_asks_for_the_width_too() -> None:
     """An instruction that accesses memory gets the width of the kernel's field."""
     local, s = struct_s(("a", 0))
     load = struct.pack("<BBhi", 0x61, 0, 0, 0)
-    needs = Needs([asking(local, [(s, "0:0", "field_byte_offset")], load)])
-    assert needs.names == tuple(
+    queries = CoreQueries([asking(local, [(s, "0:0", "field_byte_offset")], load)])
+    assert queries.names == tuple(
         f"{what} struct s.a int" for what in ("bits", "offset", "signed", "size")
     )

@@ -60,7 +60,7 @@ def test_the_resolver_finds_what_libbpf_finds(every: bytes) -> None:
         theirs = instructions.read(every, relocate(every, path))
         resolver = instructions.Resolver(local, target)
         for relocation, answer in zip(relocations, theirs, strict=True):
-            text = f"{path.name}: {core_relocs.subject(local, relocation)}"
+            text = f"{path.name}: {core_relocs.access_name(local, relocation)}"
             assert resolver.answer(relocation) == answer, text
 
 

@@ -67,7 +67,7 @@ def test_the_resolver_finds_what_libbpf_finds(case: Case) -> None:
         if isinstance(mine, str) and isinstance(answer, str):
             assert mine in answer
         else:
-            assert mine == answer, core_relocs.subject(local, relocation)
+            assert mine == answer, core_relocs.access_name(local, relocation)
 
 
 @EXAMPLES

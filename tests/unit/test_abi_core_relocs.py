@@ -38,7 +38,7 @@ def test_a_real_object_says_what_it_asks_of_the_kernel() -> None:
     """Each relocation is about a text of names: path from the outermost type, the field's kind."""
     btf, found = core_relocs.of_object(SAMPLE)
     assert {
-        (core_relocs.KINDS[entry.kind], core_relocs.subject(btf, entry)) for entry in found
+        (core_relocs.KINDS[entry.kind], core_relocs.access_name(btf, entry)) for entry in found
     } == WANTED
 
 
@@ -115,4 +115,4 @@ def test_an_access_into_nothing_is_an_error(access: str, text: str) -> None:
     ext = extension(b, [(0, s, access, 0)])
     btf = Btf(b.build())
     with pytest.raises(BtfError, match=text):
-        core_relocs.subject(btf, core_relocs.read(btf, ext)[0])
+        core_relocs.access_name(btf, core_relocs.read(btf, ext)[0])

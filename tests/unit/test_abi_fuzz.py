@@ -130,7 +130,7 @@ def relocations(types: bytes, extension: bytes) -> None:
     """Name every relocation, and look for it among the same types, damaged ones and real ones."""
     local, intact = Btf(types), Btf(BTF)
     for found in core_relocs.read(local, extension):
-        quietly(core_relocs.subject, local, found)
+        quietly(core_relocs.access_name, local, found)
         for mine, target in ((local, local), (intact, local), (local, intact)):
             quietly(look_for, mine, found, target)
 

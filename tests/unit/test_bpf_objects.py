@@ -37,7 +37,12 @@ def unguarded(data: bytes) -> list[str]:
     """Reads of members that not every kernel has, without a look whether this one has it."""
     btf, found = core_relocs.of_object(data)
     asked = [
-        (one.section, one.instruction, core_relocs.KINDS[one.kind], core_relocs.subject(btf, one))
+        (
+            one.section,
+            one.instruction,
+            core_relocs.KINDS[one.kind],
+            core_relocs.access_name(btf, one),
+        )
         for one in found
         if one.kind in core_relocs.FIELD_KINDS
     ]

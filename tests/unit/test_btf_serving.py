@@ -8,7 +8,7 @@ import pytest
 from tests.unit.btf_kernels import answers, objects, queries
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import Records, extension
-from tetrapy.btf.serving import Programs, Subject, guards, missing, optional
+from tetrapy.btf.serving import AccessPath, Programs, guards, missing, optional
 
 RENAMED = ("kernfs_node.parent", "kernfs_node___rcu.__parent")
 
@@ -29,16 +29,16 @@ def lacking(*absent: str) -> list[str]:
 )
 def test_parts_of_a_subject(text: str, parts: tuple[str, str, str]) -> None:
     """The text of a subject falls into type, path and kind of value."""
-    assert Subject.of(text) == parts
+    assert AccessPath.of(text) == parts
 
 
 def test_inside() -> None:
     """A path is inside another one only where a name ends."""
-    inner = Subject.of("struct t.loginuid.val int")
-    assert inner.is_inside(Subject.of("struct t.loginuid struct"))
-    assert inner.is_inside(Subject.of("struct t"))
-    assert not inner.is_inside(Subject.of("struct t.login struct"))
-    assert not inner.is_inside(Subject.of("struct u.loginuid struct"))
+    inner = AccessPath.of("struct t.loginuid.val int")
+    assert inner.is_inside(AccessPath.of("struct t.loginuid struct"))
+    assert inner.is_inside(AccessPath.of("struct t"))
+    assert not inner.is_inside(AccessPath.of("struct t.login struct"))
+    assert not inner.is_inside(AccessPath.of("struct u.loginuid struct"))
 
 
 def test_a_kernel_with_everything_serves() -> None:

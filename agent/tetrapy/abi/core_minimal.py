@@ -68,13 +68,13 @@ class _Maker:
 
     def _is_answered(self, question: Question) -> bool:
         kinds = ("offset", "type_exists", "type_size", "enumval")
-        return any(f"{kind} {question.subject}" in self._known for kind in kinds)
+        return any(f"{kind} {question.access}" in self._known for kind in kinds)
 
     def _root_type(self, root: _Root, questions: Sequence[Question]) -> None:
         """A named type with what is asked of it, whichever flavours ask."""
         kind, name = root
         answered = [question for question in questions if self._is_answered(question)]
-        fields = [question for question in answered if question.subject in self._queries.fields]
+        fields = [question for question in answered if question.access in self._queries.fields]
         leaves = [places.leaf(question, self._known) for question in fields]
         values = self._values(answered)
         # Everybody who asks for the size of this type got the same answer.
@@ -84,7 +84,7 @@ class _Maker:
         )
         size = next((size for size in sizes if size is not None), None)
         own_name = "" if kind == k.KIND_TYPEDEF else name
-        model = next((q for q in answered if q.subject in self._queries.types), answered[0])
+        model = next((q for q in answered if q.access in self._queries.types), answered[0])
         local, type_id = model.local, model.relocation.type_id
         behind = local.resolve(type_id)
         if leaves and leaves[0].hops[0].name is None:
@@ -104,7 +104,7 @@ class _Maker:
         """Struct or union: a program that asks for the type tells, found or not."""
         for question in questions:
             behind = question.local.resolve(question.relocation.type_id)
-            if question.subject in self._queries.types and behind.kind in COMPOSITE:
+            if question.access in self._queries.types and behind.kind in COMPOSITE:
                 if self._is_answered(question):
                     return behind.kind
                 declared = k.KIND_STRUCT + k.KIND_UNION - behind.kind
@@ -114,7 +114,7 @@ class _Maker:
         """The enumerators of an enum that are asked for."""
         values: Dict[str, int] = {}
         for question in questions:
-            value = self._known.get(f"enumval {question.subject}")
+            value = self._known.get(f"enumval {question.access}")
             if value is not None:
                 enum = question.local.resolve(question.relocation.type_id)
                 name = question.local.enumerators(enum)[question.relocation.access[0]][0]

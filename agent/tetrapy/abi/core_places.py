@@ -47,22 +47,22 @@ class Leaf(NamedTuple):
 def leaf(question: Question, known: Mapping[str, int]) -> Leaf:
     """A field of which the offset is known, seen from its root type."""
     local, relocation = question.local, question.relocation
-    access = relocs.field_access(local, relocation)
+    field_access = relocs.field_access(local, relocation)
     texts = dict(stride_texts(local, relocation))
     hops, number = [], 0
-    for step in access.steps[1:]:
+    for step in field_access.steps[1:]:
         if step.name is None:
             number += 1
             stride = known.get(f"stride {texts[number]}") if number in texts else None
             hops.append(Hop(None, step.number, stride))
         elif step.name:
             hops.append(Hop(step.name, step.number, None))
-    first = access.steps[0].number
+    first = field_access.steps[0].number
     skipped = first * known.get(f"stride {texts[0]}", 0) if first else 0
-    subject = question.subject
-    bits, size, signed = (known.get(f"{what} {subject}") for what in ("bits", "size", "signed"))
-    offset = known[f"offset {subject}"] - 8 * skipped
-    return Leaf(tuple(hops), offset, local, access.field, bits, size, signed)
+    access = question.access
+    bits, size, signed = (known.get(f"{what} {access}") for what in ("bits", "size", "signed"))
+    offset = known[f"offset {access}"] - 8 * skipped
+    return Leaf(tuple(hops), offset, local, field_access.field, bits, size, signed)
 
 
 def start(leaves: Sequence[Leaf]) -> int:

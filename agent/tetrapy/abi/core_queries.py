@@ -6,11 +6,11 @@ int`.  Kernels with the same answers are the same to the objects, whatever else 
 answers are enough to make BTF from which libbpf relocates the objects as from the kernel's own
 (`core_minimal`).  The questions, and when they are asked:
 
-    offset SUBJECT   bits from the start of the type                 of every field
-    bits SUBJECT     width of a bitfield, 0 for other fields         if the field's size matters
-    size SUBJECT     bytes of the field's type                       likewise
-    signed SUBJECT   1 or 0                                          likewise
-    stride SUBJECT   bytes of an array's element                     for indices other than 0
+    offset ACCESS    bits from the start of the type                 of every field
+    bits ACCESS      width of a bitfield, 0 for other fields         if the field's size matters
+    size ACCESS      bytes of the field's type                       likewise
+    signed ACCESS    1 or 0                                          likewise
+    stride ACCESS    bytes of an array's element                     for indices other than 0
     type_exists T    1
     type_size T      bytes
     enumval E::V     value, 64 bits wide
@@ -54,9 +54,9 @@ _MAX_ACCESS = 8
 
 
 class Question(NamedTuple):
-    """One subject: the relocations that ask about it have these types and fields in common."""
+    """One access: the relocations that ask about it have these types and fields in common."""
 
-    subject: str
+    access: str
     local: Btf
     relocation: CoreRelocation
     sized: bool  # whether the size of the field or type matters
@@ -89,37 +89,37 @@ class CoreQueries:
         self._by_root = list(by_root.values())
 
     def questions(self) -> List[Question]:
-        """All questions, by subject."""
+        """All questions, by access."""
         found = (*self.fields.values(), *self.types.values(), *self.enums.values())
-        return sorted(found, key=lambda question: question.subject)
+        return sorted(found, key=lambda question: question.access)
 
     def _ask(self, local: Btf, relocation: CoreRelocation) -> List[str]:
-        subject = relocs.subject(local, relocation)
+        access = relocs.access_name(local, relocation)
         kind = relocs.KINDS[relocation.kind]
         if not local.type(relocation.type_id).name:
-            raise LayoutError(f"{kind} of {subject}: libbpf does not look for types without a name")
+            raise LayoutError(f"{kind} of {access}: libbpf does not look for types without a name")
         sized = relocation.is_access or relocation.kind in _SIZE_KINDS
         if relocation.kind in relocs.FIELD_KINDS:
-            question = Question(subject, local, relocation, sized, relocation.is_access)
+            question = Question(access, local, relocation, sized, relocation.is_access)
             self._add(self.fields, question)
             details = _DETAILS if sized else ()
             strides = [f"stride {text}" for _, text in stride_texts(local, relocation)]
-            return [f"{what} {subject}" for what in ("offset", *details)] + strides
+            return [f"{what} {access}" for what in ("offset", *details)] + strides
         if relocation.kind in relocs.ENUM_KINDS:
-            self._add(self.enums, Question(subject, local, relocation, sized=False))
-            return [f"enumval {subject}"]
+            self._add(self.enums, Question(access, local, relocation, sized=False))
+            return [f"enumval {access}"]
         if kind not in ("type_exists", "type_size"):
             raise LayoutError(
-                f"{kind} of {subject}: only the kernel's own BTF can answer it; a program that has"
+                f"{kind} of {access}: only the kernel's own BTF can answer it; a program that has"
                 " to run where there is none must do without"
             )
-        self._add(self.types, Question(subject, local, relocation, sized))
-        return [f"{kind} {subject}"]
+        self._add(self.types, Question(access, local, relocation, sized))
+        return [f"{kind} {access}"]
 
     @staticmethod
     def _add(questions: Dict[str, Question], new: Question) -> None:
-        known = questions.get(new.subject, new)
-        questions[new.subject] = new._replace(
+        known = questions.get(new.access, new)
+        questions[new.access] = new._replace(
             sized=new.sized or known.sized, accessed=new.accessed or known.accessed
         )
 
@@ -142,13 +142,13 @@ def stride_texts(local: Btf, relocation: CoreRelocation) -> List[Tuple[int, str]
 
     `struct pid.numbers` for `struct pid.numbers[1].nr`.
     """
-    access = relocs.field_access(local, relocation)
+    field_access = relocs.field_access(local, relocation)
     found, number = [], -1
-    for at, step in enumerate(access.steps):
+    for at, step in enumerate(field_access.steps):
         number += step.name is None
         if step.name is None and step.number:
-            whole = access.steps[: at or 1]
-            text = relocs.access_text(access.root, whole) if at else str(access.root)
+            whole = field_access.steps[: at or 1]
+            text = relocs.access_text(field_access.root, whole) if at else str(field_access.root)
             found.append((number, text))
     return found
 
@@ -159,37 +159,37 @@ def _answers(questions: List[Question], target: Btf, root: Type) -> List[Dict[st
 
 
 def _answer(question: Question, target: Btf, root: Type) -> Dict[str, int]:
-    local, relocation, subject = question.local, question.relocation, question.subject
+    local, relocation, access = question.local, question.relocation, question.access
     if relocation.kind in relocs.FIELD_KINDS:
         field = core_resolve.field(local, relocation, target, root)
         return {} if field is None else _field_answer(question, field)
     if relocation.kind in relocs.ENUM_KINDS:
         value = core_resolve.enumerator_value(local, relocation, target, root)
-        return {} if value is None else {f"enumval {subject}": value}
+        return {} if value is None else {f"enumval {access}": value}
     if not types_match(local, relocation.type_id, target, root.id):
         return {}
-    answers = {f"type_exists {subject}": 1}
+    answers = {f"type_exists {access}": 1}
     if question.sized:
-        answers[f"type_size {subject}"] = target.size_of(root.id)
+        answers[f"type_size {access}"] = target.size_of(root.id)
     return answers
 
 
 def _field_answer(question: Question, field: Field) -> Dict[str, int]:
-    subject = question.subject
+    access = question.access
     # A bitfield of which only the place is asked is read as the integer that it is a part of.
     offset = field.bit_offset if question.sized else field.byte_offset * 8
     if not field.is_readable:
-        raise LayoutError(f"{subject} is a bitfield that lies in two words: libbpf cannot read it")
+        raise LayoutError(f"{access} is a bitfield that lies in two words: libbpf cannot read it")
     if question.accessed and (field.byte_offset > _MAX_OFFSET or _is_too_wide(question, field)):
         raise LayoutError(
-            f"{subject} has {field.size} bytes at byte {field.byte_offset}: libbpf has no"
+            f"{access} has {field.size} bytes at byte {field.byte_offset}: libbpf has no"
             " instruction for that"
         )
     # Types of one name have to agree on the bit, whatever is asked. It is no answer by itself.
-    answers = {f"offset {subject}": offset, f"bit {subject}": field.bit_offset}
+    answers = {f"offset {access}": offset, f"bit {access}": field.bit_offset}
     if question.sized:
         values = (field.bits, field.size, int(field.signed))
-        answers.update({f"{what} {subject}": v for what, v in zip(_DETAILS, values)})
+        answers.update({f"{what} {access}": v for what, v in zip(_DETAILS, values)})
     for number, text in stride_texts(question.local, question.relocation):
         answers[f"stride {text}"] = field.strides[number]
     return answers
@@ -223,7 +223,7 @@ def _agreed(questions: List[Question], found: List[List[Dict[str, int]]]) -> Dic
             if theirs and theirs != ours:
                 raise LayoutError(
                     "the BTF has several types of one name that differ, which libbpf refuses or"
-                    f" takes by chance: {question.subject} is {_text(ours)} and {_text(theirs)}"
+                    f" takes by chance: {question.access} is {_text(ours)} and {_text(theirs)}"
                 )
     return {text: value for answers in best for text, value in answers.items()}
 

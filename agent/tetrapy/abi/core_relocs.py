@@ -124,7 +124,7 @@ def field_access(btf: Btf, relocation: CoreRelocation) -> FieldAccess:
     return FieldAccess(root, tuple(steps), current)
 
 
-def subject(btf: Btf, relocation: CoreRelocation) -> str:
+def access_name(btf: Btf, relocation: CoreRelocation) -> str:
     """What a relocation is about: a field with the kind of its type, a type, or an enumerator."""
     if relocation.kind in FIELD_KINDS:
         access = field_access(btf, relocation)

@@ -66,7 +66,7 @@ class Packed(NamedTuple):
         """`arch: query` for each query without an answer in any kernel of an architecture."""
         return unanswered(self.queries, self.by_arch)
 
-    def missing(self, asked: FrozenSet[serving.Subject]) -> List[str]:
+    def missing(self, asked: FrozenSet[serving.AccessPath]) -> List[str]:
         """Those of `unanswered` that the programs cannot do without; `asked`: their guards."""
         found = []
         for arch, rows in sorted(self.by_arch.items()):

@@ -29,7 +29,7 @@ _OPTIONAL = "?"  # the first character of an optional program's section
 _EXISTS = {relocs.KINDS.index(name) for name in ("field_exists", "type_exists", "enumval_exists")}
 
 
-class Subject(NamedTuple):
+class AccessPath(NamedTuple):
     """The parts of `struct task_struct.cred pointer`: a type, a path in it, what is there."""
 
     root: str
@@ -37,8 +37,8 @@ class Subject(NamedTuple):
     value: str
 
     @classmethod
-    def of(cls, text: str) -> Subject:
-        """The parts of the text of a subject; a type alone has neither path nor value."""
+    def of(cls, text: str) -> AccessPath:
+        """The parts of the text of an access; a type alone has neither path nor value."""
         kind, _, rest = text.partition(" ")
         place, _, value = rest.partition(" ")
         ends = [end for end in map(place.find, (".", "[", "::")) if end >= 0]
@@ -50,7 +50,7 @@ class Subject(NamedTuple):
         """The type without its flavour."""
         return essential_name(self.root)
 
-    def is_inside(self, outer: Subject) -> bool:
+    def is_inside(self, outer: AccessPath) -> bool:
         """Whether it is the same as the other one or a part of it."""
         rest = self.path[len(outer.path) :]
         return (
@@ -61,7 +61,7 @@ class Subject(NamedTuple):
 
 
 class Programs:
-    """What the programs of ELF objects read, and what they do without: texts of subjects."""
+    """What the programs of ELF objects read, and what they do without: texts of accesses."""
 
     def __init__(self, objects: Iterable[bytes]) -> None:
         """`optional` has those of each optional program, `essential` those of all others."""
@@ -84,17 +84,17 @@ class Programs:
                     asked |= texts
                 for name in names:
                     (self.optional[name] if name else self.essential).update(texts)
-        self.asked: FrozenSet[Subject] = frozenset(map(Subject.of, asked))
+        self.asked: FrozenSet[AccessPath] = frozenset(map(AccessPath.of, asked))
 
     def alone(self) -> Set[str]:
         """What optional programs alone read."""
         return set().union(*self.optional.values()) - self.essential
 
-    def guards(self) -> FrozenSet[Subject]:
+    def guards(self) -> FrozenSet[AccessPath]:
         """What any kernel may lack: what is asked about, and what optional programs alone read."""
         # Without a kind of value, these stand in for nothing.
-        alone = {Subject.of(text)._replace(value="") for text in self.alone()}
-        read = list(map(Subject.of, self.essential))
+        alone = {AccessPath.of(text)._replace(value="") for text in self.alone()}
+        read = list(map(AccessPath.of, self.essential))
         return self.asked | {one for one in alone if not any(r.is_inside(one) for r in read)}
 
     def off(self, names: Sequence[str], answers: Answers) -> Tuple[str, ...]:
@@ -103,15 +103,17 @@ class Programs:
         return tuple(name for name, texts in sorted(self.optional.items()) if texts & lacking)
 
 
-def guards(objects: Iterable[bytes]) -> FrozenSet[Subject]:
+def guards(objects: Iterable[bytes]) -> FrozenSet[AccessPath]:
     """What the programs of ELF objects may do without."""
     return Programs(objects).guards()
 
 
 def _texts(local: Btf, one: CoreRelocation) -> Set[str]:
-    """The subjects of a relocation: its own, and the arrays on the way of which it asks strides."""
+    """The access paths of a relocation: its own, and the arrays on the way of which it asks
+    strides.
+    """
     arrays = stride_texts(local, one) if one.kind in relocs.FIELD_KINDS else []
-    return {relocs.subject(local, one), *(text for _, text in arrays)}
+    return {relocs.access_name(local, one), *(text for _, text in arrays)}
 
 
 def _program(places: Sequence[Tuple[str, int, int]], at: int) -> str:
@@ -132,21 +134,21 @@ def _places(elf: Elf) -> Dict[str, List[Tuple[str, int, int]]]:
     return found
 
 
-def subject_of(query: str) -> Subject:
-    """The subject of a query's text, whose first word says what is asked about it."""
-    return Subject.of(query.partition(" ")[2])
+def access_of(query: str) -> AccessPath:
+    """The access in a query's text, whose first word says what is asked about it."""
+    return AccessPath.of(query.partition(" ")[2])
 
 
-def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[Subject]) -> List[str]:
+def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[AccessPath]) -> List[str]:
     """The queries that the kernel does not answer and the programs cannot do without.
 
     `asked` is what `guards` found.
     """
-    present = {subject_of(name) for name, answer in zip(names, answers) if answer is not None}
+    present = {access_of(name) for name, answer in zip(names, answers) if answer is not None}
     stand_ins = {_family(one) for one in present if one in asked or one.root != one.plain_root}
     found = []
     for name, answer in zip(names, answers):
-        one = subject_of(name)
+        one = access_of(name)
         if answer is not None or any(one.is_inside(guard) for guard in asked):
             continue
         if one.root == one.plain_root or _family(one) not in stand_ins:
@@ -154,18 +156,18 @@ def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[Subject]) -
     return found
 
 
-def optional(names: Sequence[str], asked: FrozenSet[Subject]) -> FrozenSet[str]:
+def optional(names: Sequence[str], asked: FrozenSet[AccessPath]) -> FrozenSet[str]:
     """The queries that any kernel may lack: asked about, and without a field that stands in.
 
     `asked` is what `guards` found.
     """
-    renamed = {_family(one) for one in map(subject_of, names) if one.root != one.plain_root}
+    renamed = {_family(one) for one in map(access_of, names) if one.root != one.plain_root}
     free = [guard for guard in asked if _family(guard) not in renamed]
     return frozenset(
-        name for name in names if any(subject_of(name).is_inside(guard) for guard in free)
+        name for name in names if any(access_of(name).is_inside(guard) for guard in free)
     )
 
 
-def _family(one: Subject) -> Tuple[str, str]:
+def _family(one: AccessPath) -> Tuple[str, str]:
     """What fields that stand in for each other have in common."""
     return one.plain_root, one.value

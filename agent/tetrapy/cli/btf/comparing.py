@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Dict, List, Optional
 
-from tetrapy.btf.serving import Subject
+from tetrapy.btf.serving import AccessPath
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, table
 from tetrapy.named import NamedTuple
@@ -76,7 +76,7 @@ def compare(first: Kernel, second: Kernel) -> List[Difference]:
 
 def _difference(query: str, first: Optional[int], second: Optional[int]) -> Difference:
     question, _, text = query.partition(" ")
-    subject = Subject.of(text)
+    subject = AccessPath.of(text)
     what = subject.path.lstrip(".:") or subject.root
     unit = ""
     if question == "offset":

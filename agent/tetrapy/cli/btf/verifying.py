@@ -7,7 +7,7 @@ import argparse
 from typing import Any, Dict, FrozenSet, List
 
 from tetrapy.btf import serving
-from tetrapy.btf.serving import Subject
+from tetrapy.btf.serving import AccessPath
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, told, warn, wrapped
 from tetrapy.errors import FormatError, LayoutError
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(report["serves"] for report in reports) else 1
 
 
-def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
+def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[AccessPath]) -> Dict[str, Any]:
     by_query = dict(zip(kernel.queries, kernel.answers))
     missing = serving.missing(kernel.queries, kernel.answers, asked)
     absent = [
@@ -76,7 +76,7 @@ def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[
     }
 
 
-def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[Subject]) -> Dict[str, Any]:
+def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[AccessPath]) -> Dict[str, Any]:
     """Hold the answers against the running kernel; KernelError if that is not possible here."""
     from tetrapy.daemon.btf import examine
 

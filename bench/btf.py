@@ -88,10 +88,10 @@ def full(path: Path, queries: CoreQueries) -> None:
 
 def live(archive: Archive, queries: CoreQueries, objects: list[bytes]) -> None:
     """What this kernel is asked."""
-    from tetrapy.btf import serving
+    from tetrapy.btf import requirements
     from tetrapy.daemon.btf import examine
 
-    optional = serving.optional(queries.names, serving.guards(objects))
+    optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
     with contextlib.ExitStack() as stack:
         loading, examiner = best(lambda: stack.enter_context(examine(queries, optional)))
         row("load the program that reads memory", f"{loading:.1f} ms")

@@ -14,7 +14,7 @@ import pytest
 from tests.support.agent import ROOT
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf import host, serving
+from tetrapy.btf import host, requirements
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.candidates import same_names
 from tetrapy.btf.inference.checks import run_checks
@@ -48,7 +48,7 @@ def here() -> Iterator[Here]:
     assert objects, "the BPF objects are not built: make build"
     queries = CoreQueries(objects)
     memory = KernelMemory()
-    optional = serving.optional(queries.names, serving.guards(objects))
+    optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
     examiner = Examiner(queries.names, optional, partial(prepared, memory))
     with KERNEL.open("rb") as file:
         answers = queries.answers(Btf(file.read()))

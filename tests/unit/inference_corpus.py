@@ -14,7 +14,7 @@ from tests.unit.synthetic_objects import PLAIN, Host
 from tests.unit.synthetic_subject import SyntheticSubject
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.view import key
 
@@ -42,7 +42,7 @@ def queries() -> CoreQueries:
 @functools.cache
 def optional() -> frozenset[str]:
     """What they can do without."""
-    return serving.optional(queries().names, serving.guards(images()))
+    return requirements.optional(queries().names, requirements.optional_accesses(images()))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.builders import BtfBuilder
 from tests.unit.machine import HERE, Log, Truth
-from tests.unit.test_btf_serving import sample
+from tests.unit.test_btf_requirements import sample
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import search
@@ -84,7 +84,7 @@ def answered(source: BtfSource) -> Answers:
 def test_everything_is_there(host: Host) -> None:
     """Then no program is off, and nothing is said."""
     found = host.find()
-    assert (answered(found), found.off, host.told()) == ((0, 32), (), [])
+    assert (answered(found), found.disabled_programs, host.told()) == ((0, 32), (), [])
 
 
 def test_a_kernel_without_it(host: Host) -> None:
@@ -92,7 +92,11 @@ def test_a_kernel_without_it(host: Host) -> None:
     path = host.root / "mine"
     path.write_bytes(kernel("a"))
     found = host.find(str(path))
-    assert (found.kind, answered(found), found.off) == (KIND_USER, (0, None), (PROGRAM,))
+    assert (found.kind, answered(found), found.disabled_programs) == (
+        KIND_USER,
+        (0, None),
+        (PROGRAM,),
+    )
     because = "its kernel structures are not known"
     assert host.told() == [{"program": PROGRAM, "because": because}]
     path.write_bytes(kernel("b"))
@@ -104,7 +108,7 @@ def test_the_running_kernel_has_it_elsewhere(host: Host) -> None:
     """Checks that are against it alone take it out of the BTF."""
     host.truth = Doubtful(0)
     found = host.find()
-    assert (answered(found), found.off) == ((0, None), (PROGRAM,))
+    assert (answered(found), found.disabled_programs) == ((0, None), (PROGRAM,))
     assert host.told() == [{"program": PROGRAM, "because": "where b is"}]
 
 
@@ -118,13 +122,13 @@ def test_a_scan_that_finds_all_is_better_than_a_part(host: Host) -> None:
     host.truth = Truth(0)
     host.truth.found, host.truth.scanned = PART, WHOLE
     found = host.find()
-    assert (found.kind, answered(found), found.off) == (KIND_SCANNED, (0, 32), ())
+    assert (found.kind, answered(found), found.disabled_programs) == (KIND_SCANNED, (0, 32), ())
     assert host.told() == []
     for scanned in (None, Finding((0, None), "", off=(B,))):
         host.truth.scanned = scanned
         found = host.find()
         assert (found.kind, found.origin) == (KIND_INFERRED, f"inferred from {OTHER}")
-        assert (answered(found), found.off) == ((0, None), (PROGRAM,))
+        assert (answered(found), found.disabled_programs) == ((0, None), (PROGRAM,))
         assert host.told()[-1] == {"program": PROGRAM, "because": "where b is"}
     host.truth.scanned = WHOLE
     host.inference = search.INFERENCE_ARCHIVE

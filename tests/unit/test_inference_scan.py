@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit import inference_corpus as c
 from tests.unit.synthetic_subject import SyntheticSubject, Task
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
 from tetrapy.btf.inference.examiner import Examiner
@@ -87,7 +87,7 @@ def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str
     right = zip(c.queries().names, same_names(c.queries().names, kernel.answers), strict=True)
     left = tuple(None if query in found.off else answer for query, answer in right)
     assert found.layout == left
-    off = serving.Programs(c.images()).off(c.queries().names, left)
+    off = requirements.Programs(c.images()).disabled(c.queries().names, left)
     assert off == ("on_exec_context", "on_exec_file")[: 2 if "exec_file" in values else 1]
 
 
@@ -100,7 +100,7 @@ def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
     found = scan(c.queries().names, subject, c.optional())
     assert set(found.off) == set(map(c.query, TIME_QUERIES))
     assert found.layout is not None
-    assert not serving.Programs(c.images()).off(c.queries().names, found.layout)
+    assert not requirements.Programs(c.images()).disabled(c.queries().names, found.layout)
 
 
 def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:

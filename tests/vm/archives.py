@@ -18,7 +18,7 @@ from tests.vm.ways import FLIPS, MADE_UP
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.harvest.images import read_image
 from tetrapy.btf.pack import pack
@@ -84,7 +84,7 @@ def truth(kernel: Kernel, pyz: Path) -> Truth:
         (packed,) = [file.read(name) for name in names if name.endswith(MEMBER)]
         objects = [file.read(name) for name in names if name.endswith(".bpf.o")]
     queries = CoreQueries(objects)
-    optional = serving.optional(queries.names, serving.guards(objects))
+    optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
     answers = queries.answers(_full_btf(qemu.image(kernel)))
     return Truth(key(kernel), queries, optional, answers, packed, Archive(packed))
 

@@ -8,7 +8,7 @@ from typing import Callable, ContextManager, FrozenSet, Iterable, Optional, Sequ
 
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import without
 from tetrapy.btf.inference.examiner import Examiner
 from tetrapy.btf.source import BtfSource
@@ -48,9 +48,9 @@ class Judge:
         """`examine` None: this is not about the running kernel, or it cannot be examined."""
         images = list(objects)
         self.queries = CoreQueries(images)
-        self._programs = serving.Programs(images)
-        self._guards = self._programs.guards()
-        self._optional = serving.optional(self.queries.names, self._guards)
+        self._programs = requirements.Programs(images)
+        self._optional_accesses = self._programs.optional_accesses()
+        self._optional = requirements.optional(self.queries.names, self._optional_accesses)
         self._examine = examine
         self._check = check
         self._log = log
@@ -75,7 +75,7 @@ class Judge:
 
     def judge(self, answers: Answers, origin: str) -> Judgement:
         """Whether these answers may be used, and which of them."""
-        missing = serving.missing(self.queries.names, answers, self._guards)
+        missing = requirements.missing(self.queries.names, answers, self._optional_accesses)
         if missing:
             return Judgement(f"lacks what tetrapy's programs read: {_some(missing)}")
         if not self._check:
@@ -98,14 +98,14 @@ class Judge:
 
     def off(self, answers: Answers) -> Tuple[str, ...]:
         """The optional programs that cannot be loaded with these answers."""
-        return self._programs.off(self.queries.names, answers)
+        return self._programs.disabled(self.queries.names, answers)
 
     def source(
         self, kind: str, origin: str, answers: Answers, off: Iterable[str], doubtful: Iterable[str]
     ) -> BtfSource:
         """BTF of answers; what was left out of them, and why, is logged."""
         programs = self.off(answers)
-        theirs = self._programs.alone()
+        theirs = self._programs.exclusive_accesses()
         for query in off:
             if query.partition(" ")[2] not in theirs:
                 self._log("warning", "BTF discovery: a feature is off", **{"not known": query})

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.archive import Archive, unanswered
 from tetrapy.btf.btf_file import SUFFIXES, read_btf
 from tetrapy.btf.harvest import pool
@@ -66,8 +66,10 @@ class Packed(NamedTuple):
         """`arch: query` for each query without an answer in any kernel of an architecture."""
         return unanswered(self.queries, self.by_arch)
 
-    def missing(self, asked: FrozenSet[serving.AccessPath]) -> List[str]:
-        """Those of `unanswered` that the programs cannot do without; `asked`: their guards."""
+    def missing(self, optional_accesses: FrozenSet[requirements.AccessPath]) -> List[str]:
+        """Those of `unanswered` that the programs cannot do without; `optional_accesses`: their
+        guards.
+        """
         found = []
         for arch, rows in sorted(self.by_arch.items()):
             # What any of its kernels answers, so that only what none answers is left.
@@ -75,7 +77,7 @@ class Packed(NamedTuple):
                 next((answer for answer in answers if answer is not None), None)
                 for answers in zip(*rows)
             ]
-            lacking = serving.missing(self.queries, tuple(column), asked)
+            lacking = requirements.missing(self.queries, tuple(column), optional_accesses)
             found += [f"{arch}: {query}" for query in lacking]
         return found
 

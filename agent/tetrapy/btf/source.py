@@ -21,15 +21,15 @@ KIND_NONE = "none"
 class BtfSource(NamedTuple):
     """The BTF to use: the bytes `data`, or the kernel's own where that is None.
 
-    `kind` is one of the KIND_ constants, `origin` says for people where it comes from.  `off` names
-    the optional programs (`serving.Programs`) that must not be loaded with `data`, since
-    it lacks what they read.
+    `kind` is one of the KIND_ constants, `origin` says for people where it comes from.
+    `disabled_programs` names the optional programs (`serving.Programs`) that must not be loaded
+    with `data`, since it lacks what they read.
     """
 
     kind: str
     origin: str
     data: Optional[bytes] = None
-    off: Tuple[str, ...] = ()
+    disabled_programs: Tuple[str, ...] = ()
 
     @property
     def told(self) -> str:

@@ -134,17 +134,19 @@ def load_sensor(
     Raises LayoutError or KernelError, which tell the obstacle; NotLoadedError where other types may
     help.
     """
-    if options.context and CONTEXT_PROGRAM in source.off:
+    if options.context and CONTEXT_PROGRAM in source.disabled_programs:
         log("warn", "Credentials and namespaces cannot be told: this kernel's types are not known")
         options = options._replace(context=False)
-    if set(FILE_PROGRAMS) & set(source.off):
+    if set(FILE_PROGRAMS) & set(source.disabled_programs):
         log(
             "warn",
             "What is executed is told as its caller wrote it: this kernel's types for the file"
             " itself are not known",
         )
         options = options._replace(file=False)
-    if LATE_PROGRAM in source.off and (options.filters is not None or options.rate is not None):
+    if LATE_PROGRAM in source.disabled_programs and (
+        options.filters is not None or options.rate is not None
+    ):
         log(
             "warn",
             "Filters are not asked in the kernel and cgroup-rate has no effect: this kernel's types"

@@ -10,7 +10,7 @@ from typing import List, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.harvest import Options, harvest, verify
 from tetrapy.btf.harvest.result import DONE
@@ -56,12 +56,12 @@ def run(options: argparse.Namespace) -> int:
     store = LocalStore(options.dir)
     path = store.path(host)
     known = Knowledge(store=options.dir)
-    asked = serving.guards(known.objects)
+    optional_accesses = requirements.optional_accesses(known.objects)
     try:
         answers = known.queries.answers(Btf(btf))
     except (FormatError, LayoutError) as err:
         raise type(err)(f"{printable(options.file)}: {err}") from err
-    missing = serving.missing(known.queries.names, answers, asked)
+    missing = requirements.missing(known.queries.names, answers, optional_accesses)
     if missing:
         raise FormatError(
             f"{printable(options.file)}: this BTF cannot serve, it lacks {'; '.join(missing)}"
@@ -85,7 +85,9 @@ def _compare(path: str, known: Knowledge, answers: Answers) -> None:
     """Refuse BTF that is not the running kernel's, as the agent would; FormatError."""
     from tetrapy.daemon.btf import examine
 
-    optional = serving.optional(known.queries.names, serving.guards(known.objects))
+    optional = requirements.optional(
+        known.queries.names, requirements.optional_accesses(known.objects)
+    )
     try:
         with examine(known.queries, optional) as examiner:
             found = examiner.check(answers)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Dict, List, Optional
 
-from tetrapy.btf.serving import AccessPath
+from tetrapy.btf.requirements import AccessPath
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, table
 from tetrapy.named import NamedTuple

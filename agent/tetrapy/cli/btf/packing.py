@@ -10,7 +10,7 @@ import resource
 import time
 from typing import Tuple
 
-from tetrapy.btf import serving
+from tetrapy.btf import requirements
 from tetrapy.btf.files import replace_file
 from tetrapy.btf.packing import Packed, answers_of_all, find_sources, is_witness, shard
 from tetrapy.cli.btf.knowledge import Knowledge
@@ -134,7 +134,7 @@ def _check(packed: Packed, known: Knowledge) -> None:
     if packed.queries == known.queries.names:
         # The programs of a release were held against old and new kernels when it was made; of
         # programs in development nothing is known.
-        missing = packed.missing(serving.guards(known.objects))
+        missing = packed.missing(requirements.optional_accesses(known.objects))
     if missing:
         raise ArchiveError(
             "these needs have an answer in no kernel of an architecture, so the programs would be"

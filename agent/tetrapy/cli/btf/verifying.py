@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 from typing import Any, Dict, FrozenSet, List
 
-from tetrapy.btf import serving
-from tetrapy.btf.serving import AccessPath
+from tetrapy.btf import requirements
+from tetrapy.btf.requirements import AccessPath
 from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, told, warn, wrapped
 from tetrapy.errors import FormatError, LayoutError
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Verify all files; 1 if one cannot serve."""
     known = Knowledge(options.archive, options.dir)
-    asked = serving.guards(known.objects)
+    optional_accesses = requirements.optional_accesses(known.objects)
     reports: List[Dict[str, Any]] = []
     for path in options.files:
         report: Dict[str, Any] = {"file": path}
@@ -48,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
         except OSError as err:
             report.update(serves=False, error=told(err))
         else:
-            report.update(_judge(kernel, known, asked))
+            report.update(_judge(kernel, known, optional_accesses))
             if options.live and report["serves"]:
-                report.update(_compare(kernel, known, asked))
+                report.update(_compare(kernel, known, optional_accesses))
         reports.append(report)
         if not options.json:
             _print(report, known)
@@ -59,9 +59,11 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(report["serves"] for report in reports) else 1
 
 
-def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[AccessPath]) -> Dict[str, Any]:
+def _judge(
+    kernel: Kernel, known: Knowledge, optional_accesses: FrozenSet[AccessPath]
+) -> Dict[str, Any]:
     by_query = dict(zip(kernel.queries, kernel.answers))
-    missing = serving.missing(kernel.queries, kernel.answers, asked)
+    missing = requirements.missing(kernel.queries, kernel.answers, optional_accesses)
     absent = [
         query for query, answer in by_query.items() if answer is None and query not in missing
     ]
@@ -76,11 +78,15 @@ def _judge(kernel: Kernel, known: Knowledge, asked: FrozenSet[AccessPath]) -> Di
     }
 
 
-def _compare(kernel: Kernel, known: Knowledge, asked: FrozenSet[AccessPath]) -> Dict[str, Any]:
+def _compare(
+    kernel: Kernel, known: Knowledge, optional_accesses: FrozenSet[AccessPath]
+) -> Dict[str, Any]:
     """Hold the answers against the running kernel; KernelError if that is not possible here."""
     from tetrapy.daemon.btf import examine
 
-    with examine(known.queries, serving.optional(kernel.queries, asked)) as examiner:
+    with examine(
+        known.queries, requirements.optional(kernel.queries, optional_accesses)
+    ) as examiner:
         found = examiner.check(kernel.answers)
     # The agent would use it without what is doubtful; who asks is to know.
     contradicted = [*found.failed, *found.doubtful]

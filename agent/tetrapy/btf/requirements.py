@@ -67,7 +67,7 @@ class Programs:
         """`optional` has those of each optional program, `essential` those of all others."""
         self.essential: Set[str] = set()
         self.optional: Dict[str, Set[str]] = {}
-        asked: Set[str] = set()
+        existence_checks: Set[str] = set()
         for data in objects:
             local, relocations = relocs.of_object(data)
             places = _places(Elf(data))
@@ -81,31 +81,39 @@ class Programs:
             for one, names in readers.items():
                 texts = _texts(local, one)
                 if one.kind in _EXISTS:
-                    asked |= texts
+                    existence_checks |= texts
                 for name in names:
                     (self.optional[name] if name else self.essential).update(texts)
-        self.asked: FrozenSet[AccessPath] = frozenset(map(AccessPath.of, asked))
+        self.existence_checks: FrozenSet[AccessPath] = frozenset(
+            map(AccessPath.of, existence_checks)
+        )
 
-    def alone(self) -> Set[str]:
+    def exclusive_accesses(self) -> Set[str]:
         """What optional programs alone read."""
         return set().union(*self.optional.values()) - self.essential
 
-    def guards(self) -> FrozenSet[AccessPath]:
+    def optional_accesses(self) -> FrozenSet[AccessPath]:
         """What any kernel may lack: what is asked about, and what optional programs alone read."""
         # Without a kind of value, these stand in for nothing.
-        alone = {AccessPath.of(text)._replace(value="") for text in self.alone()}
+        exclusive_accesses = {
+            AccessPath.of(text)._replace(value="") for text in self.exclusive_accesses()
+        }
         read = list(map(AccessPath.of, self.essential))
-        return self.asked | {one for one in alone if not any(r.is_inside(one) for r in read)}
+        return self.existence_checks | {
+            one for one in exclusive_accesses if not any(r.is_inside(one) for r in read)
+        }
 
-    def off(self, names: Sequence[str], answers: Answers) -> Tuple[str, ...]:
+    def disabled(self, names: Sequence[str], answers: Answers) -> Tuple[str, ...]:
         """The optional programs that a kernel with these answers cannot load."""
-        lacking = {query.partition(" ")[2] for query in missing(names, answers, self.asked)}
+        lacking = {
+            query.partition(" ")[2] for query in missing(names, answers, self.existence_checks)
+        }
         return tuple(name for name, texts in sorted(self.optional.items()) if texts & lacking)
 
 
-def guards(objects: Iterable[bytes]) -> FrozenSet[AccessPath]:
+def optional_accesses(objects: Iterable[bytes]) -> FrozenSet[AccessPath]:
     """What the programs of ELF objects may do without."""
-    return Programs(objects).guards()
+    return Programs(objects).optional_accesses()
 
 
 def _texts(local: Btf, one: CoreRelocation) -> Set[str]:
@@ -139,30 +147,34 @@ def access_of(query: str) -> AccessPath:
     return AccessPath.of(query.partition(" ")[2])
 
 
-def missing(names: Sequence[str], answers: Answers, asked: FrozenSet[AccessPath]) -> List[str]:
+def missing(
+    names: Sequence[str], answers: Answers, existence_checks: FrozenSet[AccessPath]
+) -> List[str]:
     """The queries that the kernel does not answer and the programs cannot do without.
 
-    `asked` is what `guards` found.
+    `existence_checks`: what `Programs.optional_accesses` found.
     """
     present = {access_of(name) for name, answer in zip(names, answers) if answer is not None}
-    stand_ins = {_family(one) for one in present if one in asked or one.root != one.plain_root}
+    stand_ins = {
+        _family(one) for one in present if one in existence_checks or one.root != one.plain_root
+    }
     found = []
     for name, answer in zip(names, answers):
         one = access_of(name)
-        if answer is not None or any(one.is_inside(guard) for guard in asked):
+        if answer is not None or any(one.is_inside(guard) for guard in existence_checks):
             continue
         if one.root == one.plain_root or _family(one) not in stand_ins:
             found.append(name)
     return found
 
 
-def optional(names: Sequence[str], asked: FrozenSet[AccessPath]) -> FrozenSet[str]:
+def optional(names: Sequence[str], existence_checks: FrozenSet[AccessPath]) -> FrozenSet[str]:
     """The queries that any kernel may lack: asked about, and without a field that stands in.
 
-    `asked` is what `guards` found.
+    `existence_checks`: what `Programs.optional_accesses` found.
     """
     renamed = {_family(one) for one in map(access_of, names) if one.root != one.plain_root}
-    free = [guard for guard in asked if _family(guard) not in renamed]
+    free = [guard for guard in existence_checks if _family(guard) not in renamed]
     return frozenset(
         name for name in names if any(access_of(name).is_inside(guard) for guard in free)
     )

@@ -8,13 +8,13 @@ import pytest
 from tests.unit.btf_kernels import answers, objects, queries
 from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import Records, extension
-from tetrapy.btf.serving import AccessPath, Programs, guards, missing, optional
+from tetrapy.btf.requirements import AccessPath, Programs, missing, optional, optional_accesses
 
 RENAMED = ("kernfs_node.parent", "kernfs_node___rcu.__parent")
 
 
 def lacking(*absent: str) -> list[str]:
-    return missing(queries().names, answers(0, *absent), guards(objects()))
+    return missing(queries().names, answers(0, *absent), optional_accesses(objects()))
 
 
 @pytest.mark.parametrize(
@@ -82,16 +82,18 @@ def test_optional_needs() -> None:
     """Optional is what is asked about, unless a renamed field has to stand in for it, and what only
     optional programs read.
     """
-    alone = Programs(objects()).alone()
-    of_programs = {query for query in queries().names if query.partition(" ")[2] in alone}
-    assert optional(queries().names, guards(objects())) == GUARDED | of_programs
+    exclusive_accesses = Programs(objects()).exclusive_accesses()
+    of_programs = {
+        query for query in queries().names if query.partition(" ")[2] in exclusive_accesses
+    }
+    assert optional(queries().names, optional_accesses(objects())) == GUARDED | of_programs
     assert {"offset struct cred.uid.val int", "offset struct net.ns.inum int"} <= of_programs
     # Others read these too.
     assert not {"offset struct cred.euid.val int", "type_size struct upid"} & of_programs
 
 
-def off(*absent: str) -> tuple[str, ...]:
-    return Programs(objects()).off(queries().names, answers(0, *absent))
+def disabled(*absent: str) -> tuple[str, ...]:
+    return Programs(objects()).disabled(queries().names, answers(0, *absent))
 
 
 @pytest.mark.parametrize(
@@ -100,13 +102,13 @@ def off(*absent: str) -> tuple[str, ...]:
 def test_an_optional_program_is_off(word: str) -> None:
     """Without something that only it reads it cannot be loaded; the others can."""
     assert lacking(word) == []
-    assert off(word) == ("on_exec_context",)
+    assert disabled(word) == ("on_exec_context",)
 
 
 def test_no_program_is_off() -> None:
     """With everything, or without what it asks about, the optional program is loaded."""
-    assert off() == ()
-    assert off("loginuid") == ()
+    assert disabled() == ()
+    assert disabled("loginuid") == ()
 
 
 def sample(*programs: tuple[str, str], optional: tuple[str, ...] = ()) -> bytes:
@@ -135,12 +137,12 @@ def test_needs_belong_to_programs() -> None:
     programs = (("one", "a"), ("some", "b"), ("some", "a"), ("two", "c"))
     found = Programs([sample(*programs, optional=("some",))])
     assert found.essential == {"struct s.a int", "struct s.c int"}
-    assert found.alone() == {"struct s.b int"}
+    assert found.exclusive_accesses() == {"struct s.b int"}
     names = ("offset struct s.a int", "offset struct s.b int", "offset struct s.c int")
-    assert found.off(names, (0, None, 0)) == ("some",)
-    assert found.off(names, (0, 0, None)) == ()
-    assert missing(names, (0, None, 0), found.guards()) == []
-    assert missing(names, (None, 0, 0), found.guards()) == [names[0]]
+    assert found.disabled(names, (0, None, 0)) == ("some",)
+    assert found.disabled(names, (0, 0, None)) == ()
+    assert missing(names, (0, None, 0), found.optional_accesses()) == []
+    assert missing(names, (None, 0, 0), found.optional_accesses()) == [names[0]]
     # In one object it is essential what another object's program reads.
     both = [sample(("some", "a"), optional=("some",)), sample(("one", "a"))]
-    assert Programs(both).alone() == set()
+    assert Programs(both).exclusive_accesses() == set()

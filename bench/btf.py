@@ -89,19 +89,19 @@ def full(path: Path, queries: CoreQueries) -> None:
 def live(archive: Archive, queries: CoreQueries, objects: list[bytes]) -> None:
     """What this kernel is asked."""
     from tetrapy.btf import requirements
-    from tetrapy.daemon.btf import examine
+    from tetrapy.daemon.btf import open_prober
 
     optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
     with contextlib.ExitStack() as stack:
-        loading, examiner = best(lambda: stack.enter_context(examine(queries, optional)))
+        loading, prober = best(lambda: stack.enter_context(open_prober(queries, optional)))
         row("load the program that reads memory", f"{loading:.1f} ms")
         here = host.current()
-        spent, found = best(lambda: examiner.infer(archive, here))
+        spent, found = best(lambda: prober.infer(archive, here))
         row(f"infer among {found.tested} layouts", f"{spent:.0f} ms", found.kernel or found.reason)
-        spent, found = best(examiner.scan)
+        spent, found = best(prober.scan)
         row("scan and prove", f"{spent:.0f} ms", found.reason or f"{found.proven} needs proven")
         if found.answers is not None:
-            spent, _check = best(lambda: examiner.check(found.answers))
+            spent, _check = best(lambda: prober.check(found.answers))
             row("check one layout", f"{spent:.0f} ms")
 
 

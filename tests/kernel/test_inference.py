@@ -18,8 +18,8 @@ from tetrapy.btf import host, requirements
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.inference.candidates import same_names
 from tetrapy.btf.inference.checks import run_checks
-from tetrapy.btf.inference.examiner import Examiner
 from tetrapy.btf.inference.memory import Memory
+from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.inference.view import View
 from tetrapy.kernel.peek import KernelMemory
 from tetrapy.kernel.subject import prepared
@@ -38,7 +38,7 @@ class Here(NamedTuple):
     memory: KernelMemory
     queries: CoreQueries
     answers: Answers
-    examiner: Examiner
+    prober: LayoutProber
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +49,17 @@ def here() -> Iterator[Here]:
     queries = CoreQueries(objects)
     memory = KernelMemory()
     optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
-    examiner = Examiner(queries.names, optional, partial(prepared, memory))
+    prober = LayoutProber(queries.names, optional, partial(prepared, memory))
     with KERNEL.open("rb") as file:
         answers = queries.answers(Btf(file.read()))
-    yield Here(memory, queries, answers, examiner)
+    yield Here(memory, queries, answers, prober)
     memory.close()
 
 
 @pytest.mark.parametrize("variant", [0, 1])
 def test_the_own_layout_passes_all_facts(here: Here, variant: int) -> None:
     """And no query stays without a check that confirms it."""
-    assert not any(here.examiner.check(here.answers, variant))
+    assert not any(here.prober.check(here.answers, variant))
 
 
 def test_only_the_own_layout_is_inferred(here: Here) -> None:
@@ -67,7 +67,7 @@ def test_only_the_own_layout_is_inferred(here: Here) -> None:
     archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
     names = here.queries.names
     started = time.monotonic()
-    found = here.examiner.infer(archive, host.current())
+    found = here.prober.infer(archive, host.current())
     print(f"{found.tested} layouts in {(time.monotonic() - started) * 1000:.1f} ms")
     known = {same_names(names, layout) for layout in archive.layouts}
     if same_names(names, here.answers) in known:
@@ -80,7 +80,7 @@ def test_only_the_own_layout_is_inferred(here: Here) -> None:
 def test_a_scan_finds_the_own_layout(here: Here) -> None:
     """Exactly what the kernel's BTF says, all of it confirmed by checks about another process."""
     started = time.monotonic()
-    found = here.examiner.scan()
+    found = here.prober.scan()
     print(f"found and proven in {(time.monotonic() - started) * 1000:.1f} ms")
     assert found.answers == same_names(here.queries.names, here.answers), found.reason
     assert not found.unproven
@@ -118,7 +118,7 @@ def test_what_is_wrong_for_an_optional_program_is_left_out(here: Here) -> None:
     at = names.index("offset struct cred.securebits int")
     right = here.answers[at]
     assert right is not None
-    found = here.examiner.check((*here.answers[:at], right + 64, *here.answers[at + 1 :]))
+    found = here.prober.check((*here.answers[:at], right + 64, *here.answers[at + 1 :]))
     assert (found.failed, found.unproven) == ([], [])
     assert (found.doubtful, found.doubted) == (["securebits"], [names[at]])
 
@@ -131,9 +131,9 @@ def around(query: str, value: int | None) -> list[int | None]:
 
 
 def test_nothing_is_left(here: Here) -> None:
-    """No file and no process of an examination outlives it."""
+    """No file and no process of an probing outlives it."""
     before = set(os.listdir("/proc/self/fd")), children()
-    here.examiner.scan()
+    here.prober.scan()
     assert (set(os.listdir("/proc/self/fd")), children()) == before
 
 

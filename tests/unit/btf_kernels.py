@@ -14,7 +14,7 @@ import pytest
 
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf.inference.examiner import CheckResult
+from tetrapy.btf.inference.prober import CheckResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore, host_of
 from tetrapy.cli.btf import commands
@@ -116,14 +116,14 @@ def flags(tmp_path: Path) -> list[str]:
 def examined(monkeypatch: pytest.MonkeyPatch, *failed: str, error: Exception | None = None) -> None:
     """Let the running kernel contradict every layout in these answers, or not be readable."""
 
-    class Examiner:
+    class LayoutProber:
         def check(self, layout: Answers) -> CheckResult:
             return CheckResult(list(failed), [])
 
     @contextlib.contextmanager
-    def examine(queries: CoreQueries, optional: frozenset[str]) -> Iterator[Examiner]:
+    def open_prober(queries: CoreQueries, optional: frozenset[str]) -> Iterator[LayoutProber]:
         if error is not None:
             raise error
-        yield Examiner()
+        yield LayoutProber()
 
-    monkeypatch.setattr("tetrapy.daemon.btf.examine", examine)
+    monkeypatch.setattr("tetrapy.daemon.btf.open_prober", open_prober)

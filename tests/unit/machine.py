@@ -15,7 +15,7 @@ from tetrapy.btf import places, search
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.host import Host
-from tetrapy.btf.inference.examiner import CheckResult, Finding
+from tetrapy.btf.inference.prober import CheckResult, InferenceResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.places import Places
 from tetrapy.btf.search import Search
@@ -70,20 +70,20 @@ class Truth:
 
     def __init__(self, offset: int) -> None:
         self.answers = (offset,)
-        self.found: Finding | None = None
-        self.scanned: Finding | None = None
+        self.found: InferenceResult | None = None
+        self.scanned: InferenceResult | None = None
 
     def check(self, answers: Answers) -> CheckResult:
         return CheckResult([] if answers == self.answers else ["a is not ours"], [])
 
-    def infer(self, archive: Archive, host: Host) -> Finding:
+    def infer(self, archive: Archive, host: Host) -> InferenceResult:
         return self.found or NOTHING
 
-    def scan(self) -> Finding:
+    def scan(self) -> InferenceResult:
         return self.scanned or NOTHING
 
 
-NOTHING = Finding(None, "none of 0 layouts fits")
+NOTHING = InferenceResult(None, "none of 0 layouts fits")
 
 
 class Machine:
@@ -106,7 +106,7 @@ class Machine:
         return str(path)
 
     @contextlib.contextmanager
-    def examine(self, queries: CoreQueries, optional: frozenset[str]) -> Iterator[Truth]:
+    def open_prober(self, queries: CoreQueries, optional: frozenset[str]) -> Iterator[Truth]:
         """The examiner of this machine's kernel."""
         assert self.truth
         try:
@@ -125,7 +125,7 @@ class Machine:
             lambda: self.archive,
             lambda: [OBJECT],
             self.log,
-            self.examine if self.truth else None,
+            self.open_prober if self.truth else None,
             self.places,
             self.inference,
             check,

@@ -20,7 +20,7 @@ from tests.unit.machine import (
     facts_of,
 )
 from tetrapy.btf import discovery, fallbacks, places, search, source
-from tetrapy.btf.inference.examiner import Finding
+from tetrapy.btf.inference.prober import InferenceResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore
 from tetrapy.errors import BtfNotFoundError
@@ -199,8 +199,8 @@ def test_btf_that_is_not_understood_leads_to_the_next(
 def test_each_source_is_asked_for_when_the_last_one_did_not_serve(machine: Machine) -> None:
     """All of them in order, though all can be read: the kernel may take none."""
     machine.truth = Truth(0)
-    machine.truth.found = Finding((0,), "", "debian/12/x86_64/x")
-    machine.truth.scanned = Finding((0,), "")
+    machine.truth.found = InferenceResult((0,), "", "debian/12/x86_64/x")
+    machine.truth.scanned = InferenceResult((0,), "")
     own = machine.put(places.KERNEL_BTF)
     files = [machine.put(place) for place in FILES[:2]]
     stored = LocalStore(machine.places.store).add(HERE, KERNEL)

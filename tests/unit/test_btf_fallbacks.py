@@ -23,7 +23,7 @@ from tests.unit.machine import (
 from tetrapy.abi.core_queries import Answers
 from tetrapy.btf import search, source
 from tetrapy.btf.discovery import find_btf
-from tetrapy.btf.inference.examiner import CheckResult, Finding
+from tetrapy.btf.inference.prober import CheckResult, InferenceResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.search import Search
 from tetrapy.btf.store import LocalStore
@@ -143,7 +143,7 @@ def test_inferred_then_scanned(machine: Machine) -> None:
     """Without an entry a layout is inferred, or else the memory scanned; both are said loudly."""
     machine.truth = Truth(64)
     machine.archive = pack({"debian/12/x86_64/other": (64,)}, [NEED])
-    scanned = Finding((64,), "", proven=7)
+    scanned = InferenceResult((64,), "", proven=7)
     machine.truth.scanned = scanned
     found = machine.find()
     assert found.told == "inferred from the memory of the running kernel"
@@ -164,7 +164,7 @@ def test_inferred_then_scanned(machine: Machine) -> None:
 def test_inference_can_be_refused(machine: Machine) -> None:
     """--btf-inference=off refuses, =archive does without the scan; the error says so."""
     machine.truth = Truth(64)
-    machine.truth.scanned = Finding((64,), "", proven=7)
+    machine.truth.scanned = InferenceResult((64,), "", proven=7)
     machine.inference = search.INFERENCE_ARCHIVE
     with pytest.raises(BtfNotFoundError, match="scan of kernel memory: is off"):
         machine.find()
@@ -178,7 +178,7 @@ def test_inference_can_be_refused(machine: Machine) -> None:
 def test_a_damaged_archive_is_not_believed(machine: Machine, archive: bytes) -> None:
     """The archive's damage is what was found in that place, and nothing is inferred beside it."""
     machine.truth = Truth(0)
-    machine.truth.scanned = machine.truth.found = Finding((0,), "", proven=7)
+    machine.truth.scanned = machine.truth.found = InferenceResult((0,), "", proven=7)
     machine.archive = archive
     with pytest.raises(
         BtfNotFoundError, match=r"archive is (damaged|empty).*copy tetrapy.*was not tried"
@@ -189,7 +189,7 @@ def test_a_damaged_archive_is_not_believed(machine: Machine, archive: bytes) -> 
 def test_an_outdated_archive_does_not_hinder_the_scan(machine: Machine) -> None:
     """An operator's archive that was made for an earlier version is passed over, and told."""
     machine.truth = Truth(64)
-    machine.truth.scanned = Finding((64,), "", proven=7)
+    machine.truth.scanned = InferenceResult((64,), "", proven=7)
     machine.archive = pack({str(HERE): (0,)}, ["offset struct s.b int"])
     assert machine.find().kind == source.KIND_SCANNED
     assert any("pack it again" in str(fields) for _, _, fields in machine.log.lines)

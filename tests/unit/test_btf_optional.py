@@ -16,7 +16,7 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import search
 from tetrapy.btf.discovery import find_btf
-from tetrapy.btf.inference.examiner import CheckResult, Finding
+from tetrapy.btf.inference.prober import CheckResult, InferenceResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.places import Places
 from tetrapy.btf.search import Search
@@ -38,7 +38,7 @@ def kernel(*fields: str) -> bytes:
 
 
 class Doubtful(Truth):
-    """An examiner whose kernel has another `b` than every layout that is checked."""
+    """A prober whose kernel has another `b` than every layout that is checked."""
 
     def check(self, answers: Answers) -> CheckResult:
         return CheckResult([], [], ["where b is"], [B])
@@ -56,13 +56,15 @@ class Host:
         self.places = Places(str(root / "lib"), str(root), str(root / "store"))
 
     @contextlib.contextmanager
-    def examine(self, queries: CoreQueries, optional: frozenset[str]) -> Iterator[Truth | None]:
+    def open_prober(self, queries: CoreQueries, optional: frozenset[str]) -> Iterator[Truth | None]:
         assert optional == {B}
         yield self.truth
 
     def find(self, user_path: str = "") -> BtfSource:
-        examine = self.examine if self.truth else None
-        given = Search(HERE, lambda: self.archive, lambda: [OBJECT], self.log, examine, self.places)
+        open_prober = self.open_prober if self.truth else None
+        given = Search(
+            HERE, lambda: self.archive, lambda: [OBJECT], self.log, open_prober, self.places
+        )
         return find_btf(given._replace(inference=self.inference), user_path)
 
     def told(self) -> list[dict[str, str]]:
@@ -112,8 +114,8 @@ def test_the_running_kernel_has_it_elsewhere(host: Host) -> None:
     assert host.told() == [{"program": PROGRAM, "because": "where b is"}]
 
 
-PART = Finding((0, None), "", OTHER, proven=1, off=(B,), doubtful=("where b is",))
-WHOLE = Finding((0, 32), "", proven=2)
+PART = InferenceResult((0, None), "", OTHER, proven=1, off=(B,), doubtful=("where b is",))
+WHOLE = InferenceResult((0, 32), "", proven=2)
 
 
 def test_a_scan_that_finds_all_is_better_than_a_part(host: Host) -> None:
@@ -124,7 +126,7 @@ def test_a_scan_that_finds_all_is_better_than_a_part(host: Host) -> None:
     found = host.find()
     assert (found.kind, answered(found), found.disabled_programs) == (KIND_SCANNED, (0, 32), ())
     assert host.told() == []
-    for scanned in (None, Finding((0, None), "", off=(B,))):
+    for scanned in (None, InferenceResult((0, None), "", off=(B,))):
         host.truth.scanned = scanned
         found = host.find()
         assert (found.kind, found.origin) == (KIND_INFERRED, f"inferred from {OTHER}")
@@ -141,7 +143,7 @@ def test_a_known_layout_that_is_right_in_all_is_not_scanned_for(host: Host) -> N
     host.truth = Truth(0)
     host.truth.found = WHOLE._replace(kernel=OTHER)
 
-    def scan() -> Finding:
+    def scan() -> InferenceResult:
         raise AssertionError
 
     host.truth.scan = scan

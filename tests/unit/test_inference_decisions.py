@@ -10,7 +10,7 @@ import pytest
 from tests.unit import inference_corpus as c
 from tetrapy.btf.host import Host as KernelName
 from tetrapy.btf.inference.candidates import check, infer
-from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
 from tetrapy.btf.inference.view import key
 
@@ -134,19 +134,21 @@ def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
 def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
     """The known kernel, how many layouts were tested, why others failed, how much is proven."""
     wrong = c.changed(kernel.answers, task_struct_pid=64)
-    examiner = Examiner(c.queries().names, c.optional(), lambda variant: c.given(kernel.subject()))
-    found = examiner.infer(known(wrong, kernel.answers), HOST)
+    prober = LayoutProber(
+        c.queries().names, c.optional(), lambda variant: c.given(kernel.subject())
+    )
+    found = prober.infer(known(wrong, kernel.answers), HOST)
     answered = sum(answer is not None for answer in kernel.answers)
     assert (found.answers, found.kernel, found.tested) == (kernel.answers, NEW, 2)
     assert found.refused == ((OLD, "pid of three tasks"),)
     assert (found.proven, found.unproven, found.off, found.reason) == (answered, (), (), "")
-    found = examiner.infer(known(wrong), HOST)
+    found = prober.infer(known(wrong), HOST)
     assert found.answers is None
     assert found.reason == (
         f"none of 1 known layouts passes all facts; the nearest, {OLD}: pid of three tasks"
     )
-    assert not any(examiner.check(kernel.answers))
-    assert "pid of three tasks" in examiner.check(wrong).failed
+    assert not any(prober.check(kernel.answers))
+    assert "pid of three tasks" in prober.check(wrong).failed
 
 
 def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
@@ -155,16 +157,18 @@ def test_what_is_wrong_in_optional_needs_is_left_out(kernel: c.Kernel) -> None:
     assert right is not None
     wrong = c.changed(kernel.answers, cred_securebits=right + 32)
     left = c.changed(kernel.answers, cred_securebits=None)
-    examiner = Examiner(c.queries().names, c.optional(), lambda variant: c.given(kernel.subject()))
-    found = examiner.infer(known(wrong), HOST)
+    prober = LayoutProber(
+        c.queries().names, c.optional(), lambda variant: c.given(kernel.subject())
+    )
+    found = prober.infer(known(wrong), HOST)
     assert (found.answers, found.off) == (left, (c.query("cred.securebits"),))
     assert found.doubtful == ("securebits",)
     assert not found.unproven
-    checked = examiner.check(wrong)
+    checked = prober.check(wrong)
     assert (checked.failed, checked.doubtful) == ([], ["securebits"])
     assert checked.doubted == [c.query("cred.securebits")]
     # A layout that is right in all goes first.
-    found = examiner.infer(known(wrong, kernel.answers), HOST)
+    found = prober.infer(known(wrong, kernel.answers), HOST)
     assert (found.answers, found.doubtful) == (kernel.answers, ())
     assert found.refused == ((OLD, "securebits"),)
 

@@ -16,7 +16,7 @@ from tests.unit.synthetic_subject import SyntheticSubject, Task
 from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
-from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.inference.scan import scan
 from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
 
@@ -126,8 +126,8 @@ def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> 
             subject.login_uid = uid
             for field in ("loginuid", "sessionid"):
                 subject.task("thread").set(field, uid, size=4)
-        examiner = Examiner(c.queries().names, c.optional(), partial(one_of, subjects))
-        found = examiner.scan()
+        prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, subjects))
+        found = prober.scan()
         assert not found.reason
         assert found.off == off
         assert not found.unproven
@@ -145,12 +145,12 @@ def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -
     lying = kernel.subject(1)
     lying.arg_end += 1
     subjects = [kernel.subject(0), lying]
-    examiner = Examiner(c.queries().names, c.optional(), partial(one_of, subjects))
-    found = examiner.scan()
+    prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, subjects))
+    found = prober.scan()
     assert found.answers is None
     assert found.reason == "what was found is not confirmed: arguments"
     subjects[:] = kernel.subject(0), kernel.subject(1)
-    assert examiner.scan().answers == same_names(c.queries().names, kernel.answers)
+    assert prober.scan().answers == same_names(c.queries().names, kernel.answers)
 
 
 def test_random_memory_is_scanned_to_the_end(
@@ -167,10 +167,10 @@ def test_what_the_second_subject_refutes_of_optional_needs_is_left_out(kernel: c
     """What was found by chance goes; the rest of the layout stays."""
     lying = kernel.subject(1)
     lying.securebits += 1
-    examiner = Examiner(
+    prober = LayoutProber(
         c.queries().names, c.optional(), partial(one_of, [kernel.subject(0), lying])
     )
-    found = examiner.scan()
+    found = prober.scan()
     assert found.off == (c.query("cred.securebits"),)
     assert found.doubtful == ("securebits",)
     right = same_names(c.queries().names, kernel.answers)

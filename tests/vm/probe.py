@@ -21,7 +21,7 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
     """Put all layouts to one prepared task, and look for the layout without any."""
     from tetrapy.btf.host import Host
     from tetrapy.btf.inference import candidates
-    from tetrapy.btf.inference.examiner import Examiner
+    from tetrapy.btf.inference.prober import LayoutProber
     from tetrapy.kernel.peek import KernelMemory
     from tetrapy.kernel.subject import prepared
 
@@ -37,13 +37,13 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
         with prepared(memory) as subject:
             limits = subject.limits
             found = candidates.infer(known, host, subject, optional)
-        examiner = Examiner(queries, optional, functools.partial(prepared, memory))
-        check = examiner.check(layouts[question["right"]])
-        scan = examiner.scan()
+        prober = LayoutProber(queries, optional, functools.partial(prepared, memory))
+        check = prober.check(layouts[question["right"]])
+        scan = prober.scan()
     # As before Linux 5.5 and 5.10: attached to a tracepoint, the answers copied.
     with contextlib.closing(KernelMemory(attached=True, mapped=False)) as memory:
-        examiner = Examiner(queries, optional, functools.partial(prepared, memory))
-        old_way = examiner.check(layouts[question["right"]])
+        prober = LayoutProber(queries, optional, functools.partial(prepared, memory))
+        old_way = prober.check(layouts[question["right"]])
     return {
         "old_way": old_way._asdict(),
         "limits": limits,

@@ -13,9 +13,9 @@ The order is Tetragon's, then libbpf's, then what tetrapy brings along:
 8. inferred: the only layout of the archive that the running kernel agrees with,
 9. scanned: offsets found in the running kernel's memory.
 
-Whatever is not the kernel's own is compared with the running kernel before it is used (`judge`):
-the BTF of another build loads without complaint and gives wrong data. What does not serve, also
-because the kernel or libbpf does not take it, leads to the next one.
+Whatever is not the kernel's own is compared with the running kernel before it is used
+(`validation`): the BTF of another build loads without complaint and gives wrong data. What does not
+serve, also because the kernel or libbpf does not take it, leads to the next one.
 """
 
 from __future__ import annotations

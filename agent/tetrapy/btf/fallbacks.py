@@ -12,8 +12,7 @@ from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.archive import Archive, check_queries
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.host import Host
-from tetrapy.btf.inference.examiner import Examiner, Finding
-from tetrapy.btf.judge import Judge, Judgement
+from tetrapy.btf.inference.prober import InferenceResult, LayoutProber
 from tetrapy.btf.places import candidates, inspect
 from tetrapy.btf.search import EMBEDDED, INFERENCE_AUTO, INFERENCE_OFF, Search
 from tetrapy.btf.source import (
@@ -25,6 +24,7 @@ from tetrapy.btf.source import (
     BtfSource,
 )
 from tetrapy.btf.store import LocalStore, host_of
+from tetrapy.btf.validation import BtfValidator, Validation
 from tetrapy.errors import ArchiveError, BtfNotFoundError, LayoutError, TetrapyError
 
 INFERENCE_NAME = "inference from the archive"
@@ -39,17 +39,19 @@ def elsewhere(
     Raises BtfNotFoundError with all that was tried, which is also added to `tried`.
     """
     fallbacks = _Fallbacks(search, tried)
-    judge = Judge(search.read_objects(), search.examine, search.log, check=search.check)
-    with contextlib.closing(judge):
+    validator = BtfValidator(
+        search.read_objects(), search.open_prober, search.log, check=search.check
+    )
+    with contextlib.closing(validator):
         if user_path:
-            yield fallbacks.user(judge, user_path)
+            yield fallbacks.user(validator, user_path)
             return
         if finding:
             fallbacks.missing("default kernel", own, finding)
         for attempt in (fallbacks.files, fallbacks.stored, fallbacks.archived):
-            for found in attempt(judge):
-                # What the examination acquired is not needed while this one is tried.
-                judge.close()
+            for found in attempt(validator):
+                # What the probing acquired is not needed while this one is tried.
+                validator.close()
                 yield found
     raise BtfNotFoundError(not_found(search.host, tried))
 
@@ -71,34 +73,34 @@ class _Fallbacks:
         self._log = search.log
         self.tried = tried
 
-    def user(self, judge: Judge, path: str) -> BtfSource:
+    def user(self, validator: BtfValidator, path: str) -> BtfSource:
         try:
             os.stat(path)
         except OSError as err:
             reason = (err.strerror or str(err)).lower()
             text = f"user specified BTF does not exist: stat {path}: {reason}"
             raise BtfNotFoundError(text) from err
-        found = _from_file(judge, path)
+        found = _from_file(validator, path)
         if found.refusal:
             raise BtfNotFoundError(f"user specified BTF {path}: {found.refusal}")
         self._log("info", "BTF file: user specified btf file found", **{"btf-file": path})
         try:
-            return judge.source(KIND_USER, path, *found[1:])
+            return validator.source(KIND_USER, path, *found[1:])
         except LayoutError as err:
             raise BtfNotFoundError(f"user specified BTF {path}: {err}") from err
 
-    def files(self, judge: Judge) -> Iterator[BtfSource]:
+    def files(self, validator: BtfValidator) -> Iterator[BtfSource]:
         for kind, path in candidates(self._search.host.release, self._search.places):
-            found = Judgement(inspect(path))
+            found = Validation(inspect(path))
             if not found.refusal:
-                found = _from_file(judge, path)
+                found = _from_file(validator, path)
             if found.refusal:
                 self.missing("candidate", path, found.refusal)
                 continue
             self._log("info", "BTF discovery: candidate btf file found", **{"btf-file": path})
-            yield from self._made(judge, kind, path, *found[1:])
+            yield from self._made(validator, kind, path, *found[1:])
 
-    def stored(self, judge: Judge) -> Iterator[BtfSource]:
+    def stored(self, validator: BtfValidator) -> Iterator[BtfSource]:
         host, store = self._search.host, LocalStore(self._search.places.store)
         path = store.directory
         try:
@@ -111,16 +113,16 @@ class _Fallbacks:
             if whole is None:
                 self.missing("local store", path, "does not exist")
                 return
-            found = _from_btf(judge, whole, path)
+            found = _from_btf(validator, whole, path)
         except TetrapyError as err:
-            found = Judgement(str(err))
+            found = Validation(str(err))
         if found.refusal:
             self.missing("local store", store.directory, found.refusal)
             return
         self._log("info", "BTF discovery: local store has this kernel", btf=path)
-        yield from self._made(judge, KIND_STORE, path, *found[1:])
+        yield from self._made(validator, KIND_STORE, path, *found[1:])
 
-    def archived(self, judge: Judge) -> Iterator[BtfSource]:
+    def archived(self, validator: BtfValidator) -> Iterator[BtfSource]:
         """From the archive, exactly or inferred; then without it."""
         host, log, name = self._search.host, self._log, self._search.archive_name
         try:
@@ -136,68 +138,70 @@ class _Fallbacks:
             self.tried += [(INFERENCE_NAME, skipped), (SCAN_NAME, skipped)]
             return
         try:
-            check_queries(archive, judge.queries)
+            check_queries(archive, validator.queries)
         except ArchiveError as err:
             # Such as an operator's own after an upgrade; the scan does without.
             self._not_archived(f"{err}; pack it again with this tetrapy")
-            yield from self._inferred(judge, None)
+            yield from self._inferred(validator, None)
             return
         number, origin = archive_entry(archive, host)
         finding = origin
         if number is not None:
-            found = judge.judge(archive.layouts[number], origin)
+            found = validator.validate(archive.layouts[number], origin)
             if not found.refusal:
                 log("info", f"BTF discovery: {name} has this kernel", btf=origin)
-                yield from self._made(judge, KIND_ARCHIVE, origin, *found[1:])
+                yield from self._made(validator, KIND_ARCHIVE, origin, *found[1:])
                 finding = ""
             else:
                 finding = f"its {origin} {found.refusal}"
         if finding:
             self._not_archived(finding)
-        yield from self._inferred(judge, archive)
+        yield from self._inferred(validator, archive)
 
-    def _inferred(self, judge: Judge, archive: Optional[Archive]) -> Iterator[BtfSource]:
+    def _inferred(self, validator: BtfValidator, archive: Optional[Archive]) -> Iterator[BtfSource]:
         """By the archive's layouts, if there are any, then without them.
 
         What a layout gives that is right in part comes last: a scan may find the rest too.
         """
         host, mode = self._search.host, self._search.inference
-        inferred = scanned = Finding(None, f"is off (--btf-inference={mode})")
+        inferred = scanned = InferenceResult(None, f"is off (--btf-inference={mode})")
         if mode == INFERENCE_OFF:
             self.tried.append((INFERENCE_NAME, inferred.reason))
         elif archive is None:
             self.tried.append((INFERENCE_NAME, "is not possible with that archive"))
         else:
             known = archive
-            inferred = self._ask(judge, INFERENCE_NAME, lambda asked: asked.infer(known, host))
+            inferred = self._ask(validator, INFERENCE_NAME, lambda asked: asked.infer(known, host))
             if inferred.answers is not None and not inferred.doubtful:
-                yield from self._found(judge, KIND_INFERRED, inferred.answers, inferred)
+                yield from self._found(validator, KIND_INFERRED, inferred.answers, inferred)
         if mode == INFERENCE_AUTO:
-            scanned = self._ask(judge, SCAN_NAME, lambda asked: asked.scan())
+            scanned = self._ask(validator, SCAN_NAME, lambda asked: asked.scan())
         else:
             self.tried.append((SCAN_NAME, scanned.reason))
         if scanned.answers is not None and (
-            inferred.answers is None or not judge.off(scanned.answers)
+            inferred.answers is None or not validator.off(scanned.answers)
         ):
-            yield from self._found(judge, KIND_SCANNED, scanned.answers, scanned)
+            yield from self._found(validator, KIND_SCANNED, scanned.answers, scanned)
         if inferred.answers is not None and inferred.doubtful:
-            yield from self._found(judge, KIND_INFERRED, inferred.answers, inferred)
+            yield from self._found(validator, KIND_INFERRED, inferred.answers, inferred)
 
-    def _ask(self, judge: Judge, name: str, ask: Callable[[Examiner], Finding]) -> Finding:
-        """What the examiner of the running kernel answers."""
+    def _ask(
+        self, validator: BtfValidator, name: str, ask: Callable[[LayoutProber], InferenceResult]
+    ) -> InferenceResult:
+        """What the prober of the running kernel answers."""
         try:
-            examiner = judge.examiner()
-            nowhere = Finding(None, "is possible on the running kernel only")
-            found = ask(examiner) if examiner else nowhere
+            prober = validator.prober()
+            nowhere = InferenceResult(None, "is possible on the running kernel only")
+            found = ask(prober) if prober else nowhere
         except TetrapyError as err:
-            found = Finding(None, str(err))
+            found = InferenceResult(None, str(err))
         if found.answers is None:
             self._log("warning", f"BTF discovery: {name} gave nothing", error=found.reason)
             self.tried.append((name, found.reason))
         return found
 
     def _found(
-        self, judge: Judge, kind: str, answers: Answers, found: Finding
+        self, validator: BtfValidator, kind: str, answers: Answers, found: InferenceResult
     ) -> Iterator[BtfSource]:
         """What is used of an answer, said loudly."""
         origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
@@ -208,11 +212,11 @@ class _Fallbacks:
             proven=found.proven,
             unproven="; ".join(found.unproven),
         )
-        yield from self._made(judge, kind, origin, answers, found.off, found.doubtful)
+        yield from self._made(validator, kind, origin, answers, found.off, found.doubtful)
 
     def _made(
         self,
-        judge: Judge,
+        validator: BtfValidator,
         kind: str,
         origin: str,
         answers: Answers,
@@ -221,7 +225,7 @@ class _Fallbacks:
     ) -> Iterator[BtfSource]:
         """The source of these answers, unless no BTF can have them."""
         try:
-            made = judge.source(kind, origin, answers, off, doubtful)
+            made = validator.source(kind, origin, answers, off, doubtful)
         except LayoutError as err:
             self.missing("candidate", origin, str(err))
             return
@@ -243,18 +247,18 @@ class _Fallbacks:
             self._log("warning", f"BTF discovery: {which} btf file is not usable", **fields)
 
 
-def _from_file(judge: Judge, path: str) -> Judgement:
+def _from_file(validator: BtfValidator, path: str) -> Validation:
     """What the BTF in a file gives."""
     try:
-        return _from_btf(judge, read_btf(path), path)
+        return _from_btf(validator, read_btf(path), path)
     except OSError as err:
-        return Judgement((err.strerror or str(err)).lower())
+        return Validation((err.strerror or str(err)).lower())
     except TetrapyError as err:
-        return Judgement(str(err))
+        return Validation(str(err))
 
 
-def _from_btf(judge: Judge, whole: bytes, origin: str) -> Judgement:
-    return judge.judge(judge.queries.answers(Btf(whole)), origin)
+def _from_btf(validator: BtfValidator, whole: bytes, origin: str) -> Validation:
+    return validator.validate(validator.queries.answers(Btf(whole)), origin)
 
 
 def archive_entry(archive: Archive, host: Host) -> Tuple[Optional[int], str]:

@@ -21,16 +21,16 @@ class Search(NamedTuple):
     """What a search is given.
 
     `read_archive` returns the bytes of the archive, `archive_name` is for people; `read_objects`
-    returns the ELF objects that will be loaded.  `examine(queries, optional)` makes an
-    `inference.Examiner` of the running kernel, for a `with`; without it nothing is compared with
-    the running kernel, and nothing inferred.
+    returns the ELF objects that will be loaded.  `open_prober(queries, optional)` makes an
+    `inference.LayoutProber` of the running kernel, for a `with`; without it nothing is compared
+    with the running kernel, and nothing inferred.
     """
 
     host: Host
     read_archive: Callable[[], bytes]
     read_objects: Callable[[], Iterable[bytes]]
     log: Log
-    examine: Optional[Callable[..., ContextManager[Any]]] = None
+    open_prober: Optional[Callable[..., ContextManager[Any]]] = None
     places: Places = DEFAULT_PLACES
     inference: str = INFERENCE_AUTO
     check: bool = True

@@ -27,7 +27,7 @@ from tetrapy.sensors.base import OBJECTS
 
 if TYPE_CHECKING:
     from tetrapy.abi.core_queries import CoreQueries
-    from tetrapy.btf.inference.examiner import Examiner
+    from tetrapy.btf.inference.prober import LayoutProber
 
 # BTFHub's 4,306 kernels take less than 100 KiB; what is longer is found to be cut short.
 _MAX_ARCHIVE = 16 << 20
@@ -44,7 +44,7 @@ def search(settings: Settings, log: Log) -> Search:
         lambda: _read(path) if path else bundle.read("btfs/archive.xz"),
         lambda: [bundle.read(name) for name in OBJECTS],
         log,
-        examine=lambda queries, optional: examine(queries, optional, log),
+        open_prober=lambda queries, optional: open_prober(queries, optional, log),
         places=Places(bpf_lib=settings.bpf_lib),
         inference=settings.btf_inference,
         check=settings.btf_check,
@@ -80,14 +80,14 @@ def loaded(
 
 
 @contextlib.contextmanager
-def examine(
+def open_prober(
     queries: CoreQueries, optional: FrozenSet[str], log: Optional[Log] = None
-) -> Iterator[Examiner]:
-    """An examiner of the running kernel, for a `with`; KernelError if its memory cannot be read.
+) -> Iterator[LayoutProber]:
+    """A prober of the running kernel, for a `with`; KernelError if its memory cannot be read.
 
     What this host forbids in the preparation is logged, since less can be proven then.
     """
-    from tetrapy.btf.inference.examiner import Examiner
+    from tetrapy.btf.inference.prober import LayoutProber
     from tetrapy.kernel.peek import KernelMemory
     from tetrapy.kernel.subject import Subject, prepared
 
@@ -103,4 +103,4 @@ def examine(
             yield subject
 
     with contextlib.closing(KernelMemory()) as memory:
-        yield Examiner(queries.names, optional, prepare)
+        yield LayoutProber(queries.names, optional, prepare)

@@ -83,14 +83,14 @@ def run(options: argparse.Namespace) -> int:
 
 def _compare(path: str, known: Knowledge, answers: Answers) -> None:
     """Refuse BTF that is not the running kernel's, as the agent would; FormatError."""
-    from tetrapy.daemon.btf import examine
+    from tetrapy.daemon.btf import open_prober
 
     optional = requirements.optional(
         known.queries.names, requirements.optional_accesses(known.objects)
     )
     try:
-        with examine(known.queries, optional) as examiner:
-            found = examiner.check(answers)
+        with open_prober(known.queries, optional) as prober:
+            found = prober.check(answers)
     except KernelError as err:
         warn(f"Note: it was not compared with the running kernel: {err}")
         return

@@ -82,12 +82,12 @@ def _compare(
     kernel: Kernel, known: Knowledge, optional_accesses: FrozenSet[AccessPath]
 ) -> Dict[str, Any]:
     """Hold the answers against the running kernel; KernelError if that is not possible here."""
-    from tetrapy.daemon.btf import examine
+    from tetrapy.daemon.btf import open_prober
 
-    with examine(
+    with open_prober(
         known.queries, requirements.optional(kernel.queries, optional_accesses)
-    ) as examiner:
-        found = examiner.check(kernel.answers)
+    ) as prober:
+        found = prober.check(kernel.answers)
     # The agent would use it without what is doubtful; who asks is to know.
     contradicted = [*found.failed, *found.doubtful]
     return {"serves": not contradicted, "contradicted": contradicted, "unproven": found.unproven}

@@ -10,7 +10,7 @@ from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import without
-from tetrapy.btf.inference.examiner import Examiner
+from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.source import BtfSource
 from tetrapy.errors import TetrapyError
 from tetrapy.named import NamedTuple
@@ -19,11 +19,11 @@ _SHOWN = 3
 
 # log(level, message, **fields); names of fields may contain hyphens.
 Log = Callable[..., None]
-# Makes an examiner of the running kernel, for a `with`.
-Examine = Callable[[CoreQueries, FrozenSet[str]], ContextManager[Examiner]]
+# Makes a prober of the running kernel, for a `with`.
+OpenProber = Callable[[CoreQueries, FrozenSet[str]], ContextManager[LayoutProber]]
 
 
-class Judgement(NamedTuple):
+class Validation(NamedTuple):
     """What became of answers.
 
     `refusal` says why they must not be used, and is "" if they may.  `answers` are then without the
@@ -36,65 +36,70 @@ class Judgement(NamedTuple):
     doubtful: Sequence[str] = ()
 
 
-class Judge:
+class BtfValidator:
     """Answers are compared with what the objects need and with the running kernel.
 
-    The examination of the kernel is prepared when it is first needed, and given back by `close`.
+    The probing of the kernel is prepared when it is first needed, and given back by `close`.
     """
 
     def __init__(
-        self, objects: Iterable[bytes], examine: Optional[Examine], log: Log, *, check: bool = True
+        self,
+        objects: Iterable[bytes],
+        open_prober: Optional[OpenProber],
+        log: Log,
+        *,
+        check: bool = True,
     ) -> None:
-        """`examine` None: this is not about the running kernel, or it cannot be examined."""
+        """`open_prober` None: this is not about the running kernel, or it cannot be examined."""
         images = list(objects)
         self.queries = CoreQueries(images)
         self._programs = requirements.Programs(images)
         self._optional_accesses = self._programs.optional_accesses()
         self._optional = requirements.optional(self.queries.names, self._optional_accesses)
-        self._examine = examine
+        self._open_prober = open_prober
         self._check = check
         self._log = log
         self._acquired = contextlib.ExitStack()
-        self._examiner: Optional[Examiner] = None
+        self._prober: Optional[LayoutProber] = None
 
-    def examiner(self) -> Optional[Examiner]:
-        """The examiner of the running kernel; None if it is not to be examined.
+    def prober(self) -> Optional[LayoutProber]:
+        """The prober of the running kernel; None if it is not to be examined.
 
         Raises TetrapyError if it cannot be.
         """
-        if self._examiner is None and self._examine is not None:
-            self._examiner = self._acquired.enter_context(
-                self._examine(self.queries, self._optional)
+        if self._prober is None and self._open_prober is not None:
+            self._prober = self._acquired.enter_context(
+                self._open_prober(self.queries, self._optional)
             )
-        return self._examiner
+        return self._prober
 
     def close(self) -> None:
-        """Give back what the examination acquired."""
+        """Give back what the probing acquired."""
         self._acquired.close()
-        self._examiner = None
+        self._prober = None
 
-    def judge(self, answers: Answers, origin: str) -> Judgement:
+    def validate(self, answers: Answers, origin: str) -> Validation:
         """Whether these answers may be used, and which of them."""
         missing = requirements.missing(self.queries.names, answers, self._optional_accesses)
         if missing:
-            return Judgement(f"lacks what tetrapy's programs read: {_some(missing)}")
+            return Validation(f"lacks what tetrapy's programs read: {_some(missing)}")
         if not self._check:
-            return Judgement("", answers)
+            return Validation("", answers)
         try:
-            examiner = self.examiner()
-            if examiner is None:
-                return Judgement("", answers)
-            found = examiner.check(answers)
+            prober = self.prober()
+            if prober is None:
+                return Validation("", answers)
+            found = prober.check(answers)
         except TetrapyError as err:
             self._log("warn", "BTF is used unchecked", btf=origin, error=str(err))
-            return Judgement("", answers)
+            return Validation("", answers)
         if found.failed:
-            return Judgement(f"is not the running kernel's: {_some(found.failed)}")
+            return Validation(f"is not the running kernel's: {_some(found.failed)}")
         if found.unproven:
             unproven = "; ".join(found.unproven)
             self._log("debug", "BTF could not be checked in these", btf=origin, unproven=unproven)
         left = without(self.queries.names, answers, found.doubted)
-        return Judgement("", left, found.doubted, found.doubtful)
+        return Validation("", left, found.doubted, found.doubtful)
 
     def off(self, answers: Answers) -> Tuple[str, ...]:
         """The optional programs that cannot be loaded with these answers."""

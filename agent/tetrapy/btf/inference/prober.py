@@ -30,7 +30,7 @@ class CheckResult(NamedTuple):
     doubted: Sequence[str] = ()
 
 
-class Finding(NamedTuple):
+class InferenceResult(NamedTuple):
     """The layout that was chosen or found; None, and the reason, if there is none.
 
     `kernel` is a known kernel with this layout, "" after a scan.  `tested` counts layouts and
@@ -51,7 +51,7 @@ class Finding(NamedTuple):
     doubtful: Tuple[str, ...] = ()
 
 
-class Examiner:
+class LayoutProber:
     """Each question is put to a process of ours that is prepared for it."""
 
     def __init__(
@@ -70,13 +70,13 @@ class Examiner:
         with self._prepare(variant) as subject:
             return CheckResult(*candidates.check(self._queries, answers, subject, self._optional))
 
-    def infer(self, known: Layouts, kernel: KernelName) -> Finding:
+    def infer(self, known: Layouts, kernel: KernelName) -> InferenceResult:
         """The only known layout that is the running kernel's."""
         with self._prepare(0) as subject:
             found = candidates.infer(known, kernel, subject, self._optional)
         refused = tuple(found.refused.items())
         if found.layout is None:
-            return Finding(None, _why(found), tested=found.tested, refused=refused)
+            return InferenceResult(None, _why(found), tested=found.tested, refused=refused)
         return self._finding(found.layout, found.unproven, found.off)._replace(
             kernel=found.kernel,
             tested=found.tested,
@@ -84,24 +84,28 @@ class Examiner:
             doubtful=tuple(found.doubtful),
         )
 
-    def scan(self) -> Finding:
+    def scan(self) -> InferenceResult:
         """The running kernel's layout, found with one subject and proven with another."""
         with self._prepare(0) as subject:
             found = scan(self._queries, subject, self._optional)
         if found.layout is None:
-            return Finding(None, "; ".join(found.reasons))
+            return InferenceResult(None, "; ".join(found.reasons))
         checked = self.check(found.layout, variant=1)
         if checked.failed:
-            return Finding(None, f"what was found is not confirmed: {'; '.join(checked.failed)}")
+            return InferenceResult(
+                None, f"what was found is not confirmed: {'; '.join(checked.failed)}"
+            )
         answers = candidates.without(self._queries, found.layout, checked.doubted)
         off = [query for query in self._queries if query in found.off or query in checked.doubted]
         return self._finding(answers, checked.unproven, off)._replace(
             doubtful=tuple(checked.doubtful)
         )
 
-    def _finding(self, answers: Answers, unproven: Sequence[str], off: Sequence[str]) -> Finding:
+    def _finding(
+        self, answers: Answers, unproven: Sequence[str], off: Sequence[str]
+    ) -> InferenceResult:
         known = sum(value is not None for value in answers)
-        return Finding(
+        return InferenceResult(
             answers, "", proven=known - len(unproven), unproven=tuple(unproven), off=tuple(off)
         )
 

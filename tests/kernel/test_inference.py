@@ -22,7 +22,7 @@ from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.inference.view import View
 from tetrapy.kernel.peek import KernelMemory
-from tetrapy.kernel.subject import prepared
+from tetrapy.kernel.reference_process import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,18 +96,18 @@ def test_every_wrong_answer_is_noticed(here: Here) -> None:
         for other in around(name, here.answers[at])
     ]
     assert len(wrong) > 100 * len(names)
-    with prepared(here.memory, 0) as subject:
-        memory = Memory(subject.read)
+    with prepared(here.memory, 0) as reference:
+        memory = Memory(reference.read)
         views = [(query, other, View(names, layout, memory)) for query, other, layout in wrong]
         living = [
             view
             for view in views
-            if not run_checks(view[2], subject, False, first_only=True).failed
+            if not run_checks(view[2], reference, False, first_only=True).failed
         ]
-        subject.end()
+        reference.end()
         memory.forget()
         passed = [
-            view[:2] for view in living if not run_checks(view[2], subject, ended=True).failed
+            view[:2] for view in living if not run_checks(view[2], reference, ended=True).failed
         ]
     assert not passed
 

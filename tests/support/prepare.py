@@ -12,21 +12,21 @@ import sys
 from typing import Any
 
 from tetrapy.kernel.peek import KernelMemory
-from tetrapy.kernel.subject import Subject, prepared
+from tetrapy.kernel.reference_process import ReferenceProcess, prepared
 
 
-def shown(subject: Subject) -> dict[str, Any]:
+def shown(reference: ReferenceProcess) -> dict[str, Any]:
     """The attributes, bytes as text."""
-    found = {name: value for name, value in vars(subject).items() if not name.startswith("_")}
+    found = {name: value for name, value in vars(reference).items() if not name.startswith("_")}
     del found["read"]
     return found
 
 
 def main() -> None:
     variant = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    with contextlib.closing(KernelMemory()) as memory, prepared(memory, variant) as subject:
-        subject.end()
-        print(json.dumps(shown(subject), default=lambda value: value.decode()))
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory, variant) as reference:
+        reference.end()
+        print(json.dumps(shown(reference), default=lambda value: value.decode()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from btfs import corpus as corpora
 from tests.unit.synthetic_memory import Types
 from tests.unit.synthetic_objects import PLAIN, Host
-from tests.unit.synthetic_subject import SyntheticSubject
+from tests.unit.synthetic_process import SyntheticProcess
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import requirements
@@ -64,9 +64,9 @@ class Kernel(NamedTuple):
     types: Types
     answers: Answers
 
-    def subject(self, variant: int = 0, host: Host = PLAIN) -> SyntheticSubject:
+    def reference(self, variant: int = 0, host: Host = PLAIN) -> SyntheticProcess:
         """A prepared task on this kernel."""
-        return SyntheticSubject(self.types, self.arch, variant, host)
+        return SyntheticProcess(self.types, self.arch, variant, host)
 
 
 def names() -> list[str]:
@@ -103,6 +103,6 @@ def changed(answers: Answers, **changes: int | None) -> Answers:
 
 
 @contextlib.contextmanager
-def given(subject: SyntheticSubject) -> Iterator[SyntheticSubject]:
-    """A subject that is there already."""
-    yield subject
+def given(reference: SyntheticProcess) -> Iterator[SyntheticProcess]:
+    """A reference process that is there already."""
+    yield reference

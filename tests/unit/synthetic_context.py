@@ -38,7 +38,7 @@ class Namespaces:
     """One namespace of each kind, and one pid namespace for each level."""
 
     def __init__(self, memory: Memory, level: int) -> None:
-        """`level` is that of the pid namespace of the subject."""
+        """`level` is that of the pid namespace of the reference process."""
         self._memory = memory
         self._made = 0
         self.pid = [self._new("pid_namespace") for _ in range(level + 1)]

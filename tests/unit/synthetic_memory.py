@@ -129,7 +129,7 @@ class Memory:
             address, data = address + len(part), data[len(part) :]
 
     def read(self, address: int, size: int) -> bytes | None:
-        """What a subject's `read` does."""
+        """What a reference process's `read` does."""
         found = b""
         while len(found) < size:
             page, at = divmod(address + len(found), PAGE)

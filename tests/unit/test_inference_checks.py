@@ -50,8 +50,8 @@ def test_short_names_are_unique() -> None:
 @pytest.mark.parametrize("host", [PLAIN, Host(bound=True), Host(covered=True)])
 def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
     """Each query alone, off by up to 64 bytes in steps of 4, or without an answer, is refused."""
-    names, subject = c.queries().names, kernel.subject(0, host)
-    memory = Memory(subject.read)
+    names, reference = c.queries().names, kernel.reference(0, host)
+    memory = Memory(reference.read)
     wrong = [
         (name, other, (*kernel.answers[:at], other, *kernel.answers[at + 1 :]))
         for at, name in enumerate(names)
@@ -59,10 +59,10 @@ def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
     ]
     assert len(wrong) > 20 * len(names)
     views = [(name, other, View(names, layout, memory)) for name, other, layout in wrong]
-    living = [one for one in views if not run_checks(one[2], subject, ended=False).failed]
-    subject.end()
+    living = [one for one in views if not run_checks(one[2], reference, ended=False).failed]
+    reference.end()
     memory.forget()
-    passed = [one[:2] for one in living if not run_checks(one[2], subject, ended=True).failed]
+    passed = [one[:2] for one in living if not run_checks(one[2], reference, ended=True).failed]
     assert not passed
 
 
@@ -77,7 +77,7 @@ def test_a_renamed_field_has_one_name(kernel: c.Kernel) -> None:
     """A layout with both names is of no kernel."""
     names = ("offset struct kernfs_node.parent pointer", "offset struct kernfs_node___r.up pointer")
     short = [key(name) for name in names]
-    memory = Memory(kernel.subject().read)
+    memory = Memory(kernel.reference().read)
     assert View(names, (None, 64), memory).either(short) == 8
     assert View(names, (64, None), memory).either(short) == 8
     for layout in ((64, 64), (None, None)):
@@ -104,7 +104,7 @@ def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -
         set(map(c.query, TIME_QUERIES)),
     ]
     left_out = [{*one, *other} for one in (set(), groups[0]) for other in (set(), groups[1])]
-    failed = check(c.queries().names, answers, kernel.subject()).failed
+    failed = check(c.queries().names, answers, kernel.reference()).failed
     named = list(zip(c.queries().names, kernel.answers, strict=True))
     right = [
         same_names(
@@ -124,13 +124,13 @@ def test_a_place_outside_of_what_was_read_is_refused(kernel: c.Kernel, offset: i
     """A damaged layout may have the executed file before the structure that has it."""
     at = c.queries().names.index(c.query("linux_binprm.file"))
     layout = (*kernel.answers[:at], offset, *kernel.answers[at + 1 :])
-    assert check(c.queries().names, layout, kernel.subject()).failed
+    assert check(c.queries().names, layout, kernel.reference()).failed
 
 
 def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
     """A wrong answer to an optional need is no reason against the layout: the query is left out."""
-    names, subject = c.queries().names, kernel.subject()
-    memory, spare = Memory(subject.read), frozenset(map(key, c.optional()))
+    names, reference = c.queries().names, kernel.reference()
+    memory, spare = Memory(reference.read), frozenset(map(key, c.optional()))
     wrong = {
         name: (*kernel.answers[:at], (kernel.answers[at] or 0) + 64, *kernel.answers[at + 1 :])
         for at, name in enumerate(names)
@@ -138,7 +138,7 @@ def test_what_only_optional_needs_prove_is_doubted(kernel: c.Kernel) -> None:
     }
     assert len(wrong) > 30
     for name, layout in wrong.items():
-        found = run_checks(View(names, layout, memory), subject, ended=False, optional=spare)
+        found = run_checks(View(names, layout, memory), reference, ended=False, optional=spare)
         assert not found.failed
         assert found.doubtful
         assert key(name) in found.doubted - found.proven

@@ -71,14 +71,14 @@ def test_only_the_right_layout_is_inferred(kernel: c.Kernel) -> None:
     """
     assert c.archive().queries == c.queries().names, "the archive was made for other objects"
     if kernel.name.isdigit():
-        assert not any(check(c.queries().names, kernel.answers, kernel.subject()))
+        assert not any(check(c.queries().names, kernel.answers, kernel.reference()))
     else:
-        found = infer(c.archive(), host_of(kernel), kernel.subject(), c.optional())
+        found = infer(c.archive(), host_of(kernel), kernel.reference(), c.optional())
         assert found.layout == kernel.answers, found.reason
         assert found.passed == [found.kernel]
         assert not found.unproven
         assert not found.off
-    refused = infer(without(kernel.answers), host_of(kernel), kernel.subject(), c.optional())
+    refused = infer(without(kernel.answers), host_of(kernel), kernel.reference(), c.optional())
     assert refused.layout is None, refused.kernel
     assert not refused.passed
     assert len(refused.refused) == refused.tested > 0
@@ -96,7 +96,7 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
     found = infer(
         Known(known.queries, known.layouts, others),
         host_of(kernel),
-        kernel.subject(),
+        kernel.reference(),
         c.optional(),
     )
     assert (found.layout is not None) == bool(others)
@@ -108,11 +108,11 @@ def test_a_layout_that_is_right_in_part_is_inferred_in_part(kernel: c.Kernel) ->
 
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 def test_a_scan_finds_the_layout(kernel: c.Kernel, host: Host) -> None:
-    """All of it; and the checks confirm each part of it with another subject."""
+    """All of it; and the checks confirm each part of it with another reference process."""
     names = c.queries().names
-    found = scan(names, kernel.subject(0, host), c.optional())
+    found = scan(names, kernel.reference(0, host), c.optional())
     assert found.layout == plain(kernel.answers), found.reasons
-    assert not any(check(names, found.layout, kernel.subject(1, host)))
+    assert not any(check(names, found.layout, kernel.reference(1, host)))
 
 
 def test_a_scan_is_never_wrong(kernel: c.Kernel) -> None:
@@ -120,7 +120,7 @@ def test_a_scan_is_never_wrong(kernel: c.Kernel) -> None:
 
     What is optional it may leave out.
     """
-    found = scan(c.queries().names, kernel.subject(0, Host(hostile=True)), c.optional())
+    found = scan(c.queries().names, kernel.reference(0, Host(hostile=True)), c.optional())
     assert found.layout or found.reasons
     right = zip(c.queries().names, plain(kernel.answers), found.layout or (), strict=False)
     wrong = [name for name, answer, other in right if other not in (answer, None)]

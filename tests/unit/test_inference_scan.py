@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit import inference_corpus as c
-from tests.unit.synthetic_subject import SyntheticSubject, Task
+from tests.unit.synthetic_process import SyntheticProcess, Task
 from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import check, same_names
 from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
 from tetrapy.btf.inference.prober import LayoutProber
+from tetrapy.btf.inference.reference_process import UNSET_LOGIN_UID
 from tetrapy.btf.inference.scan import scan
-from tetrapy.btf.inference.subject import UNSET_LOGIN_UID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,19 +31,19 @@ def kernel() -> c.Kernel:
     return c.kernel(KERNEL)
 
 
-def scanned(subject: SyntheticSubject) -> tuple[str, bool]:
-    """Why a scan gave up; and whether it ended the subject."""
-    found = scan(c.queries().names, subject, c.optional())
+def scanned(reference: SyntheticProcess) -> tuple[str, bool]:
+    """Why a scan gave up; and whether it ended the reference process."""
+    found = scan(c.queries().names, reference, c.optional())
     assert found.layout is None
-    return "; ".join(found.reasons), subject.ended
+    return "; ".join(found.reasons), reference.ended
 
 
 def test_a_kernel_with_another_order_is_refused(kernel: c.Kernel) -> None:
     """CONFIG_RANDSTRUCT: what stands beside `real_parent`, `cred` and `mm` is something else."""
     for names in (("parent", "real_parent"), ("real_cred", "cred"), ("active_mm", "mm")):
-        subject = kernel.subject()
-        subject.task("thread").set(names[0], subject.thread.address)
-        reason, ended = scanned(subject)
+        reference = kernel.reference()
+        reference.task("thread").set(names[0], reference.thread.address)
+        reason, ended = scanned(reference)
         assert "not found" in reason
         assert ended
 
@@ -59,10 +59,10 @@ def test_a_scan_needs_what_can_be_recognized(kernel: c.Kernel) -> None:
         "the cgroup's directory was not": {"cgroup_ids": {}},
     }
     for reason, values in changes.items():
-        subject = kernel.subject()
+        reference = kernel.reference()
         for name, value in values.items():
-            setattr(subject, name, value)
-        assert reason in scanned(subject)[0]
+            setattr(reference, name, value)
+        assert reason in scanned(reference)[0]
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_scan_needs_what_can_be_recognized(kernel: c.Kernel) -> None:
 )
 def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str, object]) -> None:
     """What only programs read that need not be loaded keeps no scan from ending well."""
-    subject = kernel.subject()
+    reference = kernel.reference()
     for name, value in values.items():
-        setattr(subject, name, value)
-    found = scan(c.queries().names, subject, c.optional())
+        setattr(reference, name, value)
+    found = scan(c.queries().names, reference, c.optional())
     assert found.layout is not None, found.reasons
     assert found.off
     assert all(query in c.optional() for query in found.off)
@@ -93,11 +93,11 @@ def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str
 
 def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
     """Built without them, the kernel has NULL in their place: everything else is found."""
-    subject = kernel.subject()
-    numbers = {name: at for name, at in subject.namespaces.items() if not name.startswith("time")}
-    subject.namespaces = numbers
-    subject.without_times()
-    found = scan(c.queries().names, subject, c.optional())
+    reference = kernel.reference()
+    numbers = {name: at for name, at in reference.namespaces.items() if not name.startswith("time")}
+    reference.namespaces = numbers
+    reference.without_times()
+    found = scan(c.queries().names, reference, c.optional())
     assert set(found.off) == set(map(c.query, TIME_QUERIES))
     assert found.layout is not None
     assert not requirements.Programs(c.images()).disabled(c.queries().names, found.layout)
@@ -105,14 +105,14 @@ def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
 
 def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:
     """The scan leaves it out; a layout that has it is refused."""
-    subject = kernel.subject()
-    subject.login_uid = None
-    found = scan(c.queries().names, subject, c.optional())
+    reference = kernel.reference()
+    reference.login_uid = None
+    found = scan(c.queries().names, reference, c.optional())
     assert found.off == [c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")]
     assert found.layout is not None
-    subject = kernel.subject()
-    subject.login_uid = None
-    assert check(c.queries().names, kernel.answers, subject)[0] == ["login uid"]
+    reference = kernel.reference()
+    reference.login_uid = None
+    assert check(c.queries().names, kernel.answers, reference)[0] == ["login uid"]
 
 
 def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> None:
@@ -121,12 +121,12 @@ def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> 
     """
     names = c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")
     for uid, off in ((UNSET_LOGIN_UID, ()), (0, names)):
-        subjects = [kernel.subject(variant) for variant in (0, 1)]
-        for subject in subjects:
-            subject.login_uid = uid
+        references = [kernel.reference(variant) for variant in (0, 1)]
+        for reference in references:
+            reference.login_uid = uid
             for field in ("loginuid", "sessionid"):
-                subject.task("thread").set(field, uid, size=4)
-        prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, subjects))
+                reference.task("thread").set(field, uid, size=4)
+        prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, references))
         found = prober.scan()
         assert not found.reason
         assert found.off == off
@@ -134,22 +134,22 @@ def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> 
 
 
 def one_of(
-    subjects: list[SyntheticSubject], variant: int
-) -> contextlib.AbstractContextManager[SyntheticSubject]:
-    """The subject of this variant."""
-    return c.given(subjects[variant])
+    references: list[SyntheticProcess], variant: int
+) -> contextlib.AbstractContextManager[SyntheticProcess]:
+    """The reference process of this variant."""
+    return c.given(references[variant])
 
 
 def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -> None:
     """A scan is believed only when the checks hold for another process."""
-    lying = kernel.subject(1)
+    lying = kernel.reference(1)
     lying.arg_end += 1
-    subjects = [kernel.subject(0), lying]
-    prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, subjects))
+    references = [kernel.reference(0), lying]
+    prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, references))
     found = prober.scan()
     assert found.answers is None
     assert found.reason == "what was found is not confirmed: arguments"
-    subjects[:] = kernel.subject(0), kernel.subject(1)
+    references[:] = kernel.reference(0), kernel.reference(1)
     assert prober.scan().answers == same_names(c.queries().names, kernel.answers)
 
 
@@ -158,17 +158,17 @@ def test_random_memory_is_scanned_to_the_end(
 ) -> None:
     """Whatever stands in memory, the scan gives up."""
     for seed in range(20):
-        subject = kernel.subject()
-        monkeypatch.setattr(subject, "read", random_words(seed, subject.thread))
-        assert scan(c.queries().names, subject, c.optional()).layout is None
+        reference = kernel.reference()
+        monkeypatch.setattr(reference, "read", random_words(seed, reference.thread))
+        assert scan(c.queries().names, reference, c.optional()).layout is None
 
 
 def test_what_the_second_subject_refutes_of_optional_needs_is_left_out(kernel: c.Kernel) -> None:
     """What was found by chance goes; the rest of the layout stays."""
-    lying = kernel.subject(1)
+    lying = kernel.reference(1)
     lying.securebits += 1
     prober = LayoutProber(
-        c.queries().names, c.optional(), partial(one_of, [kernel.subject(0), lying])
+        c.queries().names, c.optional(), partial(one_of, [kernel.reference(0), lying])
     )
     found = prober.scan()
     assert found.off == (c.query("cred.securebits"),)

@@ -29,7 +29,7 @@ HOLDERS = (
     "kernel/ringbuf.py",
     "kernel/window.py",
     "kernel/peek.py",
-    "kernel/subject/exec_capture.py",
+    "kernel/reference_process/exec_capture.py",
     "sensors/base.py",
 )
 

@@ -23,7 +23,7 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
     from tetrapy.btf.inference import candidates
     from tetrapy.btf.inference.prober import LayoutProber
     from tetrapy.kernel.peek import KernelMemory
-    from tetrapy.kernel.subject import prepared
+    from tetrapy.kernel.reference_process import prepared
 
     queries, optional = tuple(question["needs"]), frozenset(question["optional"])
     host = Host(*question["kernel"].split("/"))
@@ -34,9 +34,9 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
         kernels={name: number for number, name in enumerate(layouts)},
     )
     with contextlib.closing(KernelMemory()) as memory:
-        with prepared(memory) as subject:
-            limits = subject.limits
-            found = candidates.infer(known, host, subject, optional)
+        with prepared(memory) as reference:
+            limits = reference.limits
+            found = candidates.infer(known, host, reference, optional)
         prober = LayoutProber(queries, optional, functools.partial(prepared, memory))
         check = prober.check(layouts[question["right"]])
         scan = prober.scan()

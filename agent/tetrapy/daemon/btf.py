@@ -89,18 +89,18 @@ def open_prober(
     """
     from tetrapy.btf.inference.prober import LayoutProber
     from tetrapy.kernel.peek import KernelMemory
-    from tetrapy.kernel.subject import Subject, prepared
+    from tetrapy.kernel.reference_process import ReferenceProcess, prepared
 
     told: Set[str] = set()
 
     @contextlib.contextmanager
-    def prepare(variant: int) -> Iterator[Subject]:
-        with prepared(memory, variant) as subject:
-            for limit in subject.limits:
+    def prepare(variant: int) -> Iterator[ReferenceProcess]:
+        with prepared(memory, variant) as reference:
+            for limit in reference.limits:
                 if log and limit not in told:
                     told.add(limit)
                     log("warn", "Less can be proven of this kernel", because=limit)
-            yield subject
+            yield reference
 
     with contextlib.closing(KernelMemory()) as memory:
         yield LayoutProber(queries.names, optional, prepare)

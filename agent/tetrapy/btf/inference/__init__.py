@@ -3,6 +3,6 @@
 
 A *subject* is a task of ours about which everything is known from system calls and procfs.  A
 *layout* is what a kernel answers to the objects' needs (`abi.core_queries.Answers`).  Through a
-layout the subject's structures are read in kernel memory; a *check* compares what is found with
-what is known.  Nothing here talks to the kernel: the subject reads its memory.
+layout the reference process's structures are read in kernel memory; a *check* compares what is
+found with what is known.  Nothing here talks to the kernel: the reference process reads its memory.
 """

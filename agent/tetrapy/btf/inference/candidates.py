@@ -9,7 +9,7 @@ from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference.checks import CheckOutcome, run_checks
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.nearest import KernelName, order
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import RENAMED, View, key
 from tetrapy.named import NamedTuple
 
@@ -74,56 +74,59 @@ class _Candidate(NamedTuple):
 def check(
     queries: Sequence[str],
     layout: Answers,
-    subject: Subject,
+    reference: ReferenceProcess,
     optional: AbstractSet[str] = frozenset(),
 ) -> Checked:
     """Hold one layout against the checks; `optional` are queries without which the programs do.
 
-    The subject is ended by this, unless the layout fails before.
+    The reference process is ended by this, unless the layout fails before.
     """
     spare = frozenset(map(key, optional))
-    view = View(queries, layout, Memory(subject.read))
-    outcome = run_checks(view, subject, ended=False, optional=spare)
+    view = View(queries, layout, Memory(reference.read))
+    outcome = run_checks(view, reference, ended=False, optional=spare)
     if not outcome.failed:
-        subject.end()
+        reference.end()
         view.memory.forget()
-        outcome = outcome.and_then(run_checks(view, subject, ended=True, optional=spare))
+        outcome = outcome.and_then(run_checks(view, reference, ended=True, optional=spare))
     doubted = [query for query in queries if key(query) in outcome.doubted]
     unproven = [] if outcome.failed else _unproven(queries, layout, outcome)
     return Checked(outcome.failed, unproven, outcome.doubtful, doubted)
 
 
 def infer(
-    known: Layouts, kernel: KernelName, subject: Subject, optional: AbstractSet[str] = frozenset()
+    known: Layouts,
+    kernel: KernelName,
+    reference: ReferenceProcess,
+    optional: AbstractSet[str] = frozenset(),
 ) -> Inference:
     """The only layout of this architecture that passes all checks.
 
     `optional` are queries without which the programs do: if the layouts that pass differ in nothing
     else, it is theirs without these.  If none passes, checks that are about optional queries only
-    do not count, and it is without the queries for which they do not hold.  The subject is ended
-    only if a layout passes as long as it lives.
+    do not count, and it is without the queries for which they do not hold.  The reference process
+    is ended only if a layout passes as long as it lives.
     """
     spare = frozenset(map(key, optional))
     pairs = [(name, at) for name, at in known.kernels.items() if name.split("/")[2] == kernel.arch]
     nearest = order(kernel, pairs)
-    memory = Memory(subject.read)
+    memory = Memory(reference.read)
     refused: Dict[str, str] = {}
     living: List[_Candidate] = []
     for number, name in nearest:
         layout = known.layouts[number]
         view = View(known.queries, layout, memory)
-        outcome = run_checks(view, subject, ended=False, first_only=True, optional=spare)
+        outcome = run_checks(view, reference, ended=False, first_only=True, optional=spare)
         if outcome.failed:
             refused[name] = outcome.failed[0]
         else:
             living.append(_Candidate(layout, name, outcome))
     passed: List[_Candidate] = []
     if living:
-        subject.end()
+        reference.end()
         memory.forget()
     for candidate in living:
         view = View(known.queries, candidate.layout, memory)
-        outcome = run_checks(view, subject, ended=True, first_only=True, optional=spare)
+        outcome = run_checks(view, reference, ended=True, first_only=True, optional=spare)
         if outcome.failed:
             refused[candidate.kernel] = outcome.failed[0]
         else:

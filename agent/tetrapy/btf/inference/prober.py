@@ -9,12 +9,13 @@ from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference import candidates
 from tetrapy.btf.inference.candidates import Inference, Layouts
 from tetrapy.btf.inference.nearest import KernelName
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.scan import scan
-from tetrapy.btf.inference.subject import Subject
 from tetrapy.named import NamedTuple
 
-# Prepares a subject, for a `with`; the variants differ in all values that are chosen freely.
-Prepare = Callable[[int], ContextManager[Subject]]
+# Prepares a reference process, for a `with`; the variants differ in all values that are chosen
+# freely.
+Prepare = Callable[[int], ContextManager[ReferenceProcess]]
 
 
 class CheckResult(NamedTuple):
@@ -67,13 +68,13 @@ class LayoutProber:
 
     def check(self, answers: Answers, variant: int = 0) -> CheckResult:
         """Whether a layout is the running kernel's."""
-        with self._prepare(variant) as subject:
-            return CheckResult(*candidates.check(self._queries, answers, subject, self._optional))
+        with self._prepare(variant) as reference:
+            return CheckResult(*candidates.check(self._queries, answers, reference, self._optional))
 
     def infer(self, known: Layouts, kernel: KernelName) -> InferenceResult:
         """The only known layout that is the running kernel's."""
-        with self._prepare(0) as subject:
-            found = candidates.infer(known, kernel, subject, self._optional)
+        with self._prepare(0) as reference:
+            found = candidates.infer(known, kernel, reference, self._optional)
         refused = tuple(found.refused.items())
         if found.layout is None:
             return InferenceResult(None, _why(found), tested=found.tested, refused=refused)
@@ -85,9 +86,9 @@ class LayoutProber:
         )
 
     def scan(self) -> InferenceResult:
-        """The running kernel's layout, found with one subject and proven with another."""
-        with self._prepare(0) as subject:
-            found = scan(self._queries, subject, self._optional)
+        """The running kernel's layout, found with one reference process and proven with another."""
+        with self._prepare(0) as reference:
+            found = scan(self._queries, reference, self._optional)
         if found.layout is None:
             return InferenceResult(None, "; ".join(found.reasons))
         checked = self.check(found.layout, variant=1)

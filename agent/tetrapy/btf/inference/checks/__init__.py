@@ -19,7 +19,7 @@ from tetrapy.btf.inference.checks import (
     tasks,
 )
 from tetrapy.btf.inference.checks.check import Check
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import View, key
 from tetrapy.named import NamedTuple
 
@@ -70,7 +70,7 @@ class CheckOutcome(NamedTuple):
 
 def run_checks(
     view: View,
-    subject: Subject,
+    reference: ReferenceProcess,
     ended: bool,
     first_only: bool = False,
     optional: AbstractSet[str] = frozenset(),
@@ -86,7 +86,7 @@ def run_checks(
     for found in TABLE:
         if found.ended != ended:
             continue
-        holds = found.holds(view, subject)
+        holds = found.holds(view, reference)
         if holds:
             proven += found.proves
         elif holds is not None and optional >= set(found.proves):

@@ -12,12 +12,12 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import RENAMED, View
 
 CHECKS: List[Check] = []
 
-# More cgroups above each other than a subject is in.
+# More cgroups above each other than a reference process is in.
 MAX_STEPS = 1024
 # More controllers than any kernel has; words of struct cgroup_subsys in which its name is found.
 MAX_CONTROLLERS = 32
@@ -31,25 +31,25 @@ _CONTROLLER = ("css_set.subsys", "cgroup_subsys_state.cgroup")
 
 
 @check(CHECKS, "cgroup", "task_struct.cgroups", "css_set.dfl_cgrp", "cgroup_subsys_state.cgroup")
-def _cgroup(view: View, subject: Subject) -> bool:
-    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+def _cgroup(view: View, reference: ReferenceProcess) -> bool:
+    css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     cgroup = view.follow(css_set, "css_set.dfl_cgrp")
     state = cgroup + view["cgroup_subsys_state.cgroup"]
     return view.memory.u64(state) == cgroup and not view.memory.u64(state + 8)
 
 
 @check(CHECKS, "names of the cgroup", "css_set.dfl_cgrp", *_NODE)
-def _names(view: View, subject: Subject) -> Optional[bool]:
-    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+def _names(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     cgroup = view.follow(css_set, "css_set.dfl_cgrp")
-    return is_path(view, view.follow(cgroup, "cgroup.kn"), subject.cgroup_names)
+    return is_path(view, view.follow(cgroup, "cgroup.kn"), reference.cgroup_names)
 
 
 @check(CHECKS, "names of the cgroups of version 1", *_CONTROLLER, *_NODE)
-def _names_v1(view: View, subject: Subject) -> Optional[bool]:
-    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+def _names_v1(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     results: List[Optional[bool]] = [None]
-    for controller, names in paths_v1(subject).items():
+    for controller, names in paths_v1(reference).items():
         place = css_set + view["css_set.subsys"] + 8 * view[enumerator(controller)]
         cgroup = view.follow(view.memory.pointer(place), "cgroup_subsys_state.cgroup")
         results.append(is_path(view, view.follow(cgroup, "cgroup.kn"), names))
@@ -57,9 +57,9 @@ def _names_v1(view: View, subject: Subject) -> Optional[bool]:
 
 
 @check(CHECKS, "ids of the cgroups", *RENAMED[2])
-def _ids(view: View, subject: Subject) -> Optional[bool]:
-    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
-    for controller, ids in subject.cgroup_ids.items():
+def _ids(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    css_set = view.follow(reference.thread.address, "task_struct.cgroups")
+    for controller, ids in reference.cgroup_ids.items():
         place = css_set + view["css_set.dfl_cgrp"]
         if controller:
             place = css_set + view["css_set.subsys"] + 8 * view[enumerator(controller)]
@@ -70,22 +70,22 @@ def _ids(view: View, subject: Subject) -> Optional[bool]:
             if view.memory.u32(node + view.either(RENAMED[2])) != number & 0xFFFFFFFF:
                 return False
             node = view.memory.pointer(node + view.either(RENAMED[1]))
-    return True if subject.cgroup_ids else None
+    return True if reference.cgroup_ids else None
 
 
 @check(CHECKS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)
-def _memory(view: View, subject: Subject) -> bool:
-    return _is_controller(view, subject, "memory")
+def _memory(view: View, reference: ReferenceProcess) -> bool:
+    return _is_controller(view, reference, "memory")
 
 
 @check(CHECKS, "pids controller", "cgroup_subsys_id::pids_cgrp_id", *_CONTROLLER)
-def _pids(view: View, subject: Subject) -> bool:
-    return _is_controller(view, subject, "pids")
+def _pids(view: View, reference: ReferenceProcess) -> bool:
+    return _is_controller(view, reference, "pids")
 
 
-def paths_v1(subject: Subject) -> Dict[str, Tuple[bytes, ...]]:
+def paths_v1(reference: ReferenceProcess) -> Dict[str, Tuple[bytes, ...]]:
     """The paths in hierarchies of version 1 of the controllers that the programs ask for."""
-    known = subject.cgroup_v1
+    known = reference.cgroup_v1
     return {name: tuple(known[name]) for name in CONTROLLERS if name in known}
 
 
@@ -142,8 +142,8 @@ def is_named(memory: Memory, kind: int, number: int, name: bytes) -> bool:
     )
 
 
-def _is_controller(view: View, subject: Subject, controller: str) -> bool:
-    css_set = view.follow(subject.thread.address, "task_struct.cgroups")
+def _is_controller(view: View, reference: ReferenceProcess, controller: str) -> bool:
+    css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     subsys, field = css_set + view["css_set.subsys"], view["cgroup_subsys_state.cgroup"]
     kinds = [kind for _, kind in controllers(view.memory, subsys, field)]
     wanted = view.get(enumerator(controller))

@@ -12,7 +12,7 @@ from typing import List, Optional
 from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.checks.namespaces import place_of
 from tetrapy.btf.inference.checks.processes import EUID
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import View
 
 CHECKS: List[Check] = []
@@ -32,45 +32,45 @@ _SETS = tuple(f"cred.cap_{name}" for name in CAPABILITIES)
 
 
 @check(CHECKS, "ids", *_OTHER_IDS)
-def _ids(view: View, subject: Subject) -> Optional[bool]:
-    if subject.ids is None:
+def _ids(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if reference.ids is None:
         return None
-    cred = view.follow(subject.thread.address, "task_struct.cred")
+    cred = view.follow(reference.thread.address, "task_struct.cred")
     first = _behind_ids(view) - 4 * len(IDS)
     return all(
-        view[name] == first + 4 * at and view.u32(cred, name) == subject.ids[at]
+        view[name] == first + 4 * at and view.u32(cred, name) == reference.ids[at]
         for at, name in enumerate(f"cred.{name}.val" for name in IDS)
     )
 
 
 @check(CHECKS, "securebits", "cred.securebits")
-def _securebits(view: View, subject: Subject) -> Optional[bool]:
-    if subject.securebits is None:
+def _securebits(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if reference.securebits is None:
         return None
-    cred = view.follow(subject.thread.address, "task_struct.cred")
+    cred = view.follow(reference.thread.address, "task_struct.cred")
     is_there = view["cred.securebits"] == _behind_ids(view)
-    return is_there and view.u32(cred, "cred.securebits") == subject.securebits
+    return is_there and view.u32(cred, "cred.securebits") == reference.securebits
 
 
 @check(CHECKS, "capabilities", *_SETS)
-def _capabilities(view: View, subject: Subject) -> Optional[bool]:
-    if subject.capabilities is None:
+def _capabilities(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if reference.capabilities is None:
         return None
-    cred = view.follow(subject.thread.address, "task_struct.cred")
+    cred = view.follow(reference.thread.address, "task_struct.cred")
     places = tuple(view[name] - view[_SETS[0]] for name in _SETS)
     sets = tuple(view.u64(cred, name) for name in _SETS)
     behind = view[_SETS[0]] - _behind_ids(view)
-    return 0 < behind <= SETS_BEHIND and places == SETS_AT and sets == tuple(subject.capabilities)
+    return 0 < behind <= SETS_BEHIND and places == SETS_AT and sets == tuple(reference.capabilities)
 
 
 @check(CHECKS, "user namespace", "cred.user_ns", "user_namespace.ns.inum")
-def _user_namespace(view: View, subject: Subject) -> Optional[bool]:
-    number = subject.namespaces.get("user")
+def _user_namespace(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    number = reference.namespaces.get("user")
     if number is None:
         return None
     if not 0 < view["cred.user_ns"] - _behind_ids(view) <= USER_BEHIND:
         return False
-    namespace = view.follow(subject.thread.address, "task_struct.cred", "cred.user_ns")
+    namespace = view.follow(reference.thread.address, "task_struct.cred", "cred.user_ns")
     return place_of(number, namespace, view.memory) == view["user_namespace.ns.inum"]
 
 

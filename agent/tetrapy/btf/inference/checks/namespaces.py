@@ -10,7 +10,7 @@ from typing import List, Optional
 
 from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.memory import Memory, is_pointer
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import View
 from tetrapy.named import NamedTuple
 
@@ -58,8 +58,8 @@ TIME_QUERIES = (*(kind.pointer for kind in TIMES), TIMES[0].number)
 
 def _add(kind: Kind) -> None:
     @check(CHECKS, f"{kind.name} namespace", "task_struct.nsproxy", kind.pointer, kind.number)
-    def is_known(view: View, subject: Subject) -> Optional[bool]:
-        return _is(view, subject, kind)
+    def is_known(view: View, reference: ReferenceProcess) -> Optional[bool]:
+        return _is(view, reference, kind)
 
 
 for _kind in KINDS:
@@ -68,25 +68,25 @@ for _kind in KINDS:
 
 
 @check(CHECKS, "time namespaces", "task_struct.nsproxy", *TIME_QUERIES)
-def _times(view: View, subject: Subject) -> Optional[bool]:
+def _times(view: View, reference: ReferenceProcess) -> Optional[bool]:
     if not any(map(view.has, TIME_QUERIES)):
         # A scan leaves out what it did not find: then nothing is read.
-        return None if "time" in subject.namespaces else True
+        return None if "time" in reference.namespaces else True
     first, second = TIMES
     if view[second.pointer] - view[first.pointer] != 8:
         return False
-    results = [_is(view, subject, kind) for kind in TIMES]
+    results = [_is(view, reference, kind) for kind in TIMES]
     return None if None in results else all(results)
 
 
 @check(CHECKS, "pid namespace", "upid.ns", "pid_namespace.ns.inum")
-def _pid_namespace(view: View, subject: Subject) -> Optional[bool]:
-    number = subject.namespaces.get("pid")
+def _pid_namespace(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    number = reference.namespaces.get("pid")
     if number is None:
         return None
     if view["upid.ns"] + 8 > view["type_size upid"]:
         return False
-    pid = view.follow(subject.thread.address, "task_struct.thread_pid")
+    pid = view.follow(reference.thread.address, "task_struct.thread_pid")
     inner = view.u32(pid, "pid.level") * view["type_size upid"]
     namespace = view.follow(pid + view["pid.numbers"] + inner, "upid.ns")
     return place_of(number, namespace, view.memory) == view["pid_namespace.ns.inum"]
@@ -102,12 +102,12 @@ def place_of(number: int, namespace: int, memory: Memory) -> Optional[int]:
     return next((8 * at for at, word in enumerate(words) if word & 0xFFFFFFFF == number), None)
 
 
-def _is(view: View, subject: Subject, kind: Kind) -> Optional[bool]:
+def _is(view: View, reference: ReferenceProcess, kind: Kind) -> Optional[bool]:
     """Whether the task's namespace of a kind is the known one; None if none is known."""
-    number = subject.namespaces.get(kind.name)
+    number = reference.namespaces.get(kind.name)
     if number is None:
         return None
-    namespace = view.follow(subject.thread.address, "task_struct.nsproxy", kind.pointer)
+    namespace = view.follow(reference.thread.address, "task_struct.nsproxy", kind.pointer)
     return (
         view[kind.pointer] <= LAST_POINTER
         and place_of(number, namespace, view.memory) == view[kind.number]

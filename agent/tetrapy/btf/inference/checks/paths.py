@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of directories and mounts: fs_struct, path, dentry, mount.
 
-The subject's working directory is below its root directory, both on one mount, and that mount is on
-another.  The names on the way are known.
+The reference process's working directory is below its root directory, both on one mount, and that
+mount is on another.  The names on the way are known.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import List, Optional, Sequence
 
 from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.memory import Memory, Unreadable
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import View
 
 CHECKS: List[Check] = []
 
-# More directories above each other, or mounts, than a subject has.
+# More directories above each other, or mounts, than a reference process has.
 MAX_STEPS = 1024
 
 
@@ -30,23 +30,23 @@ MAX_STEPS = 1024
     "dentry.d_name.name",
     "dentry.d_parent",
 )
-def _cwd(view: View, subject: Subject) -> Optional[bool]:
+def _cwd(view: View, reference: ReferenceProcess) -> Optional[bool]:
     # "real_fs, fs" (include/linux/sched.h, since 7.1): equal for our tasks.
-    at = subject.thread.address + view["task_struct.fs"]
+    at = reference.thread.address + view["task_struct.fs"]
     fs = view.memory.pointer(at)
     if view.memory.u64(at + 8) == fs:
         return False
-    if not subject.cwd_names:
+    if not reference.cwd_names:
         return None
     pwd, root = view.follow(fs, "fs_struct.pwd.dentry"), view.follow(fs, "fs_struct.root.dentry")
-    return climb(view, pwd, subject.cwd_names) == root != pwd
+    return climb(view, pwd, reference.cwd_names) == root != pwd
 
 
 @check(CHECKS, "directory in the table of names", "dentry.d_hash.pprev")
-def _hashed(view: View, subject: Subject) -> Optional[bool]:
-    if not subject.cwd_names:
+def _hashed(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if not reference.cwd_names:
         return None
-    fs = view.follow(subject.thread.address, "task_struct.fs")
+    fs = view.follow(reference.thread.address, "task_struct.fs")
     dentry = view.follow(fs, "fs_struct.pwd.dentry")
     at = view["dentry.d_hash.pprev"]
     return at == view["dentry.d_parent"] - 8 and is_hashed(view.memory, dentry, at)
@@ -60,18 +60,18 @@ def _hashed(view: View, subject: Subject) -> Optional[bool]:
     "mount.mnt",
     "mount.mnt.mnt_root",
 )
-def _mount_root(view: View, subject: Subject) -> Optional[bool]:
+def _mount_root(view: View, reference: ReferenceProcess) -> Optional[bool]:
     # struct path is "mnt, dentry" (include/linux/path.h).
     for path in ("fs_struct.pwd", "fs_struct.root"):
         if view[f"{path}.mnt"] != view[f"{path}.dentry"] - 8:
             return False
-    if not subject.cwd_names:
+    if not reference.cwd_names:
         return None
-    fs = view.follow(subject.thread.address, "task_struct.fs")
+    fs = view.follow(reference.thread.address, "task_struct.fs")
     mnt = view.follow(fs, "fs_struct.pwd.mnt")
     if view.follow(fs, "fs_struct.root.mnt") != mnt:
         return False
-    top = climb(view, view.follow(fs, "fs_struct.root.dentry"), subject.root_names)
+    top = climb(view, view.follow(fs, "fs_struct.root.dentry"), reference.root_names)
     return view.u64(mnt - view["mount.mnt"], "mount.mnt.mnt_root") == top
 
 
@@ -83,10 +83,10 @@ def _mount_root(view: View, subject: Subject) -> Optional[bool]:
     "mount.mnt_parent",
     "mount.mnt_mountpoint",
 )
-def _mount_point(view: View, subject: Subject) -> Optional[bool]:
+def _mount_point(view: View, reference: ReferenceProcess) -> Optional[bool]:
     # A path leads to the struct vfsmount inside a struct mount, mnt_parent to the whole: so both
     # the place of the one in the other and that of all other fields are told.
-    if not subject.mount_point:
+    if not reference.mount_point:
         return None
     # "mnt_parent, mnt_mountpoint, mnt" (fs/mount.h): a directory that is mounted on itself, as in
     # containers, is both the mount's root and its mount point.
@@ -94,7 +94,7 @@ def _mount_point(view: View, subject: Subject) -> Optional[bool]:
         return False
     if not view["mount.mnt_mountpoint"] < view["mount.mnt"] <= view["mount.mnt.mnt_root"]:
         return False
-    fs = view.follow(subject.thread.address, "task_struct.fs")
+    fs = view.follow(reference.thread.address, "task_struct.fs")
     mount = view.follow(fs, "fs_struct.pwd.mnt") - view["mount.mnt"]
     for _ in range(MAX_STEPS):
         below = view.follow(mount, "mount.mnt_parent")
@@ -104,7 +104,7 @@ def _mount_point(view: View, subject: Subject) -> Optional[bool]:
             return False
         # What is mounted over a mount is mounted on its root, which has no name of its own.
         if point != root:
-            named = climb(view, point, (subject.mount_point,)) is not None
+            named = climb(view, point, (reference.mount_point,)) is not None
             return named and is_below(view, point, root) and ends(view, below, "mount.mnt_parent")
         mount = below
     return False

@@ -3,7 +3,7 @@
 
 Everything has to be found in one place only, or be decided by Linux' own order of fields; else the
 scan gives up.  What is found has still to be proven by the full list of checks (`candidates.check`)
-with another subject, prepared with other values.
+with another reference process, prepared with other values.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import AbstractSet, Callable, Dict, List, Optional, Sequence
 
 from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference.memory import Unreadable
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.scan import (
     cgroups,
     credentials,
@@ -22,7 +23,6 @@ from tetrapy.btf.inference.scan import (
     tasks,
 )
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, Unreached
-from tetrapy.btf.inference.subject import Subject
 from tetrapy.btf.inference.view import RENAMED, key
 from tetrapy.named import NamedTuple
 
@@ -75,13 +75,13 @@ class Scan(NamedTuple):
 
 
 def scan(
-    queries: Sequence[str], subject: Subject, optional: AbstractSet[str] = frozenset()
+    queries: Sequence[str], reference: ReferenceProcess, optional: AbstractSet[str] = frozenset()
 ) -> Scan:
-    """Find all queries; the subject is ended by this.
+    """Find all queries; the reference process is ended by this.
 
     `optional` are queries without which the programs do.
     """
-    finder = Finder(subject)
+    finder = Finder(reference)
     reasons: List[str] = []
     finder.read_tasks()
     for step in STEPS:
@@ -90,7 +90,7 @@ def scan(
         _try(step, finder, [])
     before: List[int] = []
     _try(lambda finder: before.extend(processes.signal_numbers(finder)), finder, reasons)
-    subject.end()
+    reference.end()
     finder.memory.forget()
     _try(lambda finder: processes.find_exit(finder, before), finder, reasons)
     values = [_value(query, finder.found) for query in queries]

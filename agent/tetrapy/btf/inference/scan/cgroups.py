@@ -78,8 +78,8 @@ def find_controllers(finder: Finder) -> None:
 
 def find_node(finder: Finder) -> None:
     """`kn`, and in a kernfs_node `name` and `parent`: a chain of names that are known."""
-    subject, memory = finder.subject, finder.memory
-    paths = {"": subject.cgroup_names, **paths_v1(subject)}
+    reference, memory = finder.reference, finder.memory
+    paths = {"": reference.cgroup_names, **paths_v1(reference)}
     ways = [(_cgroup(finder, controller), names) for controller, names in paths.items()]
     longest = max(ways, key=lambda way: len(way[1]))
     cgroup, names = longest
@@ -100,9 +100,9 @@ def find_node(finder: Finder) -> None:
 def find_id(finder: Finder) -> None:
     """`id` of a kernfs_node: the cgroup's own, and at the same place that of the one above."""
     memory = finder.memory
-    if not finder.subject.cgroup_ids:
+    if not finder.reference.cgroup_ids:
         raise Undecided("kernfs_node.id was not found, because the cgroup's directory was not")
-    controller, ids = next(iter(finder.subject.cgroup_ids.items()))
+    controller, ids = next(iter(finder.reference.cgroup_ids.items()))
     node = memory.pointer(_cgroup(finder, controller) + finder.place("cgroup.kn"))
     nodes = [node, memory.pointer(node + finder.place("kernfs_node.parent"))][: len(ids)]
     # Before Linux 5.5 the upper half is a generation, which the directory does not show.
@@ -124,7 +124,7 @@ def _cgroup(finder: Finder, controller: str) -> int:
 
 
 def _css_set(finder: Finder) -> int:
-    return finder.memory.pointer(finder.subject.thread.address + finder.task("cgroups"))
+    return finder.memory.pointer(finder.reference.thread.address + finder.task("cgroups"))
 
 
 def _is_cgroup(memory: Memory, address: int) -> bool:

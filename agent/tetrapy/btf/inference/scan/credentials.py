@@ -12,7 +12,7 @@ from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 
 def find_securebits(finder: Finder) -> None:
     """`securebits`, right behind the ids."""
-    bits = finder.subject.securebits
+    bits = finder.reference.securebits
     place = finder.place("cred.fsgid.val") + 4
     if bits is None or finder.memory.u32(_cred(finder) + place) != bits:
         raise Undecided("cred.securebits was not found")
@@ -21,7 +21,7 @@ def find_securebits(finder: Finder) -> None:
 
 def find_capabilities(finder: Finder) -> None:
     """The four sets, which are odd, with the bounding set before the last."""
-    memory, cred, wanted = finder.memory, _cred(finder), finder.subject.capabilities
+    memory, cred, wanted = finder.memory, _cred(finder), finder.reference.capabilities
     if wanted is None:
         raise Undecided("cred.cap_permitted was not found, because no capabilities were changed")
     start = finder.place("cred.securebits") + 4
@@ -37,7 +37,7 @@ def find_capabilities(finder: Finder) -> None:
 
 def find_user_namespace(finder: Finder) -> None:
     """`user_ns`, behind the capabilities, and in it its number."""
-    cred, number = _cred(finder), finder.subject.namespaces.get("user")
+    cred, number = _cred(finder), finder.reference.namespaces.get("user")
     if number is None:
         raise Undecided("cred.user_ns was not found, because procfs does not show its number")
     start = -(-finder.place("cred.cap_ambient") // 8) * 8 + 8
@@ -52,4 +52,4 @@ def find_user_namespace(finder: Finder) -> None:
 
 
 def _cred(finder: Finder) -> int:
-    return finder.memory.pointer(finder.subject.thread.address + finder.task("cred"))
+    return finder.memory.pointer(finder.reference.thread.address + finder.task("cred"))

@@ -22,12 +22,12 @@ _INODE_SIZE = 256
 
 def find_file(finder: Finder) -> None:
     """`file`, `f_inode`, and in the inode `i_mode`, its first member, and `i_ino, i_nlink`."""
-    subject = finder.subject
-    if subject.exec_file is None:
+    reference = finder.reference
+    if reference.exec_file is None:
         raise Undecided("linux_binprm.file was not found, because no exec was seen")
     known: Dict[int, List[int]] = {}
     found: List[Tuple[int, int, int]] = []
-    for at, target in enumerate(subject.exec_targets):
+    for at, target in enumerate(reference.exec_targets):
         for word, inode in enumerate(target):
             if inode not in known:
                 known[inode] = _places(finder, inode)
@@ -46,10 +46,10 @@ def find_file(finder: Finder) -> None:
 
 def find_place(finder: Finder) -> None:
     """`f_path` of the file: "mnt, dentry" (include/linux/path.h), the dentry with its name."""
-    subject, memory = finder.subject, finder.memory
-    name, text = finder.place("dentry.d_name.name"), subject.exec_name
+    reference, memory = finder.reference, finder.memory
+    name, text = finder.place("dentry.d_name.name"), reference.exec_name
     inside, parent = finder.place("mount.mnt"), finder.place("mount.mnt_parent")
-    words = subject.exec_targets[finder.place("linux_binprm.file") // 8]
+    words = reference.exec_targets[finder.place("linux_binprm.file") // 8]
 
     def fits(at: int) -> bool:
         mnt, dentry = words[at - 1], words[at]
@@ -67,20 +67,20 @@ def find_place(finder: Finder) -> None:
 
 def find_device(finder: Finder) -> None:
     """`i_sb` of the file's inode, before `i_ino`, and `s_dev` behind it."""
-    subject, memory = finder.subject, finder.memory
-    words = subject.exec_targets[finder.place("linux_binprm.file") // 8]
+    reference, memory = finder.reference, finder.memory
+    words = reference.exec_targets[finder.place("linux_binprm.file") // 8]
     inode = words[finder.place("file.f_inode") // 8]
     found = finder.search(
         "inode.i_sb",
         range(8, finder.place("inode.i_ino"), 8),
-        lambda at: is_on_device(memory, inode, at, subject),
+        lambda at: is_on_device(memory, inode, at, reference),
     )
     finder.found.update({"inode.i_sb": found, "super_block.s_dev": DEVICE_PLACE})
 
 
 def find_interpreter(finder: Finder) -> None:
     """`interp` of struct linux_binprm."""
-    word = interpreter_word(finder.subject)
+    word = interpreter_word(finder.reference)
     if word is None:
         raise Undecided("linux_binprm.interp was not found, because no script was executed")
     finder.found["linux_binprm.interp"] = 8 * word
@@ -88,19 +88,21 @@ def find_interpreter(finder: Finder) -> None:
 
 def find_per_clear(finder: Finder) -> None:
     """`per_clear` of an exec that gave a right."""
-    if not finder.subject.exec_gained:
+    if not finder.reference.exec_gained:
         raise Undecided("linux_binprm.per_clear was not found, because no exec could give a right")
     finder.found["linux_binprm.per_clear"] = 4 * only(
-        "linux_binprm.per_clear", per_clear_places(finder.subject)
+        "linux_binprm.per_clear", per_clear_places(finder.reference)
     )
 
 
 def _places(finder: Finder, inode: int) -> List[int]:
     """Where an inode has the program's number, if it is its inode."""
-    memory, file = finder.memory, finder.subject.exec_file
+    memory, file = finder.memory, finder.reference.exec_file
     try:
         if file is None or memory.u32(inode) & 0xFFFF != file[1]:
             return []
-        return [at for at in range(8, _INODE_SIZE, 8) if is_file(memory, inode, at, finder.subject)]
+        return [
+            at for at in range(8, _INODE_SIZE, 8) if is_file(memory, inode, at, finder.reference)
+        ]
     except Unreadable:
         return []

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts of a scan share: the memory, the subject, and what has been found."""
+"""What the parts of a scan share: the memory, the reference process, and what has been found."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, List, Sequence, Tuple, TypeVar
 
 from tetrapy.btf.inference.memory import Memory, Unreadable
-from tetrapy.btf.inference.subject import Subject
+from tetrapy.btf.inference.reference_process import ReferenceProcess
 
 # More than the task_struct of any configuration, in bytes; CPU masks for 8192 CPUs and the buffers
 # of batched TLB flushes, of 1 KiB each, included.  The FPU's state is behind what is looked for.
@@ -30,16 +30,16 @@ class Finder:
     at least `end` bytes can be read.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        self.memory = Memory(subject.read)
+    def __init__(self, reference: ReferenceProcess) -> None:
+        self.reference = reference
+        self.memory = Memory(reference.read)
         self.found: Dict[str, int] = {}
         self.words: List[List[int]] = []
         self.end = 0
 
     def read_tasks(self) -> None:
         """Read as much of the three tasks as there is."""
-        known = (self.subject.thread, self.subject.leader, self.subject.parent)
+        known = (self.reference.thread, self.reference.leader, self.reference.parent)
         count = TASK_SIZE // 8
         self.words = [self.memory.some_words(task.address, count) for task in known]
         self.end = 8 * min(map(len, self.words))
@@ -71,7 +71,7 @@ def first(what: str, found: Sequence[Tuple[Any, ...]]) -> Tuple[Any, ...]:
 
     Each starts with the pointer's offset and the place in what it leads to, places of one pointer
     ascending.  Only its first place counts: behind a structure stand others of its kind, dead ones
-    too, with the values of the subject's relatives and forerunners.
+    too, with the values of the reference process's relatives and forerunners.
     """
     pointers: Dict[int, Tuple[Any, ...]] = {}
     for one in found:

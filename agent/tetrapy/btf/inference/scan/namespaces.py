@@ -23,7 +23,7 @@ def find_nsproxy(finder: Finder) -> None:
     Its pointers stand in the known order. Linux before 5.6 has no time namespaces, and those of a
     kernel that is built without them are NULL: then they are left out.
     """
-    known = finder.subject.namespaces
+    known = finder.reference.namespaces
     kinds = [kind for kind in KINDS if kind.name in known]
     if any(kind.name not in known for kind in KINDS if kind not in TIMES):
         raise Undecided("nsproxy was not found, because procfs does not show all namespaces")
@@ -40,8 +40,8 @@ def find_nsproxy(finder: Finder) -> None:
 
 def find_pid_namespace(finder: Finder) -> None:
     """`ns` of struct upid: it leads to the pid namespace of the task."""
-    memory, number = finder.memory, finder.subject.namespaces.get("pid")
-    pid = memory.pointer(finder.subject.thread.address + finder.task("thread_pid"))
+    memory, number = finder.memory, finder.reference.namespaces.get("pid")
+    pid = memory.pointer(finder.reference.thread.address + finder.task("thread_pid"))
     inner = memory.u32(pid + finder.place("pid.level")) * finder.place("type_size upid")
     namespace = memory.u64(pid + finder.place("pid.numbers") + inner + _UPID_NS)
     place = None if number is None else place_of(number, namespace, memory)
@@ -67,7 +67,7 @@ def _shape(
     shape: Dict[str, int] = {}
     for step, kind in enumerate(kinds):
         at = start + 8 * step + (gap if kind.name == "cgroup" else 0)
-        number = finder.subject.namespaces[kind.name]
+        number = finder.reference.namespaces[kind.name]
         place = place_of(number, finder.memory.u64(nsproxy + at), finder.memory)
         if place is None or shape.setdefault(kind.number, place) != place:
             return None

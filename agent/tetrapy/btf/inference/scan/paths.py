@@ -41,8 +41,8 @@ class _Mount(NamedTuple):
 
 def find_paths(finder: Finder) -> None:
     """`fs` and all behind it. Since Linux 7.1 `real_fs` stands before `fs`, with the same value."""
-    subject, memory = finder.subject, finder.memory
-    if not subject.cwd_names:
+    reference, memory = finder.reference, finder.memory
+    if not reference.cwd_names:
         raise Undecided("fs_struct was not found, because no working directory could be made")
     mine, _leaders, parents = finder.words
     start = finder.task("cred") // 8 + 1
@@ -57,7 +57,7 @@ def find_paths(finder: Finder) -> None:
             # "root, pwd" are on one mount.
             if not is_pointer(pwd) or root == pwd or words[place - 3] != words[place - 1]:
                 continue
-            shape = _shape(memory, pwd, root, subject.cwd_names)
+            shape = _shape(memory, pwd, root, reference.cwd_names)
             if shape:
                 found.append((8 * at, 8 * place, shape))
     at, place, dentry = first("task_struct.fs", found)
@@ -78,7 +78,7 @@ def find_paths(finder: Finder) -> None:
 def find_hash(finder: Finder) -> None:
     """`d_hash` of struct dentry, "d_hash, d_parent" (include/linux/dcache.h)."""
     memory, at = finder.memory, finder.place("dentry.d_parent") - 8
-    fs = memory.pointer(finder.subject.thread.address + finder.task("fs"))
+    fs = memory.pointer(finder.reference.thread.address + finder.task("fs"))
     dentry = memory.pointer(fs + finder.place("fs_struct.pwd.dentry"))
     if not is_hashed(memory, dentry, at):
         raise Undecided("dentry.d_hash was not found")
@@ -91,13 +91,13 @@ def find_mount(finder: Finder) -> None:
     The vfsmount's place in the mount shows in the mount below: mnt_parent leads to its start, and
     its mnt_root is a directory above the mount point.
     """
-    subject, memory = finder.subject, finder.memory
-    fs = memory.pointer(subject.thread.address + finder.task("fs"))
+    reference, memory = finder.reference, finder.memory
+    fs = memory.pointer(reference.thread.address + finder.task("fs"))
     mnt = memory.pointer(fs + finder.place("fs_struct.root.mnt"))
     shape = _Dentry(finder.place("dentry.d_name.name"), finder.place("dentry.d_parent"))
     root = memory.pointer(fs + finder.place("fs_struct.root.dentry"))
-    top = _climb(memory, root, subject.root_names, shape)
-    if top is None or not subject.mount_point:
+    top = _climb(memory, root, reference.root_names, shape)
+    if top is None or not reference.mount_point:
         raise Undecided("mount.mnt_root was not found: the root directory has other names")
     inside = 8 * only(
         "mount.mnt_root",
@@ -111,7 +111,7 @@ def find_mount(finder: Finder) -> None:
             continue
         for place in range(back + 8, _MOUNT_SIZE, 8):
             mount = _Mount(place + inside, place - back, place - back - 8)
-            if _is_mounted(memory, pair, subject.mount_point, mount, shape):
+            if _is_mounted(memory, pair, reference.mount_point, mount, shape):
                 found.append((back, place))
     back, place = only("mount.mnt_parent", found)
     finder.found.update(

@@ -30,9 +30,9 @@ def find_mm(finder: Finder) -> None:
 
     In it `arg_start, arg_end, env_start, env_end`. The dead leader has no mm.
     """
-    subject, memory = finder.subject, finder.memory
+    reference, memory = finder.reference, finder.memory
     mine, leaders, parents = finder.words
-    wanted = [subject.arg_start, subject.arg_end, subject.env_start, subject.env_end]
+    wanted = [reference.arg_start, reference.arg_end, reference.env_start, reference.env_end]
     found: List[Tuple[int, int]] = []
     for at in range(1, finder.task("pid") // 8 - 1):
         before, mm, after = mine[at - 1 : at + 2]
@@ -44,7 +44,7 @@ def find_mm(finder: Finder) -> None:
         found += [
             (8 * at, 8 * place)
             for place, word in enumerate(words)
-            if word == subject.arg_start and words[place : place + 4] == wanted
+            if word == reference.arg_start and words[place : place + 4] == wanted
         ]
     at, place = first("mm_struct.arg_start", found)
     finder.found.update(
@@ -60,7 +60,7 @@ def find_mm(finder: Finder) -> None:
 
 def find_cred(finder: Finder) -> None:
     """`real_cred, cred`: two equal pointers to a structure with the eight ids in order."""
-    memory, ids = finder.memory, tuple(finder.subject.ids or ())
+    memory, ids = finder.memory, tuple(finder.reference.ids or ())
     if not ids:
         raise Undecided("task_struct.cred was not found, because the ids could not be changed")
     mine = finder.words[0]
@@ -84,7 +84,7 @@ def find_cred(finder: Finder) -> None:
 
 def find_filename(finder: Finder) -> None:
     """`filename` of struct linux_binprm."""
-    word = filename_word(finder.subject)
+    word = filename_word(finder.reference)
     if word is None:
         raise Undecided("linux_binprm.filename was not found")
     finder.found["linux_binprm.filename"] = 8 * word
@@ -92,7 +92,7 @@ def find_filename(finder: Finder) -> None:
 
 def signal_numbers(finder: Finder) -> List[int]:
     """The first 32-bit numbers of the signal_struct, read through the leader."""
-    at = finder.subject.leader.address + finder.task("signal")
+    at = finder.reference.leader.address + finder.task("signal")
     words = finder.memory.some_words(finder.memory.pointer(at), _SIGNAL_SIZE // 8)
     return [half for word in words for half in (word & 0xFFFFFFFF, word >> 32)]
 
@@ -100,7 +100,7 @@ def signal_numbers(finder: Finder) -> List[int]:
 def find_exit(finder: Finder, before: List[int]) -> None:
     """`group_exit_code` and, closely behind it, `flags`: what the end of the group changes.
 
-    `before` is what `signal_numbers` said as long as the subject lived.
+    `before` is what `signal_numbers` said as long as the reference process lived.
     """
     after = signal_numbers(finder)
     if len(after) != len(before):
@@ -108,7 +108,7 @@ def find_exit(finder: Finder, before: List[int]) -> None:
     if after[finder.place("signal_struct.live.counter") // 4]:
         raise Undecided("signal_struct.live was not found: it is not 0 after the exit")
     pairs = list(zip(before, after))
-    wanted = (0, finder.subject.group_exit_code)
+    wanted = (0, finder.reference.group_exit_code)
     place = only(
         "signal_struct.group_exit_code",
         [at for at, pair in enumerate(pairs) if pair == wanted],

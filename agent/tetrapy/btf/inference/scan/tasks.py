@@ -29,7 +29,9 @@ _SIGNAL_COUNTS = 64
 
 def find_ids(finder: Finder) -> None:
     """`pid, tgid`: at the same place in three tasks, of which two have other numbers in them."""
-    wanted = [(task.tgid << 32 | task.pid).to_bytes(8, "little") for task in tasks(finder.subject)]
+    wanted = [
+        (task.tgid << 32 | task.pid).to_bytes(8, "little") for task in tasks(finder.reference)
+    ]
     images = [pack(f"<{len(words)}Q", *words) for words in finder.words]
     places: List[int] = []
     at = images[0].find(wanted[0])
@@ -47,7 +49,7 @@ def find_relatives(finder: Finder) -> None:
     A thread that is not the leader has no children of its own and is in no list of siblings: these
     two lists are empty, each word of them points to its list.
     """
-    thread, leader, parent = tasks(finder.subject)
+    thread, leader, parent = tasks(finder.reference)
     mine, leaders, parents = finder.words
     near = _multiples(finder, finder.task("pid"), _NEAR)
 
@@ -75,8 +77,8 @@ def find_pid(finder: Finder) -> None:
     An element of numbers is "nr, ns" (include/linux/pid.h).  Behind thread_pid the list nodes
     pid_links lead into the same struct pid: the pointer to its start is the first.
     """
-    subject, memory = finder.subject, finder.memory
-    if subject.ns_pid is None:
+    reference, memory = finder.reference, finder.memory
+    if reference.ns_pid is None:
         raise Undecided("pid.level was not found, because no pid namespace could be made")
     start = finder.task("group_leader")
     found = []
@@ -84,7 +86,7 @@ def find_pid(finder: Finder) -> None:
         pids = [words[at // 8] for words in finder.words]
         if not all(map(is_pointer, pids)) or len(set(pids)) < len(pids):
             continue
-        known = list(zip(pids, tasks(subject)))
+        known = list(zip(pids, tasks(reference)))
         for numbers in range(0, _PID_SIZE, 8):
             if all(_is_number(finder, pid + numbers, task.pid) for pid, task in known):
                 found.append((at, numbers))
@@ -122,25 +124,25 @@ def find_start(finder: Finder) -> None:
     place = finder.search(
         "task_struct.start_boottime",
         places,
-        lambda at: is_start(mine[at // 8 - 1], mine[at // 8], finder.subject),
+        lambda at: is_start(mine[at // 8 - 1], mine[at // 8], finder.reference),
     )
     finder.found["task_struct.start_boottime"] = place
 
 
 def find_exit_code(finder: Finder) -> None:
     """`exit_code` of the dead leader, between `active_mm` and `pid`."""
-    subject = finder.subject
-    wanted = [0, subject.leader_exit_code, 0]
+    reference = finder.reference
+    wanted = [0, reference.leader_exit_code, 0]
     finder.found["task_struct.exit_code"] = finder.search(
         "task_struct.exit_code",
         range(finder.task("mm") + 16, finder.task("pid"), 4),
-        lambda at: [finder.memory.u32(t.address + at) for t in tasks(subject)] == wanted,
+        lambda at: [finder.memory.u32(t.address + at) for t in tasks(reference)] == wanted,
     )
 
 
 def find_signal(finder: Finder) -> None:
     """`signal`, which the thread shares with the leader, and in it "sigcnt, live, nr_threads"."""
-    memory, alive = finder.memory, finder.subject.threads_alive
+    memory, alive = finder.memory, finder.reference.threads_alive
     mine, leaders, parents = finder.words
     found = []
     for at in _multiples(finder, finder.task("fs") + 8, _BEHIND_CRED):
@@ -161,10 +163,10 @@ def find_signal(finder: Finder) -> None:
 
 def find_login_uid(finder: Finder) -> None:
     """`loginuid, sessionid`, behind `signal`; with a value that only our task has, or unset."""
-    uid = finder.subject.login_uid
+    uid = finder.reference.login_uid
     if uid is None:
         return
-    address, memory = finder.subject.thread.address, finder.memory
+    address, memory = finder.reference.thread.address, finder.memory
     start = finder.task("signal") + 8
     place = finder.search(
         "task_struct.loginuid",
@@ -191,7 +193,7 @@ def _is_number(finder: Finder, at: int, number: int) -> bool:
 def _level(finder: Finder, numbers: int, size: int) -> Optional[int]:
     """The level at which the array has the pid of the task's own namespace."""
     for level in range(1, _MAX_LEVEL):
-        if _is_number(finder, numbers + size * level, finder.subject.ns_pid or 0):
+        if _is_number(finder, numbers + size * level, finder.reference.ns_pid or 0):
             return level
         try:
             if not is_pointer(finder.memory.u64(numbers + size * level + 8)):

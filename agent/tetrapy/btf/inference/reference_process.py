@@ -28,7 +28,7 @@ class Task(Protocol):
         """The process's id."""
 
 
-class Subject(Protocol):
+class ReferenceProcess(Protocol):
     """The prepared task, with the truths that the checks are compared with."""
 
     @property
@@ -163,7 +163,7 @@ class Subject(Protocol):
     def exec_file(self) -> Optional[Tuple[int, int, int, int]]:
         """Inode number, mode, links and size (stat(2)) of the program that was executed in the end.
 
-        Its inode is in memory as long as the subject is.
+        Its inode is in memory as long as the reference process is.
         """
 
     @property

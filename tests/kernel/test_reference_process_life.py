@@ -20,7 +20,7 @@ import pytest
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.peek import KernelMemory
-from tetrapy.kernel.subject import own_proc, prepared
+from tetrapy.kernel.reference_process import prepared, procfs_self
 
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = [sys.executable, "-m", "tests.support.prepare"]
@@ -62,7 +62,7 @@ def children() -> list[int]:
 
 def abandoned_cgroups() -> list[Path]:
     """Cgroups whose maker, a process that the name tells, is gone."""
-    mounts = [Path(os.fsdecode(mount.point)) for mount in own_proc.mounts()]
+    mounts = [Path(os.fsdecode(mount.point)) for mount in procfs_self.mounts()]
     found = {path for mount in mounts for path in mount.glob("tetrapy-[0-9]*") if path.is_dir()}
     return [path for path in found if not Path("/proc", path.name.rpartition("-")[2]).exists()]
 
@@ -105,18 +105,18 @@ def test_fifty_times(attached: bool) -> None:
     """Processes, descriptors, mounts, files and cgroups are as before after each time."""
 
     def state() -> list[object]:
-        mounts = [mount for mount in own_proc.mounts() if mount.kind == b"cgroup2"]
+        mounts = [mount for mount in procfs_self.mounts() if mount.kind == b"cgroup2"]
         return [children(), os.listdir("/proc/self/fd"), mounts, scripts()]
 
     with contextlib.closing(KernelMemory(attached=attached)) as memory:
         before = state()
         for number in range(50):
-            with prepared(memory, number % 2) as subject:
-                assert subject.limits == ()
-                assert subject.parent.tgid in children()
+            with prepared(memory, number % 2) as reference:
+                assert reference.limits == ()
+                assert reference.parent.tgid in children()
                 if number % 3:
-                    subject.end()
-                gone = subject.leader.tgid
+                    reference.end()
+                gone = reference.leader.tgid
             assert state() == before
             assert not Path(f"/proc/{gone}").exists()
     assert not abandoned_cgroups()
@@ -152,11 +152,11 @@ def nobody(session: str) -> bool:
 def test_parent_is_killed() -> None:
     """The prepared process dies with its parent, and the agent is told."""
     with contextlib.closing(KernelMemory()) as memory:
-        with prepared(memory) as subject:
-            os.kill(subject.parent.tgid, signal.SIGKILL)
+        with prepared(memory) as reference:
+            os.kill(reference.parent.tgid, signal.SIGKILL)
             with pytest.raises(KernelError, match="ended by SIGKILL"):
-                subject.end()
-        left = Path(f"/proc/{subject.leader.tgid}")
+                reference.end()
+        left = Path(f"/proc/{reference.leader.tgid}")
         eventually(lambda: not left.exists(), "it still lives")
         # What only the parent could remove.
         for path in abandoned_cgroups():
@@ -166,10 +166,10 @@ def test_parent_is_killed() -> None:
 
 def test_killed() -> None:
     """A prepared process that is killed is told to be, and by what."""
-    with contextlib.closing(KernelMemory()) as memory, prepared(memory) as subject:
-        os.kill(subject.thread.tgid, signal.SIGKILL)
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory) as reference:
+        os.kill(reference.thread.tgid, signal.SIGKILL)
         with pytest.raises(KernelError, match="ended by SIGKILL"):
-            subject.end()
+            reference.end()
     assert not abandoned_cgroups()
 
 
@@ -180,9 +180,9 @@ def test_sigchld_is_ignored() -> None:
     try:
         with contextlib.closing(KernelMemory()) as memory:
             for _ in range(20):
-                with prepared(memory) as subject:
-                    subject.end()
-                assert subject.limits == ()
+                with prepared(memory) as reference:
+                    reference.end()
+                assert reference.limits == ()
                 assert signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGCHLD, former)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the processes are prepared by which offsets are proven: odd values, in two variants.
+"""How the processes are prepared by which offsets are proven: distinct values, in two variants.
 
 Small and common numbers are found in many places of a structure by chance; these are not. Nothing
 of the second variant equals the first, so that what was proven by one is tried by the other.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from tetrapy.kernel.subject.capabilities import OddSets
+from tetrapy.kernel.reference_process.capabilities import DistinctSets
 from tetrapy.named import NamedTuple
 
 
@@ -18,7 +18,7 @@ class Plan(NamedTuple):
 
     # uid, gid, suid, sgid, euid, egid, fsuid, fsgid: the order of struct cred
     ids: Tuple[int, int, int, int, int, int, int, int]
-    capabilities: OddSets  # as far as they are held
+    capabilities: DistinctSets  # as far as they are held
     securebits: int
     login_uid: int
     last_pid: int  # the highest number in the pid namespace before the threads are made
@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 PLANS = (
     Plan(
         ids=(1804289, 1681692, 1714636, 1957747, 1424238, 1719885, 1649760, 1596516),
-        capabilities=OddSets(0x04C386BBC4, 0x37FAF5FBFF, 0x074044303C, 0x04428499C0),
+        capabilities=DistinctSets(0x04C386BBC4, 0x37FAF5FBFF, 0x074044303C, 0x04428499C0),
         securebits=0xEB,
         login_uid=1189641,
         last_pid=23457,
@@ -48,7 +48,7 @@ PLANS = (
     ),
     Plan(
         ids=(2025202, 2350490, 2783368, 2102520, 2044897, 2967513, 2365180, 2540383),
-        capabilities=OddSets(0x050E7A269F, 0x37F6BEFB7B, 0x1714BA2B59, 0x01042A0218),
+        capabilities=DistinctSets(0x050E7A269F, 0x37F6BEFB7B, 0x1714BA2B59, 0x01042A0218),
         securebits=0xB6,
         login_uid=2304089,
         last_pid=17021,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import List, Tuple
 
-from tetrapy.kernel.subject import own_proc
+from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.named import NamedTuple
 
 Names = Tuple[bytes, ...]
@@ -52,14 +52,14 @@ def _change(root: bytes, cwd: bytes) -> Directories:
     return Directories(name, _names(root, mount.point), _names(cwd, root))
 
 
-def _mount(path: bytes) -> own_proc.Mount:
+def _mount(path: bytes) -> procfs_self.Mount:
     """The mount that a directory is on."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        number = own_proc.mount_number(directory)
+        number = procfs_self.mount_number(directory)
     finally:
         os.close(directory)
-    for mount in own_proc.mounts():
+    for mount in procfs_self.mounts():
         if mount.number == number:
             return mount
     raise OSError(f"/proc/thread-self/mountinfo does not list the mount of {os.fsdecode(path)}")

@@ -13,9 +13,9 @@ from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.native import memfd
 from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.reference_process import capabilities, minimal_elf
+from tetrapy.kernel.reference_process.child import Child
 from tetrapy.kernel.shared_memory import Fence, Fields
-from tetrapy.kernel.subject import capabilities, tiny_program
-from tetrapy.kernel.subject.child import Child
 from tetrapy.named import NamedTuple
 
 _PROGRAM = "peek_exec"
@@ -61,7 +61,7 @@ def capture_exec(memory: KernelMemory, limits: List[str]) -> Optional[CapturedEx
 
 
 def _of_memfd(memory: KernelMemory) -> CapturedExec:
-    program = _in_memory(tiny_program.image())
+    program = _in_memory(minimal_elf.image())
     try:
         # Two bits of the mode are odd; none gives rights, since nobody but us can reach the file.
         os.fchmod(program, _MODE)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tetrapy.abi.elf import Elf
-from tetrapy.kernel.subject import tiny_program
-from tetrapy.kernel.subject.plan import PLANS, Plan
+from tetrapy.kernel.reference_process import minimal_elf
+from tetrapy.kernel.reference_process.plan import PLANS, Plan
 
 # CAP_AUDIT_READ, the last one of Linux 5.4.
 OLDEST_LAST = 37
@@ -44,7 +44,7 @@ def test_plans_have_nothing_in_common() -> None:
 def test_the_tiny_program_runs(tmp_path: Path) -> None:
     """It is a whole ELF file of this machine, and exits with 0."""
     path = tmp_path / "tiny"
-    path.write_bytes(tiny_program.image())
+    path.write_bytes(minimal_elf.image())
     path.chmod(0o700)
     assert Elf(path.read_bytes()).sections == []
     assert subprocess.run([str(path)], check=False, timeout=60).returncode == 0
@@ -58,7 +58,7 @@ def test_the_tiny_program_of_each_architecture(
     with monkeypatch.context() as patched:
         names = os.uname_result(("Linux", "here", "6.1", "1", machine))
         patched.setattr(os, "uname", lambda: names)
-        image = tiny_program.image()
+        image = minimal_elf.image()
     assert Elf(image).machine == {"x86_64": 62, "aarch64": 183}[machine]
     start = int.from_bytes(image[24:32], "little") - 0x400000
     assert start == 120

@@ -17,11 +17,11 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from tetrapy.errors import KernelError
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.peek import KernelMemory, Task
-from tetrapy.kernel.subject import own_proc
-from tetrapy.kernel.subject.child import Child, killer
-from tetrapy.kernel.subject.exec_capture import CapturedExec, capture_exec
-from tetrapy.kernel.subject.keeper import CLOSE, END, Keeper
-from tetrapy.kernel.subject.plan import PLANS
+from tetrapy.kernel.reference_process import procfs_self
+from tetrapy.kernel.reference_process.child import Child, killer
+from tetrapy.kernel.reference_process.exec_capture import CapturedExec, capture_exec
+from tetrapy.kernel.reference_process.plan import PLANS
+from tetrapy.kernel.reference_process.supervisor import CLOSE, END, Supervisor
 
 # Seconds, waited for one by one: a bound against waiting for ever, for an emulated machine is slow,
 # and its clock may jump.
@@ -33,7 +33,7 @@ UserIds = Tuple[int, int, int, int, int, int, int, int]
 CapabilitySets = Tuple[int, int, int, int]
 
 
-class Subject:
+class ReferenceProcess:
     """The prepared process; `close` ends it and removes everything that was made for it.
 
     Until `end` it lives: `leader` has ended and is a zombie, `thread` and others wait. What this
@@ -79,7 +79,7 @@ class Subject:
         """Nothing is made yet; see `prepared`."""
         self._memory = memory
         self._plan = PLANS[variant]
-        self._keeper = Child()
+        self._supervisor = Child()
         self._reports = self._orders = -1
         self._pending = b""
         self._exec: Optional[CapturedExec] = None
@@ -94,7 +94,7 @@ class Subject:
         """End and reap it and remove what was made for it; safe to call twice."""
         if self._orders >= 0:
             self._send(CLOSE)
-            self._keeper.wait()
+            self._supervisor.wait()
         for fd in (self._reports, self._orders):
             if fd >= 0:
                 os.close(fd)
@@ -160,7 +160,7 @@ class Subject:
 
     def _take_times(self, start_ticks: int) -> None:
         """Without what a time namespace adds to the clocks of its processes."""
-        monotonic, boottime = own_proc.clock_offsets()
+        monotonic, boottime = procfs_self.clock_offsets()
         self.ticks_per_second = os.sysconf("SC_CLK_TCK")
         self.start_ticks = start_ticks - boottime * self.ticks_per_second // 1_000_000_000
         gap = monotonic_gap_ns()
@@ -173,7 +173,7 @@ class Subject:
         self._reports, report = os.pipe2(os.O_CLOEXEC)
         orders, self._orders = os.pipe2(os.O_CLOEXEC)
         try:
-            self._keeper.start(lambda: self._keep(report, orders))
+            self._supervisor.start(lambda: self._keep(report, orders))
         finally:
             os.close(report)
             os.close(orders)
@@ -186,12 +186,12 @@ class Subject:
         def send(message: Dict[str, Any]) -> None:
             os.write(report, json.dumps(message).encode() + b"\n")
 
-        Keeper(self._memory, self._plan, send, orders).run()
+        Supervisor(self._memory, self._plan, send, orders).run()
 
     # --- messages: JSON, one a line -------------------------------------------------------
 
     def _send(self, order: bytes) -> None:
-        # If the keeper is gone, the reports tell why.
+        # If the supervisor is gone, the reports tell why.
         with contextlib.suppress(BrokenPipeError):
             os.write(self._orders, order)
 
@@ -214,7 +214,7 @@ class Subject:
         return message
 
     def _how_ended(self) -> str:
-        status = self._keeper.wait()
+        status = self._supervisor.wait()
         if status is None or not os.WIFSIGNALED(status):
             return "was ended by somebody else"
         return f"was ended by {killer(os.WTERMSIG(status))}"
@@ -225,15 +225,15 @@ def _names(path: List[str]) -> Names:
 
 
 @contextlib.contextmanager
-def prepared(memory: KernelMemory, variant: int = 0) -> Iterator[Subject]:
+def prepared(memory: KernelMemory, variant: int = 0) -> Iterator[ReferenceProcess]:
     """A prepared process, for a `with`; variant 1 has nothing in common with variant 0.
 
     The caller must have no other thread. Raises KernelError when no process can be prepared at
     all, e.g. without a procfs.
     """
-    subject = Subject(memory, variant)
+    reference = ReferenceProcess(memory, variant)
     try:
-        subject.prepare()
-        yield subject
+        reference.prepare()
+        yield reference
     finally:
-        subject.close()
+        reference.close()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A prepared task in a made-up memory: what tetrapy.kernel.subject prepares on a real kernel."""
+"""A prepared task in a made-up memory: what tetrapy.kernel.reference_process prepares on a real
+kernel.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ class Task(NamedTuple):
     tgid: int
 
 
-class SyntheticSubject:
-    """All attributes of tetrapy.btf.inference.subject.Subject."""
+class SyntheticProcess:
+    """All attributes of tetrapy.btf.inference.reference_process.Subject."""
 
     def __init__(self, types: Types, arch: str, variant: int = 0, host: Host = PLAIN) -> None:
         self.host = host

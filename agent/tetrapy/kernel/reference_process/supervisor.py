@@ -16,10 +16,10 @@ from typing import Any, Callable, Dict, List, Optional
 
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.peek import KernelMemory
-from tetrapy.kernel.subject import own_proc
-from tetrapy.kernel.subject.child import in_words, killer
-from tetrapy.kernel.subject.plan import Plan
-from tetrapy.kernel.subject.prepared_task import PreparedTask
+from tetrapy.kernel.reference_process import procfs_self
+from tetrapy.kernel.reference_process.child import in_words, killer
+from tetrapy.kernel.reference_process.plan import Plan
+from tetrapy.kernel.reference_process.prepared_task import PreparedTask
 
 # Orders of the agent.
 END, CLOSE = b"e", b"c"
@@ -32,8 +32,8 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 1 << 14, 1 <<
 _MOUNT_POINT = b"/sys"
 
 
-class Keeper:
-    """One keeper; `run` is called in it right after the fork and does not return."""
+class Supervisor:
+    """The supervisor; `run` is called in it right after the fork and does not return."""
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class Keeper:
         # In this order: a seccomp filter may kill for the first, and then nothing is left.
         own_namespace = self._unshare("pid namespace", sys_calls.CLONE_NEWPID)
         cgroup = self._make_cgroup()
-        keeper = self._memory.current()
+        supervisor = self._memory.current()
         orders, self._pass_on = os.pipe2(os.O_CLOEXEC)
         self._alive, alive = os.pipe2(os.O_CLOEXEC)
-        self._report({"parent": keeper, "limits": self._limits})
+        self._report({"parent": supervisor, "limits": self._limits})
         self._child = os.fork()
         if self._child == 0:
             os.close(self._pass_on)
@@ -131,7 +131,7 @@ class Keeper:
     def _make_cgroup(self) -> Optional[str]:
         """The directory of a cgroup two levels deep; None where it is not needed or forbidden."""
         try:
-            if len(own_proc.cgroups().get("", ())) >= _ENOUGH_COMPONENTS:
+            if len(procfs_self.cgroups().get("", ())) >= _ENOUGH_COMPONENTS:
                 return None
             path = os.fsdecode(self._unified_mount())
             for name in (f"tetrapy-{os.getpid()}", "prepared"):
@@ -145,7 +145,7 @@ class Keeper:
 
     def _unified_mount(self) -> bytes:
         """Where the unified hierarchy is mounted; mounted for this process alone if need be."""
-        for mount in own_proc.mounts():
+        for mount in procfs_self.mounts():
             if mount.kind == b"cgroup2" and os.access(mount.point, os.W_OK):
                 return mount.point
         sys_calls.call("unshare", sys_calls.CLONE_NEWNS)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.kernel_layout import KERNEL, KernelLayout
 from tetrapy.kernel.peek import KernelMemory
-from tetrapy.kernel.subject import prepared
+from tetrapy.kernel.reference_process import prepared
 
 pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
 
@@ -36,7 +36,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'agent'}:{ROOT}"}
 @pytest.mark.parametrize("variant", ["0", "1"])
 def test_parts_of_procfs_are_mounted(prepare: str, variant: str) -> None:
     """Directories are known, and the mount's root is not the directory it is mounted on."""
-    run = [sys.executable, "-m", "tests.kernel.test_subject_container", variant]
+    run = [sys.executable, "-m", "tests.kernel.test_reference_process_container", variant]
     space = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", f'{prepare}; "$@"']
     subprocess.run([*space, "sh", *run], check=True, env=ENVIRONMENT, timeout=60)
 
@@ -45,34 +45,34 @@ def test_without_chroot(tmp_path: Path) -> None:
     """The agent's working directory may be on another mount: then the process is in neither."""
     script = 'mount -t tmpfs tmpfs "$0"; cd "$0"; exec setpriv --bounding-set=-sys_chroot "$@"'
     space = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script]
-    probe = [sys.executable, "-m", "tests.kernel.test_subject_container", "same-mount"]
+    probe = [sys.executable, "-m", "tests.kernel.test_reference_process_container", "same-mount"]
     subprocess.run([*space, str(tmp_path), *probe], check=True, env=ENVIRONMENT, timeout=60)
 
 
 def same_mount() -> None:
     """Without CAP_SYS_CHROOT: root and working directory are on one mount."""
-    with contextlib.closing(KernelMemory()) as memory, prepared(memory) as subject:
-        assert not subject.cwd_names
-        layout = KernelLayout(subject.read)
-        fs = layout.number(subject.thread.address, "task_struct", "fs")
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory) as reference:
+        assert not reference.cwd_names
+        layout = KernelLayout(reference.read)
+        fs = layout.number(reference.thread.address, "task_struct", "fs")
         mounts = [layout.number(fs, "fs_struct", f"{name}.mnt") for name in ("root", "pwd")]
         assert mounts[0] == mounts[1]
 
 
 def main(variant: int) -> None:
     """In the container."""
-    with contextlib.closing(KernelMemory()) as memory, prepared(memory, variant) as subject:
-        layout = KernelLayout(subject.read)
-        fs = layout.number(subject.thread.address, "task_struct", "fs")
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory, variant) as reference:
+        layout = KernelLayout(reference.read)
+        fs = layout.number(reference.thread.address, "task_struct", "fs")
         root = layout.number(fs, "fs_struct", "root.dentry")
         cwd = layout.number(fs, "fs_struct", "pwd.dentry")
         mount = layout.number(fs, "fs_struct", "root.mnt") - layout.offset("mount", "mnt")
         top = layout.number(mount, "mount", "mnt.mnt_root")
-        assert layout.names(cwd, root) == subject.cwd_names != (), subject.limits
-        assert layout.names(root, top) == subject.root_names != ()
+        assert layout.names(cwd, root) == reference.cwd_names != (), reference.limits
+        assert layout.names(root, top) == reference.root_names != ()
         assert layout.number(mount, "mount", "mnt_mountpoint") != top
-        assert subject.mount_point == b"proc"
-        assert subject.limits == ()
+        assert reference.mount_point == b"proc"
+        assert reference.limits == ()
 
 
 if __name__ == "__main__":

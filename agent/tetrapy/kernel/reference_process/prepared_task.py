@@ -18,11 +18,11 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.peek import KernelMemory, Task
-from tetrapy.kernel.subject import own_proc
-from tetrapy.kernel.subject.capabilities import become_odd
-from tetrapy.kernel.subject.child import in_words
-from tetrapy.kernel.subject.directories import Directories, change_root
-from tetrapy.kernel.subject.plan import Plan
+from tetrapy.kernel.reference_process import procfs_self
+from tetrapy.kernel.reference_process.capabilities import set_distinct_capabilities
+from tetrapy.kernel.reference_process.child import in_words
+from tetrapy.kernel.reference_process.directories import Directories, change_root
+from tetrapy.kernel.reference_process.plan import Plan
 
 _PATIENCE = 10_000  # looks, 0.5 ms apart
 
@@ -104,20 +104,20 @@ class PreparedTask:
 
     def _truths(self) -> Dict[str, Any]:
         for _ in range(_PATIENCE):
-            if own_proc.leader_has_ended():
+            if procfs_self.leader_has_ended():
                 break
             time.sleep(0.0005)
         else:
             raise TimeoutError("the leader of the prepared process did not end")
-        if own_proc.is_traced():
+        if procfs_self.is_traced():
             # Its tracer is a second parent.
             raise PermissionError("it is traced, as by strace -f")
         thread = self._memory.current()
         # A time namespace for children only tells one pointer from the other. Their order will do.
         with contextlib.suppress(OSError):
             sys_calls.call("unshare", _CLONE_NEWTIME)
-        self._try("set its login uid", own_proc.set_login_uid, self._plan.login_uid)
-        stat = own_proc.thread_stat()
+        self._try("set its login uid", procfs_self.set_login_uid, self._plan.login_uid)
+        stat = procfs_self.thread_stat()
         number = sys_calls.call("gettid")
         truths: Dict[str, Any] = {
             "leader": self._leader,
@@ -129,14 +129,14 @@ class PreparedTask:
             "arg_end": stat.arg_end,
             "env_start": stat.env_start,
             "env_end": stat.env_end,
-            "namespaces": own_proc.namespaces(),
+            "namespaces": procfs_self.namespaces(),
             "cgroup_ids": self._cgroup_ids,
-            "login_uid": self._try("read its login uid", own_proc.login_uid),
+            "login_uid": self._try("read its login uid", procfs_self.login_uid),
             "cgroups": {
-                name: [part.hex() for part in path] for name, path in own_proc.cgroups().items()
+                name: [part.hex() for part in path] for name, path in procfs_self.cgroups().items()
             },
         }
-        status = own_proc.open_status()
+        status = procfs_self.open_status()
         places = self._try(
             "change its root directory", change_root, self._plan.root, self._plan.cwd
         ) or Directories(b"", (), ())
@@ -156,19 +156,19 @@ class PreparedTask:
         """Of the first hierarchy whose directory is found."""
         for controller in ("", "memory", "pids"):
             with contextlib.suppress(OSError):
-                found = own_proc.cgroup_ids(controller)
+                found = procfs_self.cgroup_ids(controller)
                 if found:
                     return {controller: found}
         return {}
 
     def _move(self, cgroup: str) -> None:
-        own_proc.write_file(f"{cgroup}/cgroup.procs", b"0")
+        procfs_self.write_file(f"{cgroup}/cgroup.procs", b"0")
 
     def _skip_numbers(self) -> None:
-        own_proc.write_file("/proc/sys/kernel/ns_last_pid", b"%d" % self._plan.last_pid)
+        procfs_self.write_file("/proc/sys/kernel/ns_last_pid", b"%d" % self._plan.last_pid)
 
     def _move_ends(self) -> None:
-        stat = own_proc.thread_stat()
+        stat = procfs_self.thread_stat()
         arg_end = stat.arg_start + self._plan.arg_bytes
         env_end = stat.env_start + self._plan.env_bytes
         try:
@@ -195,5 +195,5 @@ class PreparedTask:
         return self._plan.ids
 
     def _change_capabilities(self, status: int) -> Tuple[Tuple[int, int, int, int], int]:
-        become_odd(self._plan.capabilities, self._plan.securebits)
-        return own_proc.capability_sets(status), self._plan.securebits
+        set_distinct_capabilities(self._plan.capabilities, self._plan.securebits)
+        return procfs_self.capability_sets(status), self._plan.securebits

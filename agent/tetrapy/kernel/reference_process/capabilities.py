@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capability sets of the calling thread, and odd ones for it (capabilities(7))."""
+"""Capability sets of the calling thread, and distinct ones for it (capabilities(7))."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _NO_ROOT = 1  # SECBIT_NOROOT (include/uapi/linux/securebits.h)
 
 
-class OddSets(NamedTuple):
+class DistinctSets(NamedTuple):
     """Sets in the order of struct cred, which has the bounding set before the last one.
 
     The kernel wants the effective set inside the permitted one, and the ambient set inside both the
@@ -30,13 +30,13 @@ class OddSets(NamedTuple):
     ambient: int
 
 
-def become_odd(wanted: OddSets, securebits: int) -> None:
+def set_distinct_capabilities(wanted: DistinctSets, securebits: int) -> None:
     """Have as much of the wanted sets as the thread's own allow, and these securebits.
 
     Raises OSError if they cannot be changed, or too little is held for four sets that differ.
     """
     held = capabilities.held()
-    odd = OddSets(*(part & held.permitted for part in wanted))
+    odd = DistinctSets(*(part & held.permitted for part in wanted))
     if len({0, *odd}) <= len(odd):
         raise OSError(errno.EPERM, f"of capabilities too few are held, {held.permitted:#x}")
     change(held._replace(inheritable=odd.inheritable))

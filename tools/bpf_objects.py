@@ -51,7 +51,7 @@ FLAVOURS = {
 # Every object of the bundle. Only those of FLAVOURS have relocations that the kernel's BTF answers.
 OBJECTS = {
     **FLAVOURS,
-    "peek.bpf.o": Recipe(("peek.bpf.c",)),
+    "kernel_read.bpf.o": Recipe(("kernel_read.bpf.c",)),
 }
 
 _FLAGS = (

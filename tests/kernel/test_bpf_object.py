@@ -13,7 +13,7 @@ from tests.support.bpf_compile import bpf_object
 from tetrapy.errors import KernelError
 from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject, refusal_reason
-from tetrapy.kernel.peek import OBJECT
+from tetrapy.kernel.kernel_memory import OBJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 REFUSED = Path(__file__).parent / "relocations" / "refused.bpf.c"
@@ -21,7 +21,7 @@ REFUSED = Path(__file__).parent / "relocations" / "refused.bpf.c"
 TURNS = """
 from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject
-from tetrapy.kernel.peek import OBJECT
+from tetrapy.kernel.kernel_memory import OBJECT
 
 data = bundle.read(OBJECT)
 first = BpfObject(data, "first")

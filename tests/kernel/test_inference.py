@@ -21,7 +21,7 @@ from tetrapy.btf.inference.checks import run_checks
 from tetrapy.btf.inference.memory import Memory
 from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.inference.view import View
-from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import prepared
 
 if TYPE_CHECKING:

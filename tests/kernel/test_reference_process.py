@@ -13,7 +13,7 @@ import pytest
 from tests.support.kernel_layout import KERNEL, KernelLayout
 from tetrapy.btf.inference.checks.execs import PER_CLEAR_ON_SETID
 from tetrapy.btf.inference.checks.namespaces import KINDS
-from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import ReferenceProcess, capabilities, exec_capture, prepared
 from tetrapy.kernel.reference_process.plan import PLANS
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kernel_layout import KERNEL, KernelLayout
-from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import prepared
 
 pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")

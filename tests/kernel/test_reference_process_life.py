@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tetrapy.errors import KernelError
-from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import prepared, procfs_self
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ import json
 import sys
 from typing import Any
 
-from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import ReferenceProcess, prepared
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FIRST_NUMBER = 0xF0000000  # PROC_DYNAMIC_FIRST (fs/proc/generic.c)
-TARGET_WORDS = 24  # bpf/peek.bpf.c
+TARGET_WORDS = 24  # bpf/kernel_read.bpf.c
 ALL = (1 << 41) - 1
 READ_ONLY = 0o100444
 EXEC_NAME = b"memfd:exec"

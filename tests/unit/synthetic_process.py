@@ -17,7 +17,7 @@ _BOOT = 812_345_678_901  # ns
 
 
 class Task(NamedTuple):
-    """As tetrapy.kernel.peek.Task."""
+    """As tetrapy.kernel.kernel_memory.Task."""
 
     address: int
     pid: int

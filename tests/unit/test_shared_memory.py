@@ -27,8 +27,8 @@ BANNED = {
 # Who maps, or holds, memory of the kernel's; `unpack_from` elsewhere is about bytes.
 HOLDERS = (
     "kernel/ringbuf.py",
-    "kernel/window.py",
-    "kernel/peek.py",
+    "kernel/data_section.py",
+    "kernel/kernel_memory.py",
     "kernel/reference_process/exec_capture.py",
     "sensors/base.py",
 )

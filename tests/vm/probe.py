@@ -22,7 +22,7 @@ def probe(question: dict[str, Any]) -> dict[str, Any]:
     from tetrapy.btf.host import Host
     from tetrapy.btf.inference import candidates
     from tetrapy.btf.inference.prober import LayoutProber
-    from tetrapy.kernel.peek import KernelMemory
+    from tetrapy.kernel.kernel_memory import KernelMemory
     from tetrapy.kernel.reference_process import prepared
 
     queries, optional = tuple(question["needs"]), frozenset(question["optional"])

@@ -88,7 +88,7 @@ def open_prober(
     What this host forbids in the preparation is logged, since less can be proven then.
     """
     from tetrapy.btf.inference.prober import LayoutProber
-    from tetrapy.kernel.peek import KernelMemory
+    from tetrapy.kernel.kernel_memory import KernelMemory
     from tetrapy.kernel.reference_process import ReferenceProcess, prepared
 
     told: Set[str] = set()

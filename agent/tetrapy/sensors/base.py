@@ -18,12 +18,12 @@ from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.kernel import bundle, features
 from tetrapy.kernel.clock import monotonic_gap_ns
+from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
 from tetrapy.kernel.perfbuf import PerfBuffer
 from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.kernel.ringbuf import RingBuffer
 from tetrapy.kernel.shared_memory import Fence, Word
-from tetrapy.kernel.window import Window
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
 from tetrapy.process.tracker import ProcessTracker
@@ -111,7 +111,7 @@ class BaseSource(EventSource):
         self._processes = BpfMap(
             loaded.map_fd("processes"), _PID.size, struct_layout(btf, "process").size
         )
-        self._bss = Window(loaded, ".bss")
+        self._bss = DataSection(loaded, ".bss")
         self._eager_forks = self._bss.word(*self._variables["eager_forks"])
         self.report_forks_eagerly(yes=True)
         fd = loaded.map_fd("events")

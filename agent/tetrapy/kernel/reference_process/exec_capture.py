@@ -11,14 +11,14 @@ from typing import List, Optional, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.native import memfd
-from tetrapy.kernel.peek import KernelMemory
 from tetrapy.kernel.reference_process import capabilities, minimal_elf
 from tetrapy.kernel.reference_process.child import Child
 from tetrapy.kernel.shared_memory import Fence, Fields
 from tetrapy.named import NamedTuple
 
-_PROGRAM = "peek_exec"
+_PROGRAM = "capture_exec"
 # Where programs out of memory are forbidden the interpreter of the script is this one: no other is
 # certain to be there. It is killed at once; if it gets that far it tells its version to nobody.
 _INTERPRETER = "/proc/self/exe"
@@ -174,16 +174,16 @@ def _exec(memory: KernelMemory, path: str, writer: int) -> None:
 def _set(memory: KernelMemory, tgid: int) -> None:
     """Have the program capture the next exec of a process; 0 is none's number."""
     # Any process of the machine may execute meanwhile, and the program looks at both.
-    memory.window.word(*memory.variables["exec_tgid"]).store(tgid)
-    memory.window.word(*memory.variables["exec_seen"]).store(0)
-    memory.window.push()
+    memory.section.word(*memory.variables["exec_tgid"]).store(tgid)
+    memory.section.word(*memory.variables["exec_seen"]).store(0)
+    memory.section.push()
 
 
 def _wait_for_exec(memory: KernelMemory) -> None:
     """The pipe closes a moment before the kernel tells tracers."""
-    seen = memory.window.word(*memory.variables["exec_seen"])
+    seen = memory.section.word(*memory.variables["exec_seen"])
     for _ in range(_PATIENCE):
-        memory.window.pull()
+        memory.section.pull()
         if seen.load():
             Fence()()
             return
@@ -195,7 +195,7 @@ def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> Captu
     words = _words(memory, "exec_words")
     offset, size = memory.variables["exec_strings"]
     each = size // len(words)
-    strings = bytes(memory.window.view[offset : offset + size])
+    strings = bytes(memory.section.view[offset : offset + size])
     texts = [strings[at : at + each].partition(b"\0")[0] for at in range(0, size, each)]
     all_targets = _words(memory, "exec_targets")
     each = len(all_targets) // len(words)
@@ -205,4 +205,4 @@ def _facts(memory: KernelMemory, path: str, program: int, gained: bool) -> Captu
 
 def _words(memory: KernelMemory, variable: str) -> Tuple[int, ...]:
     offset, size = memory.variables[variable]
-    return Fields(Struct(f"={size // 8}Q"), memory.window.view, offset).read()
+    return Fields(Struct(f"={size // 8}Q"), memory.section.view, offset).read()

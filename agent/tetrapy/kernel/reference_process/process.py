@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.clock import monotonic_gap_ns
-from tetrapy.kernel.peek import KernelMemory, Task
+from tetrapy.kernel.kernel_memory import KernelMemory, Task
 from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.child import Child, killer
 from tetrapy.kernel.reference_process.exec_capture import CapturedExec, capture_exec

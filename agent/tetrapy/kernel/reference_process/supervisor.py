@@ -15,7 +15,7 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from tetrapy.kernel import sys_calls
-from tetrapy.kernel.peek import KernelMemory
+from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.child import in_words, killer
 from tetrapy.kernel.reference_process.plan import Plan

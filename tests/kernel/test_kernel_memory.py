@@ -19,8 +19,8 @@ import pytest
 from tests.support.kernel_layout import KERNEL, KernelLayout
 from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.kernel import bundle
+from tetrapy.kernel.kernel_memory import OBJECT, KernelMemory
 from tetrapy.kernel.libbpf import libbpf
-from tetrapy.kernel.peek import OBJECT, KernelMemory
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = {
@@ -38,7 +38,7 @@ needs_btf = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with 
 def memory(request: pytest.FixtureRequest) -> Iterator[KernelMemory]:
     opened = KernelMemory(**WAYS[request.param])
     assert opened.attached == ("attached" in request.param)
-    assert opened.window.mapped == ("copied" not in request.param)
+    assert opened.section.mapped == ("copied" not in request.param)
     yield opened
     opened.close()
 
@@ -194,7 +194,7 @@ def test_nothing_is_left(way: str) -> None:
 def test_in_a_pid_namespace() -> None:
     """A process that does not know its own global number is found all the same."""
     script = (
-        "import os; from tetrapy.kernel.peek import KernelMemory\n"
+        "import os; from tetrapy.kernel.kernel_memory import KernelMemory\n"
         "tasks = [KernelMemory(attached=way).current() for way in (False, True)]\n"
         "assert tasks[0] == tasks[1], tasks\n"
         "assert os.getpid() == 1 != tasks[0].pid, tasks\n"
@@ -207,7 +207,7 @@ def test_in_a_pid_namespace() -> None:
 def test_not_permitted() -> None:
     """Without the capabilities it says which are missing."""
     script = (
-        "from tetrapy.kernel.peek import KernelMemory\n"
+        "from tetrapy.kernel.kernel_memory import KernelMemory\n"
         "from tetrapy.errors import NotPermittedError\n"
         "try: KernelMemory()\n"
         "except NotPermittedError as err: print(err)\n"

@@ -13,7 +13,7 @@ from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
 from tetrapy.kernel.shared_memory import Word
 
 
-class Window:
+class DataSection:
     """`view` is the section's contents: `push` after writing to it, `pull` before reading.
 
     Both do nothing where the kernel maps arrays (Linux 5.5); before, each copies the whole section.

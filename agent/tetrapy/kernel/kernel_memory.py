@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading kernel memory by address, with the object bpf/peek.bpf.o, which needs no BTF."""
+"""Reading kernel memory by address, with the object bpf/kernel_read.bpf.o, which needs no BTF."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tetrapy.abi.layout import StructLayout, rodata_offsets, struct_layout, unpa
 from tetrapy.errors import KernelError, LayoutError
 from tetrapy.kernel import bundle
 from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.libbpf import TestRunOptions, error_text, libbpf
 from tetrapy.kernel.privilege import denied, lift_memory_lock_limit
 from tetrapy.kernel.shared_memory import Fields
 from tetrapy.kernel.sys_calls import NUMBERS, get_thread_name, set_thread_name
-from tetrapy.kernel.window import Window
 from tetrapy.named import NamedTuple
 
-OBJECT = "bpf/peek.bpf.o"
+OBJECT = "bpf/kernel_read.bpf.o"
 
 _SECTION = ".bss"
 _REQUEST = ("address", "size", "error")
@@ -56,13 +56,13 @@ class KernelMemory:
         data = bundle.read(OBJECT)
         btf = Btf(section_data(data, ".BTF"))
         self.variables = rodata_offsets(btf, _SECTION)
-        self._layout = struct_layout(btf, "peek_window")
-        self._object = BpfObject(data, "peek")
+        self._layout = struct_layout(btf, "read_request")
+        self._object = BpfObject(data, "kernel_read")
         self._former_name = b""
         self._view = self._data = memoryview(b"")
         try:
             self._load()
-            self.window = Window(self._object, _SECTION, mapped)
+            self.section = DataSection(self._object, _SECTION, mapped)
             self._arrange()
             self._run = self._test_run()
             self.attached = attached or not self._answers()
@@ -83,8 +83,8 @@ class KernelMemory:
 
     def _arrange(self) -> None:
         """Find the parts of the window: request, answer and data."""
-        at = self.variables["window"][0]
-        self._view = self.window.view[at : at + self._layout.size]
+        at = self.variables["request"][0]
+        self._view = self.section.view[at : at + self._layout.size]
         # The program runs in the thread that asks, so nobody else touches them meanwhile.
         self._request = Fields(*_part(self._layout, _REQUEST, self._view))
         self._answer = Fields(*_part(self._layout, _ANSWER, self._view))
@@ -99,27 +99,27 @@ class KernelMemory:
         # The pointer keeps the options alive, the lambda the pointer.
         options = pointer(TestRunOptions(size=ctypes.sizeof(TestRunOptions)))
         run = libbpf().bpf_prog_test_run_opts
-        fd = self._object.program_fds()["peek"]
+        fd = self._object.program_fds()["read_memory"]
         return lambda: run(fd, options)
 
     def _answers(self) -> bool:
         self._ask(0, 0)
         self._run()
-        self.window.pull()
+        self.section.pull()
         return self._result() != _NOT_RUN
 
     def _attach(self) -> Callable[[], object]:
         """Attach to the entry of system calls; the thread is told by a name that it gets now."""
         self._former_name = get_thread_name()
-        set_thread_name(b"peek-" + os.urandom(5).hex().encode())
+        set_thread_name(b"read-" + os.urandom(5).hex().encode())
         trigger = self._layout.members["trigger"].offset
         caller = self._layout.members["caller"]
         self._view[trigger : trigger + 8] = NUMBERS["getppid"].to_bytes(8, sys.byteorder)
         name = get_thread_name().ljust(caller.size, b"\0")
         self._view[caller.offset : caller.offset + caller.size] = name
-        self.window.push()
+        self.section.push()
         try:
-            self._object.attach("peek_attached")
+            self._object.attach("read_memory_attached")
         except KernelError as err:
             raise denied(
                 err.errno,
@@ -140,11 +140,11 @@ class KernelMemory:
         if size > self.page:
             return self._read_long(address, size)
         self._request.write(address, size, _NOT_RUN)
-        if not self.window.mapped:
-            self.window.push()
+        if not self.section.mapped:
+            self.section.push()
         self._run()
-        if not self.window.mapped:
-            self.window.pull()
+        if not self.section.mapped:
+            self.section.pull()
         error = self._result()
         if error == _NOT_RUN:
             error = self._again(address, size)
@@ -167,7 +167,7 @@ class KernelMemory:
 
     def _ask(self, address: int, size: int) -> None:
         self._request.write(address, size, _NOT_RUN)
-        self.window.push()
+        self.section.push()
 
     def _result(self) -> int:
         error: int = self._answer.read()[0]
@@ -178,7 +178,7 @@ class KernelMemory:
         for _ in range(_ATTEMPTS):
             self._ask(address, size)
             self._run()
-            self.window.pull()
+            self.section.pull()
             error = self._result()
             if error != _NOT_RUN:
                 return error

@@ -15,7 +15,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define EXEC_TARGET 24 /* words; f_inode is at most 168 bytes from the start of a struct file */
 
 /* Filled in by user space down to `size`; the rest is the answer. */
-struct peek_window {
+struct read_request {
 	__u64 trigger; /* number of the system call that asks; when attached */
 	__u8 caller[16]; /* name of the thread that asks; when attached */
 	__u64 address;
@@ -26,7 +26,7 @@ struct peek_window {
 	__u8 data[PEEK_SIZE];
 };
 
-volatile struct peek_window window;
+volatile struct read_request request;
 
 /* The first words of the struct linux_binprm of an exec of the thread group
  * exec_tgid, the string each points to, and the first words of what it may be
@@ -40,18 +40,18 @@ volatile __u64 exec_targets[EXEC_WORDS][EXEC_TARGET];
 
 static __always_inline void answer(void)
 {
-	__u64 size = window.size;
+	__u64 size = request.size;
 
 	if (size > PEEK_SIZE)
 		size = PEEK_SIZE;
-	window.task = bpf_get_current_task();
-	window.pid_tgid = bpf_get_current_pid_tgid();
-	window.error = bpf_probe_read_kernel((void *)window.data, size, (void *)window.address);
+	request.task = bpf_get_current_task();
+	request.pid_tgid = bpf_get_current_pid_tgid();
+	request.error = bpf_probe_read_kernel((void *)request.data, size, (void *)request.address);
 }
 
 /* By BPF_PROG_TEST_RUN: it runs in the task that asks. */
 SEC("raw_tp")
-int peek(__attribute__((unused)) struct bpf_raw_tracepoint_args *ctx)
+int read_memory(__attribute__((unused)) struct bpf_raw_tracepoint_args *ctx)
 {
 	answer();
 	return 0;
@@ -62,12 +62,12 @@ int peek(__attribute__((unused)) struct bpf_raw_tracepoint_args *ctx)
  * does not know when it is in a pid namespace.
  */
 SEC("raw_tp/sys_enter")
-int peek_attached(struct bpf_raw_tracepoint_args *ctx)
+int read_memory_attached(struct bpf_raw_tracepoint_args *ctx)
 {
-	volatile __u64 *caller = (volatile __u64 *)window.caller;
+	volatile __u64 *caller = (volatile __u64 *)request.caller;
 	__u64 name[2] = {};
 
-	if (ctx->args[1] != window.trigger)
+	if (ctx->args[1] != request.trigger)
 		return 0;
 	if (bpf_get_current_comm(name, sizeof(name)) || name[0] != caller[0] ||
 	    name[1] != caller[1])
@@ -77,7 +77,7 @@ int peek_attached(struct bpf_raw_tracepoint_args *ctx)
 }
 
 SEC("raw_tp/sched_process_exec")
-int peek_exec(struct bpf_raw_tracepoint_args *ctx)
+int capture_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 binprm = ctx->args[2];
 	int i;

@@ -12,7 +12,7 @@ from tests.unit.procfs import FakeProcfs
 from tests.unit.records import SECOND, Task, World, execute, exit_of
 from tests.unit.shown import fields
 from tetrapy.events.process import Process
-from tetrapy.process import left
+from tetrapy.process import replaced_images
 from tetrapy.process.budget import weight
 from tetrapy.process.procfs import read_process
 from tetrapy.sensors import reassembly
@@ -82,8 +82,8 @@ def test_usual_processes_are_left_alone() -> None:
 
 
 def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They have a bound in bytes too, also when they are left again and again."""
-    monkeypatch.setattr(left, "_MOST_BYTES", 200_000)
+    """They have a bound in bytes too, also when they are replaced again and again."""
+    monkeypatch.setattr(replaced_images, "_MOST_BYTES", 200_000)
     world = World()
     before = heavy()
     for task in tasks(300):

@@ -17,7 +17,7 @@ from tetrapy.events.records import ExecRecord, ExitRecord, ForkRecord
 from tetrapy.events.text import absolute_path, arguments_text, to_text
 from tetrapy.process.details import Details
 from tetrapy.process.inherit import inherit
-from tetrapy.process.left import LeftImages
+from tetrapy.process.replaced_images import ReplacedImages
 from tetrapy.process.table import ProcessTable
 
 # Tetragon hands arguments and long paths over in separate messages and says so in the flags. The
@@ -48,7 +48,7 @@ class ProcessTracker:
         self._format_time = format_time
         self._details = details
         self._tells_ancestors = table.keeps_ancestors
-        self._left = LeftImages()
+        self._replaced = ReplacedImages()
         self.starting = False  # while records are handled that came before procfs was read
         # (pid, start) -> whether it was in the tree of a container's first process
         self._recent_exits: Dict[Tuple[int, int], bool] = {}
@@ -77,7 +77,7 @@ class ProcessTracker:
         pid, start = record.pid, record.start
         creator = self._creator(record)
         if record.parent_pid == record.creator_pid:
-            self._left.told(record.creator_pid, record.creator_start, record.start)
+            self._replaced.told(record.creator_pid, record.creator_start, record.start)
         if table.find(pid, start) is not None or self._has_ended(pid, start):
             return  # procfs showed it first, or it is reported twice
         if creator is None:
@@ -108,8 +108,8 @@ class ProcessTracker:
         creator = self._table.find(pid, start)
         if creator is not None and creator.ktime <= record.ktime:
             return creator
-        left = self._left.find(pid, start, record.ktime)
-        return left or creator or self._table.find_or_read(pid, start)
+        replaced = self._replaced.find(pid, start, record.ktime)
+        return replaced or creator or self._table.find_or_read(pid, start)
 
     def on_exec(
         self, record: ExecRecord, data: bytes, at: int, arguments: bytes, environment: bytes = b""
@@ -196,10 +196,10 @@ class ProcessTracker:
             bits |= flags.CLONE
             # The first news of a process whose fork was deferred: none runs its creator's image
             # now.
-            if former is None and self._left and not found & self._suppressed:
-                self._left.told(fork_parent_pid, fork_parent_start, start)
+            if former is None and self._replaced and not found & self._suppressed:
+                self._replaced.told(fork_parent_pid, fork_parent_start, start)
         if deferred_children and former is not None:
-            self._left.keep(former, deferred_children, ktime)
+            self._replaced.keep(former, deferred_children, ktime)
         heir_of = parent if former is None else former
         if former is None and fork_parent_pid not in {0, parent_pid}:
             is_inside = self._was_in_init_tree(fork_parent_pid, fork_parent_start)
@@ -288,8 +288,8 @@ class ProcessTracker:
             self._shown(parent)
         ancestors = self._ancestors(parent) if self._tells_ancestors else ()
         event = ProcessExit(process, parent, code, self._format_time(ktime), ancestors)
-        if deferred_children or self._left:
-            self._left.keep(process, deferred_children, ktime)
+        if deferred_children or self._replaced:
+            self._replaced.keep(process, deferred_children, ktime)
         table.leave(process)
         return None if process.suppressed else event
 

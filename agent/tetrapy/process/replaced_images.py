@@ -22,7 +22,7 @@ _MOST_BYTES = 2 << 20  # of all images
 _Key = Tuple[int, int]  # pid, start
 
 
-class LeftImages:
+class ReplacedImages:
     """Images by the process that ran them, as long as deferred children may ask."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class LeftImages:
         return len(self._images)
 
     def keep(self, process: Process, deferred: int, at: int) -> None:
-        """`process` is left by its pid, or replaced, while it has so many deferred children.
+        """The image `process` has ended, or is replaced, while it has so many deferred children.
 
         `at` is when: children that are forked later do not count.
         """

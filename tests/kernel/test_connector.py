@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.connector import PATIENCE, Watch
 from tests.support.events import exec_id, nanoseconds
-from tetrapy.kernel.connector import poke_everywhere
+from tetrapy.kernel.connector import provoke_event_on_each_cpu
 from tetrapy.process.procfs import read_process
 from tetrapy.sensors.connector.pids import Pids
 
@@ -250,7 +250,7 @@ def test_loss() -> None:
             probe.wait()
             if watch.of(probe.pid):
                 break
-        poke_everywhere()
+        provoke_event_on_each_cpu()
         last = subprocess.Popen(["/bin/true"])
         last.wait()
         watch.until_exit(last.pid)

@@ -59,9 +59,9 @@ def test_silence_is_noticed() -> None:
         sensor.attach()
         for _ in range(3):
             sensor.drain(100)
-            sensor._heard = sensor._poked = False
+            sensor._heard = sensor._provoked = False
             sensor.check_flow()
-            assert sensor._poked
+            assert sensor._provoked
             readable, _, _ = select.select([sensor._connector.fd], [], [], PATIENCE)
             assert readable
             sensor.drain(100)

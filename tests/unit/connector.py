@@ -14,9 +14,9 @@ from tetrapy.process.details import Details, Wanted
 from tetrapy.process.seed import fill, read_all
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
-from tetrapy.sensors.connector.look import look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Name, Owner, Record
 from tetrapy.sensors.connector.pids import Pids
+from tetrapy.sensors.connector.snapshot import take_snapshot
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Stage:
 
     def exec(self, pid: int, at: float = 3, *, image: bool = True) -> ProcessExec:
         """An exec of which is seen what procfs shows."""
-        (event,) = self(Exec(pid, int(at * SECOND), look(self.root, pid, image)))
+        (event,) = self(Exec(pid, int(at * SECOND), take_snapshot(self.root, pid, image)))
         assert isinstance(event, ProcessExec)
         return event
 

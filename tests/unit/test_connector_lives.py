@@ -14,8 +14,8 @@ from tests.unit.connector import SECOND, NoFlow
 from tetrapy.events.exec import ProcessExec
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
-from tetrapy.sensors.connector.look import Look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Name, Owner, Record
+from tetrapy.sensors.connector.snapshot import Snapshot
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 
 STEPS = st.lists(
@@ -71,10 +71,10 @@ class World:
                 del self.threads[pid]
                 self.told.append(("exit", pid, code, self.uids.pop(pid)))
 
-    def look(self, pid: int, image: int) -> Look:
+    def look(self, pid: int, image: int) -> Snapshot:
         name = f"/bin/{image}".encode()
         uid = self.uids[pid]
-        return Look(True, name, name + b"\0x\0", b"/tmp", b"name", 1, 0, uid, 0, "", 0, b"")
+        return Snapshot(True, name, name + b"\0x\0", b"/tmp", b"name", 1, 0, uid, 0, "", 0, b"")
 
 
 def run(records: list[Record], root: str) -> tuple[list[Any], ProcessTable]:

@@ -98,7 +98,7 @@ def connector(monkeypatch: pytest.MonkeyPatch):
         CN_VAL_PROC=1,
     )
     monkeypatch.setattr(module, "part", lambda name: fake)
-    monkeypatch.setattr(module, "poke_everywhere", lambda: True)
+    monkeypatch.setattr(module, "provoke_event_on_each_cpu", lambda: True)
     monkeypatch.setattr(module, "_PATIENCE", 0.05)
     monkeypatch.setattr(module, "own_namespaces", list)
     made: list[ProcessConnector] = []
@@ -177,7 +177,7 @@ def test_nothing_about_this_process(connector, monkeypatch: pytest.MonkeyPatch) 
 
 def test_own_message_cannot_be_provoked(connector, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where procfs is read-only, the answer has to do."""
-    monkeypatch.setattr(module, "poke_everywhere", lambda: False)
+    monkeypatch.setattr(module, "provoke_event_on_each_cpu", lambda: False)
     assert connector(acknowledged()).listen() == [acknowledged()]
 
 

@@ -61,12 +61,12 @@ class Stage:
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "ProcessConnector", FakeConnector)
         self.pokes = 0
-        monkeypatch.setattr(module, "poke", self.poke)
+        monkeypatch.setattr(module, "provoke_event", self.provoke_event)
         self.procfs = FakeProcfs(path / "proc")
         self.sensor = ConnectorSource(str(self.procfs.root), 4096, priority=0)
         self.connector: FakeConnector = self.sensor._connector
 
-    def poke(self) -> bool:
+    def provoke_event(self) -> bool:
         self.pokes += 1
         return True
 
@@ -112,7 +112,7 @@ def test_overrun_before_the_next_message(stage: Stage) -> None:
 def test_losses_are_learnt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an overrun each CPU is made to send a message, once for each overrun."""
     asked: list[int] = []
-    monkeypatch.setattr(module, "poke_everywhere", lambda: asked.append(1))
+    monkeypatch.setattr(module, "provoke_event_on_each_cpu", lambda: asked.append(1))
     stage.sensor.attach()
     stage.sensor.check_flow()
     stage.connector.overruns = 2

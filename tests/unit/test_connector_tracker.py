@@ -12,8 +12,8 @@ from tests.unit.connector import SECOND, Stage
 from tetrapy.events.flags import flag_words
 from tetrapy.events.json import JsonEncoder
 from tetrapy.process.details import Wanted
-from tetrapy.sensors.connector.look import look
 from tetrapy.sensors.connector.messages import Exec
+from tetrapy.sensors.connector.snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -288,7 +288,7 @@ def test_details(tmp_path: Path) -> None:
     status = stage.procfs.root / "11/status"
     caps = "CapInh:\t0\nCapPrm:\t3\nCapEff:\t1\n"
     status.write_text(status.read_text() + caps)
-    seen = look(stage.root, 11, environment=True)
+    seen = take_snapshot(stage.root, 11, environment=True)
     (event,) = stage(Exec(11, 3 * SECOND, seen))
     process = event.process
     assert process.arguments == "*****"

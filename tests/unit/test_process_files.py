@@ -17,7 +17,7 @@ from tetrapy.kernel import statx
 from tetrapy.process.files import HostFiles
 from tetrapy.process.procfs import read_process
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.connector.look import look
+from tetrapy.sensors.connector.snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def file_of(procfs: FakeProcfs, exe: str | Path, root: str | Path = "/") -> Exec
     """What both readers of procfs say of a process with these links."""
     procfs.add(42, exe=str(exe))
     (procfs.root / "42/root").symlink_to(root)
-    process, seen = read_process(str(procfs.root), 42), look(str(procfs.root), 42)
+    process, seen = read_process(str(procfs.root), 42), take_snapshot(str(procfs.root), 42)
     assert process is not None
     assert seen is not None
     assert process.file == seen.file

@@ -19,7 +19,7 @@ from tests.unit.records import UNSET
 from tetrapy.events.executed import UNREPORTED
 from tetrapy.events.flags import flag_words
 from tetrapy.process.procfs import ProcfsProcess, foreign_namespace, list_pids, read_process
-from tetrapy.sensors.connector.look import look
+from tetrapy.sensors.connector.snapshot import take_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def test_files_that_are_not_there_any_more(tmp_path: Path, name: str, change: st
         if change == "is replaced":
             path.write_text("new")
             directory.mkdir()
-        process, seen = read_process("/proc", pid), look("/proc", pid)
+        process, seen = read_process("/proc", pid), take_snapshot("/proc", pid)
     assert process is not None
     assert seen is not None
     cwd = str(directory) if change == "stays" else f"{directory} (deleted)"

@@ -91,7 +91,7 @@ class ProcessConnector:
         messages: List[bytes] = []
         if not self._wait(messages, lambda fields: _answers(fields, self._id)):
             raise _silent("the process connector does not answer")
-        if poke_everywhere() and not self._wait(messages, _is_own_name):
+        if provoke_event_on_each_cpu() and not self._wait(messages, _is_own_name):
             raise _silent("the process connector does not tell of this process")
         return messages
 
@@ -163,7 +163,7 @@ def _bound(module: Any) -> Any:
                 raise _refused("the process connector cannot be listened to", err) from err
 
 
-def poke() -> bool:
+def provoke_event() -> bool:
     """Have the connector tell something: this process is given the name that it has.
 
     False where that is forbidden.
@@ -176,20 +176,20 @@ def poke() -> bool:
     return True
 
 
-def poke_everywhere() -> bool:
+def provoke_event_on_each_cpu() -> bool:
     """The same on each CPU that this thread may use."""
     allowed = os.sched_getaffinity(0)
-    poked = False
+    provoked = False
     try:
         for cpu in sorted(allowed):
             os.sched_setaffinity(0, {cpu})
-            poked = poke()
+            provoked = provoke_event()
     except OSError:
         pass  # a CPU was taken away, or a seccomp filter forbids to choose one
     finally:
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, allowed)
-    return poked
+    return provoked
 
 
 def _answers(fields: Tuple[int, ...], connector: Tuple[int, int]) -> bool:

@@ -11,7 +11,7 @@ from typing import Optional, Union
 
 from tetrapy.errors import FormatError
 from tetrapy.named import NamedTuple
-from tetrapy.sensors.connector.look import Look
+from tetrapy.sensors.connector.snapshot import Snapshot
 
 
 class Fork(NamedTuple):
@@ -28,7 +28,7 @@ class Exec(NamedTuple):
 
     pid: int
     time: int
-    seen: Optional[Look] = None
+    seen: Optional[Snapshot] = None
 
 
 class Exit(NamedTuple):

@@ -10,12 +10,12 @@ from typing import Callable, Dict, List, Optional, Set, Tuple
 
 from tetrapy.config.settings import Settings
 from tetrapy.errors import FormatError
-from tetrapy.kernel.connector import ProcessConnector, poke, poke_everywhere
+from tetrapy.kernel.connector import ProcessConnector, provoke_event, provoke_event_on_each_cpu
 from tetrapy.process.details import Details, Wanted
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
-from tetrapy.sensors.connector.look import LONGEST, look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
+from tetrapy.sensors.connector.snapshot import LONGEST, take_snapshot
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 from tetrapy.sensors.source import EventSource
 
@@ -66,7 +66,7 @@ class ConnectorSource(EventSource):
         self._more = False
         self._attached = False
         self._heard = False  # a message since the last look at the clocks
-        self._poked = False  # one was provoked then
+        self._provoked = False  # one was provoked then
         self.errors = 0  # messages that made no sense
         self.looks = 0  # processes that were to be looked at
         self.missed = 0  # of them, those whose image could not be read any more
@@ -128,17 +128,17 @@ class ConnectorSource(EventSource):
             return
         self._learn_losses()
         if not self._heard:
-            if self._poked:
+            if self._provoked:
                 self._silences += 1
                 self._connector.request(listen=True)
-            self._poked = poke()
+            self._provoked = provoke_event()
         self._heard = False
 
     def _learn_losses(self) -> None:
         """After an overrun, have each CPU send a message: its number tells what was lost before."""
         if self._overruns != self._connector.overruns:
             self._overruns = self._connector.overruns
-            poke_everywhere()
+            provoke_event_on_each_cpu()
 
     def drain(self, limit: int, everything: bool = False) -> List[Record]:
         """At most `limit` messages as records, in order, those of execs with what was seen.
@@ -171,7 +171,7 @@ class ConnectorSource(EventSource):
     def _receive(self, limit: int) -> List[bytes]:
         messages = self._connector.receive(limit)
         if messages:
-            self._heard, self._poked = True, False
+            self._heard, self._provoked = True, False
         return messages
 
     def _read(self, data: bytes, records: List[Record]) -> None:
@@ -220,7 +220,7 @@ class ConnectorSource(EventSource):
 
     def _look(self, record: Exec, image: bool) -> Exec:
         longest = LONGEST if self._room > 0 else _SHORT
-        seen = look(self._procfs, record.pid, image, self._environment, longest)
+        seen = take_snapshot(self._procfs, record.pid, image, self._environment, longest)
         if seen is not None:
             self._room -= len(seen.command_line) + len(seen.environment)
         return record._replace(seen=seen)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Dict, Set
 
-from tetrapy.sensors.connector.look import living_threads
+from tetrapy.sensors.connector.snapshot import living_threads
 
 
 class Threads:

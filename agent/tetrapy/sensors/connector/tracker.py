@@ -20,9 +20,9 @@ from tetrapy.process.details import Details
 from tetrapy.process.inherit import inherit
 from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.connector.look import Look, look
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Name, Owner
 from tetrapy.sensors.connector.pids import Pids
+from tetrapy.sensors.connector.snapshot import Snapshot, take_snapshot
 from tetrapy.sensors.connector.threads import Threads
 
 _RECENT_EXITS = 256
@@ -104,7 +104,9 @@ class ConnectorTracker:
         table.put(process)
         return self._told(process)
 
-    def _parent_of_exec(self, former: Optional[Process], seen: Optional[Look]) -> Optional[Process]:
+    def _parent_of_exec(
+        self, former: Optional[Process], seen: Optional[Snapshot]
+    ) -> Optional[Process]:
         """Who started the image: its parent, or without a fork the image it replaced."""
         if former is not None and not former.refcnt:
             return former
@@ -141,7 +143,7 @@ class ConnectorTracker:
 
     def _unknown(self, record: Exit) -> Process:
         """What can be said of a process whose beginning was lost."""
-        seen = look(self._procfs, record.pid, image=False) if self._procfs else None
+        seen = take_snapshot(self._procfs, record.pid, image=False) if self._procfs else None
         if seen is None or seen.start > record.time:
             self._table.unknown_processes += 1
             return UnseenProcess(b"", record.pid, 0, 0)
@@ -177,7 +179,7 @@ class ConnectorTracker:
         self._threads.count(process.pid)
         return self._told(process)
 
-    def _show(self, process: Process, seen: Optional[Look]) -> int:
+    def _show(self, process: Process, seen: Optional[Snapshot]) -> int:
         """Give to `process` what was seen of it; returns the flags that say how much that was."""
         bits = 0
         cwd = b"" if seen is None else seen.cwd

@@ -21,7 +21,7 @@ _CHUNK = 1 << 16
 LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
 
 
-class Look(NamedTuple):
+class Snapshot(NamedTuple):
     """What was seen. A process that has ended, but was not waited for, has no image any more."""
 
     has_image: bool
@@ -40,9 +40,9 @@ class Look(NamedTuple):
     file: Optional[ExecutedFile] = UNREPORTED  # that it executes; None if it is the host's at `exe`
 
 
-def look(
+def take_snapshot(
     root: str, pid: int, image: bool = True, environment: bool = False, longest: int = LONGEST
-) -> Optional[Look]:
+) -> Optional[Snapshot]:
     """What procfs below `root` shows of `pid`, None when it is gone.
 
     What a process loses first is read first. `image` is false for one that has ended; `environment`
@@ -71,7 +71,7 @@ def look(
         at, end = stat.index(b"("), stat.rindex(b")")
         numbers = stat[end + 2 :].split()
         numbers_inside = status.get(b"NSpid", [])
-        return Look(
+        return Snapshot(
             has_image=bool(exe or command_line),
             exe=exe,
             command_line=command_line,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.unit.procfs import FakeProcfs
 from tetrapy.events.process import UNSET_ID
 from tetrapy.process.procfs import read_process
-from tetrapy.sensors.connector.look import living_threads, look
+from tetrapy.sensors.connector.snapshot import living_threads, take_snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ DOCKER = "ab" * 32
 
 def test_agrees_with_the_walk_of_procfs() -> None:
     """Of this process, a look shows what is read of it at the agent's start."""
-    seen, process = look("/proc", os.getpid()), read_process("/proc/", os.getpid())
+    seen, process = take_snapshot("/proc", os.getpid()), read_process("/proc/", os.getpid())
     assert seen is not None
     assert process is not None
     assert seen.has_image
@@ -40,13 +40,13 @@ def test_ended_process() -> None:
     """A process that was not waited for has a name and a parent, and no image."""
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        seen = look("/proc", child.pid)
+        seen = take_snapshot("/proc", child.pid)
         assert seen is not None
         assert not seen.has_image
         assert seen.comm[:6] == b"python"
         assert seen.parent_pid == os.getpid()
         assert living_threads("/proc", child.pid) == set()
-    assert look("/proc", child.pid) is None
+    assert take_snapshot("/proc", child.pid) is None
     assert living_threads("/proc", child.pid) == set()
 
 
@@ -54,7 +54,7 @@ def test_image_is_not_asked_for(tmp_path: Path) -> None:
     """Of a process that is known to have ended, no image is looked for."""
     procfs = FakeProcfs(tmp_path / "proc")
     procfs.add(5, comm=b"a) (b")
-    seen = look(str(procfs.root), 5, image=False)
+    seen = take_snapshot(str(procfs.root), 5, image=False)
     assert seen is not None
     assert (seen.has_image, seen.exe, seen.command_line, seen.cwd) == (False, b"", b"", b"")
     assert seen.comm == b"a) (b"
@@ -66,7 +66,7 @@ def test_container(tmp_path: Path) -> None:
     procfs.add(5, cgroup=f"0::/docker/{DOCKER}", nspid="5 1", auid=1000, uid=(1, 2, 3, 4))
     procfs.add(6, nspid="6")
     procfs.add(7, nspid="7 1")
-    inside, outside, nameless = (look(str(procfs.root), pid) for pid in (5, 6, 7))
+    inside, outside, nameless = (take_snapshot(str(procfs.root), pid) for pid in (5, 6, 7))
     assert inside is not None
     assert outside is not None
     assert nameless is not None
@@ -83,7 +83,7 @@ def test_long_arguments() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         child.stdout.readline()  # in the midst of its exec a process has no arguments
-        seen = look("/proc", child.pid)
+        seen = take_snapshot("/proc", child.pid)
         child.communicate(b"\n")
     assert seen is not None
     assert len(seen.command_line) == 256 << 10
@@ -95,9 +95,9 @@ def test_part_is_missing(tmp_path: Path, name: str) -> None:
     """What cannot be read leaves the rest as it is."""
     procfs = FakeProcfs(tmp_path / "proc")
     procfs.add(5, auid=7)
-    whole = look(str(procfs.root), 5)
+    whole = take_snapshot(str(procfs.root), 5)
     (procfs.root / "5" / name).unlink()
-    seen = look(str(procfs.root), 5)
+    seen = take_snapshot(str(procfs.root), 5)
     assert whole is not None
     assert seen is not None
     changed = [
@@ -123,5 +123,5 @@ def test_any_content(tmp_path_factory, stat: bytes, status: bytes, auid: bytes) 
     (root / "5").mkdir()
     for name, data in (("stat", stat), ("status", status), ("loginuid", auid)):
         (root / "5" / name).write_bytes(data)
-    look(str(root), 5)
+    take_snapshot(str(root), 5)
     living_threads(str(root), 5)

@@ -37,7 +37,7 @@ from tetrapy.process.details import Details
 from tetrapy.version import __version__
 
 if TYPE_CHECKING:
-    from tetrapy.daemon.serving import Serving
+    from tetrapy.daemon.metrics_server import MetricsServer
 
 _STANDARD_INPUT = 0
 _SECOND = 1_000_000_000
@@ -154,18 +154,18 @@ class Agent:
             return
         self._log("info", "Capabilities kept", capabilities=", ".join(kept) or "none")
 
-    def _serving(self) -> Optional[Serving]:
+    def _serving(self) -> Optional[MetricsServer]:
         settings = self._settings
         if not settings.metrics_server and not settings.healthz_address:
             return None
         # Imported late: an agent that serves nothing pays nothing for it.
         try:
-            from tetrapy.daemon.serving import Serving
+            from tetrapy.daemon.metrics_server import MetricsServer
         except ImportError as err:  # a Python that lacks a part of its library
             raise MetricsError(
                 f"metrics cannot be served: {err}; take a Python that has it"
             ) from err
-        return Serving(settings, self._log)
+        return MetricsServer(settings, self._log)
 
     def _watch(self, loop: Loop, epoll: select.epoll) -> None:
         loop.seed()

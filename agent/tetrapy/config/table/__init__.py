@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, Tuple
 
 from tetrapy.config.setting import Setting, Topic
-from tetrapy.config.table import events, export, general, kernel, later, serving
+from tetrapy.config.table import events, export, general, kernel, later, servers
 
 TOPICS: Tuple[Topic, ...] = (
     *general.TOPICS,
     *events.TOPICS,
     *export.TOPICS,
     *kernel.TOPICS,
-    *serving.TOPICS,
+    *servers.TOPICS,
     *later.TOPICS,
 )
 SETTINGS: Tuple[Setting, ...] = tuple(

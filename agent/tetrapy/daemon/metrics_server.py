@@ -33,7 +33,7 @@ from tetrapy.sensors.source import EventSource
 Log = Callable[..., None]
 
 
-class Serving:
+class MetricsServer:
     """What is counted, what tells of it, and the servers."""
 
     def __init__(self, settings: Settings, log: Log) -> None:

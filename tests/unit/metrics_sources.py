@@ -86,7 +86,7 @@ def busy() -> Sources:
     sources.dispatcher = lambda: dispatcher
     sources.table = lambda: table
     sources.exporter = lambda: exporter
-    sources.turned = lambda: 0.0
+    sources.heartbeat = lambda: 0.0
     return sources
 
 

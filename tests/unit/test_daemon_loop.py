@@ -161,7 +161,7 @@ def test_care_is_taken_now_and_then(monkeypatch: pytest.MonkeyPatch, batches: li
 def test_the_loop_is_seen_to_turn(monkeypatch: pytest.MonkeyPatch, batches: list[int]) -> None:
     """Who asks whether the loop hangs finds when it last turned, asleep or busy."""
     loop = Course(monkeypatch, *batches)
-    assert loop.now - loop.loop.turned <= 2.1
+    assert loop.now - loop.loop.heartbeat <= 2.1
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_the_buffer_that_the_settings_ask_for(arguments: list[str], cpus: int, t
 def care(loop: module.Loop) -> None:
     """One look at clocks and losses."""
     loop._rounds = 0
-    loop._go_round(0.0)
+    loop._housekeep(0.0)
 
 
 @pytest.mark.parametrize("procfs", [True, False])
@@ -285,7 +285,7 @@ def test_care_measures_the_clocks_again(monkeypatch: pytest.MonkeyPatch) -> None
     loop = loop_of(FakeSensor(), FakeFanout())
     loop._clock.offset = 0
     monkeypatch.setattr(loop.handler, "_measure_gap", lambda: 5 * SECOND)
-    loop._go_round(0.0)
+    loop._housekeep(0.0)
     assert loop.handler.clock_gap == 5 * SECOND
     assert loop._clock.offset > 0
 
@@ -296,7 +296,7 @@ def test_what_time_brings_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = loop_of(FakeSensor(), fanout)
     asked: list[int] = []
     monkeypatch.setattr(loop.handler, "tick", lambda now: asked.append(now) or ["event"])
-    loop._go_round(7.0)
+    loop._housekeep(7.0)
     assert fanout.ticks == [(7.0, ["event"])]
     assert asked[0] > 0
 
@@ -323,7 +323,7 @@ def test_a_stop_has_a_deadline(monkeypatch: pytest.MonkeyPatch, cost: float, who
     monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
     signs: list[float] = []
-    loop.turned = clock[0]
+    loop.heartbeat = clock[0]
     loop.after_round = lambda: signs.append(clock[0])
 
     def events(records: list[bytes]) -> list[Any]:

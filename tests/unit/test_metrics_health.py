@@ -32,7 +32,7 @@ def answer(health: Health) -> tuple[int, dict[str, object]]:
 def test_an_agent_that_turns() -> None:
     """200, and what the callable says, on one line."""
     sources = busy()
-    sources.turned = time.monotonic
+    sources.heartbeat = time.monotonic
     status = answer(Health(sources, lambda: {"events_per_second": 12.5}, FOREVER))
     assert status == (200, {"status": "ok", "events_per_second": 12.5})
 
@@ -40,7 +40,7 @@ def test_an_agent_that_turns() -> None:
 def test_an_agent_whose_loop_stands_still() -> None:
     """503, and for how long."""
     sources = busy()
-    sources.turned = lambda: time.monotonic() - 2 * FOREVER
+    sources.heartbeat = lambda: time.monotonic() - 2 * FOREVER
     code, line = answer(Health(sources, dict, FOREVER))
     assert code == 503
     assert line.pop("seconds_without_a_turn") >= 2 * FOREVER
@@ -50,7 +50,7 @@ def test_an_agent_whose_loop_stands_still() -> None:
 def test_an_agent_that_starts() -> None:
     """It is well for as long as one whose loop has just turned."""
     sources = Sources()
-    assert time.monotonic() - sources.turned() < FOREVER
+    assert time.monotonic() - sources.heartbeat() < FOREVER
     assert answer(Health(sources, dict, FOREVER))[0] == 200
     assert answer(Health(sources, dict, 0.0))[0] == 503
     assert PATIENCE >= 3 * 10  # an idle loop turns every ten seconds
@@ -73,11 +73,11 @@ def test_beside_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """One server answers both paths; without health there is none."""
     monkeypatch.setattr(http, "KEPT", 0.0)
     sources = busy()
-    sources.turned = time.monotonic
+    sources.heartbeat = time.monotonic
     serving = Server(health=Health(sources, dict, FOREVER))
     try:
         assert serving.get("/healthz") == (200, "application/json", '{"status":"ok"}\n')
-        sources.turned = lambda: time.monotonic() - 2 * FOREVER
+        sources.heartbeat = lambda: time.monotonic() - 2 * FOREVER
         assert serving.get("/healthz")[0] == 503
         assert serving.get()[0] == 200
     finally:

@@ -62,7 +62,7 @@ def test_a_life(manager: Manager) -> None:
     """Ready, status, stopping: each told at once, to a path and to an abstract address."""
     notifier = Notifier(manager.environment)
     notifier.ready("listening")
-    notifier.turned("1.0 events/s")
+    notifier.heartbeat("1.0 events/s")
     notifier.stopping()
     notifier.close()
     assert manager.heard() == [
@@ -76,7 +76,7 @@ def test_a_status_is_told_when_it_changes(manager: Manager) -> None:
     """An equal status is not sent again."""
     notifier = Notifier(manager.environment)
     for status in ("a", "a", "", "b", "b"):
-        notifier.turned(status)
+        notifier.heartbeat(status)
     notifier.close()
     assert manager.heard() == [["STATUS=a"], ["STATUS=b"]]
 
@@ -84,7 +84,7 @@ def test_a_status_is_told_when_it_changes(manager: Manager) -> None:
 def test_a_status_cannot_bring_another_variable(manager: Manager) -> None:
     """A file name with a line feed stays in its line."""
     notifier = Notifier(manager.environment)
-    notifier.turned("exporting to /tmp/a\nMAINPID=1")
+    notifier.heartbeat("exporting to /tmp/a\nMAINPID=1")
     notifier.close()
     assert manager.heard() == [["STATUS=exporting to /tmp/a MAINPID=1"]]
 
@@ -99,7 +99,7 @@ def test_the_watchdog_is_answered_twice_an_interval(manager: Manager, pid: int |
     notifier = Notifier(environment, clock)
     beats = []
     for _ in range(11):
-        notifier.turned()
+        notifier.heartbeat()
         beats.append(len(manager.heard()))
         clock.now += 2
     notifier.close()
@@ -120,7 +120,7 @@ def test_the_watchdog_is_answered_twice_an_interval(manager: Manager, pid: int |
 def test_a_watchdog_that_is_not_ours(manager: Manager, variables: dict[str, str]) -> None:
     """No interval, one that makes no sense, and one for another process are not answered."""
     notifier = Notifier({**manager.environment, **variables})
-    notifier.turned()
+    notifier.heartbeat()
     notifier.close()
     assert manager.heard() == []
 
@@ -131,9 +131,9 @@ def test_a_sign_of_life_that_was_not_taken_is_repeated(manager: Manager) -> None
     notifier = Notifier(environment)
     while notifier._send(["X=1"]):
         pass
-    notifier.turned()
+    notifier.heartbeat()
     assert ["WATCHDOG=1"] not in manager.heard()
-    notifier.turned()
+    notifier.heartbeat()
     notifier.close()
     assert manager.heard() == [["WATCHDOG=1"]]
 
@@ -159,7 +159,7 @@ def test_nobody_to_tell(address: str) -> None:
     """Without a manager that listens, nothing happens and nothing is raised."""
     notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000"})
     notifier.ready("listening")
-    notifier.turned("x")
+    notifier.heartbeat("x")
     with notifier.reloading():
         pass
     notifier.stopping()
@@ -248,7 +248,7 @@ def test_the_status_of_a_real_run_counts_what_was_written(
 ) -> None:
     """With a clock that runs fast, the last status before the stop has a rate."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.environment["NOTIFY_SOCKET"])
-    monkeypatch.setattr("tetrapy.daemon.loop._ROUND_INTERVAL", 0.0)
+    monkeypatch.setattr("tetrapy.daemon.loop._HOUSEKEEPING_INTERVAL", 0.0)
     monkeypatch.setattr("tetrapy.daemon.status._INTERVAL", 1e-9)
     run = Run(tmp_path, monkeypatch)
     run.procfs.add(1, parent=0, ticks=100)

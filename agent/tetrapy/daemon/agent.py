@@ -126,7 +126,7 @@ class Agent:
                 acquired.callback(self._manager.close)
                 name = settings.export_filename
                 status = Status(sensor, source, loop, subscription, target.sink, name)
-                self._after_start = lambda: self._manager.turned(status.line())
+                self._after_start = lambda: self._manager.heartbeat(status.line())
                 loop.after_round = self._manager.starting
             self._reload = self._first_reload(subscription, target, loop, details)
             self._watch(loop, epoll)

@@ -21,13 +21,15 @@ from tetrapy.sensors.source import EventSource
 
 _BATCH = 512  # records taken at a time
 _SLICE = 128  # records decoded and written at a time; bounds the memory of a burst
-_SIGN_OF_LIFE = 1.0  # seconds within a batch after which one is given
+_HEARTBEAT_INTERVAL = 1.0  # seconds within a batch after which one is given
 _SEED_BYTES = 16 << 20  # of records that came while procfs was read, as much as a large buffer has
 _STOP_RESERVE = 2.0  # seconds of a stop that are left for closing, at most half of them
 _TICK = 0.05  # seconds between two looks at a buffer that is in use
 _QUIET_TICKS = 3  # looks that find nothing before the reader sleeps
-_ROUND_INTERVAL = 2.0  # seconds between two looks at what time brings: rotation, windows, limits
-_CARE_ROUNDS = 5  # rounds between two looks at clocks and losses
+_HOUSEKEEPING_INTERVAL = (
+    2.0  # seconds between two looks at what time brings: rotation, windows, limits
+)
+_CLOCK_ROUNDS = 5  # rounds between two looks at clocks and losses
 _SWEEPS = 2  # looks for processes whose exit was lost
 
 Log = Callable[..., None]
@@ -56,7 +58,7 @@ class Loop:
         fanout.report_to(self.alive)
         self.losses = LossCounter()
         self.received = 0
-        self.turned = time.monotonic()  # when the loop was last seen to turn
+        self.heartbeat = time.monotonic()  # when the loop was last seen to turn
         self.after_round: Callable[[], None] = lambda: None  # for who watches over the loop
         self._next_round = 0.0
         self._rounds = 0
@@ -123,14 +125,14 @@ class Loop:
                 timeout = _TICK
             if quiet >= _QUIET_TICKS and sensor.ask_for_wakeup():
                 # A record that came before the request wakes nobody, so look once more.
-                timeout = 0.0 if quiet == _QUIET_TICKS else self._round_timeout()
+                timeout = 0.0 if quiet == _QUIET_TICKS else self._housekeeping_timeout()
             if self._fanout.wants_push:
                 self._fanout.push()
                 timeout = min(timeout, _TICK)
-            self.turned = now = time.monotonic()
+            self.heartbeat = now = time.monotonic()
             if now >= self._next_round:
-                self._next_round = now + _ROUND_INTERVAL
-                self._go_round(now)
+                self._next_round = now + _HOUSEKEEPING_INTERVAL
+                self._housekeep(now)
 
     def stop(self, seconds: float = 5.0) -> None:
         """Detach, take what is still in the buffer, and say what was seen.
@@ -188,17 +190,17 @@ class Loop:
     def alive(self) -> None:
         """The loop works, within a batch too; it is told once a second at most."""
         now = time.monotonic()
-        if now - self.turned >= _SIGN_OF_LIFE:
-            self.turned = now
+        if now - self.heartbeat >= _HEARTBEAT_INTERVAL:
+            self.heartbeat = now
             self.after_round()
 
-    def _round_timeout(self) -> float:
+    def _housekeeping_timeout(self) -> float:
         return max(0.0, self._next_round - time.monotonic())
 
-    def _go_round(self, now: float) -> None:
+    def _housekeep(self, now: float) -> None:
         self._fanout.tick(now, self.handler.tick(boot_time_ns()))
         self._rounds += 1
-        if self._rounds % _CARE_ROUNDS == 1:
+        if self._rounds % _CLOCK_ROUNDS == 1:
             self._clock.refresh()
             self.handler.refresh_clock()
             self._report_losses()

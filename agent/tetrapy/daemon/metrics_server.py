@@ -93,7 +93,7 @@ class MetricsServer:
         sources.sensor = lambda: sensor_figures(sensor, loop)
         sources.table = lambda: table_figures(loop.table)
         sources.exporter = lambda: exporter_figures(subscription, target)
-        sources.turned = lambda: loop.turned
+        sources.heartbeat = lambda: loop.heartbeat
         handler = loop.handler
         dispatcher, reassembly = handler.dispatcher, handler.reassembly
         if dispatcher is not None and reassembly is not None:

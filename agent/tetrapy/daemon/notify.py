@@ -43,7 +43,7 @@ class Notifier:
         """The agent listens, for the first time or again."""
         self._send(["READY=1", *self._changed(status)])
 
-    def turned(self, status: str = "") -> None:
+    def heartbeat(self, status: str = "") -> None:
         """The agent works: answer the watchdog when it is time, and tell a new status."""
         lines = self._changed(status)
         now = self._clock()

@@ -33,7 +33,7 @@ class Health:
 
     def __call__(self) -> Reply:
         """The reply of this moment."""
-        still = time.monotonic() - self._sources.turned()
+        still = time.monotonic() - self._sources.heartbeat()
         well = still < self._patience
         line = {"status": "ok" if well else "stalled", **self._status()}
         if not well:

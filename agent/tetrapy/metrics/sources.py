@@ -133,4 +133,4 @@ class Sources:
         self.table: Callable[[], Table] = Table
         self.exporter: Callable[[], Exporter] = Exporter
         # When the main loop last began a turn, by time.monotonic(); the agent's start before that.
-        self.turned: Callable[[], float] = lambda: started
+        self.heartbeat: Callable[[], float] = lambda: started

@@ -11,13 +11,13 @@ from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf
 from tests.unit.test_abi_core_relocs import extension
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.btf import places, search
+from tetrapy.btf import btf_paths, search
 from tetrapy.btf.archive import Archive
+from tetrapy.btf.btf_paths import Places
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.host import Host
 from tetrapy.btf.inference.prober import CheckResult, InferenceResult
 from tetrapy.btf.pack import pack
-from tetrapy.btf.places import Places
 from tetrapy.btf.search import Search
 from tetrapy.btf.source import BtfSource
 
@@ -30,7 +30,7 @@ FILES = [
     f"lib-dir/metadata/vmlinux-{RELEASE}",
     "lib-dir/metadata/vmlinux-6.1.0",
     "lib-dir/btf",
-    *(place.format(RELEASE) for place in places.LIBBPF_PLACES),
+    *(place.format(RELEASE) for place in btf_paths.LIBBPF_PLACES),
 ]
 
 

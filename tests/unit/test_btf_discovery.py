@@ -19,7 +19,7 @@ from tests.unit.machine import (
     Truth,
     facts_of,
 )
-from tetrapy.btf import discovery, fallbacks, places, search, source
+from tetrapy.btf import btf_paths, discovery, fallbacks, search, source
 from tetrapy.btf.inference.prober import InferenceResult
 from tetrapy.btf.pack import pack
 from tetrapy.btf.store import LocalStore
@@ -34,7 +34,7 @@ def fixture_machine(tmp_path: Path) -> Machine:
 
 def test_the_kernels_own_btf_needs_no_path(machine: Machine) -> None:
     """libbpf finds /sys/kernel/btf/vmlinux itself, and it is preferred to all files."""
-    path = machine.put(places.KERNEL_BTF)
+    path = machine.put(btf_paths.KERNEL_BTF)
     machine.put(FILES[0])
     found = machine.find()
     assert (found.kind, found.origin, found.data) == (source.KIND_KERNEL, path, None)
@@ -45,7 +45,7 @@ def test_the_kernels_own_btf_needs_no_path(machine: Machine) -> None:
 
 def test_the_users_file_comes_before_all(machine: Machine) -> None:
     """--btf overrides the kernel's own BTF."""
-    machine.put(places.KERNEL_BTF)
+    machine.put(btf_paths.KERNEL_BTF)
     path = machine.put("mine")
     found = machine.find(user_path=path)
     assert (found.kind, found.origin) == (source.KIND_USER, path)
@@ -56,7 +56,7 @@ def test_the_users_file_comes_before_all(machine: Machine) -> None:
 
 def test_a_missing_users_file_is_an_error_in_tetragons_words(machine: Machine) -> None:
     """Nothing else is tried when the file that the user names is not there."""
-    machine.put(places.KERNEL_BTF)
+    machine.put(btf_paths.KERNEL_BTF)
     path = str(machine.root / "nowhere")
     text = f"^user specified BTF does not exist: stat {path}: no such file or directory$"
     with pytest.raises(BtfNotFoundError, match=text):
@@ -125,7 +125,7 @@ def test_a_kernel_image_counts_when_it_holds_btf(machine: Machine) -> None:
 def test_a_damaged_file_is_passed_over(machine: Machine, data: bytes, text: str) -> None:
     """What is in the way and holds no BTF is named in the error with what was found there."""
     path = machine.put(FILES[2], data)
-    assert text in places.inspect(path)
+    assert text in btf_paths.inspect(path)
     with pytest.raises(BtfNotFoundError, match=text):
         machine.find()
 
@@ -141,7 +141,7 @@ def test_a_pipe_in_a_files_place_is_not_opened(machine: Machine) -> None:
     """Opening a pipe would wait for its other end."""
     (machine.root / "lib-dir").mkdir()
     os.mkfifo(machine.root / FILES[2])
-    assert places.inspect(str(machine.root / FILES[2])) == "is no regular file"
+    assert btf_paths.inspect(str(machine.root / FILES[2])) == "is no regular file"
 
 
 def test_the_error_lists_every_place_in_order_and_the_way_out(machine: Machine) -> None:
@@ -150,7 +150,7 @@ def test_the_error_lists_every_place_in_order_and_the_way_out(machine: Machine) 
         machine.find()
     text = str(caught.value)
     assert text.startswith(f'kernel version "{RELEASE}" BTF search failed')
-    tried = [str(machine.root / place) for place in (places.KERNEL_BTF, *FILES)]
+    tried = [str(machine.root / place) for place in (btf_paths.KERNEL_BTF, *FILES)]
     listed = [f"{path}: does not exist" for path in tried]
     listed.append(f"{machine.places.store}/debian/12/x86_64/{RELEASE}.btf.xz: does not exist")
     listed.append(f"the {search.EMBEDDED}: has no {HERE} among 0 kernels")
@@ -182,7 +182,7 @@ def test_btf_that_is_not_understood_leads_to_the_next(
     machine: Machine, data: bytes, finding: str
 ) -> None:
     """Wherever it is: the kernel's own, a file, the store; each is named when nothing is left."""
-    own = machine.put(places.KERNEL_BTF, data)
+    own = machine.put(btf_paths.KERNEL_BTF, data)
     file = machine.put(FILES[0], data)
     LocalStore(machine.places.store).add(HERE, data)
     with pytest.raises(BtfNotFoundError) as caught:
@@ -201,7 +201,7 @@ def test_each_source_is_asked_for_when_the_last_one_did_not_serve(machine: Machi
     machine.truth = Truth(0)
     machine.truth.found = InferenceResult((0,), "", "debian/12/x86_64/x")
     machine.truth.scanned = InferenceResult((0,), "")
-    own = machine.put(places.KERNEL_BTF)
+    own = machine.put(btf_paths.KERNEL_BTF)
     files = [machine.put(place) for place in FILES[:2]]
     stored = LocalStore(machine.places.store).add(HERE, KERNEL)
     machine.archive = pack({str(HERE): (0,)}, [NEED])

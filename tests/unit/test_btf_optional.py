@@ -15,10 +15,10 @@ from tests.unit.test_btf_requirements import sample
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
 from tetrapy.btf import search
+from tetrapy.btf.btf_paths import Places
 from tetrapy.btf.discovery import find_btf
 from tetrapy.btf.inference.prober import CheckResult, InferenceResult
 from tetrapy.btf.pack import pack
-from tetrapy.btf.places import Places
 from tetrapy.btf.search import Search
 from tetrapy.btf.source import KIND_INFERRED, KIND_SCANNED, KIND_USER, BtfSource
 from tetrapy.errors import BtfNotFoundError

@@ -14,7 +14,8 @@ import pytest
 from tests.unit import btf_kernels
 from tests.unit.btf_kernels import ONE, answers, archive
 from tetrapy.cli import btf, main
-from tetrapy.cli.btf import commands, listing
+from tetrapy.cli.btf import commands
+from tetrapy.cli.btf import list as list_command
 
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 btf_command = btf_kernels.btf_command
@@ -127,7 +128,7 @@ def test_what_the_system_refuses(
     def fail(options: object) -> int:
         raise error
 
-    monkeypatch.setattr(listing, "run", fail)
+    monkeypatch.setattr(list_command, "run", fail)
     done = btf_command("list")
     assert done.code == code
     assert said in done.err
@@ -139,7 +140,7 @@ def test_rights_of_root(btf_command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(options: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied", "/x")
 
-    monkeypatch.setattr(listing, "run", fail)
+    monkeypatch.setattr(list_command, "run", fail)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert "run it as root" in btf_command("list").err
 

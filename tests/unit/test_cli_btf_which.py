@@ -21,8 +21,8 @@ from tests.unit.btf_kernels import (
     btf,
     objects,
 )
+from tetrapy.btf.btf_paths import Places
 from tetrapy.btf.discovery import Search
-from tetrapy.btf.places import Places
 from tetrapy.btf.store import host_of
 from tetrapy.config.settings import Settings
 from tetrapy.daemon import btf as agent_btf

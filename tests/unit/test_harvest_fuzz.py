@@ -28,7 +28,7 @@ from tetrapy.btf.harvest.identity import Evidence, identify
 from tetrapy.btf.harvest.images import read_image
 from tetrapy.btf.harvest.options import Options
 from tetrapy.btf.harvest.package import Package, kernel_of
-from tetrapy.btf.harvest.tape import Tape
+from tetrapy.btf.harvest.stream import LimitedStream
 from tetrapy.errors import FormatError
 
 pytestmark = pytest.mark.slow
@@ -241,5 +241,5 @@ def test_pieces_are_joined_wherever_they_meet(compression: str, size: int) -> No
         def read(self, limit: int | None = -1) -> bytes:
             return super().read(size if limit is None or limit < 0 else min(limit, size))
 
-    reader = Tape(unpacked_reader(Slow(padding.join(pieces) + padding), b.UNPACKERS), MIB)
+    reader = LimitedStream(unpacked_reader(Slow(padding.join(pieces) + padding), b.UNPACKERS), MIB)
     assert reader.up_to(MIB) == b"one two three"

@@ -60,7 +60,7 @@ def test_a_worker_has_limits() -> None:
         return resource.getrlimit(resource.RLIMIT_AS)[0], signal.alarm(0)
 
     (space, seconds) = next(
-        event.result for event in pool.run(look, [0], 1) if isinstance(event, pool.Ended)
+        event.result for event in pool.run(look, [0], 1) if isinstance(event, pool.Finished)
     )
     assert 0 < space <= limits.ADDRESS_SPACE
     assert 0 < seconds <= limits.SECONDS
@@ -88,8 +88,8 @@ def test_an_error_of_many_kinds_is_told_without_a_traceback() -> None:
             raise FormatError("is odd")
         return number
 
-    ended = [event for event in pool.run(work, [0, 1], 1) if isinstance(event, pool.Ended)]
-    assert ended == [pool.Ended(0, 0, ""), pool.Ended(1, None, "is odd")]
+    ended = [event for event in pool.run(work, [0, 1], 1) if isinstance(event, pool.Finished)]
+    assert ended == [pool.Finished(0, 0, ""), pool.Finished(1, None, "is odd")]
 
 
 def test_a_worker_that_is_killed_between_inputs_is_told() -> None:
@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_between_inputs_is_told() -> None:
     events = pool.run(lambda number: os.getpid(), [0, 1, 2], 1)
     results = []
     for event in events:
-        if isinstance(event, pool.Ended):
+        if isinstance(event, pool.Finished):
             results.append(event)
             if event.number == 0:
                 os.kill(event.result, signal.SIGKILL)

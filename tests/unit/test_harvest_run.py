@@ -15,7 +15,7 @@ from tests.unit.builders import BtfBuilder
 from tests.unit.harvest_builders import collect, hub, only, written
 from tetrapy.btf.harvest import Options, Progress, harvest, pool
 from tetrapy.btf.harvest.journal import NAME, Journal
-from tetrapy.btf.harvest.result import DAMAGED, DONE, KEPT, PASSED, Result
+from tetrapy.btf.harvest.result import ALREADY_THERE, DAMAGED, DONE, SKIPPED, Result
 from tetrapy.errors import HarvestError, SettingsError
 
 PATH = f"boot/vmlinuz-{b.RELEASE}"
@@ -54,7 +54,7 @@ def test_a_directory_is_searched(tmp_path: Path, mixed: Path) -> None:
     result = collect(tmp_path, mixed, jobs=2)
     assert states(result) == {
         "one.deb": DONE,
-        "tools.deb": PASSED,
+        "tools.deb": SKIPPED,
         "cut.rpm": DAMAGED,
         "vmlinuz-arm": DONE,
         "nameless": DAMAGED,
@@ -120,7 +120,7 @@ def test_an_unchanged_input_is_kept(tmp_path: Path) -> None:
     output = tmp_path / "out" / f"{b.KEY}.btf"
     assert only(collect(tmp_path, path)).state == DONE
     kept = only(collect(tmp_path, path))
-    assert (kept.state, kept.key, kept.size) == (KEPT, b.KEY, 0)
+    assert (kept.state, kept.key, kept.size) == (ALREADY_THERE, b.KEY, 0)
     output.write_bytes(b"half")
     assert only(collect(tmp_path, path)).state == DONE
     assert output.read_bytes() == b.kernel_btf()
@@ -140,8 +140,8 @@ def test_a_journal_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
     journal = tmp_path / "out" / NAME
     junk = b'{"not": "ours"}\n[1]\n["x", 1, 2, 3, 4, 5, 6, 7]\n\xff\n'
     journal.write_bytes(junk + journal.read_bytes()[:-20])
-    assert sorted(states(collect(tmp_path, tmp_path / "in")).values()) == [DONE, KEPT]
-    assert set(states(collect(tmp_path, tmp_path / "in")).values()) == {KEPT}
+    assert sorted(states(collect(tmp_path, tmp_path / "in")).values()) == [DONE, ALREADY_THERE]
+    assert set(states(collect(tmp_path, tmp_path / "in")).values()) == {ALREADY_THERE}
 
 
 def test_the_first_of_two_inputs_is_taken(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_first_of_two_inputs_is_taken(tmp_path: Path) -> None:
     first = hub(tmp_path / "1", b.KEY, b.kernel_btf())
     second = hub(tmp_path / "2", b.KEY, b.kernel_btf() + b"x")
     for jobs in (1, 2):
-        for expected in ([DONE, KEPT], [KEPT, KEPT]):
+        for expected in ([DONE, ALREADY_THERE], [ALREADY_THERE, ALREADY_THERE]):
             result = collect(tmp_path, first, second, jobs=jobs, force=expected[0] == DONE)
             assert [outcome.state for outcome in result.outcomes] == expected
             assert (
@@ -169,7 +169,7 @@ def test_the_faster_input_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(pool, "run", backwards)
     result = collect(tmp_path, first, second)
-    assert [outcome.state for outcome in result.outcomes] == [DONE, KEPT]
+    assert [outcome.state for outcome in result.outcomes] == [DONE, ALREADY_THERE]
     assert result.outcomes[1].size == 0
     assert written(tmp_path) == {f"{b.KEY}.btf": b.kernel_btf()}
 
@@ -179,7 +179,7 @@ def test_equal_btfs_of_one_kernel_need_no_word(tmp_path: Path) -> None:
     for place in ("1", "2"):
         hub(tmp_path / "in" / place, b.KEY, b.kernel_btf())
     result = collect(tmp_path, tmp_path / "in")
-    assert [outcome.state for outcome in result.outcomes] == [DONE, KEPT]
+    assert [outcome.state for outcome in result.outcomes] == [DONE, ALREADY_THERE]
     assert [outcome.notes for outcome in result.outcomes] == [(), ()]
 
 
@@ -189,7 +189,7 @@ def test_a_link_is_a_kernel_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "in/rhel").symlink_to("centos")
     (tmp_path / "in/ol/8/x86_64").mkdir(parents=True)
     (tmp_path / "in/ol/8/x86_64/4.18.btf").symlink_to("../../../centos/8/x86_64/4.18.btf")
-    for state in (DONE, KEPT):
+    for state in (DONE, ALREADY_THERE):
         result = collect(tmp_path, tmp_path / "in")
         assert [(outcome.state, outcome.key) for outcome in result.outcomes] == [
             (state, "centos/8/x86_64/4.18"),

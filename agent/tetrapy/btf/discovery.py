@@ -24,7 +24,7 @@ import contextlib
 import os
 from typing import Generator, List, Optional, Tuple
 
-from tetrapy.btf.places import KERNEL_BTF, inspect
+from tetrapy.btf.btf_paths import KERNEL_BTF, inspect
 from tetrapy.btf.search import Search
 from tetrapy.btf.source import KIND_KERNEL, BtfSource
 

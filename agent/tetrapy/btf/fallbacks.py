@@ -11,9 +11,9 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.archive import Archive, check_queries
 from tetrapy.btf.btf_file import read_btf
+from tetrapy.btf.btf_paths import candidates, inspect
 from tetrapy.btf.host import Host
 from tetrapy.btf.inference.prober import InferenceResult, LayoutProber
-from tetrapy.btf.places import candidates, inspect
 from tetrapy.btf.search import EMBEDDED, INFERENCE_AUTO, INFERENCE_OFF, Search
 from tetrapy.btf.source import (
     KIND_ARCHIVE,

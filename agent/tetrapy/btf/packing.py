@@ -130,7 +130,7 @@ def answers_of_all(
     # Closed at once when it is broken off: workers are stopped by it.
     with closing(pool.run(read, range(len(sources)), jobs)) as events:
         for event in events:
-            if isinstance(event, pool.Begun):
+            if isinstance(event, pool.Started):
                 continue
             source = sources[event.number]
             if event.error:

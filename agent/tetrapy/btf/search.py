@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, ContextManager, Iterable, Optional
 
+from tetrapy.btf.btf_paths import DEFAULT_PLACES, Places
 from tetrapy.btf.host import Host
-from tetrapy.btf.places import DEFAULT_PLACES, Places
 from tetrapy.named import NamedTuple
 
 INFERENCE_AUTO, INFERENCE_ARCHIVE, INFERENCE_OFF = "auto", "archive", "off"

@@ -18,8 +18,8 @@ import stat
 from typing import Iterator, List, Optional
 
 from tetrapy.btf import xz
+from tetrapy.btf.btf_paths import STORE_DIRECTORY
 from tetrapy.btf.host import Host
-from tetrapy.btf.places import STORE_DIRECTORY
 from tetrapy.errors import FormatError, StoreError
 
 DIRECTORY = STORE_DIRECTORY

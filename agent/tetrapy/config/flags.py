@@ -66,7 +66,7 @@ def _advice(word: str) -> str:
 
 
 def _guess(name: str, table: Mapping[str, Setting]) -> str:
-    from tetrapy.config.near import nearest  # only for what is wrong
+    from tetrapy.config.suggestions import nearest  # only for what is wrong
 
     known = nearest(name.lstrip("-"), table)
     return f"; did you mean --{known}?" if known else ""

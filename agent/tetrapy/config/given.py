@@ -45,7 +45,7 @@ class Given:
 
     def mistyped(self, name: str, source: str) -> bool:
         """Warn if a setting was probably meant by this name; whether it was."""
-        from tetrapy.config.near import nearest  # most starts meet known names only
+        from tetrapy.config.suggestions import nearest  # most starts meet known names only
 
         meant = nearest(name, BY_NAME)
         if meant:

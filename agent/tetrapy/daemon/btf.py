@@ -17,7 +17,7 @@ from typing import (
 )
 
 from tetrapy.btf import discovery, host
-from tetrapy.btf.places import Places
+from tetrapy.btf.btf_paths import Places
 from tetrapy.btf.search import EMBEDDED, Search
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings

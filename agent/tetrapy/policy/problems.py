@@ -6,7 +6,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Dict, Iterable, List, Tuple
 
-from tetrapy.config.near import nearest
+from tetrapy.config.suggestions import nearest
 from tetrapy.errors import PolicyError
 from tetrapy.named import NamedTuple
 from tetrapy.visible import printable

@@ -10,7 +10,7 @@ from typing import Iterator
 
 from tetrapy.btf.harvest import limits
 from tetrapy.btf.harvest.options import Readable
-from tetrapy.btf.harvest.tape import Entry, Tape, clean_path
+from tetrapy.btf.harvest.stream import Entry, LimitedStream, clean_path
 from tetrapy.errors import FormatError
 
 _MAGICS = (b"070701", b"070702")
@@ -27,27 +27,27 @@ def entries(file: Readable, limit: int = limits.PACKAGE) -> Iterator[Entry]:
 
     FormatError: no cpio, cut short, more than `limit` bytes.
     """
-    tape = Tape(file, limit)
+    stream = LimitedStream(file, limit)
     while True:
-        header = tape.take(_HEADER, "a cpio header")
+        header = stream.take(_HEADER, "a cpio header")
         if header[:6] == _STRIPPED:
             raise FormatError("the payload has files of 4 GiB and more, which are not read here")
         if header[:6] not in _MAGICS:
-            raise FormatError(f"no cpio header at byte {tape.position - _HEADER} of the payload")
+            raise FormatError(f"no cpio header at byte {stream.position - _HEADER} of the payload")
         fields = [_hexadecimal(header[at : at + 8]) for at in range(6, _HEADER, 8)]
         mode, size, name_size = fields[_MODE], fields[_SIZE], fields[_NAME_SIZE]
         if not 0 < name_size <= _MAX_NAME:
             raise FormatError(f"a cpio header with a name of {name_size} bytes")
-        name = tape.take(name_size, "a name").rstrip(b"\0").decode("utf-8", "surrogateescape")
-        tape.align(4)
+        name = stream.take(name_size, "a name").rstrip(b"\0").decode("utf-8", "surrogateescape")
+        stream.align(4)
         if name == _END:
             return
-        start = tape.position
+        start = stream.position
         # Of several names of one file (hard links) the last one carries the content.
         if mode & _KIND == _REGULAR and size:
-            yield Entry(clean_path(name), size, tape)
-        tape.skip(start + size - tape.position, name)
-        tape.align(4)
+            yield Entry(clean_path(name), size, stream)
+        stream.skip(start + size - stream.position, name)
+        stream.align(4)
 
 
 def _hexadecimal(field: bytes) -> int:

@@ -9,7 +9,7 @@ from tetrapy.btf.harvest import limits, tar
 from tetrapy.btf.harvest.compression import unpacked_reader
 from tetrapy.btf.harvest.options import Readable, Unpackers
 from tetrapy.btf.harvest.package import Package
-from tetrapy.btf.harvest.tape import Part, Tape
+from tetrapy.btf.harvest.stream import LimitedStream, Part
 from tetrapy.errors import FormatError
 
 MAGIC = b"!<arch>\ndebian-binary"
@@ -44,22 +44,22 @@ def members(file: Readable) -> Iterator[Tuple[str, Part]]:
 
     A content must be read, if at all, before the next one is asked for.  FormatError: damaged.
     """
-    tape = Tape(file, limits.PACKAGE)
-    if tape.up_to(len(_AR_MAGIC)) != _AR_MAGIC:
+    stream = LimitedStream(file, limits.PACKAGE)
+    if stream.up_to(len(_AR_MAGIC)) != _AR_MAGIC:
         raise FormatError("no .deb: it does not begin as an ar archive")
     while True:
-        header = tape.up_to(_AR_HEADER)
+        header = stream.up_to(_AR_HEADER)
         if not header:
             return
         if len(header) < _AR_HEADER or header[58:60] != b"`\n":
-            raise FormatError(f"no ar header at byte {tape.position - len(header)} of the .deb")
+            raise FormatError(f"no ar header at byte {stream.position - len(header)} of the .deb")
         digits = header[48:58].strip(b" ")
         if not digits.isdigit():
             raise FormatError(f"an ar header of the .deb has {digits!r} for a size")
         size = int(digits)
-        part = Part(tape, size)
+        part = Part(stream, size)
         yield header[:16].decode("latin-1").rstrip(" /"), part
-        tape.skip(part.left + size % 2, "an ar member")
+        stream.skip(part.left + size % 2, "an ar member")
 
 
 def _control(file: Readable) -> Dict[str, str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, Optional
 
-from tetrapy.btf.harvest.tape import Entry
+from tetrapy.btf.harvest.stream import Entry
 from tetrapy.named import NamedTuple
 
 # Where packages have kernels. Most have them in /boot; Fedora and its kin, SUSE, and Debian from

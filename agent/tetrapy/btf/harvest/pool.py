@@ -28,13 +28,13 @@ _PARENTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEADLINE = limits.SECONDS + limits.PAHOLE_SECONDS + 60
 
 
-class Begun(NamedTuple):
+class Started(NamedTuple):
     """The work of that number was begun."""
 
     number: int
 
 
-class Ended(NamedTuple):
+class Finished(NamedTuple):
     """The work of that number gave a result, or raised: `error` is "" or the reason."""
 
     number: int
@@ -55,7 +55,7 @@ class _Busy(NamedTuple):
 
 def run(
     work: Callable[[int], Any], numbers: Iterable[int], jobs: int
-) -> Generator[Union[Begun, Ended], None, None]:
+) -> Generator[Union[Started, Finished], None, None]:
     """Call `work` with each number, at most `jobs` at a time; what it returns must be picklable.
 
     A worker that is killed, or takes too long or too much memory, ends its number with an error.
@@ -73,7 +73,7 @@ def run(
                 # A worker that was killed while it was idle: its connection ends, as wait() sees.
                 with suppress(OSError):
                     worker.connection.send(number)
-                yield Begun(number)
+                yield Started(number)
             first = min(entry.deadline for entry in busy.values())
             ready = wait(list(busy), max(0.0, first - time.monotonic()))
             for connection in [found for found in busy if found in ready]:
@@ -104,7 +104,7 @@ def _start(work: Callable[[int], Any], others: List[Connection]) -> _Worker:
     return _Worker(process, ours)
 
 
-def _answer(entry: _Busy) -> Ended:
+def _answer(entry: _Busy) -> Finished:
     try:
         result, error = entry.worker.connection.recv()
     except (EOFError, OSError):
@@ -112,8 +112,8 @@ def _answer(entry: _Busy) -> Ended:
         entry.worker.process.join()
         code = entry.worker.process.exitcode
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return Ended(entry.number, None, f"the process that read it was {how}")
-    return Ended(entry.number, result, error)
+        return Finished(entry.number, None, f"the process that read it was {how}")
+    return Finished(entry.number, result, error)
 
 
 def _stop(workers: List[_Worker]) -> None:

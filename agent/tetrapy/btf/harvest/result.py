@@ -8,8 +8,8 @@ from typing import List, Tuple
 from tetrapy.named import NamedTuple
 
 DONE = "done"  # its BTF was written
-KEPT = "kept"  # its BTF was there already, from an earlier run or another input
-PASSED = "passed"  # found in a directory, and no kernel is in it
+ALREADY_THERE = "kept"  # its BTF was there already, from an earlier run or another input
+SKIPPED = "passed"  # found in a directory, and no kernel is in it
 DAMAGED = "damaged"  # it should have given a BTF and did not
 
 
@@ -54,7 +54,7 @@ class Result(NamedTuple):
         return not self.of(DAMAGED)
 
     def __str__(self) -> str:
-        counts = [(len(self.of(state)), state) for state in (DONE, KEPT, PASSED, DAMAGED)]
+        counts = [(len(self.of(state)), state) for state in (DONE, ALREADY_THERE, SKIPPED, DAMAGED)]
         return ", ".join(f"{count} {state}" for count, state in counts if count) or "no inputs"
 
 

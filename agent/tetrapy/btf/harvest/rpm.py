@@ -13,7 +13,7 @@ from tetrapy.btf.harvest import cpio, limits
 from tetrapy.btf.harvest.compression import unpacked_reader
 from tetrapy.btf.harvest.options import Readable, Unpackers
 from tetrapy.btf.harvest.package import Package
-from tetrapy.btf.harvest.tape import Tape
+from tetrapy.btf.harvest.stream import LimitedStream
 from tetrapy.errors import FormatError
 
 MAGIC = b"\xed\xab\xee\xdb"
@@ -35,11 +35,11 @@ def open_rpm(file: Readable, unpackers: Unpackers) -> Package:
 
     FormatError: no .rpm, cut short, packed in an unknown way.
     """
-    tape = Tape(file, limits.PACKAGE)
-    if tape.take(_LEAD, "the lead")[:4] != MAGIC:
+    stream = LimitedStream(file, limits.PACKAGE)
+    if stream.take(_LEAD, "the lead")[:4] != MAGIC:
         raise FormatError("no .rpm: it does not begin with an rpm's lead")
-    _skip_signature(tape)
-    tags = _header(tape)
+    _skip_signature(stream)
+    tags = _header(stream)
     if tags.get(_FORMAT, "cpio") != "cpio":
         raise FormatError(f"the .rpm's payload is of the format {tags[_FORMAT]}, not cpio")
     return Package(
@@ -49,30 +49,30 @@ def open_rpm(file: Readable, unpackers: Unpackers) -> Package:
         tags.get(_ARCH, ""),
         tags.get(_VENDOR, ""),
         tags.get(_DISTRIBUTION, ""),
-        cpio.entries(unpacked_reader(tape, unpackers)),
+        cpio.entries(unpacked_reader(stream, unpackers)),
     )
 
 
-def _sizes(tape: Tape) -> Tuple[int, int]:
-    magic, version, count, size = _HEADER.unpack(tape.take(_HEADER.size, "an rpm header"))
+def _sizes(stream: LimitedStream) -> Tuple[int, int]:
+    magic, version, count, size = _HEADER.unpack(stream.take(_HEADER.size, "an rpm header"))
     if magic != _HEADER_MAGIC or version != 1:
-        raise FormatError(f"no rpm header at byte {tape.position - _HEADER.size}")
+        raise FormatError(f"no rpm header at byte {stream.position - _HEADER.size}")
     if count * _INDEX.size + size > limits.METADATA:
         raise FormatError(f"an rpm header of {count} tags and {size} bytes")
     return count * _INDEX.size, size
 
 
-def _skip_signature(tape: Tape) -> None:
-    tape.skip(sum(_sizes(tape)), "the signature header")
+def _skip_signature(stream: LimitedStream) -> None:
+    stream.skip(sum(_sizes(stream)), "the signature header")
     # The header behind it begins at a multiple of 8.
-    tape.align(8)
+    stream.align(8)
 
 
-def _header(tape: Tape) -> Dict[int, str]:
+def _header(stream: LimitedStream) -> Dict[int, str]:
     """The texts of the header by tag."""
-    index_size, size = _sizes(tape)
-    index = tape.take(index_size, "the header's index")
-    store = tape.take(size, "the header")
+    index_size, size = _sizes(stream)
+    index = stream.take(index_size, "the header's index")
+    store = stream.take(size, "the header")
     tags: Dict[int, str] = {}
     for tag, kind, offset, _count in _INDEX.iter_unpack(index):
         if tag in _TEXTS and tag not in tags and kind in _STRINGS:

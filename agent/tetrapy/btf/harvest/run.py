@@ -12,12 +12,12 @@ from tetrapy.btf.harvest.extract import NoKernelError
 from tetrapy.btf.harvest.identity import checked_options
 from tetrapy.btf.harvest.journal import Entry, stamp_of
 from tetrapy.btf.harvest.options import Options, Unpackers
-from tetrapy.btf.harvest.place import Owner, Place
+from tetrapy.btf.harvest.output_tree import OutputTree, Owner
 from tetrapy.btf.harvest.result import (
+    ALREADY_THERE,
     DAMAGED,
     DONE,
-    KEPT,
-    PASSED,
+    SKIPPED,
     Outcome,
     Progress,
     Result,
@@ -50,7 +50,7 @@ def harvest(
     sources = expand(inputs, output, options.root)
     if options.release and len(sources) > 1:
         raise SettingsError(f"--release names one kernel, and there are {len(sources)} inputs")
-    with closing(Place(output)) as place:
+    with closing(OutputTree(output)) as place:
         return _Harvest(sources, place, options, unpackers, progress).run()
 
 
@@ -60,7 +60,7 @@ class _Harvest:
     def __init__(
         self,
         sources: List[Source],
-        place: Place,
+        place: OutputTree,
         options: Options,
         unpackers: Unpackers,
         progress: Callable[[Progress], None],
@@ -80,7 +80,7 @@ class _Harvest:
         events = pool.run(self._work, open_numbers, min(jobs, len(open_numbers)))
         try:
             for event in events:
-                if isinstance(event, pool.Ended):
+                if isinstance(event, pool.Finished):
                     self._outcomes[event.number] = self._ended(event)
                     self._place.discard(event.number)
                 self._show(self._sources[event.number].path)
@@ -98,7 +98,7 @@ class _Harvest:
             entry = self._place.journal.entries.get(os.path.abspath(source.path))
             if entry and self._unchanged(entry) and self._place.holds(entry):
                 self._outcomes[number] = Outcome(
-                    source.path, KEPT, entry.key, notes=tuple(entry.notes)
+                    source.path, ALREADY_THERE, entry.key, notes=tuple(entry.notes)
                 )
         return number in self._outcomes
 
@@ -129,7 +129,7 @@ class _Harvest:
                 raise
             return task.NoRoom(reason(err))
 
-    def _ended(self, event: pool.Ended) -> Outcome:
+    def _ended(self, event: pool.Finished) -> Outcome:
         path = self._sources[event.number].path
         if event.error:
             own = f" ({path})"  # is told with the outcome
@@ -142,7 +142,7 @@ class _Harvest:
                 " left. What was done is kept: the same command goes on when there is room"
             )
         if isinstance(event.result, str):
-            return Outcome(path, PASSED, error=printable(event.result))
+            return Outcome(path, SKIPPED, error=printable(event.result))
         return self._placed(event.number, event.result)
 
     def _placed(self, number: int, made: task.Made) -> Outcome:
@@ -177,7 +177,7 @@ class _Harvest:
         self._place.journal.add(
             entry._replace(source=other.path, size=other.size, digest=other.digest)
         )
-        return Outcome(path, KEPT, entry.key, notes=tuple(entry.notes))
+        return Outcome(path, ALREADY_THERE, entry.key, notes=tuple(entry.notes))
 
     def _goes_first(self, number: int, owner: Owner) -> bool:
         """Whether an input takes the place of another's BTF: it was named before, or by force."""

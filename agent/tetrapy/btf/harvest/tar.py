@@ -11,7 +11,7 @@ from typing import Dict, Iterator, Tuple
 
 from tetrapy.btf.harvest import limits
 from tetrapy.btf.harvest.options import Readable
-from tetrapy.btf.harvest.tape import Entry, Tape, clean_path
+from tetrapy.btf.harvest.stream import Entry, LimitedStream, clean_path
 from tetrapy.errors import FormatError
 
 _BLOCK = 512
@@ -32,19 +32,19 @@ def entries(file: Readable, limit: int = limits.PACKAGE) -> Iterator[Entry]:
 
     FormatError: no tar, a wrong checksum, cut short, more than `limit` bytes.
     """
-    tape = Tape(file, limit)
+    stream = LimitedStream(file, limit)
     extended: Dict[str, str] = {}
     while True:
-        block = tape.up_to(_BLOCK)
+        block = stream.up_to(_BLOCK)
         if not block.strip(b"\0"):
             return
         if len(block) < _BLOCK:
-            raise FormatError(f"the tar ends inside a header, after {tape.position} bytes")
-        _check_sum(block, tape.position - _BLOCK)
+            raise FormatError(f"the tar ends inside a header, after {stream.position} bytes")
+        _check_sum(block, stream.position - _BLOCK)
         kind = block[156:157]
         size = _number(block[124:136])
         if kind in (_LONG_NAME, _EXTENDED):
-            data = _metadata(tape, size)
+            data = _metadata(stream, size)
             if kind == _LONG_NAME:
                 extended["path"] = _text(data)
             else:
@@ -52,21 +52,21 @@ def entries(file: Readable, limit: int = limits.PACKAGE) -> Iterator[Entry]:
         else:
             if kind in _REGULAR:
                 size = int(extended.get("size", size))
-                entry = Entry(clean_path(extended.get("path") or _name(block)), size, tape)
-                start = tape.position
+                entry = Entry(clean_path(extended.get("path") or _name(block)), size, stream)
+                start = stream.position
                 yield entry
-                tape.skip(start + size - tape.position, entry.path)
+                stream.skip(start + size - stream.position, entry.path)
             elif kind in _OTHER_DATA:
-                tape.skip(size, "a header")
+                stream.skip(size, "a header")
             if kind not in _OTHER_DATA:
                 extended = {}
-        tape.align(_BLOCK)
+        stream.align(_BLOCK)
 
 
-def _metadata(tape: Tape, size: int) -> bytes:
+def _metadata(stream: LimitedStream, size: int) -> bytes:
     if size > limits.TAR_HEADER:
         raise FormatError(f"a tar header of {size} bytes")
-    return tape.take(size, "a tar header")
+    return stream.take(size, "a tar header")
 
 
 def _check_sum(block: bytes, position: int) -> None:

@@ -29,15 +29,15 @@ EXIT_FATAL = 255
 # configure(parser) and run(options) -> exit code; optionally TROUBLE, the exit code for all that
 # goes wrong.  Only the one of the command that runs is imported.
 COMMANDS = {
-    "list": ("listing", "kernels that are known here"),
-    "which": ("whichever", "the BTF that is used here, or for another kernel, and why"),
-    "verify": ("verifying", "whether a BTF serves this release"),
-    "diff": ("comparing", "what differs between two kernels, by struct and field"),
-    "add": ("adding", "keep the BTF of a kernel of your own on this host (root)"),
-    "remove": ("removing", "remove a kernel from the local store"),
-    "harvest": ("harvesting", "collect full BTFs out of kernels and packages"),
-    "pack": ("packing", "make an archive of many kernels' BTFs"),
-    "merge": ("merging", "make one archive of parts that were packed apart"),
+    "list": ("list", "kernels that are known here"),
+    "which": ("which", "the BTF that is used here, or for another kernel, and why"),
+    "verify": ("verify", "whether a BTF serves this release"),
+    "diff": ("diff", "what differs between two kernels, by struct and field"),
+    "add": ("add", "keep the BTF of a kernel of your own on this host (root)"),
+    "remove": ("remove", "remove a kernel from the local store"),
+    "harvest": ("harvest", "collect full BTFs out of kernels and packages"),
+    "pack": ("pack", "make an archive of many kernels' BTFs"),
+    "merge": ("merge", "make one archive of parts that were packed apart"),
 }
 
 _DESCRIPTION = """\

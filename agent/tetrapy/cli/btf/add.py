@@ -16,9 +16,9 @@ from tetrapy.btf.harvest import Options, harvest, verify
 from tetrapy.btf.harvest.result import DONE
 from tetrapy.btf.host import Host
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
-from tetrapy.cli.btf.harvesting import add_name_flags, unpackers
-from tetrapy.cli.btf.knowledge import Knowledge
-from tetrapy.cli.btf.naming import add_os_release_flag, named_host, this_host
+from tetrapy.cli.btf.harvest import add_name_flags, unpackers
+from tetrapy.cli.btf.kernel_flags import add_os_release_flag, named_host, this_host
+from tetrapy.cli.btf.known_kernels import Knowledge
 from tetrapy.cli.btf.output import counted, warn, wrapped
 from tetrapy.errors import FormatError, KernelError, LayoutError
 from tetrapy.visible import printable

@@ -7,9 +7,9 @@ import argparse
 from typing import Dict, List
 
 from tetrapy.btf.harvest import Options, Progress, Result, Unpackers, harvest
-from tetrapy.btf.harvest.result import DAMAGED, DONE, KEPT
+from tetrapy.btf.harvest.result import ALREADY_THERE, DAMAGED, DONE
 from tetrapy.cli.btf.output import ProgressBar, table, warn
-from tetrapy.cli.btf.packing import add_jobs_flag
+from tetrapy.cli.btf.pack import add_jobs_flag
 from tetrapy.errors import FormatError
 from tetrapy.kernel import decompress
 from tetrapy.visible import printable
@@ -88,7 +88,7 @@ def _print(result: Result) -> None:
             warn(f"Error: {printable(outcome.name)}: {outcome.error}")
     groups: Dict[str, List[int]] = {}
     for outcome in result.outcomes:
-        if outcome.state in {DONE, KEPT}:
+        if outcome.state in {DONE, ALREADY_THERE}:
             counts = groups.setdefault(outcome.key.rpartition("/")[0], [0, 0, 0])
             counts[0 if outcome.state == DONE else 1] += 1
             counts[2] += outcome.size

@@ -12,8 +12,8 @@ from tetrapy.btf.fallbacks import archive_entry, remedy
 from tetrapy.btf.host import Host
 from tetrapy.btf.inference import nearest
 from tetrapy.btf.source import KIND_ARCHIVE, KIND_INFERRED
-from tetrapy.cli.btf.knowledge import Knowledge, add_archive_flags
-from tetrapy.cli.btf.naming import add_os_release_flag, named_host
+from tetrapy.cli.btf.kernel_flags import add_os_release_flag, named_host
+from tetrapy.cli.btf.known_kernels import Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import WIDTH, counted, print_json, warn, wrapped
 from tetrapy.config import sources
 from tetrapy.daemon import btf as agent_btf

@@ -7,8 +7,8 @@ import argparse
 
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.packing import merge
-from tetrapy.cli.btf.knowledge import Knowledge, read_archive
-from tetrapy.cli.btf.packing import add_output_flags, write
+from tetrapy.cli.btf.known_kernels import Knowledge, read_archive
+from tetrapy.cli.btf.pack import add_output_flags, write
 from tetrapy.errors import ArchiveError
 from tetrapy.visible import printable
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, FrozenSet, List
 
 from tetrapy.btf import requirements
 from tetrapy.btf.requirements import AccessPath
-from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
+from tetrapy.cli.btf.known_kernels import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, told, warn, wrapped
 from tetrapy.errors import FormatError, LayoutError
 from tetrapy.visible import printable

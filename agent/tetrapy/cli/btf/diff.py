@@ -7,7 +7,7 @@ import argparse
 from typing import Dict, List, Optional
 
 from tetrapy.btf.requirements import AccessPath
-from tetrapy.cli.btf.knowledge import Kernel, Knowledge, add_archive_flags
+from tetrapy.cli.btf.known_kernels import Kernel, Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, table
 from tetrapy.named import NamedTuple
 from tetrapy.visible import printable

@@ -13,7 +13,7 @@ from typing import Tuple
 from tetrapy.btf import requirements
 from tetrapy.btf.files import replace_file
 from tetrapy.btf.packing import Packed, answers_of_all, find_sources, is_witness, shard
-from tetrapy.cli.btf.knowledge import Knowledge
+from tetrapy.cli.btf.known_kernels import Knowledge
 from tetrapy.cli.btf.output import ProgressBar, counted, warn
 from tetrapy.errors import ArchiveError, SettingsError
 from tetrapy.visible import printable

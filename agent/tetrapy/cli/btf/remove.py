@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
-from tetrapy.cli.btf.knowledge import matching
+from tetrapy.cli.btf.known_kernels import matching
 from tetrapy.errors import SettingsError
 from tetrapy.visible import printable
 

@@ -8,8 +8,8 @@ import fnmatch
 import re
 from typing import Dict, List, Optional, Tuple
 
-from tetrapy.cli.btf.knowledge import Knowledge, add_archive_flags
-from tetrapy.cli.btf.naming import architecture
+from tetrapy.cli.btf.kernel_flags import architecture
+from tetrapy.cli.btf.known_kernels import Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import counted, print_json, table, warn
 from tetrapy.errors import TetrapyError
 from tetrapy.named import NamedTuple

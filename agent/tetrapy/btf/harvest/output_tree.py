@@ -23,7 +23,7 @@ class Owner(NamedTuple):
     entry: Entry
 
 
-class Place:
+class OutputTree:
     """An output directory, created if need be, until it is closed; `directory` as it was named.
 
     HarvestError: it cannot be written, or another harvest is at work there.

@@ -26,7 +26,7 @@ class Part:
         return data
 
 
-class Tape:
+class LimitedStream:
     """A reader of exact sizes that gives up after `limit` bytes.
 
     FormatError: the file ends inside what is asked for (`what` names it), or goes on too long.
@@ -81,26 +81,26 @@ class Tape:
 
 
 class Entry(NamedTuple):
-    """A regular file of an archive: its path without leading "/" or "./", `size` bytes on `tape`.
+    """A regular file of an archive: its path without leading "/" or "./", `size` bytes on `stream`.
 
     The path is what the archive says, and may hold anything.
     """
 
     path: str
     size: int
-    tape: Tape
+    stream: LimitedStream
 
     def content(self, limit: int) -> bytes:
         """The file's bytes; FormatError for more than `limit`."""
         self._check(limit)
-        return self.tape.take(self.size, self.path)
+        return self.stream.take(self.size, self.path)
 
     def copy_to(self, file: BinaryIO, limit: int) -> None:
         """Write the file's bytes to an open one; errors as `content`."""
         self._check(limit)
         left = self.size
         while left:
-            data = self.tape.take(min(left, _CHUNK), self.path)
+            data = self.stream.take(min(left, _CHUNK), self.path)
             file.write(data)
             left -= len(data)
 

@@ -54,10 +54,10 @@ class Run(NamedTuple):
 
     microseconds: float  # each process
     cpu_microseconds: float  # of the agent, each process
-    execs_told: float  # in percent, as the following
+    execs_reported: float  # in percent, as the following
     execs_named: float
     execs_complete: float
-    exits_told: float
+    exits_reported: float
     lost: int
     peak: float  # MB
 
@@ -72,8 +72,8 @@ def run(sensor: str, load: Load, directory: Path, count: int, width: int, tag: s
         peak = agent.memory()["peak"]
         lost = agent.lost()
         counted = _count(agent.lines(), load.target, tag)
-    told, named, complete, ended = (number * 100 / count for number in counted)
-    return Run(each, cpu / count * 1e6, told, named, complete, ended, lost, peak)
+    reported, named, complete, ended = (number * 100 / count for number in counted)
+    return Run(each, cpu / count * 1e6, reported, named, complete, ended, lost, peak)
 
 
 def _wait_for_quiet(agent: Agent) -> None:
@@ -89,7 +89,7 @@ def _wait_for_quiet(agent: Agent) -> None:
 
 def _count(lines: list[bytes], target: Path, tag: str) -> tuple[int, int, int, int]:
     """Execs told, named, complete, and exits told, of the load's processes."""
-    told = named = complete = ended = 0
+    reported = named = complete = ended = 0
     for line in lines:
         (kind, body), *_ = json.loads(line).items()
         if kind not in {"process_exec", "process_exit"}:
@@ -99,12 +99,12 @@ def _count(lines: list[bytes], target: Path, tag: str) -> tuple[int, int, int, i
         if kind == "process_exit":
             ended += 1
             continue
-        told += 1
+        reported += 1
         binary = body["process"].get("binary", "")
         named += Path(binary).name == target.name
         whole = binary in {str(target), str(target.resolve())}
         complete += whole and body["process"].get("arguments", "").startswith(f"{tag} ")
-    return told, named, complete, ended
+    return reported, named, complete, ended
 
 
 def _measure(scratch: Path, count: int, pairs: int) -> dict[str, dict[str, dict[str, float]]]:

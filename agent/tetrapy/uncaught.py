@@ -36,7 +36,7 @@ class Uncaught:
         threading.excepthook = self._in_thread
         sys.unraisablehook = self._unraisable
 
-    def tell(self, err: Optional[BaseException], **where: Any) -> None:
+    def report(self, err: Optional[BaseException], **where: Any) -> None:
         """Log the error as the last one; `where` are keys of the line."""
         self.seen = True
         hint = "this is a defect of tetrapy: please report this line"
@@ -46,10 +46,10 @@ class Uncaught:
 
     def _in_thread(self, args: Any) -> None:
         if args.exc_type is not SystemExit:
-            self.tell(args.exc_value, thread=args.thread.name if args.thread else "unknown")
+            self.report(args.exc_value, thread=args.thread.name if args.thread else "unknown")
 
     def _unraisable(self, args: Any) -> None:
-        self.tell(args.exc_value, within=_words(repr, args.object))
+        self.report(args.exc_value, within=_words(repr, args.object))
 
 
 def described(err: Optional[BaseException]) -> Dict[str, str]:

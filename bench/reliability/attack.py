@@ -115,16 +115,16 @@ def attack(
             pause, cpu = signs.end().longest, agent.sample().cpu
             stopped, peak = _stop(agent)
     follower.end()
-    told = {kind: set(follower.told[kind]) for kind in KINDS}
+    reported = {kind: set(follower.reported[kind]) for kind in KINDS}
     return {
         "victim's processes": ran,
-        "every event is an aim": one.told,
-        "execs told": sum(number < OLD for number in told["process_exec"]),
-        "exits told": sum(number < OLD for number in told["process_exit"]),
-        "exits of old processes told": sum(number >= OLD for number in told["process_exit"]),
-        "told twice": sum(len(follower.told[kind]) - len(told[kind]) for kind in KINDS),
+        "every event is an aim": one.reported,
+        "execs told": sum(number < OLD for number in reported["process_exec"]),
+        "exits told": sum(number < OLD for number in reported["process_exit"]),
+        "exits of old processes told": sum(number >= OLD for number in reported["process_exit"]),
+        "told twice": sum(len(follower.reported[kind]) - len(reported[kind]) for kind in KINDS),
         "records lost": agent.statistics()["lost"] if agent.says("Observer events") else -1,
-        "lost, says the log": agent.told_losses(),
+        "lost, says the log": agent.reported_losses(),
         "peak of RSS in MB": peak / 1024,
         "longest pause in s": pause,
         "stop in s": stopped,

@@ -28,7 +28,7 @@ class Attack(NamedTuple):
     cgroups: int = 0  # how many the attacker owns
     reload: bool = False  # SIGHUP meanwhile, twice a second
     stop: bool = False  # the agent is stopped while the attack goes on
-    told: bool = True  # every event of the victim is to be told
+    reported: bool = True  # every event of the victim is to be told
     short: bool = False  # part of the short form
 
 
@@ -94,13 +94,13 @@ ATTACKS = (
         "connector: 16 KB",
         ("storm", "procs=4", "bytes=16000", CONTROL),
         ("--sensor=connector",),
-        told=False,
+        reported=False,
     ),
     Attack(
         "connector: 600 parents of 256 KB",
         ("keep", "count=600", f"bytes={ARGUMENTS}", EMOJI),
         ("--sensor=connector",),
-        told=False,
+        reported=False,
     ),
     Attack("2,000 parents in 4,000 bytes of directory", ("keep", "count=2000", "deep=3900")),
     Attack("4,000 bytes of directory", ("storm", "procs=2", "deep=3900")),

@@ -55,10 +55,10 @@ def forged_paths(setting: Setting) -> list[str]:
             if setting.start(["sh", "-c", f'{script} "{tag}"']).wait() == 0:
                 ran.append((name, tag))
         fence(agent, setting)
-        told = execs(agent.export)
+        reported = execs(agent.export)
         wrong = ended(agent)
     # Shells and helpers that bear the tag in their own arguments are none of those.
-    names = {one.get("arguments") for one in told}
+    names = {one.get("arguments") for one in reported}
     wrong += [f"{name}: the deny list hides it" for name, tag in ran if tag not in names]
     return wrong if ran else [*wrong, "no forged path could be run"]
 
@@ -90,10 +90,10 @@ def container_ids(setting: Setting) -> list[str]:
         for process in pids.values():
             process.wait()
         fence(agent, setting)
-        told = {one["pid"]: one.get("docker", "") for one in execs(agent.export)}
+        reported = {one["pid"]: one.get("docker", "") for one in execs(agent.export)}
         wrong = ended(agent)
         for name, is_one in places.items():
-            found = told.get(pids[name].pid)
+            found = reported.get(pids[name].pid)
             if found is None or bool(found) != is_one:
                 wrong.append(f"{name}: docker={found!r}")
     return wrong
@@ -119,10 +119,10 @@ def redaction(setting: Setting) -> list[str]:
             shown = f"{text[:at]} --password={secret} {text[at:]}"[:131_000]
             pids.append(setting.run(text, shown))
         fence(agent, setting)
-        told = [one["pid"] for one in execs(agent.export)]
+        reported = [one["pid"] for one in execs(agent.export)]
         shows = sum(secret.encode() in line for line in all_lines(agent.export))
         wrong = ended(agent)
-    missing = [pid for pid in pids if pid not in told]
+    missing = [pid for pid in pids if pid not in reported]
     wrong += [f"{len(missing)} of {len(pids)} execs are missing"] if missing else []
     return [*wrong, *([f"{shows} lines show the secret"] if shows else [])]
 

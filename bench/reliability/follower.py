@@ -18,7 +18,7 @@ class Follower:
 
     def __init__(self, export: Path, tag: str) -> None:
         self._export, self._tag = export, tag.encode()
-        self.told: dict[str, list[int]] = {kind: [] for kind in KINDS}
+        self.reported: dict[str, list[int]] = {kind: [] for kind in KINDS}
         self.bytes = 0
         self.lines = 0
         self.broken = 0
@@ -96,5 +96,5 @@ class Follower:
             return
         kind, body = next(iter(event.items()))
         tag, _, number = body.get("process", {}).get("arguments", "").rpartition("-")
-        if kind in self.told and tag.encode() == self._tag and number.isdigit():
-            self.told[kind].append(int(number))
+        if kind in self.reported and tag.encode() == self._tag and number.isdigit():
+            self.reported[kind].append(int(number))

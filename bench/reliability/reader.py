@@ -68,9 +68,9 @@ class Tally:
         if kind not in KINDS:
             return
         tag, _, number = body["process"].get("arguments", "").partition(" ")
-        told = self._told.get((kind, tag))
-        if told is not None and number.isdigit() and int(number) < len(told):
-            told[int(number)] = min(told[int(number)] + 1, _MANY)
+        reported = self._told.get((kind, tag))
+        if reported is not None and number.isdigit() and int(number) < len(reported):
+            reported[int(number)] = min(reported[int(number)] + 1, _MANY)
 
     def expected(self) -> int:
         """Events that the loads made."""
@@ -87,9 +87,9 @@ class Tally:
     def _where(self, wanted: str, holds: Any) -> list[str]:
         return [
             f"{kind} of {tag} {number}"
-            for (kind, tag), told in self._told.items()
+            for (kind, tag), reported in self._told.items()
             if wanted in {"", kind}
-            for number, times in enumerate(told)
+            for number, times in enumerate(reported)
             if holds(times)
         ]
 

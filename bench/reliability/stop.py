@@ -54,7 +54,7 @@ def stop(
             metrics = _losses(answer.read().decode())
         code = agent.stop()
         last = agent.statistics()
-        told = agent.told_losses()
+        reported = agent.reported_losses()
     tally.read(agent.export, mark)
     figures: dict[str, Any] = {"seconds": lasted, "processes of the load": turn * _PROCESSES}
     for kind in KINDS:
@@ -64,13 +64,13 @@ def stop(
             f"{short}: told, of all processes": tally.kinds[kind],
             f"{short}: of the load, missing": len(tally.missing(kind)),
             f"{short}: of the load, repeated": len(tally.repeated(kind)),
-            f"{short}: lost, says the log": told.get(short, 0),
+            f"{short}: lost, says the log": reported.get(short, 0),
             f"{short}: lost, say the metrics": metrics.get(short, 0),
-            f"{short}: told + lost - made": tally.kinds[kind] + told.get(short, 0) - made[kind],
+            f"{short}: told + lost - made": tally.kinds[kind] + reported.get(short, 0) - made[kind],
         }
     return {
         **figures,
-        "lost, all kinds, says the log": sum(told.values()),
+        "lost, all kinds, says the log": sum(reported.values()),
         "lost, say the last words": last["lost"],
         "lost, say the metrics": sum(metrics.values()),
         "lines broken": len(tally.broken),

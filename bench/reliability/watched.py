@@ -176,7 +176,7 @@ class Watched:
             raise BuildError(f"the agent's log has no statistics:\n{self.log}")
         return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", found[1])}
 
-    def told_losses(self) -> dict[str, int]:
+    def reported_losses(self) -> dict[str, int]:
         """Kind of record -> how many the log says were lost."""
         totals: dict[str, int] = {}
         for line in self.log.splitlines():

@@ -18,13 +18,13 @@ LIMIT = 256 * 1024  # bytes of all arguments together, ARGS_LIMIT in bpf/events.
 def check_repeated(started: Event, ended: Event) -> None:
     """The exit shows what the exec did, but for a cut of plain arguments that is flagged."""
     whole = dict(started.process)
-    told = dict(ended.process)
+    reported = dict(ended.process)
     if len(whole["arguments"]) > REPEATED:
         whole["arguments"] = whole["arguments"][:REPEATED]
-        assert "truncArgs" in told["flags"].split()
-        for process in (whole, told):
+        assert "truncArgs" in reported["flags"].split()
+        for process in (whole, reported):
             process["flags"] = process["flags"].replace(" truncArgs", "")
-    assert told == whole
+    assert reported == whole
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ print("ended")
 """
 
 
-def test_verifiers_reason_is_told_whole() -> None:
+def test_verifiers_reason_is_reported_whole() -> None:
     """It stands behind more than a hundred kilobytes of what the verifier looked at before."""
     refused = BpfObject(bpf_object(REFUSED), "refused")
     with pytest.raises(KernelError) as caught:

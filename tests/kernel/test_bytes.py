@@ -40,9 +40,9 @@ def test_a_parent_with_long_arguments(tmp_path: Path) -> None:
         assert agent.stop() == 0
     assert size < ROOM
     whole = [line for line in lines if len(line) > 20_000]
-    (told,) = [json.loads(line)["process_exec"]["process"] for line in whole]
-    assert told["arguments"].count("\x01") == 260_000
-    assert "truncArgs" not in told["flags"]
+    (reported,) = [json.loads(line)["process_exec"]["process"] for line in whole]
+    assert reported["arguments"].count("\x01") == 260_000
+    assert "truncArgs" not in reported["flags"]
     children = [line for line in lines if b'"binary":"/bin/true"' in line]
     assert len(children) >= 100  # a machine that is busy loses some
     for line in children:

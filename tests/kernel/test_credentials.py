@@ -41,8 +41,8 @@ def properties(event: Event) -> dict[str, Any]:
 
 
 def ids(event: Event) -> list[int]:
-    told = event.process["process_credentials"]
-    return [told[name] for name in "uid gid euid egid suid sgid fsuid fsgid".split()]
+    reported = event.process["process_credentials"]
+    return [reported[name] for name in "uid gid euid egid suid sgid fsuid fsgid".split()]
 
 
 def test_root(telling: Stage) -> None:
@@ -75,8 +75,8 @@ def test_no_capabilities(telling: Stage) -> None:
 def test_secure_bits(telling: Stage) -> None:
     """They are told by name; keep-caps does not survive an execve."""
     event = image(telling, "securebits", 0b0101, "exec", telling.actor, telling.tag, "exit", 0)
-    told = event.process["process_credentials"]["securebits"]
-    assert told == ["SecBitNoRoot", "SecBitNoSetUidFixup"]
+    reported = event.process["process_credentials"]["securebits"]
+    assert reported == ["SecBitNoRoot", "SecBitNoSetUidFixup"]
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_a_deleted_binary(telling: Stage) -> None:
 def test_a_memfd(telling: Stage) -> None:
     """A binary that never had a name."""
     event = image(telling, "memfd", telling.actor, telling.tag, "exit", 0)
-    told = properties(event)["file"]["inode"]
-    assert told["links"] == 0
-    assert int(told["number"]) > 0
+    reported = properties(event)["file"]["inode"]
+    assert reported["links"] == 0
+    assert int(reported["number"]) > 0
 
 
 def test_only_the_exec_tells_of_its_binary(telling: Stage) -> None:
@@ -246,6 +246,8 @@ def test_nothing_of_it_by_default(stage: Stage) -> None:
     """An agent that is not asked tells none of it."""
     stage.run("exec", stage.actor, stage.tag, "exit", 0)
     for event in stage.events():
-        told = {"cap", "ns", "process_credentials", "binary_properties", "user"} & {*event.process}
-        assert told == set()
+        reported = {"cap", "ns", "process_credentials", "binary_properties", "user"} & {
+            *event.process
+        }
+        assert reported == set()
         assert "ancestors" not in event.body

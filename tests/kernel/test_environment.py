@@ -13,7 +13,7 @@ from tests.support.agent import Agent
 from tests.support.events import check_event
 
 
-def told(stage: Stage) -> list[tuple[str, str]]:
+def reported(stage: Stage) -> list[tuple[str, str]]:
     """The variables of the last exec."""
     event = stage.execs()[-1]
     check_event(event)
@@ -27,7 +27,7 @@ def test_all_of_it(telling: Stage) -> None:
     """In its order, with values that have equals signs, blanks and letters of any kind."""
     environment = {"A": "1", "B": "x=y z", "C": "", "D": "\u00e9\U0001f680", "E": "tab\there"}
     telling.run("exit", 0, env=environment)
-    assert told(telling) == list(environment.items())
+    assert reported(telling) == list(environment.items())
 
 
 def test_none(telling: Stage) -> None:
@@ -39,7 +39,7 @@ def test_none(telling: Stage) -> None:
 def test_bytes_that_are_no_text(telling: Stage) -> None:
     """They are replaced as in arguments."""
     telling.run("exit", 0, env={b"BAD": b"a\xff\xfeb"})
-    assert told(telling) == [("BAD", "a\ufffdb")]
+    assert reported(telling) == [("BAD", "a\ufffdb")]
 
 
 @pytest.mark.parametrize("size", [4_000, 17_000, 100_000])
@@ -48,7 +48,7 @@ def test_a_long_one(telling: Stage, size: int) -> None:
     environment = {f"V{number}": "v" * 1000 for number in range(size // 1000)}
     environment["LAST"] = "1"
     telling.run("exit", 0, "x" * size, env=environment)
-    assert told(telling) == list(environment.items())
+    assert reported(telling) == list(environment.items())
     event = telling.execs()[-1]
     assert event.arguments.endswith("x" * size)
     assert not {"errorEnvs", "errorArgs"} & {*event.flags}
@@ -73,10 +73,10 @@ def test_a_filter(choosy: Agent, actor: Path, place: Path) -> None:
     """Only the named variables are told."""
     stage = Stage(choosy, actor, place)
     stage.run("exit", 0, env={"PATH": "/bin", "SECRET": "1", "HOME": "/root", "PATHS": "x"})
-    assert told(stage) == [("PATH", "/bin"), ("HOME", "/root")]
+    assert reported(stage) == [("PATH", "/bin"), ("HOME", "/root")]
     assert b"SECRET" not in stage.execs()[-1].line
     stage.run("exit", 0, env={"SECRET": "1"})
-    assert told(stage) == []
+    assert reported(stage) == []
 
 
 def test_nothing_of_it_by_default(stage: Stage) -> None:

@@ -31,7 +31,7 @@ def dump(*arguments: str | Path) -> dict[int, dict]:
     return {entry["id"]: entry for entry in json.loads(done.stdout)["types"]}
 
 
-def told(btf: Btf, found: Type) -> dict:
+def reported(btf: Btf, found: Type) -> dict:
     """A type in bpftool's words."""
     answer = {"id": found.id, "kind": k.KIND_NAMES[found.kind], "name": found.name or "(anon)"}
     if found.kind == k.KIND_INT:
@@ -61,7 +61,7 @@ _KINDS = {"PTR": "pointer"}
 
 
 def expected(entry: dict) -> dict:
-    """bpftool's words in the form of `told`."""
+    """bpftool's words in the form of `reported`."""
     wanted = "id kind name size nr_bits type_id nr_elems ret_type_id".split()
     answer = {name: entry[name] for name in wanted if name in entry}
     answer["kind"] = _KINDS.get(entry["kind"], entry["kind"].lower())
@@ -100,7 +100,7 @@ def test_a_kernel_is_read_as_bpftool_reads_it(kernel: Btf) -> None:
     entries = dump(KERNEL)
     assert len(kernel) == len(entries) + 1 > 10_000
     for found in kernel:
-        assert told(kernel, found) == expected(entries[found.id])
+        assert reported(kernel, found) == expected(entries[found.id])
 
 
 def test_a_module_is_read_as_bpftool_reads_it(kernel: Btf, split: bytes, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_module_is_read_as_bpftool_reads_it(kernel: Btf, split: bytes, tmp_pat
     assert len(module) == len(kernel) + len(entries)
     assert min(entries) == len(kernel)
     for number, entry in entries.items():
-        assert told(module, module.type(number)) == expected(entry)
+        assert reported(module, module.type(number)) == expected(entry)
 
 
 def test_a_module_and_its_kernel_are_one(kernel: Btf, split: bytes) -> None:

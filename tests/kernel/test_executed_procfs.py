@@ -121,7 +121,7 @@ def cast(request, actor: Path, tmp_path_factory) -> Iterator[Cast]:
 
 
 @pytest.mark.parametrize("name", ["mount", "passed", "root", "user-mount", "user-root"])
-def test_a_foreign_file_is_told(cast: Cast, name: str) -> None:
+def test_a_foreign_file_is_reported(cast: Cast, name: str) -> None:
     """By inode and device; a deny does not hold for it."""
     if name not in cast.by_name:
         pytest.skip("no user namespaces here")

@@ -76,8 +76,8 @@ def test_arguments_lost(tmp_path: Path, actor: Path) -> None:
     whole = f"{tag} exit 0 " + "x" * 30_000
     for image in images:
         assert (image.arguments == whole) != ("errorArgs" in image.flags)
-    told = sum(image.arguments == whole or "errorArgs" in image.flags for image in images)
-    assert told == len(images)
+    reported = sum(image.arguments == whole or "errorArgs" in image.flags for image in images)
+    assert reported == len(images)
 
 
 def test_recovers(tmp_path: Path, actor: Path) -> None:
@@ -90,9 +90,9 @@ def test_recovers(tmp_path: Path, actor: Path) -> None:
         agent.fence()
         done = [actor, "afterwards", "fork", "exec", actor, "afterwards", "exit", "3"]
         subprocess.run(done, check=True)
-        told = agent.tagged("afterwards")
+        reported = agent.tagged("afterwards")
         assert agent.stop() == 0
-    parent, child, child_end, parent_end = told
+    parent, child, child_end, parent_end = reported
     assert child.parent == parent.process
     assert child_end.status == 3
     assert parent_end.id == parent.id

@@ -26,17 +26,17 @@ def own() -> dict[str, int]:
 
 
 def last(stage: Stage) -> dict[str, Any]:
-    told: dict[str, Any] = stage.execs()[-1].process["ns"]
-    return told
+    reported: dict[str, Any] = stage.execs()[-1].process["ns"]
+    return reported
 
 
 def test_the_hosts(telling: Stage) -> None:
     """Each with its inode number, in the order of the message, and whether it is the host's."""
     telling.run("exit", 0)
-    told = last(telling)
-    assert list(told) == KNOWN
-    assert {name: entry["inum"] for name, entry in told.items()} == own()
-    for name, entry in told.items():
+    reported = last(telling)
+    assert list(reported) == KNOWN
+    assert {name: entry["inum"] for name, entry in reported.items()} == own()
+    for name, entry in reported.items():
         host = hosts_namespace(telling.agent, name)
         assert entry.get("is_host", False) == (entry["inum"] == host)
 
@@ -58,9 +58,9 @@ def test_one_that_is_unshared(telling: Stage, flag: str, changed: set[str]) -> N
         pytest.skip(f"needs {', '.join(changed)} namespaces in this kernel")
     done = telling.command("unshare", flag, telling.actor, telling.tag, "exit", 0)
     assert done.returncode == 0, done.stderr
-    told, before = last(telling), own()
-    assert {name for name in KNOWN if told[name]["inum"] != before[name]} == changed
-    assert all("is_host" not in told[name] for name in changed)
+    reported, before = last(telling), own()
+    assert {name for name in KNOWN if reported[name]["inum"] != before[name]} == changed
+    assert all("is_host" not in reported[name] for name in changed)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_child_in_a_new_one(telling: Stage, flag: str, changed: set[str]) -> N
         pytest.skip(f"needs {flag[2:]} namespaces in this kernel")
     done = telling.command("unshare", "--fork", flag, telling.actor, telling.tag, "exit", 0)
     assert done.returncode == 0, done.stderr
-    told, before = last(telling), own()
-    assert {name for name in KNOWN if told[name]["inum"] != before[name]} == changed
-    first, second = (told[name]["inum"] for name in sorted(changed))
+    reported, before = last(telling), own()
+    assert {name for name in KNOWN if reported[name]["inum"] != before[name]} == changed
+    first, second = (reported[name]["inum"] for name in sorted(changed))
     assert first == second
 
 
@@ -85,8 +85,8 @@ def test_a_time_namespace_that_is_unshared(telling: Stage) -> None:
         pytest.skip("needs time namespaces in this kernel")
     done = telling.command("unshare", "--time", telling.actor, telling.tag, "exit", 0)
     assert done.returncode == 0, done.stderr
-    told, before = last(telling), own()
-    changed = {name for name in KNOWN if told[name]["inum"] != before[name]}
+    reported, before = last(telling), own()
+    changed = {name for name in KNOWN if reported[name]["inum"] != before[name]}
     assert changed in ({"time_for_children"}, {"time", "time_for_children"})
 
 

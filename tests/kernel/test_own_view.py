@@ -98,17 +98,17 @@ def test_an_agent_in_a_time_namespace(actor: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "reported"),
     [("time", "agent's time namespace"), ("cgroup", "agent's cgroup namespace")],
 )
-def test_one_that_may_not_be_left(kind: str, told: str, actor: Path, tmp_path: Path) -> None:
+def test_one_that_may_not_be_left(kind: str, reported: str, actor: Path, tmp_path: Path) -> None:
     """Without the right to enter another it is said what is told otherwise, and the agent works."""
     under = (*UNSHARED[kind], "setpriv", "--inh-caps=-all", "--bounding-set=-sys_admin")
     with Agent(tmp_path, *ALWAYS, under=under) as agent:
         agent.started()
         (line,) = [line for line in agent.log.splitlines() if "it cannot leave" in line]
         assert line.startswith("level=warn")
-        assert told in line
+        assert reported in line
         tag = f"kept-{kind}-{agent.pid}x"
         subprocess.run([actor, tag, "exit", "3"], check=False)
         started, ended = agent.tagged(tag)

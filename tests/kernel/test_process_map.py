@@ -93,7 +93,7 @@ def test_a_full_map(actor: Path) -> None:
         assert len(watch.remembered()) <= 1
 
 
-def test_what_the_kernel_is_told_to_forget(watch: Watch, actor: Path) -> None:
+def test_what_the_kernel_is_reported_to_forget(watch: Watch, actor: Path) -> None:
     """Entries of processes that are not there go; life goes on."""
     watch.run(actor, "tag", "exit", 0)
     watch.sensor.forget_gone(lambda pid: os.path.exists(f"/proc/{pid}"))

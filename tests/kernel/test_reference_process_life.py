@@ -207,9 +207,9 @@ def test_few_capabilities() -> None:
     assert found["cwd_names"] == found["root_names"] == []
     assert found["leader"][1] == found["leader"][2] == found["thread"][2]
     assert found["start_ticks"] > 0
-    told = "; ".join(found["limits"])
+    reported = "; ".join(found["limits"])
     for what in ("pid namespace", "cgroup", "root directory", "ids"):
-        assert what in told, told
+        assert what in reported, reported
     # The arguments' end can be moved without any capability.
     assert found["arg_end"] - found["arg_start"] == 13
 

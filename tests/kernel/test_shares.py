@@ -111,12 +111,12 @@ def test_paths_are_charged(watch: Watch, actor: Path, tmp_path: Path) -> None:
     cwd.mkdir(parents=True)
     storm(watch, actor, lambda _: STORMER, ["deep", "exit", 0], cwd)
     watch.fence()
-    told = sum(len(event.process.cwd) for event in watch.of("deep", "exec"))
+    reported = sum(len(event.process.cwd) for event in watch.of("deep", "exec"))
     one = watch.sensor.buffer_bytes
     if not watch.sensor.uses_ring:
         one //= os.cpu_count() or 1
     # At least a part: what else runs on this machine has its share too.
-    assert 0.1 * one < told < 0.6 * one
+    assert 0.1 * one < reported < 0.6 * one
 
 
 def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
@@ -124,9 +124,9 @@ def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
     storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
     assert watch.sensor.buffer_losses()["args"] == 0
     watch.fence()
-    told = [event for event in watch.of(LONG) if event.name == "process_exec"]
-    assert told
-    assert {event.process.arguments for event in told} == {f"{LONG} exit 0"}
+    reported = [event for event in watch.of(LONG) if event.name == "process_exec"]
+    assert reported
+    assert {event.process.arguments for event in reported} == {f"{LONG} exit 0"}
 
 
 def test_the_reader_gives_shares_back(watch: Watch, actor: Path) -> None:

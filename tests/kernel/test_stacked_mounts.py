@@ -33,7 +33,7 @@ os.execv(program, [program, tag, "exit", "0"])
 
 
 @pytest.mark.parametrize("times", [4, 1000, 2050, 2300, 3000])
-def test_an_exec_is_told(actor: Path, tmp_path: Path, times: int) -> None:
+def test_an_exec_is_reported(actor: Path, tmp_path: Path, times: int) -> None:
     """Of a program below so many mounts, of a directory below them, and of both."""
     stacked = tmp_path / "stacked"
     stacked.mkdir()
@@ -45,5 +45,5 @@ def test_an_exec_is_told(actor: Path, tmp_path: Path, times: int) -> None:
         for number, (cwd, path) in enumerate(cases):
             tag = f"stacked-{os.getpid()}-{number}"
             watch.run(sys.executable, "-Ic", STACK, stacked, times, cwd, path, tag)
-            told = [(event.name, event.process.binary) for event in watch.of(tag)]
-            assert told == [("process_exec", str(path)), ("process_exit", str(path))]
+            reported = [(event.name, event.process.binary) for event in watch.of(tag)]
+            assert reported == [("process_exec", str(path)), ("process_exit", str(path))]

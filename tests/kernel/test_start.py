@@ -43,10 +43,10 @@ def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) 
         with Agent(tmp_path, "--rb-size-total", "16M", *FLAVOURS[flavour]) as agent:
             agent.started()
 
-            def told() -> bool:
+            def reported() -> bool:
                 return sum(tag.encode() in line for line in agent.lines()) > 500
 
-            until(told, "events of the storm")
+            until(reported, "events of the storm")
             for chain in chains:
                 chain.kill()
                 chain.wait()

@@ -88,8 +88,8 @@ def test_signal(tmp_path: Path, actor: Path, flavour: str, number: int) -> None:
     assert not agent.errors
     text = b"\n".join(agent.lines()).decode()
     for tag in tags:
-        told = [e for e in agent.events() if e.is_of(tag)]
-        assert [event.kind for event in told] == ["exec", "exit"], tag
+        reported = [e for e in agent.events() if e.is_of(tag)]
+        assert [event.kind for event in reported] == ["exec", "exit"], tag
     assert text
     name = {signal.SIGINT: "interrupt", signal.SIGTERM: "terminated"}[number]
     last = agent.log.splitlines()[-3:]

@@ -83,7 +83,7 @@ def test_an_unwanted_process_that_forks(watch: Watch, programs: Programs) -> Non
     assert shown.start <= shown.ktime < began.process.start
 
 
-def test_the_user_of_then_is_told(watch: Watch, programs: Programs) -> None:
+def test_the_user_of_then_is_reported(watch: Watch, programs: Programs) -> None:
     """A suppressed process that gave up root before it forked was root when it began."""
     known(watch, programs.unwanted)
     words = ("tag", "setuid", 1234, "fork", "exec", "/bin/true", "child")

@@ -100,8 +100,8 @@ def test_full_disk(tmp_path: Path) -> None:
         Path(f"/proc/{agent.pid}/root{disk}/filler").unlink()
         agent.fence()
         agent.wait_for_log("works again")
-        told = [event for event in agent.events() if event.arguments == "in-between"]
-        assert [event.kind for event in told] == ["exec", "exit"]
+        reported = [event for event in agent.events() if event.arguments == "in-between"]
+        assert [event.kind for event in reported] == ["exec", "exit"]
         assert agent.stop() == 0
     assert not agent.errors
 
@@ -128,9 +128,9 @@ def test_big_records(tmp_path: Path, actor: Path) -> None:
         agent.started()
         for _ in range(5):
             subprocess.run([actor, "huge", "exit", "0", "y" * 120_000, "z" * 120_000], check=True)
-        told = agent.tagged("huge")
+        reported = agent.tagged("huge")
         assert agent.stop() == 0
-    assert [event.kind for event in told] == ["exec", "exit"] * 5
-    sizes = {event.kind: len(event.arguments) for event in told}
+    assert [event.kind for event in reported] == ["exec", "exit"] * 5
+    sizes = {event.kind: len(event.arguments) for event in reported}
     # An exit repeats their beginning only.
     assert sizes == {"exec": 240_000 + len("huge exit 0  "), "exit": 4096}

@@ -35,7 +35,7 @@ def scrape(at: str, path: str = "/metrics") -> str:
         return response.read().decode()
 
 
-def told_source(text: str) -> str:
+def reported_source(text: str) -> str:
     """The label `source` of tetrapy_btf_source_info, which is 1."""
     found = re.search(
         r'^tetrapy_btf_source_info\{kind="\w+",source="(.*)"\} 1$', text, re.MULTILINE
@@ -63,7 +63,7 @@ def test_served(tmp_path: Path, version: str) -> None:
         assert agent.stop() == 0
     release = subprocess.run([PYZ, "--version"], capture_output=True, text=True, check=True).stdout
     assert f'version="{release.strip()}"}} 1\n' in text
-    assert told_source(text) == info["btf_source"]
+    assert reported_source(text) == info["btf_source"]
     assert info["metrics_address"] == "127.0.0.1:0"
     assert not agent.errors
 
@@ -106,7 +106,7 @@ def test_figures_are_those_of_the_file(tmp_path: Path) -> None:
     with Agent(tmp_path, "--metrics-server=127.0.0.1:0", "--log-level=info", code=PYZ) as agent:
         at = address(agent.started())
         agent.fence()
-        told = figures(scrape(at))
+        reported = figures(scrape(at))
         agent.fence()
         written = [json.loads(line) for line in agent.lines()]
         time.sleep(KEPT)  # figures are told once a second
@@ -120,13 +120,13 @@ def test_figures_are_those_of_the_file(tmp_path: Path) -> None:
                 for name, value in figures_.items()
                 if name.startswith("tetragon_events_total{") and f'type="{kind.upper()}"' in name
             )
-            for figures_ in (told, later)
+            for figures_ in (reported, later)
         ]
         assert counts[0] <= kinds.count(kind) <= counts[1]
     exported = "tetragon_events_exported_total"
-    assert told[exported] <= len(written) <= later[exported]
+    assert reported[exported] <= len(written) <= later[exported]
     size = "tetragon_events_exported_bytes_total"
-    assert 0 < told[size] <= agent.export.stat().st_size
+    assert 0 < reported[size] <= agent.export.stat().st_size
 
 
 def test_health(tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ def test_health(tmp_path: Path) -> None:
         assert own, agent.log
         agent.fence()
         for place in (at, own[1]):
-            told = json.loads(scrape(place, "/healthz"))
-            assert told["status"] == "ok"
-            assert told["sensor"] == "ebpf"
-            assert told["exported"] > 0
+            reported = json.loads(scrape(place, "/healthz"))
+            assert reported["status"] == "ok"
+            assert reported["sensor"] == "ebpf"
+            assert reported["exported"] > 0
         with pytest.raises(urllib.error.HTTPError, match="404"):
             scrape(own[1])
         assert agent.stop() == 0

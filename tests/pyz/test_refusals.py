@@ -31,8 +31,8 @@ def test_root_without_bpf_has_the_connector(tmp_path: Path, actor: Path) -> None
     under = ("setpriv", "--inh-caps=-all", f"--bounding-set={NO_BPF}")
     with Agent(tmp_path, code=PYZ, under=under) as agent:
         agent.started()
-        told = [line for line in agent.log.splitlines() if "process connector" in line]
-        assert any("CAP_BPF" in line for line in told)
+        reported = [line for line in agent.log.splitlines() if "process connector" in line]
+        assert any("CAP_BPF" in line for line in reported)
         assert agent.stop() == 0
 
 

@@ -32,13 +32,13 @@ def mark(name: str) -> None:
 def wait_for(export: Path, name: str) -> None:
     """Return when the file has the end of the process that was so called."""
 
-    def told() -> bool:
+    def reported() -> bool:
         if not export.exists():
             return False
         whole = export.read_bytes().splitlines()
         return any(x.startswith(b'{"process_exit"') and name.encode() in x for x in whole)
 
-    until(told, f"{name} in {export}")
+    until(reported, f"{name} in {export}")
 
 
 @pytest.mark.parametrize("compress", ["true", "false"])

@@ -87,8 +87,8 @@ class Watch:
             for record in records:
                 kind = abi.kind_names[record[abi.kind_offset]]
                 decoder = abi.decoders[kind]
-                told = decoder.make(decoder.unpack(record))
-                self.kinds.setdefault(getattr(told, "pid", 0), []).append(kind)
+                reported = decoder.make(decoder.unpack(record))
+                self.kinds.setdefault(getattr(reported, "pid", 0), []).append(kind)
             self.loop._handle(records)
             if not self.sensor.more:
                 return
@@ -135,6 +135,6 @@ class Watch:
 
     def later(self, seconds: float) -> Sequence[Any]:
         """What is told because so much time has passed; nobody waits for it."""
-        told = self.loop.handler.tick(boot_time_ns() + int(seconds * 1e9))
-        self.events += told
-        return told
+        reported = self.loop.handler.tick(boot_time_ns() + int(seconds * 1e9))
+        self.events += reported
+        return reported

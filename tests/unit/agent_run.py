@@ -161,7 +161,7 @@ class Run:
         return [json.loads(line) for line in target.read_bytes().splitlines()]
 
 
-def told(lines: list[Any]) -> list[tuple[str, int]]:
+def reported(lines: list[Any]) -> list[tuple[str, int]]:
     """Kind and pid of each line."""
     return [
         (name, message["process"]["pid"])

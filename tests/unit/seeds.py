@@ -39,10 +39,10 @@ def seen(pid: int, parent: int, start: int, when: int = READ, **fields: object) 
 
 def start_up(world: World, found: list[seed.Seen], *records: bytes) -> list[Process]:
     """What the agent does at its start: fill the table, tell it, then handle the records."""
-    told = seed.fill(world.table, found, world.dispatcher.touched(list(records)))
-    for process in told:
+    reported = seed.fill(world.table, found, world.dispatcher.touched(list(records)))
+    for process in reported:
         world.line(world.tracker.on_seed(process))
-    return told
+    return reported
 
 
 MACHINE = [

@@ -65,7 +65,7 @@ def test_sizes_follow_typedefs_and_arrays() -> None:
         btf.size_of(7)
 
 
-def test_bitfields_of_both_forms_are_told() -> None:
+def test_bitfields_of_both_forms_are_reported() -> None:
     """With the kind flag a member's word holds the width above 24 bits of offset."""
     b = BtfBuilder()
     integer = b.integer("int", 4)

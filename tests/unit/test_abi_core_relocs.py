@@ -63,7 +63,7 @@ def extension(btf: BtfBuilder, records: Records | dict[str, Records]) -> bytes:
     return struct.pack("<HBBIIIIIII", 0xEB9F, 1, 0, 32, 0, 0, 0, 0, 0, len(body)) + body
 
 
-def test_loads_and_stores_are_told_from_arithmetic() -> None:
+def test_loads_and_stores_are_distinguished_from_arithmetic() -> None:
     """An instruction that accesses memory is marked, since libbpf changes its width."""
     b = BtfBuilder()
     s = b.composite("s", 4, [("a", b.integer("int", 4), 0)])

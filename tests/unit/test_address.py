@@ -106,9 +106,9 @@ def test_ipv6() -> None:
     log = Recorder()
     server = serve("[::1]:0", [About(INFERRED)], log)
     try:
-        told = log.keys_of("Starting metrics server")["addr"]
-        assert told.startswith("[::1]:")
-        assert fetch(Address.parse(told))[0] == 200
+        reported = log.keys_of("Starting metrics server")["addr"]
+        assert reported.startswith("[::1]:")
+        assert fetch(Address.parse(reported))[0] == 200
     finally:
         server.close()
 

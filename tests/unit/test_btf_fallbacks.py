@@ -146,11 +146,11 @@ def test_inferred_then_scanned(machine: Machine) -> None:
     scanned = InferenceResult((64,), "", proven=7)
     machine.truth.scanned = scanned
     found = machine.find()
-    assert found.told == "inferred from the memory of the running kernel"
+    assert found.description == "inferred from the memory of the running kernel"
     assert (found.kind, facts_of(found)) == (source.KIND_SCANNED, (64,))
     machine.truth.found = scanned._replace(kernel="debian/12/x86_64/other", off=("some need",))
     found = machine.find()
-    assert (found.kind, found.told) == (
+    assert (found.kind, found.description) == (
         source.KIND_INFERRED,
         "inferred from debian/12/x86_64/other",
     )

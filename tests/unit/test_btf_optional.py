@@ -67,7 +67,7 @@ class Host:
         )
         return find_btf(given._replace(inference=self.inference), user_path)
 
-    def told(self) -> list[dict[str, str]]:
+    def reported(self) -> list[dict[str, str]]:
         """What the log says of programs that are off."""
         lines = self.log.lines
         return [fields for _, text, fields in lines if text == "BTF discovery: a program is off"]
@@ -86,7 +86,7 @@ def answered(source: BtfSource) -> Answers:
 def test_everything_is_there(host: Host) -> None:
     """Then no program is off, and nothing is said."""
     found = host.find()
-    assert (answered(found), found.disabled_programs, host.told()) == ((0, 32), (), [])
+    assert (answered(found), found.disabled_programs, host.reported()) == ((0, 32), (), [])
 
 
 def test_a_kernel_without_it(host: Host) -> None:
@@ -100,7 +100,7 @@ def test_a_kernel_without_it(host: Host) -> None:
         (PROGRAM,),
     )
     because = "its kernel structures are not known"
-    assert host.told() == [{"program": PROGRAM, "because": because}]
+    assert host.reported() == [{"program": PROGRAM, "because": because}]
     path.write_bytes(kernel("b"))
     with pytest.raises(BtfNotFoundError, match=f"lacks what tetrapy's programs read: {A}$"):
         host.find(str(path))
@@ -111,7 +111,7 @@ def test_the_running_kernel_has_it_elsewhere(host: Host) -> None:
     host.truth = Doubtful(0)
     found = host.find()
     assert (answered(found), found.disabled_programs) == ((0, None), (PROGRAM,))
-    assert host.told() == [{"program": PROGRAM, "because": "where b is"}]
+    assert host.reported() == [{"program": PROGRAM, "because": "where b is"}]
 
 
 PART = InferenceResult((0, None), "", OTHER, proven=1, off=(B,), doubtful=("where b is",))
@@ -125,13 +125,13 @@ def test_a_scan_that_finds_all_is_better_than_a_part(host: Host) -> None:
     host.truth.found, host.truth.scanned = PART, WHOLE
     found = host.find()
     assert (found.kind, answered(found), found.disabled_programs) == (KIND_SCANNED, (0, 32), ())
-    assert host.told() == []
+    assert host.reported() == []
     for scanned in (None, InferenceResult((0, None), "", off=(B,))):
         host.truth.scanned = scanned
         found = host.find()
         assert (found.kind, found.origin) == (KIND_INFERRED, f"inferred from {OTHER}")
         assert (answered(found), found.disabled_programs) == ((0, None), (PROGRAM,))
-        assert host.told()[-1] == {"program": PROGRAM, "because": "where b is"}
+        assert host.reported()[-1] == {"program": PROGRAM, "because": "where b is"}
     host.truth.scanned = WHOLE
     host.inference = search.INFERENCE_ARCHIVE
     assert host.find().kind == KIND_INFERRED

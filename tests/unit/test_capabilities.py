@@ -96,7 +96,7 @@ def test_anyone_may_give_up_what_they_have_not() -> None:
     assert own["CapEff"] == f"{0:016x}"
 
 
-def test_a_refusal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A seccomp filter may forbid capset."""
 
     def call(name: str, *arguments: object) -> int:

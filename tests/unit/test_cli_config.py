@@ -78,7 +78,9 @@ def test_a_document_for_programs(
     }
 
 
-def test_what_would_be_logged_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_would_be_logged_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Slips, and settings without effect, on standard error."""
     variables = {"TETRAPY_DEBUGG": "1"}
     assert config.main(["--enable-cri"], variables, str(tmp_path)) == 0
@@ -220,7 +222,7 @@ def test_what_was_noticed_is_logged() -> None:
     """Notes with their levels and keys, then a warning for each setting without effect."""
     lines: list[tuple[object, ...]] = []
     settings = read(["--enable-cri"], {"TETRAPY_DEBUGG": "1"}, "/nowhere")
-    entry.tell(settings, lambda level, message, **keys: lines.append((level, message, keys)))
+    entry.log_notes(settings, lambda level, message, **keys: lines.append((level, message, keys)))
     assert lines == [
         (
             "warn",

@@ -196,7 +196,7 @@ def test_a_mistyped_file_is_warned_of(tmp_path: Path, name: str, meant: str) -> 
     assert settings.notes == (Note("warn", text, {"setting": name, "source": str(path)}),)
 
 
-def test_an_unknown_file_is_told_to_who_debugs(tmp_path: Path) -> None:
+def test_an_unknown_file_is_reported_to_who_debugs(tmp_path: Path) -> None:
     """Tetragon's own examples have some; a directory is not even told of."""
     path = put(tmp_path, f"{ETC}/cilium-bpf", "/x")
     (tmp_path / ETC / "archive").mkdir()

@@ -37,7 +37,7 @@ class World:
         self.threads: dict[int, list[int]] = {1: [1]}
         self.uids = {1: 0}
         self.records: list[Record] = []
-        self.told: list[tuple[Any, ...]] = []  # in the order of the records
+        self.reported: list[tuple[Any, ...]] = []  # in the order of the records
 
     def step(self, what: str, chosen: int, code: int) -> None:
         self.time += SECOND
@@ -58,7 +58,7 @@ class World:
             seen = None if what == "missed" else self.look(pid, chosen)
             self.records.append(Exec(pid, self.time, seen))
             self.threads[pid] = [pid]
-            self.told.append(("exec", pid, "miss" if seen is None else f"/bin/{chosen}"))
+            self.reported.append(("exec", pid, "miss" if seen is None else f"/bin/{chosen}"))
         elif what == "owner":
             self.records.append(Owner(pid, pid, chosen, self.time))
             self.uids[pid] = chosen
@@ -69,7 +69,7 @@ class World:
             threads.remove(tid)
             if not threads:
                 del self.threads[pid]
-                self.told.append(("exit", pid, code, self.uids.pop(pid)))
+                self.reported.append(("exit", pid, code, self.uids.pop(pid)))
 
     def look(self, pid: int, image: int) -> Snapshot:
         name = f"/bin/{image}".encode()
@@ -85,7 +85,7 @@ def run(records: list[Record], root: str) -> tuple[list[Any], ProcessTable]:
 
 
 @given(STEPS)
-def test_what_happened_is_told(steps: list[tuple[str, int, int]]) -> None:
+def test_what_happened_is_reported(steps: list[tuple[str, int, int]]) -> None:
     """Each exec and the end of each process has one event, with its image, code and user; the
     table holds what lives, and every parent_exec_id is that of the parent shown.
     """
@@ -94,18 +94,18 @@ def test_what_happened_is_told(steps: list[tuple[str, int, int]]) -> None:
         if step[0] != "gap":
             world.step(*step)
     events, table = run(world.records, "")
-    told = []
+    reported = []
     for event in events:
         process = event.process
         if isinstance(event, ProcessExec):
             missed = "miss" if process.flags & 0x40 else process.binary
-            told.append(("exec", process.pid, missed))
+            reported.append(("exec", process.pid, missed))
         else:
-            told.append(("exit", process.pid, event.status, process.uid))
+            reported.append(("exit", process.pid, event.status, process.uid))
         assert event.parent is not None
         assert process.parent_exec_id == event.parent.exec_id
         assert process.flags & 0x5 == 0x5
-    assert told == world.told
+    assert reported == world.reported
     assert {process.pid for process in table} == {0, *world.threads}
     assert {process.pid: process.uid for process in table if process.pid} == world.uids
 
@@ -125,7 +125,7 @@ def test_losses(steps: list[tuple[str, int, int]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as root:  # a procfs in which every process is gone
         assert Path(root).is_dir()
         events, _ = run(kept, root)
-    images = {told[1:] for told in world.told if told[0] == "exec"}
+    images = {reported[1:] for reported in world.reported if reported[0] == "exec"}
     ends = [record for record in kept if isinstance(record, Exit)]
     for event in events:
         process = event.process

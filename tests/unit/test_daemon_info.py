@@ -57,10 +57,10 @@ def test_what_it_says(tmp_path: Path) -> None:
 
 def test_an_inferred_layout(tmp_path: Path) -> None:
     """It says of which kernel the layout is, in the words of the log."""
-    told = "inferred from debian/12/x86_64/6.1.0-18-amd64"
-    write(tmp_path, source=BtfSource(KIND_INFERRED, told, b""))
+    reported = "inferred from debian/12/x86_64/6.1.0-18-amd64"
+    write(tmp_path, source=BtfSource(KIND_INFERRED, reported, b""))
     assert content(tmp_path)["btf_kind"] == "inferred"
-    assert content(tmp_path)["btf_source"] == told
+    assert content(tmp_path)["btf_source"] == reported
 
 
 def test_a_path_of_any_bytes(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_the_table_is_swept_after_a_loss(tmp_path: Path, procfs: bool) -> None:
     assert sensor.forgotten == (2 if procfs else 0)
 
 
-def test_the_kernel_is_told_who_is_gone(tmp_path: Path) -> None:
+def test_the_kernel_is_reported_who_is_gone(tmp_path: Path) -> None:
     """It asks by pid, and procfs answers."""
     procfs = FakeProcfs(tmp_path / "proc")
     procfs.add(50)

@@ -36,7 +36,7 @@ def test_it_holds_the_pid(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_second_instance_is_told_who_runs(tmp_path: Path) -> None:
+def test_a_second_instance_is_reported_who_runs(tmp_path: Path) -> None:
     """Tetragon's words, and the pid of the first; the file stays the first one's."""
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     agent = str(Path(pidfile.__file__).parents[1])

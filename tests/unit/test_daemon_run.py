@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.agent_run import FakeSensor, Recorder, Run, told
+from tests.unit.agent_run import FakeSensor, Recorder, Run, reported
 from tests.unit.records import SECOND, Task, execute, exit_of, fork, pack
 from tetrapy.config.sources import read
 from tetrapy.daemon import sensing
@@ -33,7 +33,7 @@ def test_from_procfs_to_the_last_record(run: Run) -> None:
     sensor = FakeSensor([], COMMAND)
     sensor.after_detach = [execute(Task(60, 3 * SECOND), INIT)]
     lines = run(sensor)
-    assert told(lines) == [
+    assert reported(lines) == [
         ("process_exec", 0),
         ("process_exec", 1),
         ("process_exec", 50),
@@ -157,7 +157,7 @@ def test_a_second_instance(run: Run) -> None:
             return []
 
     lines = run(Sensor([], COMMAND))
-    assert told(lines)[-1] == ("process_exit", 50)
+    assert reported(lines)[-1] == ("process_exit", 50)
 
 
 def test_without_an_export_file(run: Run) -> None:
@@ -179,7 +179,7 @@ def test_records_that_came_while_procfs_was_read(run: Run) -> None:
     run.procfs.add(1, parent=0, ticks=100)
     run.procfs.add(50, parent=1, ticks=200)
     lines = run(FakeSensor([COMMAND[0], COMMAND[1]], [COMMAND[2]]))
-    assert told(lines) == [
+    assert reported(lines) == [
         ("process_exec", 0),
         ("process_exec", 1),
         ("process_exec", 50),
@@ -216,7 +216,7 @@ def test_losses_are_reported_by_kind(run: Run) -> None:
 def test_records_without_sense_are_counted(run: Run) -> None:
     """They stop nothing and are in the statistics."""
     lines = run(FakeSensor([b"", b"junk"], [pack("exit", kind=99), *COMMAND]))
-    assert told(lines)[-1] == ("process_exit", 50)
+    assert reported(lines)[-1] == ("process_exit", 50)
     assert run.log.keys_of("Observer events statistics")["errors"] == 3
     assert run.log.keys_of("Observer events statistics")["received"] == 6
 
@@ -254,7 +254,7 @@ def test_a_procfs_of_other_processes(run: Run) -> None:
     sensor = FakeSensor([], [fork(CHILD, INIT), execute(CHILD, INIT)])
     sensor.lost = {"exec": 1}
     lines = run(sensor)
-    assert told(lines) == [("process_exec", 0), ("process_exec", 50)]
+    assert reported(lines) == [("process_exec", 0), ("process_exec", 50)]
     assert "parent" not in lines[1]["process_exec"]
     keys = run.log.keys_of("inode mismatch: procfs does not appear to be host procfs")
     assert keys == {
@@ -269,7 +269,7 @@ def test_what_the_kernel_suppressed_counts_as_dropped(run: Run) -> None:
     sensor = FakeSensor([], COMMAND)
     sensor.unwanted = {"PROCESS_EXEC": 40, "PROCESS_EXIT": 39}
     lines = run(sensor, '--export-denylist={"binary_regex":["/ls$"]}', "--metrics-server=")
-    assert told(lines) == [("process_exec", 0)]
+    assert reported(lines) == [("process_exec", 0)]
     assert run.log.keys_of("Observer events statistics")["filterDrop"] == 81
 
 
@@ -283,7 +283,7 @@ def test_a_sensor_that_cannot_be_had(run: Run) -> None:
     asked = []
     run.monkeypatch.setattr(sensing.privilege, "check_bpf", refuse)
     run.monkeypatch.setattr(sensing, "_connector", lambda *given: asked.append(given[-1]) or sensor)
-    assert told(run(sensor, "--sensor=auto"))[-1] == ("process_exit", 50)
+    assert reported(run(sensor, "--sensor=auto"))[-1] == ("process_exit", 50)
     assert asked == ["no BPF here"]
     with pytest.raises(NotPermittedError, match="no BPF here"):
         run(FakeSensor())

@@ -151,7 +151,7 @@ class TestZstd:
         """A window of 2 GiB is no matter when all is in memory anyway."""
         assert decompress_zstd(zstd_frame([(0, 5, b"Linux")], window_log=31), 5) == b"Linux"
 
-    def test_damage_is_told(self):
+    def test_damage_is_reported(self):
         """The reason is zstd's own."""
         with pytest.raises(UnpackError, match="zstd: the frame at byte 0 of 10: Src size"):
             decompress_zstd(golden("kernel.zst")[:10], MIB)

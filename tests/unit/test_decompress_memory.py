@@ -61,7 +61,7 @@ def test_bombs_take_no_memory():
     assert (done.stdout.splitlines(), done.stderr) == ([*expected, str(4 << 30)], "")
 
 
-def test_no_memory_is_told(monkeypatch):
+def test_no_memory_is_reported(monkeypatch):
     """Where the room for the result cannot be had, the error says how much was asked for."""
 
     def refuse(*_: int) -> None:

@@ -165,7 +165,7 @@ def test_time_spent_suspended_is_added() -> None:
     assert event.process.arguments == "x" * 9000
 
 
-def test_losses_are_told_once_by_kind() -> None:
+def test_losses_are_reported_once_by_kind() -> None:
     """The counters of the kernel only grow; each look tells what is new."""
     losses = LossCounter()
     assert losses.update({"exec": 0, "fork": 0, "exit": 0}) == {}

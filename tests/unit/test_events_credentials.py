@@ -55,7 +55,7 @@ def test_the_names_are_the_kernels() -> None:
 
 
 @given(sets)
-def test_a_set_is_told_in_the_order_of_numbers(bits: int) -> None:
+def test_a_set_is_reported_in_the_order_of_numbers(bits: int) -> None:
     """Bit n stands for name n, and nothing else is told."""
     names = capability_names(bits)
     assert sum(1 << CAPABILITY_NAMES.index(name) for name in names) == bits
@@ -79,7 +79,7 @@ def test_empty_sets_are_left_out() -> None:
     assert names == ["permitted", "effective", "inheritable"]
 
 
-def test_all_ids_are_told() -> None:
+def test_all_ids_are_reported() -> None:
     """Ids are wrappers in the message: those that are 0 are there too."""
     assert shown("ProcessCredentials", Credentials(0, 1, 2, 3, 4, 5, 6, 7, 0)) == {
         "uid": 0,

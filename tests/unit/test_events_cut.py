@@ -60,12 +60,12 @@ def test_a_copy_says_the_same() -> None:
     process.user = "ann"
     short = repeated(process)
     assert len(process.arguments) == 10_000
-    whole, told = fields(process), fields(short)
-    assert told.pop("flags") == "errorEnvs truncArgs"
-    assert told["arguments"] == "x" * REPEATED
+    whole, reported = fields(process), fields(short)
+    assert reported.pop("flags") == "errorEnvs truncArgs"
+    assert reported["arguments"] == "x" * REPEATED
     for name in ("arguments", "environment_variables"):
-        del whole[name], told[name]
-    assert whole == told
+        del whole[name], reported[name]
+    assert whole == reported
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -124,9 +124,9 @@ def test_ancestors_have_a_bound_together() -> None:
         event = world.one(execute(task, former, argv=(b"p", b"\x01" * 5_000), fork_parent=former))
         former = task
     encoder = JsonEncoder("n", most_bytes=400_000)
-    told = encoder.encode(event)
-    assert len(told) < 240_000
-    shown = [one["pid"] for one in json.loads(told)["process_exec"]["ancestors"]]
+    reported = encoder.encode(event)
+    assert len(reported) < 240_000
+    shown = [one["pid"] for one in json.loads(reported)["process_exec"]["ancestors"]]
     assert len(shown) > 20
     pids = [task.pid for task in reversed(line)]
     assert "".join(map(str, shown)) in "".join(map(str, pids))

@@ -67,7 +67,7 @@ def test_a_whole_exec_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reported"),
     [
         (0, ""),
         (0x100, ',"status":1'),
@@ -78,12 +78,12 @@ def test_a_whole_exec_line() -> None:
         (0x10F, ',"signal":"SIGTERM","status":1'),
     ],
 )
-def test_a_whole_exit_line(code: int, told: str) -> None:
+def test_a_whole_exit_line(code: int, reported: str) -> None:
     """signal, status and time follow parent; what is zero or without a name is left out."""
     body = plain(fields(process())).decode()
     event = ProcessExit(process(), process(), code, "2026-01-01T00:00:09Z")
     assert JsonEncoder(NODE).encode(event).decode() == (
-        f'{{"process_exit":{{"process":{body},"parent":{body}{told},'
+        f'{{"process_exit":{{"process":{body},"parent":{body}{reported},'
         '"time":"2026-01-01T00:00:09Z"},"node_name":"host1","time":"2026-01-01T00:00:09Z"}\n'
     )
 

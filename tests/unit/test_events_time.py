@@ -74,8 +74,8 @@ def test_the_boot_clock_counts_from_boot() -> None:
     before = int(time.time()) - 1
     text = WallClock().format(boot_time_ns())
     after = int(time.time()) + 1
-    told = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).timestamp()
-    assert before <= told <= after
+    reported = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).timestamp()
+    assert before <= reported <= after
 
 
 @pytest.mark.parametrize("asleep", [0, 5 * SECOND])

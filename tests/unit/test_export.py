@@ -91,7 +91,7 @@ def test_a_target_that_fails_is_reported_once(
     assert len((tmp_path / "x").read_bytes().splitlines()) == 2 * 8 * 3
 
 
-def test_lines_that_are_lost_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_are_lost_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their number is in the log when the target works again, and at the end."""
     monkeypatch.setattr(stream, "_PENDING_LIMIT", 2000)
     log = Recorder()
@@ -109,8 +109,8 @@ def test_lines_that_are_lost_are_told(tmp_path: Path, monkeypatch: pytest.Monkey
     export.subscription.close()
     kept = len((tmp_path / "x").read_bytes().splitlines())
     assert 0 < kept < 30
-    told = [value for _, _, keys in log.lines for key, value in keys.items() if "ines" in key]
-    assert told[-2:] == [30 - kept, 30 - kept]
+    reported = [value for _, _, keys in log.lines for key, value in keys.items() if "ines" in key]
+    assert reported[-2:] == [30 - kept, 30 - kept]
 
 
 def test_a_reader_that_left(tmp_path: Path) -> None:

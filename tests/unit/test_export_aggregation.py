@@ -133,9 +133,9 @@ def test_nothing_is_lost_or_counted_twice(
         assert aggregator.due_at is None or now <= aggregator.due_at <= now + window
         assert len(aggregator._waiting) <= max(size, 1)
     lines += aggregator.flush()
-    told: dict[tuple[str, int], int] = {}
+    reported: dict[tuple[str, int], int] = {}
     for event, count in lines:
         assert event.process
         key = (event.process.binary, event.process.uid)
-        told[key] = told.get(key, 0) + count
-    assert told == {key: given_to.count(key) for key in given_to}
+        reported[key] = reported.get(key, 0) + count
+    assert reported == {key: given_to.count(key) for key in given_to}

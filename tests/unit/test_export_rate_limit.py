@@ -43,7 +43,7 @@ def test_it_is_a_token_bucket(per_minute: int, pauses: list[int]) -> None:
         filled -= period * expected
 
 
-def test_what_was_dropped_is_told_once_a_minute() -> None:
+def test_what_was_dropped_is_reported_once_a_minute() -> None:
     """Events, not lines; nothing is told where nothing was dropped; the rest is told at the end."""
     limit = RateLimiter(1, 0)
     assert limit.allow(0)

@@ -38,22 +38,22 @@ def run_by(uid: int, auid: int = UNSET, parent_uid: int = 0, size: int = 1) -> E
 
 
 def shares(most: int = 100) -> tuple[Shares, list[int]]:
-    told: list[int] = []
-    return Shares(most, told.append), told
+    reported: list[int] = []
+    return Shares(most, reported.append), reported
 
 
 def test_a_share_is_filled_once() -> None:
     """Lines up to it are as everybody's; then all are beyond, and that is told once."""
-    one, told = shares()
+    one, reported = shares()
     event = run_by(1000)
     assert [one.is_beyond(event, 30) for _ in range(6)] == [False] * 3 + [True] * 3
-    assert told == [1000]
+    assert reported == [1000]
     assert not one.is_beyond(run_by(1001), 30)
 
 
 def test_a_share_comes_back() -> None:
     """Within a day, evenly; a little of it changes nothing."""
-    one, told = shares()
+    one, reported = shares()
     event = run_by(1000)
     one.settle(1.0)
     while not one.is_beyond(event, 10):
@@ -62,7 +62,7 @@ def test_a_share_comes_back() -> None:
     assert one.is_beyond(event, 1)
     one.settle(1.0 + DAY / 2)
     assert [one.is_beyond(event, 10) for _ in range(6)] == [False] * 5 + [True]
-    assert told == [1000, 1000]
+    assert reported == [1000, 1000]
     one.settle(1.0 + 3 * DAY)
     assert not one._used
 
@@ -86,20 +86,20 @@ def test_a_share_comes_back() -> None:
 )
 def test_whose_line_it_is(event: Event, user: int | None) -> None:
     """Who logged in, else the user; of a program with the rights of root, who started it."""
-    one, told = shares(0)
+    one, reported = shares(0)
     assert one.is_beyond(event, 1) is (user is not None)
-    assert told == ([] if user is None else [user])
+    assert reported == ([] if user is None else [user])
 
 
 def test_users_without_end() -> None:
     """Beyond some number of them, all others have one share together."""
-    one, told = shares()
+    one, reported = shares()
     event = run_by(1)
     for uid in range(1, 5_000):
         event.process.uid = uid
         one.is_beyond(event, 10)
     assert len(one._used) <= _USERS + 1
-    assert told == [-1]
+    assert reported == [-1]
 
 
 def limited(path: Path, log: Recorder, share: int = 25, **rules: int) -> Export:

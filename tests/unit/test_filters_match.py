@@ -252,12 +252,12 @@ def test_all_filters_share_what_a_text_may_cost() -> None:
     assert 0 < spent[0] <= spent[1] <= STEPS
 
 
-def test_patterns_that_cost_too_much_are_told_once() -> None:
+def test_patterns_that_cost_too_much_are_reported_once() -> None:
     """Each of a setting, however many texts there were."""
-    told = Excess()
+    reported = Excess()
     for setting, pattern in [("a", "x"), ("a", "y"), ("a", "x"), ("b", "x")]:
-        told.note(setting, pattern)
-    assert told.take_new() == [("a", "x"), ("a", "y"), ("b", "x")]
-    told.note("a", "x")
-    assert told.take_new() == []
-    assert told.counts == {"a": 4, "b": 1}
+        reported.note(setting, pattern)
+    assert reported.take_new() == [("a", "x"), ("a", "y"), ("b", "x")]
+    reported.note("a", "x")
+    assert reported.take_new() == []
+    assert reported.counts == {"a": 4, "b": 1}

@@ -94,7 +94,7 @@ def test_a_btfhub_file_is_read(compression: str) -> None:
         (COMPRESSORS["xz"](tar({"README": b""})), "no .btf file in it but README"),
     ],
 )
-def test_what_is_wrong_with_an_image_is_told(data: bytes, text: str) -> None:
+def test_what_is_wrong_with_an_image_is_reported(data: bytes, text: str) -> None:
     """Each kind of damage is a FormatError that says what was found where."""
     with pytest.raises(FormatError, match=text):
         read(data)
@@ -109,7 +109,7 @@ def test_images_inside_images_have_an_end() -> None:
         read(data)
 
 
-def test_a_kernel_without_btf_is_told_from_a_damaged_one() -> None:
+def test_a_kernel_without_btf_is_distinguished_from_a_damaged_one() -> None:
     """No .BTF section is an error of its own, which knows whether there is DWARF instead."""
     with pytest.raises(NoBtfError) as caught:
         read(vmlinux({".rodata": BANNER.encode()}))

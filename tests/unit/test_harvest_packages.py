@@ -130,7 +130,7 @@ def test_names_of_archives_do_no_harm_in_messages(tmp_path: Path) -> None:
         (b.rpm({}, format="drpm"), "format drpm, not cpio"),
     ],
 )
-def test_what_is_wrong_with_a_package_is_told(tmp_path: Path, data: bytes, text: str) -> None:
+def test_what_is_wrong_with_a_package_is_reported(tmp_path: Path, data: bytes, text: str) -> None:
     """A package without a kernel, with one without BTF, or damaged, says so and what helps."""
     outcome = only(collect(tmp_path, package(tmp_path, data)))
     assert outcome.state == DAMAGED
@@ -200,7 +200,7 @@ def test_pahole_makes_btf_of_dwarf(tmp_path: Path) -> None:
         ('echo junk > "$2"', "no BTF: "),
     ],
 )
-def test_pahole_that_fails_is_told(tmp_path: Path, body: str | None, text: str) -> None:
+def test_pahole_that_fails_is_reported(tmp_path: Path, body: str | None, text: str) -> None:
     """A missing pahole, its exit code with its words, and junk that it writes are named."""
     program = "/no/such/pahole" if body is None else pahole(tmp_path, body)
     path = tmp_path / "vmlinux"

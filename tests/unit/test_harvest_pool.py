@@ -80,7 +80,7 @@ def test_workers_end_with_the_harvest(tmp_path: Path) -> None:
     assert len(collect(tmp_path, tmp_path / "in").of(DONE)) == 2
 
 
-def test_an_error_of_many_kinds_is_told_without_a_traceback() -> None:
+def test_an_error_of_many_kinds_is_reported_without_a_traceback() -> None:
     """A result that a worker raises as FormatError arrives as its text."""
 
     def work(number: int) -> int:
@@ -92,7 +92,7 @@ def test_an_error_of_many_kinds_is_told_without_a_traceback() -> None:
     assert ended == [pool.Finished(0, 0, ""), pool.Finished(1, None, "is odd")]
 
 
-def test_a_worker_that_is_killed_between_inputs_is_told() -> None:
+def test_a_worker_that_is_killed_between_inputs_is_reported() -> None:
     """Its next input is named, since nobody read it, and a new worker goes on."""
     events = pool.run(lambda number: os.getpid(), [0, 1, 2], 1)
     results = []

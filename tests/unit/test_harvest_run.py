@@ -255,7 +255,7 @@ def test_modules_of_this_host_come_with_an_option(tmp_path: Path, host: Path) ->
     assert "module ext4: no BTF" in only(result).error
 
 
-def test_progress_is_told(tmp_path: Path, mixed: Path) -> None:
+def test_progress_is_reported(tmp_path: Path, mixed: Path) -> None:
     """The callback hears of each input when it is begun and when it is done."""
     heard: list[Progress] = []
     out = str(tmp_path / "out")
@@ -281,7 +281,7 @@ def test_two_harvests_do_not_share_an_output(tmp_path: Path) -> None:
     assert collect(tmp_path).outcomes == []
 
 
-def test_an_output_that_is_no_directory_is_told(tmp_path: Path) -> None:
+def test_an_output_that_is_no_directory_is_reported(tmp_path: Path) -> None:
     """A file in the way is named."""
     (tmp_path / "out").write_text("")
     with pytest.raises(HarvestError, match="out cannot be made: file exists"):

@@ -114,7 +114,7 @@ def test_other_architectures_are_no_candidates(kernel: c.Kernel) -> None:
     assert (found.layout, found.tested) == (None, 0)
 
 
-def test_what_no_fact_confirms_is_told(kernel: c.Kernel) -> None:
+def test_what_no_fact_confirms_is_reported(kernel: c.Kernel) -> None:
     """What was not prepared, or is not shown by procfs."""
     reference = kernel.reference()
     reference.exec_strings, reference.exec_file, reference.exec_gained = (), None, False

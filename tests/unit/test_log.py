@@ -192,8 +192,8 @@ def test_a_log_that_nobody_reads_stops_nobody(monkeypatch: pytest.MonkeyPatch) -
     lines = got.decode().splitlines()
     assert got.endswith(b"\n")
     assert all(re.fullmatch(r"level=\w+ msg=.*", line) for line in lines)
-    told = [int(line.rpartition("=")[2]) for line in lines if "are lost" in line]
-    assert sum(told) + len(lines) - len(told) == 11_002
+    reported = [int(line.rpartition("=")[2]) for line in lines if "are lost" in line]
+    assert sum(reported) + len(lines) - len(reported) == 11_002
 
 
 def test_a_log_that_is_gone_harms_nothing() -> None:

@@ -60,10 +60,10 @@ def source_label(source: BtfSource) -> str:
     return sample.labels["source"]
 
 
-def test_the_source_is_told_as_in_the_log() -> None:
+def test_the_source_is_reported_as_in_the_log() -> None:
     """The label is BtfSource's own line, whatever the kind."""
     source = BtfSource(KIND_ARCHIVE, "debian/10/x86_64/4.19.0-5-amd64", b"")
-    assert source_label(source) == source.told
+    assert source_label(source) == source.description
 
 
 def test_a_path_of_any_bytes() -> None:

@@ -44,7 +44,7 @@ def exited(binary: str) -> ProcessExit:
     return ProcessExit(process(binary), None, 0, "")
 
 
-def told(counter: Collector) -> dict[str, float]:
+def reported(counter: Collector) -> dict[str, float]:
     return read(family.encode(counter.collect()).decode())
 
 
@@ -53,7 +53,7 @@ def test_by_type_and_binary() -> None:
     counter = EventCounter(BINARY, "host1")
     counter.count([executed("/bin/a"), exited("/bin/a"), executed("/bin/a")])
     counter.count([executed("/bin/b"), RateLimitInfo(5, "")])
-    assert told(counter) == {
+    assert reported(counter) == {
         series("PROCESS_EXEC", "/bin/a"): 2,
         series("PROCESS_EXIT", "/bin/a"): 1,
         series("PROCESS_EXEC", "/bin/b"): 1,
@@ -76,14 +76,14 @@ def test_the_label_filter(setting: str, binary: str, node: str) -> None:
     """A label that is not named is empty; unknown names and blanks do not matter."""
     counter = EventCounter(enabled_labels(setting.split(",")), "host1")
     counter.count([executed("/bin/a")])
-    assert told(counter)[series("PROCESS_EXEC", binary, node)] == 1
+    assert reported(counter)[series("PROCESS_EXEC", binary, node)] == 1
 
 
 def test_series_that_coincide_are_summed() -> None:
     """Without the binary there is one series for each type."""
     counter = EventCounter(frozenset(), "host1")
     counter.count([executed(f"/bin/{n}") for n in range(10)] + [exited("/bin/a")])
-    found = told(counter)
+    found = reported(counter)
     assert found[series("PROCESS_EXEC", "")] == 10
     assert found["tetrapy_event_series"] == 2
 
@@ -93,7 +93,7 @@ def test_more_binaries_than_there_may_be() -> None:
     counter = EventCounter(BINARY, "", capacity=3)
     for _ in range(2):
         counter.count([executed(f"/bin/{n}") for n in range(10)])
-    found = told(counter)
+    found = reported(counter)
     assert found[series("PROCESS_EXEC", "/bin/2")] == 2
     assert found[series("PROCESS_EXEC", OTHER)] == 14
     assert found["tetrapy_event_series"] == 4
@@ -104,14 +104,14 @@ def test_an_event_of_no_process_is_no_other_binary() -> None:
     """It has its series also when there are too many."""
     counter = EventCounter(BINARY, "", capacity=1)
     counter.count([executed("/bin/a"), RateLimitInfo(5, ""), RateLimitInfo(5, "")])
-    assert told(counter)[series("RATE_LIMIT_INFO", "")] == 2
+    assert reported(counter)[series("RATE_LIMIT_INFO", "")] == 2
 
 
 def test_a_name_that_is_too_long() -> None:
     """It has no series of its own, since names of 4 KiB would take as much memory."""
     counter = EventCounter(BINARY, "")
     counter.count([executed("/" + "x" * LONGEST), executed("/" + "x" * (LONGEST - 1))])
-    found = told(counter)
+    found = reported(counter)
     assert found[series("PROCESS_EXEC", OTHER)] == 1
     assert found[series("PROCESS_EXEC", "/" + "x" * (LONGEST - 1))] == 1
 
@@ -127,7 +127,7 @@ def test_nothing_is_lost_or_made_up(events: list[tuple], capacity: int) -> None:
     counter = EventCounter(BINARY, "", capacity)
     counter.count([make(f"/{name}") for make, name in events])
     expected = Counter((make(name).type, f"/{name}") for make, name in events)
-    found = told(counter)
+    found = reported(counter)
     size = found.pop("tetrapy_event_series")
     assert found.pop("tetrapy_event_series_capacity") == capacity
     assert size == len(found) <= capacity + 2
@@ -139,7 +139,7 @@ def test_nothing_is_lost_or_made_up(events: list[tuple], capacity: int) -> None:
 def test_flags_of_exec_events() -> None:
     """By word; other events do not count, and every word is there from the start."""
     counter = FlagCounter()
-    before = told(counter)
+    before = reported(counter)
     assert set(before.values()) == {0}
     assert len(before) == len(flags.flag_words(-1).split())
     counter.count(
@@ -150,7 +150,7 @@ def test_flags_of_exec_events() -> None:
             RateLimitInfo(1, ""),
         ]
     )
-    found = told(counter)
+    found = reported(counter)
     assert found['tetragon_flags_total{type="execve"}'] == 2
     assert found['tetragon_flags_total{type="clone"}'] == 1
     assert sum(found.values()) == 3

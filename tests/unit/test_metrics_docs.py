@@ -62,19 +62,19 @@ def test_names_of_tetragon_mean_what_they_mean_there() -> None:
     assert others == {"tetrapy", "process", "promhttp"}
 
 
-def test_what_is_not_served_is_told_with_the_reason() -> None:
+def test_what_is_not_served_is_reported_with_the_reason() -> None:
     """Each of Tetragon's metrics is in the catalog or in the table of those that are not."""
     absent = {name.strip("`"): why for name, why in rows("Not served")}
     assert absent.keys() == tetragons().keys() - CATALOG.keys()
     assert all(absent.values())
 
 
-def test_former_names_are_told() -> None:
+def test_former_names_are_reported() -> None:
     """Each with its labels and where its figures are now; none is a name of today."""
-    told = {
+    reported = {
         (name.split("`")[1], tuple(re.findall(r"`(\w+)`", now))) for name, now in rows("Former")
     }
-    assert told == {(former.name, former.now) for former in FORMER}
+    assert reported == {(former.name, former.now) for former in FORMER}
     labels = {name.split("`")[1]: re.findall(r" by (\w+)", name) for name, _ in rows("Former")}
     assert labels == {former.name: list(former.labels) for former in FORMER}
     assert not {former.name for former in FORMER} & (CATALOG.keys() | tetragons().keys())
@@ -82,7 +82,7 @@ def test_former_names_are_told() -> None:
         assert all(set(former.labels) <= set(CATALOG[name].labels) for name in former.now)
 
 
-def test_figures_that_are_always_0_are_told() -> None:
+def test_figures_that_are_always_0_are_reported() -> None:
     """All of them and no other."""
     named = re.findall(r"`(tetragon_\w+)`", section("Figures that are always 0"))
     assert sorted(named) == sorted(ALWAYS_ZERO)
@@ -104,7 +104,7 @@ def test_the_stages_of_loss() -> None:
         assert named
         assert all(CATALOG[name].kind == "counter" for name in named if name in CATALOG)
         assert bool(advice) != stage.startswith("*")
-    told = {name for _, counters, _ in stages for name in re.findall(r"`(\w+)`", counters)}
+    reported = {name for _, counters, _ in stages for name in re.findall(r"`(\w+)`", counters)}
     losses = {
         "tetragon_bpf_missed_events_total",
         "tetragon_missed_prog_probes_total",
@@ -113,7 +113,7 @@ def test_the_stages_of_loss() -> None:
         "tetragon_export_ratelimit_events_dropped_total",
         "tetrapy_export_lost_lines_total",
     }
-    assert losses <= told <= CATALOG.keys()
+    assert losses <= reported <= CATALOG.keys()
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

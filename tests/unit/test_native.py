@@ -143,7 +143,7 @@ def test_planted_file_is_not_written_through(tmp_path):
     assert victim.read_bytes() == b"precious"
 
 
-def test_all_ways_are_told(tmp_path):
+def test_all_ways_are_reported(tmp_path):
     """When nothing works the error names the library and what each way said."""
     with pytest.raises(NativeCodeError) as caught:
         load(Loader(refuse=""), tmp_path / "run")

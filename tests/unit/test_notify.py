@@ -72,7 +72,7 @@ def test_a_life(manager: Manager) -> None:
     ]
 
 
-def test_a_status_is_told_when_it_changes(manager: Manager) -> None:
+def test_a_status_is_reported_when_it_changes(manager: Manager) -> None:
     """An equal status is not sent again."""
     notifier = Notifier(manager.environment)
     for status in ("a", "a", "", "b", "b"):

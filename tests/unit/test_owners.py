@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tetrapy.sensors.owners import OTHERS, OWNERS, Owner, bounded, told
+from tetrapy.sensors.owners import OTHERS, OWNERS, Owner, bounded, describe_owners
 
 
 def test_owners_are_bounded() -> None:
@@ -22,7 +22,7 @@ def test_owners_are_bounded() -> None:
 def test_the_log_names_those_who_lost_most() -> None:
     """Three of them, and how much the rest lost."""
     new = {("1000", "7"): 5, ("1001", "7"): 50, ("0", "9"): 1, ("65534", "1"): 20, ("8", "1"): 2}
-    assert told(new) == (
+    assert describe_owners(new) == (
         "uid 1001 in cgroup 7: 50, uid 65534 in cgroup 1: 20, uid 1000 in cgroup 7: 5, 2 others: 3"
     )
-    assert told({("8", "1"): 2}) == "uid 8 in cgroup 1: 2"
+    assert describe_owners({("8", "1"): 2}) == "uid 8 in cgroup 1: 2"

@@ -162,7 +162,7 @@ def test_what_is_refused(text: str, message: str) -> None:
     assert [line for line in lines(text) if line.startswith(message)], lines(text)
 
 
-def test_all_mistakes_are_told_in_order() -> None:
+def test_all_mistakes_are_reported_in_order() -> None:
     """Not only the first."""
     text = "spec:\n  x: 1\n  loader: 2\nkind: TracingPolicy\ny: 3\n"
     assert [problem.path for problem in refused(text)] == ["metadata", "spec.x", "spec.loader", "y"]

@@ -92,7 +92,7 @@ def test_an_exec_without_a_fork_adds_the_image_before(world: World) -> None:
     assert line_of(event) == ["/bin/a", "/bin/sh", "/sbin/init"]
 
 
-def test_nothing_is_told_beyond_init_and_kthreadd(world: World) -> None:
+def test_nothing_is_reported_beyond_init_and_kthreadd(world: World) -> None:
     """Pid 1 and pid 2 end the line; the entry of the kernel itself is never part of it."""
     assert world.one(execute(INIT, KERNEL, path=b"/sbin/init2", at=9 * SECOND)).ancestors == ()
     world.feed(execute(THREADS, KERNEL, path=b"/kthreadd"))

@@ -71,7 +71,7 @@ def privileges(*names: str) -> int:
     return sum(abi().privileges[name] for name in names)
 
 
-def test_nothing_is_told_without_being_asked_for() -> None:
+def test_nothing_is_reported_without_being_asked_for() -> None:
     """Not even if the kernel tells it."""
     world = world_of(Wanted(environment=True))
     message = fields(run(world, euid=1000, cap_permitted=1, inode=5))

@@ -36,7 +36,7 @@ def test_a_file_that_agrees_is_not_told(world: World) -> None:
         assert not {"binary_properties", "executed_file", "refcnt"} & set(shown)
 
 
-def test_another_file_is_told(world: World) -> None:
+def test_another_file_is_reported(world: World) -> None:
     """At Tetragon's place, and beside it what has no place there."""
     shown = run(world, exec_file(b"/tmp/apt", device=SDA1), path=b"/usr/bin/apt")
     assert shown["binary"] == "/usr/bin/apt"
@@ -55,7 +55,7 @@ def test_another_file_is_told(world: World) -> None:
         ("FILE_PARTIAL", "partial"),
     ],
 )
-def test_each_finding_is_told(world: World, flag: str, name: str) -> None:
+def test_each_finding_is_reported(world: World, flag: str, name: str) -> None:
     """Even where the paths agree."""
     assert len(abi().file_flags) == 4
     shown = run(world, exec_file(b"/bin/ls", flag), path=b"/bin/ls")
@@ -73,13 +73,13 @@ def test_a_container_has_files_of_its_own(world: World) -> None:
 def test_a_setting_switches_it_off() -> None:
     """Filters go by it all the same."""
     world = World()
-    world.table.tells_files = False
+    world.table.with_files = False
     event = world.one(
         execute(TASK, PARENT, path=b"/bin/ls", file=exec_file(b"/tmp/ls", device=SDA1))
     )
     assert b"executed_file" not in world.line(event)
     assert event.process is not None
-    assert event.process.executed == ExecutedFile("/tmp/ls", 77, 1, SDA1, told=False)
+    assert event.process.executed == ExecutedFile("/tmp/ls", 77, 1, SDA1, reported=False)
 
 
 def test_an_image_that_was_suppressed_is_not_believed(world: World) -> None:
@@ -106,7 +106,7 @@ def test_a_part_cut_short_makes_no_sense(world: World) -> None:
     assert world.dispatcher.errors == 1
 
 
-def test_a_removed_directory_is_told(world: World) -> None:
+def test_a_removed_directory_is_reported(world: World) -> None:
     """As procfs and Tetragon do."""
     event = world.one(execute(TASK, PARENT, cwd=b"/tmp/x", flags=["EXEC_CWD_DELETED"]))
     assert event.process is not None

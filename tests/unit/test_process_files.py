@@ -130,8 +130,8 @@ def test_state_of_a_process() -> None:
     assert seen.device == os.major(state.st_dev) << 20 | os.minor(state.st_dev)
 
 
-@pytest.mark.parametrize(("docker", "told"), [("", True), ("ab" * 15, False)])
-def test_a_container_has_files_of_its_own(procfs: FakeProcfs, docker: str, told: bool) -> None:
+@pytest.mark.parametrize(("docker", "reported"), [("", True), ("ab" * 15, False)])
+def test_a_container_has_files_of_its_own(procfs: FakeProcfs, docker: str, reported: bool) -> None:
     """That they are not the host's is no news; filters know it all the same."""
     file_of(procfs, "/bin/sh", procfs.root)
     seen = read_process(str(procfs.root), 42)
@@ -139,7 +139,7 @@ def test_a_container_has_files_of_its_own(procfs: FakeProcfs, docker: str, told:
     table = ProcessTable("node", str(procfs.root))
     process = table.from_procfs(seen._replace(docker=docker))
     assert process.executed is not None
-    assert (process.executed.foreign, process.executed.told) == (True, told)
+    assert (process.executed.foreign, process.executed.reported) == (True, reported)
 
 
 def test_a_child_of_the_connector_runs_its_parents_file(tmp_path: Path) -> None:

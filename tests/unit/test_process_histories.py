@@ -176,8 +176,8 @@ class Whole(RuleBasedStateMachine):
             assert entry["in_init_tree"] == image.in_init_tree
             assert ("refcnt" in entry) == image.is_clone
 
-    def check_clone(self, told: bool, former: Image) -> None:
-        assert told == former.is_clone
+    def check_clone(self, reported: bool, former: Image) -> None:
+        assert reported == former.is_clone
 
     @invariant()
     def same_processes(self) -> None:
@@ -215,8 +215,8 @@ class Lossy(Whole):
             if image and "binary" in entry and not image.is_clone:
                 assert entry["binary"] == image.binary
 
-    def check_clone(self, told: bool, former: Image) -> None:
-        assert former.is_clone or not told or self.lossy
+    def check_clone(self, reported: bool, former: Image) -> None:
+        assert former.is_clone or not reported or self.lossy
 
     @invariant()
     def same_processes(self) -> None:

@@ -187,14 +187,14 @@ steps = st.lists(
 
 
 def lines(world: World, records: list[bytes]) -> list[bytes]:
-    told = [world.line(event) for event in world.feed(*records)]
+    reported = [world.line(event) for event in world.feed(*records)]
     assert world.dispatcher.errors == 0
-    return told
+    return reported
 
 
 @pytest.mark.parametrize("ancestors", [False, True])
 @given(steps=steps)
-def test_what_is_told_does_not_depend_on_when(
+def test_what_is_reported_does_not_depend_on_when(
     ancestors: bool, steps: list[tuple[int, int, int]]
 ) -> None:
     """Forks told at once or when they matter: the same lines, byte by byte."""
@@ -244,9 +244,9 @@ def test_what_is_suppressed_is_what_a_filter_drops(
         history.step(*step)
     history.end_all()
     worlds = [World(), World()]
-    all_told, some_told = (
+    all_reported, some_reported = (
         [shown(world, event) for event in world.feed(*records) if wanted(event)]
         for world, records in zip(worlds, history.records, strict=True)
     )
-    assert all_told == some_told
+    assert all_reported == some_reported
     assert worlds[1].live == {}

@@ -35,11 +35,11 @@ def test_the_kernels_entry_comes_first() -> None:
     )
 
 
-def test_what_is_told_of_a_machine() -> None:
+def test_what_is_reported_of_a_machine() -> None:
     """User processes by their parents' pids; kernel threads are known but not told."""
     world = World()
-    told = start_up(world, MACHINE)
-    assert [process.pid for process in told] == [0, 1, 50, 60, 61]
+    reported = start_up(world, MACHINE)
+    assert [process.pid for process in reported] == [0, 1, 50, 60, 61]
     assert sorted(world.live) == [1, 2, 3, 50, 60, 61]
 
 
@@ -47,11 +47,11 @@ def test_what_is_told_of_a_machine() -> None:
 def test_the_order_of_procfs_does_not_matter(order: tuple[int, ...]) -> None:
     """Whatever order the directories come in, each process has its parent."""
     world = World()
-    told = start_up(world, [MACHINE[index] for index in order])
-    assert [process.pid for process in told][:2] == [0, 1]
+    reported = start_up(world, [MACHINE[index] for index in order])
+    assert [process.pid for process in reported][:2] == [0, 1]
     parents = {pid: process.parent.pid for pid, process in world.live.items() if process.parent}
     assert parents == {1: 0, 2: 0, 3: 2, 50: 1, 60: 50, 61: 60}
-    for process in told[1:]:
+    for process in reported[1:]:
         assert process.parent
         assert process.parent_exec_id == process.parent.exec_id
 
@@ -94,8 +94,8 @@ def test_a_line_shows_all_that_procfs_tells() -> None:
         70, 1, 5 * SECOND, uid=10, auid=11, cwd="/srv", binary="/bin/x", arguments="a b",
         flags=0x4, docker=ID[:31], inner_pid=7,
     )  # fmt: skip
-    told = start_up(world, [seen(1, 0, SECOND), shown])
-    line = world.line(world.tracker.on_seed(told[-1])).decode()
+    reported = start_up(world, [seen(1, 0, SECOND), shown])
+    line = world.line(world.tracker.on_seed(reported[-1])).decode()
     assert line.startswith(
         '{"process_exec":{"process":{"exec_id":"aG9zdDE6NTAwMDAwMDAwMDo3MA==","pid":70,"uid":10,'
         '"cwd":"/srv","binary":"/bin/x","arguments":"a b","flags":"procFS",'

@@ -23,8 +23,8 @@ def test_a_process_that_forked_meanwhile_is_told_by_its_records() -> None:
     world = World()
     child = Task(80, ATTACHED + 5)
     record = fork(child, Task(50, 2 * SECOND + 7_654_321))
-    told = start_up(world, [*MACHINE, seen(80, 50, child.start)], record)
-    assert 80 not in [process.pid for process in told]
+    reported = start_up(world, [*MACHINE, seen(80, 50, child.start)], record)
+    assert 80 not in [process.pid for process in reported]
     world.feed(record)
     assert world.live[80].refcnt == 1
     event = world.one(execute(child, Task(50, 2 * SECOND + 7_654_321), at=READ + 5))
@@ -35,8 +35,8 @@ def test_a_process_that_executed_after_it_was_read() -> None:
     """The image before is told from procfs, the one after by the record."""
     world = World()
     record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=READ + 5)
-    told = start_up(world, MACHINE, record)
-    assert 61 in [process.pid for process in told]
+    reported = start_up(world, MACHINE, record)
+    assert 61 in [process.pid for process in reported]
     assert world.one(record).parent.binary == "/bin/61"
 
 
@@ -44,8 +44,8 @@ def test_a_process_that_executed_before_it_was_read() -> None:
     """Procfs showed what the record tells, so it is told once, by the record."""
     world = World()
     record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=ATTACHED + 5)
-    told = start_up(world, MACHINE, record)
-    assert 61 not in [process.pid for process in told]
+    reported = start_up(world, MACHINE, record)
+    assert 61 not in [process.pid for process in reported]
     event = world.one(record)
     assert event.process.pid == 61
     assert world.live[61] is event.process
@@ -66,8 +66,8 @@ def test_a_process_that_ended_after_it_was_read() -> None:
     """It is told, then it ends."""
     world = World()
     record = exit_of(Task(61, 3 * SECOND + 2), at=READ + 5)
-    told = start_up(world, MACHINE, record)
-    assert 61 in [process.pid for process in told]
+    reported = start_up(world, MACHINE, record)
+    assert 61 in [process.pid for process in reported]
     assert world.one(record).process.binary == "/bin/61"
     assert 61 not in world.live
 
@@ -89,8 +89,8 @@ def test_a_pid_that_was_reused_meanwhile() -> None:
         fork(new, Task(50, 2 * SECOND + 7_654_321)),
         exit_of(new),
     ]
-    told = start_up(world, MACHINE, *records)
-    assert 61 in [process.pid for process in told]
+    reported = start_up(world, MACHINE, *records)
+    assert 61 in [process.pid for process in reported]
     first, second = world.feed(*records)
     assert first.process.binary == "/bin/61"
     assert second.process.binary == "/bin/50"
@@ -138,8 +138,8 @@ def test_a_process_that_is_executing_while_it_is_read(
     world = World()
     found = [*MACHINE[:-1], seen(61, 60, 3 * SECOND + 2, **fields)]
     record = execute(CHILD, PARENT, path=b"/bin/ls", argv=(b"ls", b"-l", b"x"), at=READ + 5)
-    told = start_up(world, found, record)
-    assert (61 not in [process.pid for process in told]) == is_new
+    reported = start_up(world, found, record)
+    assert (61 not in [process.pid for process in reported]) == is_new
     event = world.one(record)
     assert event.parent.pid == (60 if is_new else 61)
     assert flag_words(event.process.flags) == ("execve clone" if is_new else "execve")
@@ -150,16 +150,16 @@ def test_an_image_without_arguments_is_known_by_its_name(path: bytes, is_new: bo
     """When neither image has arguments the names of the files tell them apart."""
     world = World()
     record = execute(CHILD, PARENT, path=path, argv=(b"x",), at=READ + 5)
-    told = start_up(world, MACHINE, record)
-    assert (61 not in [process.pid for process in told]) == is_new
+    reported = start_up(world, MACHINE, record)
+    assert (61 not in [process.pid for process in reported]) == is_new
 
 
 def test_long_arguments_meanwhile() -> None:
     """An exec whose arguments came apart is told once as well."""
     world = World()
     records = long_exec(CHILD, PARENT, [b"x", b"y" * 9000], at=ATTACHED + 5)
-    told = start_up(world, MACHINE, *records)
-    assert 61 not in [process.pid for process in told]
+    reported = start_up(world, MACHINE, *records)
+    assert 61 not in [process.pid for process in reported]
     (event,) = world.feed(*records)
     assert event.process.arguments == "y" * 9000
     assert flag_words(event.process.flags) == "execve clone dataArgs"

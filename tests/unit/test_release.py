@@ -107,7 +107,7 @@ def test_the_sums_are_of_every_other_file() -> None:
     """SHA256SUMS names each file but itself, with its digest."""
     members = unpacked()
     top = f"tetrapy-{tree.version()}-amd64"
-    told = dict(
+    reported = dict(
         reversed(line.split("  ", 1))
         for line in members[f"{top}/SHA256SUMS"][1].decode().splitlines()
     )
@@ -117,7 +117,7 @@ def test_the_sums_are_of_every_other_file() -> None:
         if info.isreg()
     }
     del found["SHA256SUMS"]
-    assert told == found
+    assert reported == found
 
 
 def test_architectures_differ_by_name_only() -> None:

@@ -91,7 +91,7 @@ def test_compressed_files_are_counted_and_taken_away(tmp_path: Path) -> None:
     assert (tmp_path / "events-2.json.gz").exists()
 
 
-def test_memory_that_grows_is_told_from_memory_that_breathes() -> None:
+def test_memory_that_grows_is_distinguished_from_memory_that_breathes() -> None:
     """A level that is reached once is none; a line that goes on is."""
     level = [Sample(t, 20_000 if t < 300 else 30_000, 0.0) for t in range(0, 1800, 5)]
     line_up = [Sample(t, 20_000 + 10 * t, 0.0) for t in range(0, 1800, 5)]
@@ -203,7 +203,7 @@ def test_an_export_is_followed_across_rotations(tmp_path: Path) -> None:
     while follower.lines < 4:
         pass
     follower.end()
-    assert follower.told == {"process_exec": [0, 1], "process_exit": [0]}
+    assert follower.reported == {"process_exec": [0, 1], "process_exit": [0]}
     assert follower.broken == 1
 
 

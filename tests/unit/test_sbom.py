@@ -26,7 +26,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 
 @given(st.dictionaries(names, st.binary(max_size=300), min_size=1, max_size=6))
-def test_every_file_is_told(files: dict[str, bytes]) -> None:
+def test_every_file_is_reported(files: dict[str, bytes]) -> None:
     """What our writer packs is what is read back, byte for byte."""
     assert members(packed(files), FIRST_LINE) == files
 

@@ -123,7 +123,9 @@ def test_a_wanted_binary_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel.maps["binary_masks"].writes == 1
 
 
-def test_an_unwanted_binary_that_comes_again_is_told_again(world: World, kernel: Kernel) -> None:
+def test_an_unwanted_binary_that_comes_again_is_reported_again(
+    world: World, kernel: Kernel
+) -> None:
     """The kernel had forgotten it, else it had kept it back."""
     run(world, b"/bin/sh")
     kernel.maps["binary_masks"].entries.clear()

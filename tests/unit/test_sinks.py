@@ -136,7 +136,7 @@ def test_a_line_longer_than_the_limit(tmp_path: Path, monkeypatch: pytest.Monkey
     sink.close(Recorder())
 
 
-def test_lines_that_never_found_room_are_told(
+def test_lines_that_never_found_room_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the end the log has the number of all lines that are lost."""

@@ -212,8 +212,8 @@ def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sink.rotation_failures == 6
     assert sink.compressions == 0
     oldest = backups(path)[0]
-    told = ("warn", "Rotated export files", {"error": f"{oldest}: No space left on device"})
-    assert log.lines == [told]
+    reported = ("warn", "Rotated export files", {"error": f"{oldest}: No space left on device"})
+    assert log.lines == [reported]
     monkeypatch.undo()
     sink.tick(4000.0)
     sink.rotation.wait()

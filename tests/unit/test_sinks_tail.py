@@ -88,7 +88,7 @@ def test_a_deep_structure() -> None:
     assert mended(LINE + b'{"a":' + b"[" * 100_000) == LINE
 
 
-def test_it_is_told(tmp_path: Path) -> None:
+def test_it_is_reported(tmp_path: Path) -> None:
     """The log says how much was removed, before anything is written."""
     path = tmp_path / "x.log"
     path.write_bytes(LINE + LINE[:20])

@@ -21,7 +21,7 @@ from tetrapy.uncaught import Uncaught
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def reported(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """The log of one that watches."""
     log = Recorder()
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
@@ -42,13 +42,13 @@ def only(log: Recorder) -> dict[str, Any]:
     return keys
 
 
-def test_where_it_was(told: Recorder) -> None:
+def test_where_it_was(reported: Recorder) -> None:
     """The innermost call comes first, by its file in the sources."""
     try:
         fail()
     except ValueError as err:
-        told.uncaught.tell(err)
-    keys = only(told)
+        reported.uncaught.report(err)
+    keys = only(reported)
     assert keys["error"] == "ValueError: so it is"
     first, second = keys["at"].split(" < ")
     assert first.endswith(" fail")
@@ -56,32 +56,32 @@ def test_where_it_was(told: Recorder) -> None:
     assert "report" in keys["hint"]
 
 
-def test_a_file_of_the_agent(told: Recorder) -> None:
+def test_a_file_of_the_agent(reported: Recorder) -> None:
     """Its name does not depend on where the agent lies."""
     try:
         read(["--log-level"], None)  # type: ignore[arg-type] # that is the mistake
     except Exception as err:  # noqa: BLE001
-        told.uncaught.tell(err)
-    assert only(told)["at"].startswith("tetrapy/config/")
+        reported.uncaught.report(err)
+    assert only(reported)["at"].startswith("tetrapy/config/")
 
 
-def test_in_a_thread(told: Recorder) -> None:
+def test_in_a_thread(reported: Recorder) -> None:
     """The line names the thread."""
     thread = threading.Thread(target=fail, name="backups")
     thread.start()
     thread.join()
-    assert only(told)["thread"] == "backups"
+    assert only(reported)["thread"] == "backups"
 
 
-def test_a_thread_that_exits(told: Recorder) -> None:
+def test_a_thread_that_exits(reported: Recorder) -> None:
     """To exit is no error."""
     thread = threading.Thread(target=sys.exit)
     thread.start()
     thread.join()
-    assert told.lines == []
+    assert reported.lines == []
 
 
-def test_what_cannot_be_raised(told: Recorder) -> None:
+def test_what_cannot_be_raised(reported: Recorder) -> None:
     """The end of an object that fails."""
 
     class Odd:
@@ -90,7 +90,7 @@ def test_what_cannot_be_raised(told: Recorder) -> None:
 
     Odd()
     gc.collect()
-    keys = only(told)
+    keys = only(reported)
     assert "Odd.__del__" in keys["within"]
     assert " fail" in keys["at"]
 
@@ -98,13 +98,13 @@ def test_what_cannot_be_raised(told: Recorder) -> None:
 @pytest.mark.parametrize(
     "err", [MemoryError(), OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/x")]
 )
-def test_what_is_used_up(told: Recorder, err: BaseException) -> None:
+def test_what_is_used_up(reported: Recorder, err: BaseException) -> None:
     """It is no defect: a limit is to be raised."""
-    told.uncaught.tell(err)
-    assert "raise the limit" in only(told)["hint"]
+    reported.uncaught.report(err)
+    assert "raise the limit" in only(reported)["hint"]
 
 
-def test_bounds(told: Recorder) -> None:
+def test_bounds(reported: Recorder) -> None:
     """Neither a recursion nor an error's own words make the line long."""
 
     def deep(n: int) -> None:
@@ -117,10 +117,10 @@ def test_bounds(told: Recorder) -> None:
     try:
         deep(0)
     except RecursionError as err:
-        told.uncaught.tell(err)
-    told.uncaught.tell(Wordless())
-    told.uncaught.tell(ValueError("x" * 100_000))
-    assert all(len(str(keys)) < 3000 for _, _, keys in told.lines)
+        reported.uncaught.report(err)
+    reported.uncaught.report(Wordless())
+    reported.uncaught.report(ValueError("x" * 100_000))
+    assert all(len(str(keys)) < 3000 for _, _, keys in reported.lines)
 
 
 @pytest.mark.parametrize("err", [ValueError("odd"), MemoryError(), OSError(errno.EMFILE, "full")])

@@ -34,10 +34,10 @@ def test_what_is_not_seen_is_escaped_everywhere(letter: str) -> None:
     ours = process(binary=text, arguments="日本", cwd=text)
     line = JsonEncoder(f"n{letter}", f"c{letter}").encode(ProcessExec(ours, ours)).decode()
     assert letter not in line
-    told = json.loads(line)
-    assert told["process_exec"]["process"]["binary"] == text
-    assert told["process_exec"]["parent"]["arguments"] == "日本"
-    assert (told["node_name"], told["cluster_name"]) == (f"n{letter}", f"c{letter}")
+    reported = json.loads(line)
+    assert reported["process_exec"]["process"]["binary"] == text
+    assert reported["process_exec"]["parent"]["arguments"] == "日本"
+    assert (reported["node_name"], reported["cluster_name"]) == (f"n{letter}", f"c{letter}")
     assert letter not in _quote(text)
     assert json.loads(_quote(text)) == text
     assert letter not in label(text)

@@ -200,8 +200,8 @@ def attempt(name: str, capabilities: list[str]) -> dict[str, Any]:
         finally:
             run.end()
     lines = run.log.splitlines()
-    told = [line for line in lines if "level=error" in line or "level=warn" in line]
-    return {"feature": name, "capabilities": capabilities, "works": works, "told": told[-3:]}
+    reported = [line for line in lines if "level=error" in line or "level=warn" in line]
+    return {"feature": name, "capabilities": capabilities, "works": works, "told": reported[-3:]}
 
 
 def after_start(capabilities: list[str]) -> dict[str, Any]:

@@ -139,8 +139,8 @@ def _others(guests: list[Left]) -> str:
             outcomes: dict[str, list[str]] = {}
             for guest in ran:
                 outcomes.setdefault(guest.verdict(name), []).append(guest.kernel.name)
-            told = "; ".join(f"{text} ({', '.join(on)})" for text, on in outcomes.items())
-            rows.append([name, way.about, told])
+            reported = "; ".join(f"{text} ({', '.join(on)})" for text, on in outcomes.items())
+            rows.append([name, way.about, reported])
     text = "Refused means: one error that says what was tried, exit code 255, no event.\n"
     return f"## Other surroundings, and what must be refused\n\n{text}\n" + _table(
         ["session", "what the agent finds", "outcome (kernels)"], rows

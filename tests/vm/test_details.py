@@ -23,8 +23,8 @@ def image(session: Session, victim: str) -> dict[str, Any]:
 
 
 def ids(process: dict[str, Any]) -> list[int]:
-    told = process["process_credentials"]
-    return [told[name] for name in "uid gid euid egid suid sgid fsuid fsgid".split()]
+    reported = process["process_credentials"]
+    return [reported[name] for name in "uid gid euid egid suid sgid fsuid fsgid".split()]
 
 
 def test_a_user_without_rights(telling: Session) -> None:
@@ -94,12 +94,12 @@ def test_namespaces(telling: Session, name: str) -> None:
     """
     process = image(telling, f"ns_{name}")
     seen = dict(word.split("=") for word in process["arguments"].split()[2:])
-    told = process["ns"]
-    assert {key: entry["inum"] for key, entry in told.items()} == {
+    reported = process["ns"]
+    assert {key: entry["inum"] for key, entry in reported.items()} == {
         key: int(number) for key, number in seen.items()
     }
-    assert list(told) == [key for key in NAMESPACES if key in seen]
-    assert [key for key, entry in told.items() if not entry.get("is_host")] == [name]
+    assert list(reported) == [key for key in NAMESPACES if key in seen]
+    assert [key for key, entry in reported.items() if not entry.get("is_host")] == [name]
 
 
 def test_ancestors(telling: Session) -> None:

@@ -139,7 +139,7 @@ def lives(lines: list[Shown]) -> dict[tuple[str, int, int], Shown]:
         if process["pid"] < 0:
             continue
         parent = shown(body["parent"], numbers)
-        told = {
+        reported = {
             "process": process,
             "file": file,
             # Who started /lives, and whom orphans get, depends on the guest.
@@ -153,11 +153,11 @@ def lives(lines: list[Shown]) -> dict[tuple[str, int, int], Shown]:
             "status": body.get("status"),
         }
         same = sum(1 for other in found if other[:2] == (kind, process["pid"]))
-        found[kind, process["pid"], same] = told
+        found[kind, process["pid"], same] = reported
     return found
 
 
-def test_lives_are_told_as_tetragon_told_them(tmp_path: Path) -> None:
+def test_lives_are_reported_as_tetragon_told_them(tmp_path: Path) -> None:
     """107 events, equal in all but what is named: here, in `_NEWER` and in `_FILES`."""
     place = recording()
     if os.uname().machine != "x86_64":
@@ -176,11 +176,13 @@ def test_lives_are_told_as_tetragon_told_them(tmp_path: Path) -> None:
     assert ours.keys() == theirs.keys()
     assert len(theirs) == 107
     theirs["process_exit", 38, 0]["signal"] = "SIGRTMIN"  # real-time ones have no names in Tetragon
-    for key, told in theirs.items():
-        process = told["process"]
+    for key, reported in theirs.items():
+        process = reported["process"]
         arguments = process.get("arguments", "")
         if key[0] == "process_exec":
-            told["file"] = _FILES.get(f"{process['binary']} {arguments}")
+            reported["file"] = _FILES.get(f"{process['binary']} {arguments}")
         process.update(_NEWER.get((key[0], arguments), {}))
-    different = {key: (told, ours[key]) for key, told in theirs.items() if told != ours[key]}
+    different = {
+        key: (reported, ours[key]) for key, reported in theirs.items() if reported != ours[key]
+    }
     assert not different

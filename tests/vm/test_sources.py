@@ -32,16 +32,18 @@ def test_inferred_from_a_kernel_of_the_same_layout(running: Session) -> None:
     assert named["kernel"] in {*running.known.twins(), running.known.made_up}
 
 
-def test_what_is_unproven_is_told(running: Session) -> None:
+def test_what_is_unproven_is_reported(running: Session) -> None:
     """Who may prepare any task proves all queries; without capabilities some stay open, and
     told.
     """
-    told = re.search(r"BTF discovery: inferred from .* unproven=(.*)$", running.log, re.MULTILINE)
+    reported = re.search(
+        r"BTF discovery: inferred from .* unproven=(.*)$", running.log, re.MULTILINE
+    )
     if expected(running) not in {INFERRED, SCANNED}:
-        assert told is None
+        assert reported is None
         return
-    assert told, running.log
-    unproven = [need for need in told[1].strip('"').split("; ") if need]
+    assert reported, running.log
+    unproven = [need for need in reported[1].strip('"').split("; ") if need]
     if running.way.situation == "confined":
         # No pid namespace can be made without CAP_SYS_ADMIN.
         assert "offset struct pid.level int" in unproven

@@ -32,7 +32,7 @@ class BtfSource(NamedTuple):
     disabled_programs: Tuple[str, ...] = ()
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """One line for logs, the info file and metrics."""
         if self.kind in (KIND_INFERRED, KIND_SCANNED):
             return self.origin

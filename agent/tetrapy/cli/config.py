@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any, Dict, List, Mapping
 
-from tetrapy.cli.btf.output import table, told, warn
+from tetrapy.cli.btf.output import error_text, table, warn
 from tetrapy.config import flags
 from tetrapy.config.setting import BOOL, STRING, Setting
 from tetrapy.config.settings import SETTINGS, Settings, not_yet
@@ -55,7 +55,7 @@ def main(words: List[str], environment: Mapping[str, str], root: str = "/") -> i
     except SettingsError as err:
         warn(f"Error: {err}")
         return EXIT_USAGE
-    _tell(settings)
+    _print_notes(settings)
     rows = _rows(settings, changed_only=options["changed"])
     return write(_document(rows) if options["output"] == "json" else _table(rows))
 
@@ -74,12 +74,12 @@ def write(text: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), 1)
         if isinstance(err, BrokenPipeError):
             return EXIT_UNREAD
-        warn(f"Error: standard output: {told(err)}")
+        warn(f"Error: standard output: {error_text(err)}")
         return EXIT_FATAL
     return EXIT_OK
 
 
-def _tell(settings: Settings) -> None:
+def _print_notes(settings: Settings) -> None:
     for note in settings.notes:
         if note.level in {"warn", "debug"}:
             details = ", ".join(f"{name}: {value}" for name, value in note.fields.items())

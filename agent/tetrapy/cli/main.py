@@ -63,8 +63,8 @@ def _run(words: List[str], closed: List[int]) -> int:
     try:
         log = _open_log(settings)
     except (OSError, ExportError) as err:
-        told = err if isinstance(err, ExportError) else f"{settings.log_file}: {err.strerror}"
-        print(f"Error: log-file: {told}", file=sys.stderr)
+        reported = err if isinstance(err, ExportError) else f"{settings.log_file}: {err.strerror}"
+        print(f"Error: log-file: {reported}", file=sys.stderr)
         return EXIT_USAGE
     return _run_agent(settings, log, lambda: combine(given, os.environ))
 
@@ -98,7 +98,7 @@ def _is_same_file(one: int, other: int) -> bool:
 def _run_agent(settings: Settings, log: Log, reread: Callable[[], Settings]) -> int:
     uncaught = Uncaught(log)
     uncaught.watch()
-    tell(settings, log)
+    log_notes(settings, log)
     try:
         from tetrapy.daemon.agent import Agent
 
@@ -109,11 +109,11 @@ def _run_agent(settings: Settings, log: Log, reread: Callable[[], Settings]) -> 
         log("fatal", "Failed to execute tetrapy", error=str(err))
         return EXIT_USAGE if isinstance(err, SettingsError) else EXIT_FATAL
     except Exception as err:  # noqa: BLE001 - what was acquired has been given back
-        uncaught.tell(err)
+        uncaught.report(err)
     return EXIT_UNCAUGHT if uncaught.seen else EXIT_OK
 
 
-def tell(settings: Settings, log: Log) -> None:
+def log_notes(settings: Settings, log: Log) -> None:
     """Log what was noticed while settings were read, and which of them have no effect."""
     for note in settings.notes:
         log(note.level, note.message, **note.fields)

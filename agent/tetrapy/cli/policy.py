@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List, Tuple
 
-from tetrapy.cli.btf.output import counted, told, warn
+from tetrapy.cli.btf.output import counted, error_text, warn
 from tetrapy.cli.config import write
 from tetrapy.errors import PolicyError
 from tetrapy.visible import printable
@@ -98,7 +98,7 @@ def _look(path: str) -> Tuple[Report, int]:
     try:
         read = read_policy_file(path)
     except OSError as err:
-        report["unreadable"] = told(err) if err.strerror else "it is a directory"
+        report["unreadable"] = error_text(err) if err.strerror else "it is a directory"
         return report, EXIT_FATAL
     except PolicyError as err:
         report["errors"] = [problem._asdict() for problem in err.problems]

@@ -91,14 +91,14 @@ def open_prober(
     from tetrapy.kernel.kernel_memory import KernelMemory
     from tetrapy.kernel.reference_process import ReferenceProcess, prepared
 
-    told: Set[str] = set()
+    reported: Set[str] = set()
 
     @contextlib.contextmanager
     def prepare(variant: int) -> Iterator[ReferenceProcess]:
         with prepared(memory, variant) as reference:
             for limit in reference.limits:
-                if log and limit not in told:
-                    told.add(limit)
+                if log and limit not in reported:
+                    reported.add(limit)
                     log("warn", "Less can be proven of this kernel", because=limit)
             yield reference
 

@@ -38,7 +38,7 @@ class InfoFile:
             "lib_dir": settings.bpf_lib,
             "btf_fname": source.origin,
             "btf_kind": source.kind,
-            "btf_source": source.told,
+            "btf_source": source.description,
             "metrics_address": settings.metrics_server,
             "sensor": sensor.name,
             "blind": list(sensor.blind),

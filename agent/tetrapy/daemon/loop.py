@@ -16,7 +16,7 @@ from tetrapy.process.details import Details
 from tetrapy.process.seed import Seen, fill, read_all
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.loss import LossCounter
-from tetrapy.sensors.owners import told
+from tetrapy.sensors.owners import describe_owners
 from tetrapy.sensors.source import EventSource
 
 _BATCH = 512  # records taken at a time
@@ -211,7 +211,7 @@ class Loop:
         new = self.losses.update(self._sensor.losses())
         if new:
             owners = self._sensor.losses_by_owner()
-            whose = {"owners": told(owners)} if owners else {}
+            whose = {"owners": describe_owners(owners)} if owners else {}
             self._log("warn", "Kernel events lost", **new, **whose, hint="raise --rb-size-total")
             self._sweeps = _SWEEPS
 

@@ -103,7 +103,7 @@ def make_table(
     ancestors = "base" in settings.enable_ancestors
     capacity, most_bytes = settings.process_cache_size, settings.process_cache_max_bytes
     table = ProcessTable(node_name(), procfs, capacity, details, ancestors, most_bytes)
-    table.tells_files = settings.enable_executed_file
+    table.with_files = settings.enable_executed_file
     return table, details
 
 

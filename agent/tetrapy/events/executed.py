@@ -25,7 +25,7 @@ class ExecutedFile(NamedTuple):
     foreign: bool = False  # the host's first process would find another file at the path
     interpreter: bool = False  # `binary` is a script
     partial: bool = False  # the path lacks its front, or was cut
-    told: bool = True  # by the event of the exec
+    reported: bool = True  # by the event of the exec
 
     def of(self, binary: str, docker: str, wanted: bool) -> ExecutedFile:
         """The same as the file of a process; `wanted`: whether events are to tell of files.
@@ -33,7 +33,7 @@ class ExecutedFile(NamedTuple):
         That another file is at the same path for the host is nothing new of a container.
         """
         news = not docker or self.deleted or self.partial or self.path != binary
-        return self._replace(told=wanted and news and self.inode != 0)
+        return self._replace(reported=wanted and news and self.inode != 0)
 
     @property
     def is_known(self) -> bool:
@@ -46,5 +46,5 @@ class ExecutedFile(NamedTuple):
         return f"{self.device >> 20}:{self.device & 0xFFFFF}" if self.device else ""
 
 
-UNREPORTED = ExecutedFile("", 0, 0, 0, partial=True, told=False)
+UNREPORTED = ExecutedFile("", 0, 0, 0, partial=True, reported=False)
 """Of an image that was suppressed and is reported after all."""

@@ -82,7 +82,7 @@ class Process:
     def told_file(self) -> Optional[ExecutedFile]:
         """The file that its exec tells of, if it does."""
         file = self.executed
-        return file if file is not None and file.told else None
+        return file if file is not None and file.reported else None
 
     @property
     def told_properties(self) -> Optional[BinaryProperties]:

@@ -27,10 +27,12 @@ _SUBORDINATE = 65536  # uids from here on are given out in blocks of so many
 class Shares:
     """Bytes by user; times are seconds of a clock that never goes back."""
 
-    def __init__(self, most: int, told: Callable[[int], None]) -> None:
-        """`most` bytes are a share; `told` is called with a user whose lines go elsewhere now."""
+    def __init__(self, most: int, reported: Callable[[int], None]) -> None:
+        """`most` bytes are a share; `reported` is called with a user whose lines go elsewhere
+        now.
+        """
         self.most = most
-        self._told = told
+        self._told = reported
         self._used: Dict[int, float] = {}
         self._beyond: Set[int] = set()
         self._settled = 0.0

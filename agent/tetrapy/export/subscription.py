@@ -130,7 +130,7 @@ class Subscription:
         if due is not None and time.monotonic_ns() >= due:
             self._put_all(stages.aggregator.flush())
         if stages.limiter is not None:
-            self._tell_limit(stages.limiter.report(time.monotonic_ns()))
+            self._report_rate_limit(stages.limiter.report(time.monotonic_ns()))
         self.flush()
         self.target.tick(now)
 
@@ -140,7 +140,7 @@ class Subscription:
         if stages.aggregator is not None:
             self._put_all(stages.aggregator.flush())
         if stages.limiter is not None:
-            self._tell_limit(stages.limiter.take())
+            self._report_rate_limit(stages.limiter.take())
         self.flush()
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class Subscription:
             if not number % _SLICE:
                 self.alive()
 
-    def _tell_limit(self, dropped: int) -> None:
+    def _report_rate_limit(self, dropped: int) -> None:
         """An event that no filter and no limit holds back."""
         if dropped:
             self._put(RateLimitInfo(dropped, self._format_now()))

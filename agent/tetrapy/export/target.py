@@ -70,11 +70,11 @@ class SinkTarget:
         if not most:
             self._shares = None
         elif self._shares is None:
-            self._shares = Shares(most, self._tell_overflow)
+            self._shares = Shares(most, self._report_overflow)
         else:
             self._shares.most = most
 
-    def _tell_overflow(self, user: int) -> None:
+    def _report_overflow(self, user: int) -> None:
         self._log(
             "warn",
             "A user has filled its share of the export files, its lines go into files beside them",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Set, Tuple
 
-_MOST_TOLD = 1000  # patterns; a list of settings has no more that matter
+_MAX_REPORTED = 1000  # patterns; a list of settings has no more that matter
 
 _Pattern = Tuple[str, str]  # setting, pattern or expression
 
@@ -26,7 +26,7 @@ class Excess:
         """A text would have cost too much with this pattern."""
         self.counts[setting] = self.counts.get(setting, 0) + 1
         key = (setting, pattern)
-        if key not in self._told and len(self._told) < _MOST_TOLD:
+        if key not in self._told and len(self._told) < _MAX_REPORTED:
             self._told.add(key)
             self._new.append(key)
 

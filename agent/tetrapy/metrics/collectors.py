@@ -99,8 +99,8 @@ class About:
 
     def __init__(self, source: BtfSource) -> None:
         # A path of any bytes may be part of it.
-        told = to_text(source.told.encode("utf-8", "surrogateescape"))
-        self._source = source.kind, told
+        reported = to_text(source.description.encode("utf-8", "surrogateescape"))
+        self._source = source.kind, reported
 
     def collect(self) -> Iterator[Metric]:
         """`tetragon_build_info` and `tetrapy_btf_source_info`, both 1."""

@@ -61,7 +61,7 @@ class ReplacedImages:
                 found = image
         return found
 
-    def told(self, pid: int, start: int, at: int) -> None:
+    def reported(self, pid: int, start: int, at: int) -> None:
         """A child of this process, forked `at`, is no longer deferred."""
         key = (pid, start)
         if key in self._deferred and at <= self._at[key]:

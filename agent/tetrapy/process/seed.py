@@ -67,7 +67,7 @@ def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Pr
     A process that was forked meanwhile is told by records alone. One that executed meanwhile is
     told only when procfs shows the image before.
     """
-    told = [(0, table.kernel)]
+    reported = [(0, table.kernel)]
     for end, process in _parents_first(seen):
         if (process.pid, process.start // TICK_NS) in touched.forked:
             continue
@@ -78,9 +78,9 @@ def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Pr
             # programs were attached.
             entry.refcnt = 1
         elif not process.is_kernel_thread:
-            told.append((process.parent_pid, entry))
-    told.sort(key=lambda pair: pair[0])
-    return [entry for _, entry in told]
+            reported.append((process.parent_pid, entry))
+    reported.sort(key=lambda pair: pair[0])
+    return [entry for _, entry in reported]
 
 
 def _shows_new_image(process: ProcfsProcess, end: int, executed: Executed) -> bool:

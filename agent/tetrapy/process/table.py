@@ -58,7 +58,7 @@ class ProcessTable:
         # The live image of a pid, whenever it was forked.
         self.at: Callable[[int], Optional[Process]] = self._live.get
         self.keeps_ancestors = ancestors
-        self.tells_files = True  # whether events tell of the files that are executed
+        self.with_files = True  # whether events tell of the files that are executed
         self.capacity = max(capacity, 2)
         self.evictions = 0
         self.cuts = 0  # images whose texts were cut because all were too heavy
@@ -220,7 +220,7 @@ class ProcessTable:
         process.flags = seen.flags
         process.docker = seen.docker
         if seen.file is not None:
-            process.executed = seen.file.of(seen.binary, seen.docker, self.tells_files)
+            process.executed = seen.file.of(seen.binary, seen.docker, self.with_files)
         parent = self._live.get(seen.parent_pid, self.kernel)
         if seen.inner_pid == 1 or parent.in_init_tree:
             process.in_init_tree = True

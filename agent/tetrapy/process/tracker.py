@@ -47,7 +47,7 @@ class ProcessTracker:
         exec_flags = abi.exec_flags
         self._format_time = format_time
         self._details = details
-        self._tells_ancestors = table.keeps_ancestors
+        self._with_ancestors = table.keeps_ancestors
         self._replaced = ReplacedImages()
         self.starting = False  # while records are handled that came before procfs was read
         # (pid, start) -> whether it was in the tree of a container's first process
@@ -77,7 +77,7 @@ class ProcessTracker:
         pid, start = record.pid, record.start
         creator = self._creator(record)
         if record.parent_pid == record.creator_pid:
-            self._replaced.told(record.creator_pid, record.creator_start, record.start)
+            self._replaced.reported(record.creator_pid, record.creator_start, record.start)
         if table.find(pid, start) is not None or self._has_ended(pid, start):
             return  # procfs showed it first, or it is reported twice
         if creator is None:
@@ -197,7 +197,7 @@ class ProcessTracker:
             # The first news of a process whose fork was deferred: none runs its creator's image
             # now.
             if former is None and self._replaced and not found & self._suppressed:
-                self._replaced.told(fork_parent_pid, fork_parent_start, start)
+                self._replaced.reported(fork_parent_pid, fork_parent_start, start)
         if deferred_children and former is not None:
             self._replaced.keep(former, deferred_children, ktime)
         heir_of = parent if former is None else former
@@ -224,7 +224,7 @@ class ProcessTracker:
         if found & self._suppressed:
             process.suppressed = True
             return None
-        ancestors = self._ancestors(parent) if self._tells_ancestors else ()
+        ancestors = self._ancestors(parent) if self._with_ancestors else ()
         return ProcessExec(process, parent, ancestors)
 
     def _file(self, part: bytes, process: Process) -> Optional[ExecutedFile]:
@@ -247,7 +247,7 @@ class ProcessTracker:
             interpreter=bool(found & bits["FILE_INTERPRETER"]),
             partial=bool(found & bits["FILE_PARTIAL"]),
         )
-        return file.of(process.binary, process.docker, self._table.tells_files)
+        return file.of(process.binary, process.docker, self._table.with_files)
 
     def _has_ended(self, pid: int, start: int) -> bool:
         return (pid, start) in self._recent_exits or (pid, start) in self._older_exits
@@ -286,7 +286,7 @@ class ProcessTracker:
             self._shown(process)
         if parent is not None and not parent.start_time:
             self._shown(parent)
-        ancestors = self._ancestors(parent) if self._tells_ancestors else ()
+        ancestors = self._ancestors(parent) if self._with_ancestors else ()
         event = ProcessExit(process, parent, code, self._format_time(ktime), ancestors)
         if deferred_children or self._replaced:
             self._replaced.keep(process, deferred_children, ktime)

@@ -57,7 +57,7 @@ def bounded(totals: Mapping[Owner, int], new: Mapping[Owner, int]) -> Dict[Owner
     return sums
 
 
-def told(new: Mapping[Owner, int], most: int = 3) -> str:
+def describe_owners(new: Mapping[Owner, int], most: int = 3) -> str:
     """`uid 65534 in cgroup 4242: 17 lost`, of those that lost most."""
     largest = heapq.nlargest(most, new.items(), key=lambda one: one[1])
     texts = [f"uid {uid} in cgroup {cgroup}: {count}" for (uid, cgroup), count in largest]

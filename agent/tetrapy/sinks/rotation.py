@@ -32,7 +32,7 @@ class Rotation:
         self._log = log
         self._names: Optional[BackupNames] = None
         self._housekeeper: Optional[Housekeeper] = None
-        self._told = ""  # the trouble that was last told
+        self._last_error = ""  # the trouble that was last told
         self._refused = False
         self._again = 0.0  # when a rotation that was refused is tried again
         self._due = now + rules.interval / _SECOND
@@ -96,10 +96,10 @@ class Rotation:
             age = self.rules.max_age / _SECOND
             pause = min(max(age * _SHARE, _SHORTEST), _LONGEST) if age else sys.maxsize
             self._care = now + pause
-        if self._housekeeper and self._housekeeper.trouble != self._told:
-            self._told = self._housekeeper.trouble
-            if self._told:
-                self._log("warn", "Rotated export files", error=self._told)
+        if self._housekeeper and self._housekeeper.trouble != self._last_error:
+            self._last_error = self._housekeeper.trouble
+            if self._last_error:
+                self._log("warn", "Rotated export files", error=self._last_error)
 
     def is_due(self, now: float) -> bool:
         """Whether the interval is over; a new one begins then."""

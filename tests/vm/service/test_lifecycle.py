@@ -52,12 +52,12 @@ def test_events_are_in_the_file(lifecycle: Host) -> None:
 
 def test_nothing_is_readable_by_others(lifecycle: Host) -> None:
     """Modes of the directories and of what the agent wrote there."""
-    told = dict(
+    reported = dict(
         reversed(line.rsplit(" ", 1))
         for line in lifecycle.said("status").splitlines()
         if re.match(r"\d{3} root:root /", line)
     )
-    assert told == {
+    assert reported == {
         "/run/tetrapy": "755 root:root",
         "/run/tetrapy/tetrapy-info.json": "600 root:root",
         "/run/tetrapy/tetrapy.pid": "600 root:root",
@@ -110,8 +110,12 @@ def test_what_there_is_to_look_at(lifecycle: Host) -> None:
     """The commands of docs/troubleshooting.md tell what they are said to tell."""
     _, which, info, _ = lifecycle.said("look").split("@@\n")
     assert "archive" in which
-    told = json.loads(info)
-    assert (told["btf_kind"], told["export_fname"], told["sensor"]) == ("archive", LOG, "ebpf")
+    reported = json.loads(info)
+    assert (reported["btf_kind"], reported["export_fname"], reported["sensor"]) == (
+        "archive",
+        LOG,
+        "ebpf",
+    )
 
 
 def test_upgrade(lifecycle: Host) -> None:

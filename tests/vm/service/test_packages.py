@@ -30,10 +30,10 @@ REFUSALS = {
 @pytest.mark.parametrize("why", REFUSALS)
 def test_refusal(packages: Host, why: str) -> None:
     """One sentence that says what is wrong, and exit code 1."""
-    told = dict(line.split(": ", 1) for line in packages.said("refusals").splitlines())
-    assert set(told) == set(REFUSALS)
-    assert told[why].startswith("1 install.sh: ")
-    assert REFUSALS[why] in told[why]
+    reported = dict(line.split(": ", 1) for line in packages.said("refusals").splitlines())
+    assert set(reported) == set(REFUSALS)
+    assert reported[why].startswith("1 install.sh: ")
+    assert REFUSALS[why] in reported[why]
 
 
 def test_refusals_change_nothing(packages: Host) -> None:

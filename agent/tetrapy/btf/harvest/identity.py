@@ -105,7 +105,7 @@ def _release_of(path: str) -> str:
 def _arch(evidence: Evidence, options: Options, hub: Optional[Host], release: str) -> str:
     package = ARCHITECTURES.get(evidence.package_arch, "")
     suffix = re.search(r"[-.](x86_64|amd64|aarch64|arm64)$", release)
-    told = {
+    reported = {
         "the image is": evidence.arch,
         "its types are": evidence.btf_arch,
         "its package is": package,
@@ -113,11 +113,11 @@ def _arch(evidence: Evidence, options: Options, hub: Optional[Host], release: st
         "its release says": ARCHITECTURES[suffix.group(1)] if suffix else "",
         "--arch says": options.arch,
     }
-    told = {who: arch for who, arch in told.items() if arch}
-    if len(set(told.values())) > 1:
-        listed = ", ".join(f"{who} {arch}" for who, arch in told.items())
+    reported = {who: arch for who, arch in reported.items() if arch}
+    if len(set(reported.values())) > 1:
+        listed = ", ".join(f"{who} {arch}" for who, arch in reported.items())
         raise FormatError(f"its architecture is contradictory: {listed}")
-    return next(iter(told.values()), "")
+    return next(iter(reported.values()), "")
 
 
 def _check(kernel: Host) -> None:

@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import Any, List, NoReturn, Optional, Tuple
 
-from tetrapy.cli.btf.output import told, warn
+from tetrapy.cli.btf.output import error_text, warn
 from tetrapy.errors import (
     ArchiveError,
     BtfNotFoundError,
@@ -114,7 +114,7 @@ def run(arguments: List[str], *, stdout_closed: bool = False) -> int:
         warn(f"Error: {err}")
         return trouble or (EXIT_REFUSED if isinstance(err, _REFUSALS) else EXIT_FATAL)
     except OSError as err:
-        warn(f"Error: {told(err)}")
+        warn(f"Error: {error_text(err)}")
         return trouble or (EXIT_REFUSED if err.errno in _WRONG_NAMES else EXIT_FATAL)
     except MemoryError:
         warn("Error: there is not enough memory")

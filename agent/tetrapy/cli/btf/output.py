@@ -29,7 +29,7 @@ def warn(text: str) -> None:
         pass
 
 
-def told(err: OSError) -> str:
+def error_text(err: OSError) -> str:
     """What the system refused, and about which file."""
     reason = (err.strerror or str(err)).lower()
     if err.errno in {errno.EACCES, errno.EPERM} and os.geteuid():

@@ -9,7 +9,7 @@ from typing import Any, Dict, FrozenSet, List
 from tetrapy.btf import requirements
 from tetrapy.btf.requirements import AccessPath
 from tetrapy.cli.btf.known_kernels import Kernel, Knowledge, add_archive_flags
-from tetrapy.cli.btf.output import counted, print_json, told, warn, wrapped
+from tetrapy.cli.btf.output import counted, error_text, print_json, warn, wrapped
 from tetrapy.errors import FormatError, LayoutError
 from tetrapy.visible import printable
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         except (FormatError, LayoutError) as err:
             report.update(serves=False, error=str(err))
         except OSError as err:
-            report.update(serves=False, error=told(err))
+            report.update(serves=False, error=error_text(err))
         else:
             report.update(_judge(kernel, known, optional_accesses))
             if options.live and report["serves"]:

@@ -141,8 +141,8 @@ def _capture(memory: KernelMemory, path: str, program: int) -> CapturedExec:
             child.start(lambda: _exec(memory, path, writer))
         finally:
             os.close(writer)
-        told = b"".join(iter(lambda: os.read(reader, _MAX_TEXT), b""))
-        gave_up, refusal = told.startswith(_GAVE_UP), told.lstrip(_GAVE_UP)
+        reported = b"".join(iter(lambda: os.read(reader, _MAX_TEXT), b""))
+        gave_up, refusal = reported.startswith(_GAVE_UP), reported.lstrip(_GAVE_UP)
         if refusal:
             raise OSError(refusal.decode("utf-8", "replace"))
         _wait_for_exec(memory)

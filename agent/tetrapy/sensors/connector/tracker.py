@@ -113,8 +113,8 @@ class ConnectorTracker:
         parent = None if former is None else former.parent
         # A look comes later than the exec, so what was known before is better while it lives.
         if parent is None or self._pids.at(parent.pid) is not parent:
-            told = None if seen is None else self._pids.at_or_read(seen.parent_pid)
-            parent = told or parent
+            reported = None if seen is None else self._pids.at_or_read(seen.parent_pid)
+            parent = reported or parent
         return parent
 
     def on_exit(self, record: Exit) -> Optional[ProcessExit]:
@@ -203,7 +203,7 @@ class ConnectorTracker:
         process.binary = to_text(seen.exe or seen.command_line.split(b"\0", 1)[0])
         file = seen.file if seen.exe else UNREPORTED
         if file is not None:
-            process.executed = file.of(process.binary, process.docker, self._table.tells_files)
+            process.executed = file.of(process.binary, process.docker, self._table.with_files)
         process.arguments = command_line_text(seen.command_line)
         if not seen.exe:
             bits |= flags.MISS | flags.ERROR_FILENAME

@@ -70,9 +70,9 @@ static __always_inline void read_credentials(struct exec_context *context, const
 
 /* The kernel clears personality flags when, and only when, an execution gains rights: by a bit of
  * the file's mode, or by capabilities (bprm_fill_uid() in fs/exec.c, cap_bprm_creds_from_file() in
- * security/commoncap.c). Which it was is told from the new credentials: an execve does not change
- * the real ids. A process that is not root has permitted capabilities without ambient ones only
- * from the file; root has them anew even if it had given them up, unless the bits of the mode
+ * security/commoncap.c). Which it was is distinguished from the new credentials: an execve does not
+ * change the real ids. A process that is not root has permitted capabilities without ambient ones
+ * only from the file; root has them anew even if it had given them up, unless the bits of the mode
  * explain it.
  */
 static __always_inline __u32 find_privileges(const struct exec_context *context,

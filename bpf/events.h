@@ -129,7 +129,7 @@ struct exec_file {
 	__u32 __pad;
 };
 
-/* Credentials, namespaces and what is special about the binary. */
+/* Credentials, namespaces and privilege changes of the exec. */
 struct exec_context {
 	__u64 cap_permitted;
 	__u64 cap_effective;
@@ -167,7 +167,7 @@ struct args_event {
 	__u32 area; /* enum args_area */
 };
 
-/* A new thread group. Told when it forks itself or ends; one that executes first is told by its
+/* A new thread group. Told when it forks itself or ends; one that executes first is reported by its
  * exec event alone.
  */
 struct fork_event {

@@ -50,7 +50,7 @@ static __always_inline int has_hosts_root(struct path_walk *walk, struct task_st
 	       BPF_CORE_READ(fs, root.dentry) == walk->root_dentry;
 }
 
-/* Whether the walk has led to the path that was asked for. Longer ones are told. */
+/* Whether the walk has led to the path that was asked for. Longer ones are reported. */
 static __always_inline int is_path(struct path_walk *walk, char *given, const char *path)
 {
 	__u64 offset = walk->offset;

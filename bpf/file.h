@@ -4,7 +4,7 @@
  * Who executes chooses the path, and what it means to him: by links and `..`, which are taken out
  * as text, by another root directory, by mounts of his own, by a directory that was unmounted.
  * The file itself has a place that he does not choose. Mostly it agrees with the path; that is seen
- * here (file.bpf.c), and nothing is told then.
+ * here (file.bpf.c), and nothing is reported then.
  */
 #ifndef TETRAPY_FILE_H
 #define TETRAPY_FILE_H

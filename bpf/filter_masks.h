@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which processes nobody wants events of, as far as that can be told here.
+ * Which processes nobody wants events of, as far as that can be reported here.
  *
  * Each export filter has a bit. User space finds out once for each binary, cgroup and pid which
  * filters agree with it, whatever their expressions are, and puts the answer into a map; what has

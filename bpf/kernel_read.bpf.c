@@ -58,7 +58,7 @@ int read_memory(__attribute__((unused)) struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* For kernels that cannot run a raw tracepoint's program on request (before
- * 5.10). The thread is told by its name and not by its number, which user space
+ * 5.10). The thread is identified by its name and not by its number, which user space
  * does not know when it is in a pid namespace.
  */
 SEC("raw_tp/sys_enter")

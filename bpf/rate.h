@@ -30,7 +30,7 @@ static __always_inline void count_exit_rate(__u64 cgroup_id)
 		__sync_fetch_and_add(&rate->count, 1);
 }
 
-/* Counts an exec. Returns 1 when `began` is to be told, and sets `throttled`. */
+/* Counts an exec. Returns 1 when `began` is to be reported, and sets `throttled`. */
 static __always_inline int count_rate(__u64 cgroup_id, __u64 now, int *throttled)
 {
 	struct cgroup_rate *rate = bpf_map_lookup_elem(&cgroup_rates, &cgroup_id);

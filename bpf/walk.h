@@ -10,13 +10,13 @@
 
 /* Steps of one program. The first look is part of another program; deep paths go on in one that
  * calls itself. A path has at most 2047 components, so 29 calls are enough; two paths of such a
- * depth are told in part. The verifier walks each step, and every start waits for it.
+ * depth are reported in part. The verifier walks each step, and every start waits for it.
  */
 #define WALK_FIRST_STEPS 8
 #define WALK_MORE_STEPS 72
 
 /* An event has 33 calls. One each is for the file, on_exec behind it, and the context: what has
- * none left is not told. Steps have no bound, since a mount may be on another one's root.
+ * none left is not reported. Steps have no bound, since a mount may be on another one's root.
  */
 #define WALK_CALLS 29
 

@@ -2,9 +2,10 @@
 r"""JSON: values to UTF-8 and back, by orjson where this file carries one for the running Python.
 
 Where it carries none, the standard library's reader and a writer of our own take its place, and so
-they do for what orjson refuses or takes otherwise; which of them was at work cannot be told from
-the result. orjson is loaded with the first document that is read or written: that costs 38 million
-instructions and 2 MB, and most agents only splice lines out of ready bytes (events/json.py).
+they do for what orjson refuses or takes otherwise; which of them was at work cannot be
+distinguished from the result. orjson is loaded with the first document that is read or written:
+that costs 38 million instructions and 2 MB, and most agents only splice lines out of ready bytes
+(events/json.py).
 
 What is written is compact and keeps the order of keys. A number that is not finite is `null`, and
 characters that are not seen are written as `\u` and digits (visible.py).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nobody caught: it is told in the log with its place, and ends the agent.
+"""What nobody caught: it is reported in the log with its place, and ends the agent.
 
 Without this a thread that failed would be missing from then on, and what Python says about it, or
 about an object that could not be removed, would go to standard error, where nobody looks.

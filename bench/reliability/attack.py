@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ordinary user attacks while another one's processes run: what is told, what does it take?"""
+"""An ordinary user attacks while another one's processes run: what is reported, what does it
+take?
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads an export while it is written, across rotations: what was told, whatever is kept of it."""
+"""Reads an export while it is written, across rotations: what was reported, whatever is kept of
+it.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses told exactly, and attacks: measured in a guest with two CPUs where nothing else runs.
+"""Losses reported exactly, and attacks: measured in a guest with two CPUs where nothing else runs.
 
     python3 -m bench.reliability.guest [stop] [--kernel 6.1] [--seconds 10]
     python3 -m bench.reliability.guest attack [--kernel 6.1] [--short] [--only NAME] [--victims 500]
 
-stop: what is told and what is lost must make, together, every exec and every exit that happened.
-attack: as `python3 -m bench.reliability attack`. Exit codes as of `python3 -m bench.reliability`.
+stop: what is reported and what is lost must make, together, every exec and every exit that
+happened. attack: as `python3 -m bench.reliability attack`. Exit codes as of `python3 -m
+bench.reliability`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Broken(NamedTuple):
 
 
 class Tally:
-    """How often each event of a load was told, by the number that no other process has."""
+    """How often each event of a load was reported, by the number that no other process has."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], bytearray] = {}

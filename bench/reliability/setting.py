@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a check takes place: an agent, programs that an ordinary user runs, what was told."""
+"""Where a check takes place: an agent, programs that an ordinary user runs, what was reported."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def all_lines(export: Path) -> Iterator[bytes]:
 
 
 def execs(export: Path) -> list[dict[str, Any]]:
-    """The processes that were executed, as they are told."""
+    """The processes that were executed, as they are reported."""
     found = [whole(line) for line in all_lines(export)]
     return [
         event["process_exec"]["process"] for event in found if event and "process_exec" in event

@@ -126,7 +126,7 @@ def hosts_namespace(agent: Agent, name: str) -> int:
 
 @pytest.fixture
 def telling(telling_agent: Agent, actor: Path, place: Path) -> Stage:
-    """A stage on which everything is told."""
+    """A stage on which everything is reported."""
     return Stage(telling_agent, actor, place)
 
 

@@ -67,7 +67,7 @@ def test_a_process_that_only_forked(telling: Stage) -> None:
 
 
 def test_a_long_chain(telling: Stage) -> None:
-    """128 images are told, the nearest."""
+    """128 images are reported, the nearest."""
     telling.run("countdown", telling.actor, 150)
     last = telling.execs()[-1]
     assert len(last.body["ancestors"]) == 128

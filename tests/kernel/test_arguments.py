@@ -64,14 +64,14 @@ def test_first_argument_with_blank(stage: Stage) -> None:
 
 
 def test_first_argument_empty(stage: Stage) -> None:
-    """Empty arguments at the front are told."""
+    """Empty arguments at the front are reported."""
     stage.command(stage.copy(), "", "", "exit")
     started, _ = stage.one()
     assert started.arguments == ' "" "" exit'
 
 
 def test_last_argument_empty(stage: Stage) -> None:
-    """Empty arguments at the end are told, also where no working directory follows them."""
+    """Empty arguments at the end are reported, also where no working directory follows them."""
     for directory in (stage.directory, "/"):
         stage.run("exit", 0, "", "", cwd=directory)
     for image in stage.execs():

@@ -128,7 +128,7 @@ def test_ends(watch: Watch, code: str, status: int, name: str) -> None:
 
 
 def test_fork_without_exec(watch: Watch) -> None:
-    """A process that only forked is told at its end, as a copy of its parent."""
+    """A process that only forked is reported at its end, as a copy of its parent."""
     code = (
         "seen()\nchild = os.fork()\nif not child: os._exit(3)\n"
         "os.write(1, b'%d' % child); os.waitpid(child, 0)"

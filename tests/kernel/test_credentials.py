@@ -56,7 +56,9 @@ def test_root(telling: Stage) -> None:
 
 
 def test_every_id_by_itself(telling: Stage) -> None:
-    """Real, effective, saved and file system ids are told apart; execve makes saved effective."""
+    """Real, effective, saved and file system ids are distinguished; execve makes saved
+    effective.
+    """
     words = ("setresgid", 11, 12, 13, "setresuid", 21, 22, 23)
     event = image(telling, *words, "exec", telling.actor, telling.tag, "exit", 0)
     assert ids(event) == [21, 11, 22, 12, 22, 12, 22, 12]
@@ -115,7 +117,7 @@ def test_the_owner_executes_a_set_user_id_program(telling: Stage) -> None:
 
 
 def test_root_executes_a_set_user_id_program_of_a_user(telling: Stage) -> None:
-    """Root becomes the user: that is told, and no reason of a gain."""
+    """Root becomes the user: that is reported, and no reason of a gain."""
     path = telling.copy()
     os.chown(path, 4242, -1)
     os.chmod(path, 0o4755)
@@ -147,7 +149,9 @@ def give(path: bytes, text: str) -> None:
 
 
 def test_file_capabilities(telling: Stage) -> None:
-    """A user who gets capabilities from the file: the reason is told, and the sets are the new."""
+    """A user who gets capabilities from the file: the reason is reported, and the sets are the
+    new.
+    """
     path = telling.copy()
     give(path, "cap_net_raw,cap_kill+ep")
     event = image(telling, *as_user("exec", path, telling.tag, "exit", 0))
@@ -184,7 +188,7 @@ def test_ambient_capabilities(telling: Stage) -> None:
 
 
 def test_a_deleted_binary(telling: Stage) -> None:
-    """Its inode and that it has no links are told."""
+    """Its inode and that it has no links are reported."""
     path = telling.copy()
     inode = os.stat(path).st_ino
     event = image(telling, "gone", path, telling.tag, "exit", 0)

@@ -44,7 +44,7 @@ def test_bytes_that_are_no_text(telling: Stage) -> None:
 
 @pytest.mark.parametrize("size", [4_000, 17_000, 100_000])
 def test_a_long_one(telling: Stage, size: int) -> None:
-    """It is told whole, and long arguments with it."""
+    """It is reported whole, and long arguments with it."""
     environment = {f"V{number}": "v" * 1000 for number in range(size // 1000)}
     environment["LAST"] = "1"
     telling.run("exit", 0, "x" * size, env=environment)
@@ -70,7 +70,7 @@ def choosy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 
 
 def test_a_filter(choosy: Agent, actor: Path, place: Path) -> None:
-    """Only the named variables are told."""
+    """Only the named variables are reported."""
     stage = Stage(choosy, actor, place)
     stage.run("exit", 0, env={"PATH": "/bin", "SECRET": "1", "HOME": "/root", "PATHS": "x"})
     assert reported(stage) == [("PATH", "/bin"), ("HOME", "/root")]

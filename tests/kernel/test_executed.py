@@ -100,7 +100,7 @@ def test_a_symbolic_link(forger: Forger) -> None:
 
 @pytest.mark.parametrize("before", [[], [*USER, "unshare", "-Ur", "--"]], ids=["root", "user"])
 def test_another_root_directory(forger: Forger, before: list[str]) -> None:
-    """The path is told from the host's root."""
+    """The path is distinguished from the host's root."""
     listed = forger.stage.command("ldd", forger.program).stdout.decode()
     for library in re.findall(r"(/\S+) \(0x", listed):
         target = forger.top / library.lstrip("/")
@@ -239,6 +239,6 @@ def test_a_deep_file(forger: Forger, count: int, size: int) -> None:
 
 
 def test_a_removed_directory(forger: Forger) -> None:
-    """It is told as removed, as Tetragon does."""
+    """It is reported as removed, as Tetragon does."""
     process = forger.sh("mkdir gone; cd gone; rmdir ../gone; exec @D/usr/bin/apt @A", *USER)
     assert process["cwd"] == f"{forger.top}/gone (deleted)"

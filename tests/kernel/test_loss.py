@@ -44,7 +44,7 @@ def test_lost(tmp_path: Path, actor: Path, flavour: str) -> None:
     statistics = agent.statistics()
     assert statistics["lost"] == sum(lost.values())
     assert statistics["errors"] == 0
-    # An exit whose exec was lost is told without a name, so processes are told by their pids.
+    # An exit whose exec was lost is reported without a name, so processes are told by their pids.
     pids = {event.pid for event in seen if event.is_of(tag)}
     own = [event for event in agent.events() if event.pid in pids]
     for kind in ("exec", "exit"):
@@ -81,7 +81,7 @@ def test_arguments_lost(tmp_path: Path, actor: Path) -> None:
 
 
 def test_recovers(tmp_path: Path, actor: Path) -> None:
-    """After a loss the next events are told again, with their parents."""
+    """After a loss the next events are reported again, with their parents."""
     with Agent(tmp_path, "--rb-size-total", "64K") as agent:
         agent.started()
         agent.send(signal.SIGSTOP)

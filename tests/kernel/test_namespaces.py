@@ -106,7 +106,7 @@ def test_a_user_namespace(telling: Stage) -> None:
 
 
 def test_nested_pid_namespaces(telling: Stage) -> None:
-    """The innermost one is told."""
+    """The innermost one is reported."""
     deep = ["unshare", "--fork", "--pid"] * 3
     telling.command(*deep, telling.actor, telling.tag, "exit", 0)
     execs = telling.execs()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A burst of processes: every one of them is told of, once."""
+"""A burst of processes: every one of them is reported, once."""
 
 from __future__ import annotations
 

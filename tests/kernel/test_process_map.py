@@ -78,7 +78,7 @@ def test_nothing_is_remembered_of_who_ended(watch: Watch, actor: Path) -> None:
 
 
 def test_a_full_map(actor: Path) -> None:
-    """Where there is no room forks are told at once, and all events are what they were."""
+    """Where there is no room forks are reported at once, and all events are what they were."""
     with Watch(processes=1) as watch:
         for number in range(10):
             watch.run(actor, f"tag{number}x", "fork", "exec", actor, f"tag{number}x", "exit", 0)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random lives: whatever processes do one after the other, a simple model knows what is told."""
+"""Random lives: whatever processes do one after the other, a simple model knows what is
+reported.
+"""
 
 from __future__ import annotations
 

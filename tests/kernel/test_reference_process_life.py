@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing of a prepared process is left, whatever happens; what a host forbids is told."""
+"""Nothing of a prepared process is left, whatever happens; what a host forbids is reported."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def nobody(session: str) -> bool:
 
 
 def test_parent_is_killed() -> None:
-    """The prepared process dies with its parent, and the agent is told."""
+    """The prepared process dies with its parent, and the agent is reported."""
     with contextlib.closing(KernelMemory()) as memory:
         with prepared(memory) as reference:
             os.kill(reference.parent.tgid, signal.SIGKILL)
@@ -199,7 +199,7 @@ def test_traced() -> None:
 
 
 def test_few_capabilities() -> None:
-    """With no more than BPF needs, the rest is told and what can be said is said."""
+    """With no more than BPF needs, the rest is reported and what can be said is said."""
     found = in_shell("$PREPARE", "setpriv", "--bounding-set=-all,+cap_38,+cap_39")
     assert found["ids"] is None
     assert found["ns_pid"] is None
@@ -241,7 +241,7 @@ def test_memfds_may_not_be_executed() -> None:
 
 @pytest.mark.parametrize("offsets", [(0, 100_000), (100_000, 0), (50_000, 50_000)])
 def test_in_a_time_namespace(offsets: tuple[int, int]) -> None:
-    """Times are told as the kernel keeps them, not as a time namespace shows them."""
+    """Times are reported as the kernel keeps them, not as a time namespace shows them."""
     if not Path("/proc/self/timens_offsets").exists():
         pytest.skip("this kernel has no time namespaces")
     monotonic, boottime = offsets

@@ -137,7 +137,7 @@ assert everything(path) == numbered(0, 202).splitlines()
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
-    """The file is gone on with; where it cannot even be seen, lines wait; both are told."""
+    """The file is gone on with; where it cannot even be seen, lines wait; both are reported."""
     (tmp_path / "logs").mkdir()
     os.chown(tmp_path / "logs", NOBODY, NOBODY)
     # The test's own directory is closed to others.

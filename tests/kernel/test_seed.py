@@ -61,7 +61,7 @@ class Elders:
         return event
 
     def after(self, name: str) -> list[Event]:
-        """What was told of its pid later, when it was let go."""
+        """What was reported of its pid later, when it was let go."""
         self.agent.fence()
         pid = self.by_name[name].pid
         return [e for e in self.agent.events() if e.pid == pid][1:]
@@ -167,7 +167,7 @@ def test_bytes(elders: Elders) -> None:
 
 
 def test_long_arguments(elders: Elders) -> None:
-    """Long arguments of before come whole, or their truncation is told."""
+    """Long arguments of before come whole, or their truncation is reported."""
     event = elders.seeded("long")
     whole = "x" * 100_000
     assert event.arguments.endswith(whole) or "truncArgs" in event.flags
@@ -180,7 +180,7 @@ def test_root(elders: Elders) -> None:
 
 
 def test_removed_directory_and_image(elders: Elders) -> None:
-    """Removed files keep their paths; that they are gone is told."""
+    """Removed files keep their paths; that they are gone is reported."""
     assert elders.seeded("gonecwd").process["cwd"] == f"{elders.directory}/gone (deleted)"
     event = elders.seeded("goneimage")
     assert event.binary == f"{elders.directory}/copy"
@@ -204,7 +204,7 @@ def test_user(elders: Elders) -> None:
 
 
 def test_exit_of_elder(elders: Elders) -> None:
-    """The end of a process of before has the process that was told at the start."""
+    """The end of a process of before has the process that was reported at the start."""
     assert elders.by_name["exit"].go_on() == 3
     (ended,) = elders.after("exit")
     check_event(ended)
@@ -215,7 +215,7 @@ def test_exit_of_elder(elders: Elders) -> None:
 
 
 def test_exec_of_elder(elders: Elders) -> None:
-    """The next image of a process of before follows the one that was told at the start."""
+    """The next image of a process of before follows the one that was reported at the start."""
     assert elders.by_name["exec"].go_on() == 4
     image, ended = elders.after("exec")
     seed = elders.seeded("exec")

@@ -70,7 +70,7 @@ def storm(
     ids=["arguments", "forks"],
 )
 def test_others_lose_nothing(watch: Watch, actor: Path, words: list[object]) -> None:
-    """What is lost is the storm's, and the log can say so; another user is told of whole."""
+    """What is lost is the storm's, and the log can say so; another user is reported whole."""
     storm(watch, actor, lambda _: STORMER, words)
     for number in range(EXECS):
         run([actor, f"victim{number}x", "exit", 0], VICTIM)
@@ -88,7 +88,7 @@ def test_others_lose_nothing(watch: Watch, actor: Path, words: list[object]) -> 
 )
 @pytest.mark.parametrize("ring", [True, False], ids=["ring", "perf"])
 def test_many_users_together(ring: bool, first: int, uids: int, victims: int, actor: Path) -> None:
-    """Many users fill their cgroup's share; who holds little in the same cgroup is told of.
+    """Many users fill their cgroup's share; who holds little in the same cgroup is reported.
 
     A user's subordinate uids do not even fill the share of the cgroup that they are in.
     """
@@ -130,7 +130,7 @@ def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
 
 
 def test_the_reader_gives_shares_back(watch: Watch, actor: Path) -> None:
-    """Once what waited is read, who stormed is told of again."""
+    """Once what waited is read, who stormed is reported again."""
     storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
     watch.fence()
     watch.sensor.losses_by_owner()

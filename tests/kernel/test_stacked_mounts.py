@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A path through more mounts than the programs can follow is told in part; the exec is told."""
+"""A path through more mounts than the programs can follow is reported in part; the exec is
+reported.
+"""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def _image(event: Event) -> int | None:
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("turn", range(3))
 def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) -> None:
-    """While processes fork and execute without a pause the agent starts: each image is told once,
-    and from the first that is told on none is missing.
+    """While processes fork and execute without a pause the agent starts: each image is reported
+    once, and from the first that is reported on none is missing.
     """
     tag = f"storm-{flavour}-{turn}-{os.getpid()}"
     chains = []
@@ -110,7 +110,7 @@ def test_leader_is_gone(actor: Path, tmp_path: Path) -> None:
 
 
 def test_zombies_are_no_processes(actor: Path, tmp_path: Path) -> None:
-    """What ended before the agent started and only waits for its parent is not told of."""
+    """What ended before the agent started and only waits for its parent is not reported."""
     elder = subprocess.Popen([actor, "zombie", "exit", "0"])
 
     def state() -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stopping: what is told, what is left behind."""
+"""Stopping: what is reported, what is left behind."""
 
 from __future__ import annotations
 

@@ -69,7 +69,9 @@ def test_a_wanted_binary(watch: Watch, programs: Programs) -> None:
 
 
 def test_an_unwanted_process_that_forks(watch: Watch, programs: Programs) -> None:
-    """It is told late and makes no event; its child shows it as parent, with its path and time."""
+    """It is reported late and makes no event; its child shows it as parent, with its path and
+    time.
+    """
     known(watch, programs.unwanted)
     words = ("tag", "fork", "exec", programs.wanted, "child", "exit", 0)
     pid = watch.run(programs.unwanted, *words)
@@ -115,7 +117,7 @@ def test_an_unwanted_image_in_place_of_a_wanted_one(watch: Watch, programs: Prog
 
 
 def test_two_unwanted_images(watch: Watch, programs: Programs) -> None:
-    """Neither is told."""
+    """Neither is reported."""
     known(watch, programs.unwanted)
     pid = watch.run(programs.unwanted, "tag", "exec", programs.unwanted, "next", "exit", 0)
     assert pid not in watch.kinds
@@ -135,7 +137,7 @@ def test_children_of_an_unwanted_parent(watch: Watch, programs: Programs) -> Non
 
 
 def test_a_fork_of_an_unwanted_parent(watch: Watch, programs: Programs) -> None:
-    """A process that only forked is told at its end, and dropped by the agent."""
+    """A process that only forked is reported at its end, and dropped by the agent."""
     known(watch, programs.unwanted)
     watch.run(programs.unwanted, "tag", "fork", "exit", 0)
     assert watch.of("tag") == []

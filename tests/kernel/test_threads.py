@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads make no events of their own; whichever of them acts, the process is told once."""
+"""Threads make no events of their own; whichever of them acts, the process is reported once."""
 
 from __future__ import annotations
 

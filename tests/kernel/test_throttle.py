@@ -52,7 +52,7 @@ def throttles(watch: Watch, cgroup: Path) -> list[str]:
 
 
 def test_a_cgroup_that_exceeds_its_limit(watch: Watch, cgroup: Path, actor: Path) -> None:
-    """It is told once; then the kernel makes no records of its execs, until it was quiet."""
+    """It is reported once; then the kernel makes no records of its execs, until it was quiet."""
     run_in(cgroup, actor, "tag", 40)
     outside(watch)
     assert throttles(watch, cgroup) == ["THROTTLE_START"]
@@ -66,7 +66,7 @@ def test_a_cgroup_that_exceeds_its_limit(watch: Watch, cgroup: Path, actor: Path
 
 
 def test_others_are_not_concerned(watch: Watch, cgroup: Path, actor: Path) -> None:
-    """A cgroup that keeps to its limit is told whole."""
+    """A cgroup that keeps to its limit is reported whole."""
     run_in(cgroup, actor, "quiet", LIMIT // 2 - 2)
     outside(watch)
     assert throttles(watch, cgroup) == []
@@ -74,5 +74,7 @@ def test_others_are_not_concerned(watch: Watch, cgroup: Path, actor: Path) -> No
 
 
 def outside(watch: Watch) -> None:
-    """Have all be told: the tests' own cgroup may be throttled too, so the fence cannot be used."""
+    """Have all be reported: the tests' own cgroup may be throttled too, so the fence cannot be
+    used.
+    """
     watch.take(everything=True)

@@ -226,7 +226,7 @@ def test_an_interrupt_leaves_nothing(
 
 @needs_root
 def test_a_full_disk(run, tmp_path: Path, kernel: Path) -> None:
-    """It is told once, with the place and with what to do; what is unfinished is removed."""
+    """It is reported once, with the place and with what to do; what is unfinished is removed."""
     tree(tmp_path / "btfs", {"debian/12/x86_64/6.1.0-1-amd64": kernel.read_bytes()})
     btf = f"python3 {PYZ} btf"
     script = f"""

@@ -70,7 +70,7 @@ def test_below_a_file(run, tmp_path: Path) -> None:
 
 
 def test_read_only(run, tmp_path: Path) -> None:
-    """A read-only file system is told as such."""
+    """A read-only file system is reported as such."""
     prepare = f"mount -t tmpfs -o ro tmpfs {tmp_path}"
     line = assert_one_line(
         run(PYZ, "--export-filename", tmp_path / "events.json", prepare=prepare, cwd="/")
@@ -87,7 +87,7 @@ def test_fifo_without_reader(run, tmp_path: Path) -> None:
 
 
 def test_full_disk(tmp_path: Path) -> None:
-    """A full disk is told once; when there is room again, so is that, and no line is torn."""
+    """A full disk is reported once; when there is room again, so is that, and no line is torn."""
     disk = tmp_path / "disk"
     disk.mkdir()
     prepare = f"mount -t tmpfs -o size=4M tmpfs {disk}; head -c 4M /dev/zero > {disk}/filler || :"
@@ -107,7 +107,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 
 def test_full_disk_to_the_end(tmp_path: Path) -> None:
-    """What could not be written at all is told at the end, in lines."""
+    """What could not be written at all is reported at the end, in lines."""
     disk = tmp_path / "disk"
     disk.mkdir()
     prepare = f"mount -t tmpfs -o size=1M tmpfs {disk}; head -c 1M /dev/zero > {disk}/filler || :"

@@ -109,7 +109,7 @@ def test_figures_are_those_of_the_file(tmp_path: Path) -> None:
         reported = figures(scrape(at))
         agent.fence()
         written = [json.loads(line) for line in agent.lines()]
-        time.sleep(KEPT)  # figures are told once a second
+        time.sleep(KEPT)  # figures are reported once a second
         later = figures(scrape(at))
         assert agent.stop() == 0
     kinds = [next(iter(line)) for line in written]

@@ -53,7 +53,7 @@ def test_help_for_everyone(run, everyones: Path) -> None:
     ],
 )
 def test_missing_capability(run, dropped: str, named: str) -> None:
-    """Root without a capability is told which one is missing."""
+    """Root without a capability is reported which one is missing."""
     command = ("setpriv", "--inh-caps=-all", f"--bounding-set={dropped}")
     flags = ("--sensor=ebpf", "--export-filename", "-")
     assert named in assert_one_line(run(*command, PYZ, *flags))

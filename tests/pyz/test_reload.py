@@ -15,7 +15,7 @@ pytestmark = pytest.mark.root
 
 
 def seen(agent: Agent, actor: Path, tag: str) -> list[str]:
-    """What is told of a command."""
+    """What is reported of a command."""
     subprocess.run([actor, tag, "exit", "0"], check=True)
     return [event.kind for event in agent.tagged(tag)]
 

@@ -160,7 +160,7 @@ def test_options_of_python(tmp_path: Path) -> None:
 
 
 def test_no_loop() -> None:
-    """A Python that does not heed its options is told of once, not started for ever."""
+    """A Python that does not heed its options is reported once, not started for ever."""
     deaf = "import runpy, sys; sys.orig_argv = ['python3', '-IS', 'x']; runpy.run_path(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", deaf, PYZ], check=False, capture_output=True, text=True

@@ -122,7 +122,7 @@ def test_nobody_reads(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("words", [("--help",), ("config",)])
 def test_nowhere_to_write(words: tuple[str, ...]) -> None:
-    """A full disk is told in one line."""
+    """A full disk is reported in one line."""
     with open("/dev/full", "wb") as full:
         done = subprocess.run([PYZ, *words], stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 255

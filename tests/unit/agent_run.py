@@ -99,7 +99,7 @@ class FakeSensor(EventSource):
 
 
 class Recorder:
-    """A log that remembers what it was told."""
+    """A log that remembers what it was reported."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []

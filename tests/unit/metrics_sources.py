@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of an agent with a different figure in every attribute, and what they are told as."""
+"""Parts of an agent with a different figure in every attribute, and what they are reported as."""
 
 from __future__ import annotations
 

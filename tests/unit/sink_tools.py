@@ -22,7 +22,7 @@ real_write = os.write
 
 
 class Recorder:
-    """A log that remembers what it was told."""
+    """A log that remembers what it was reported."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, dict[str, Any]]] = []
@@ -85,7 +85,7 @@ def everything(path: Path) -> list[bytes]:
 
 
 def numbered(begin: int, end: int, length: int = 20) -> bytes:
-    """Lines that can be told apart."""
+    """Lines that can be distinguished."""
     return b"".join(
         b'{"n":%d}' % n + b" " * (length - 7 - len(str(n))) + b"\n" for n in range(begin, end)
     )

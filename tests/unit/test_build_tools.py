@@ -42,7 +42,7 @@ def test_download_is_kept_and_checked_at_each_use():
 
 
 def test_download_with_other_bytes_is_refused(cache: Path):
-    """Bytes that the lock does not name are told with both digests, and are not kept."""
+    """Bytes that the lock does not name are reported with both digests, and are not kept."""
     with pytest.raises(BuildError, match=f"{DIGEST}, downloaded: [0-9a-f]{{64}}"):
         fetch.pinned("x.tar", DIGEST, lambda path: path.write_bytes(b"forged"))
     assert [p for p in cache.rglob("*") if p.is_file()] == []

@@ -207,7 +207,7 @@ def test_a_pipe_that_is_closed_before(tmp_path: Path, sources) -> None:
 
 
 def test_standard_output_is_closed(sources) -> None:
-    """A closed standard output is told, instead of working for nobody."""
+    """A closed standard output is reported, instead of working for nobody."""
     done = sources("list --archive {archive} >&-")
     assert done.returncode == 255
     assert "standard output is closed" in done.stderr
@@ -215,7 +215,7 @@ def test_standard_output_is_closed(sources) -> None:
 
 
 def test_standard_output_is_full(sources) -> None:
-    """What cannot be written is told, and no traceback."""
+    """What cannot be written is reported, and no traceback."""
     for line in ("list --archive {archive}", "--help"):
         for buffered in ("", "1"):
             done = sources(line + " >/dev/full", {"PYTHONUNBUFFERED": buffered})

@@ -54,7 +54,7 @@ def test_diff(btf_command, tmp_path: Path) -> None:
 
 
 def test_diff_of_bitfields(btf_command, tmp_path: Path) -> None:
-    """An offset in the midst of a byte is told in bits."""
+    """An offset in the midst of a byte is reported in bits."""
     at = queries().names.index("offset struct task_struct.pid int")
     two = (*answers()[:at], 803, *answers()[at + 1 :])
     path = archive({ONE: answers(), TWO: two}, tmp_path / "archive.xz")

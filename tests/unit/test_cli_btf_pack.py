@@ -122,7 +122,7 @@ def test_impossible_shards(btf_command, full: Path, tmp_path: Path, text: str) -
 
 
 def test_an_empty_directory(btf_command, tmp_path: Path) -> None:
-    """A directory without BTFs is told, with the form that is expected."""
+    """A directory without BTFs is reported, with the form that is expected."""
     done = btf_command("pack", tmp_path, "--output", tmp_path / "archive.xz")
     assert done.code == 1
     assert "ID/VERSION_ID/arch/<uname -r>.btf" in done.err
@@ -139,7 +139,7 @@ def test_a_kernel_that_is_there_twice(btf_command, full: Path, tmp_path: Path) -
 
 
 def test_output_that_cannot_be_written(btf_command, full: Path, tmp_path: Path) -> None:
-    """An output in no directory, or that is a directory, is told; an earlier file is kept."""
+    """An output in no directory, or that is a directory, is reported; an earlier file is kept."""
     assert btf_command("pack", full, "--output", tmp_path / "none/archive.xz").code == 1
     assert btf_command("pack", full, "--output", tmp_path).code == 1
     assert btf_command("pack", full, "--output", "/dev/full").code == 255
@@ -147,7 +147,7 @@ def test_output_that_cannot_be_written(btf_command, full: Path, tmp_path: Path) 
 
 
 def test_other_objects(btf_command, tmp_path: Path, full: Path) -> None:
-    """--objects takes objects of another release; a directory without any is told."""
+    """--objects takes objects of another release; a directory without any is reported."""
     (tmp_path / "objects").mkdir()
     words = ["pack", full, "--output", tmp_path / "archive.xz", "--objects", tmp_path / "objects"]
     done = btf_command(*words)

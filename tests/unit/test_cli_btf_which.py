@@ -46,7 +46,9 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_which_here_is_the_store(btf_command, flags: list[str], system: Path) -> None:
-    """Without BTF of the kernel's own, the local store is used; the places before it are told."""
+    """Without BTF of the kernel's own, the local store is used; the places before it are
+    reported.
+    """
     done = btf_command("which", *flags)
     assert (done.code, done.err) == (0, "")
     assert done.lines[0] == f"kernel {LOCAL}"
@@ -111,7 +113,7 @@ def test_which_by_release_alone(btf_command, flags: list[str], tmp_path: Path) -
 
 
 def test_which_would_be_inferred(btf_command, flags: list[str], tmp_path: Path) -> None:
-    """For an unknown kernel the candidates are told, the nearest first."""
+    """For an unknown kernel the candidates are reported, the nearest first."""
     system = tmp_path / "os-release"
     system.write_text("ID=debian\nVERSION_ID=12\n")
     words = ["--os-release", system, "--release", "6.1.0-4-amd64", "--arch", "x86_64", "--json"]

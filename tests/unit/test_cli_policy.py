@@ -50,7 +50,7 @@ def test_files_that_are_right(files: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_mistakes_have_their_places(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All of them, as compilers tell them; other files are told of all the same."""
+    """All of them, as compilers tell them; other files are reported all the same."""
     code, out, err = run(capsys, "check", "bad.yaml", "good.yaml")
     assert (code, out) == (1, ["good.yaml: ok: a (1 kprobe)"])
     assert err[0].startswith(

@@ -342,6 +342,6 @@ def test_another_encoding_is_named(tmp_path: Path, place: str, encoding: str) ->
 
 
 def test_a_zero_byte_in_a_file_is_named(tmp_path: Path) -> None:
-    """The file is told, whatever the setting."""
+    """The file is reported, whatever the setting."""
     path = put(tmp_path, f"{ETC}/cluster-name", b"a\0b")
     assert f"{path} holds zero bytes, as if it were no text" in complaint(tmp_path)

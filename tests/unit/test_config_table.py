@@ -178,7 +178,7 @@ def test_an_attribute_that_is_no_setting() -> None:
 
 
 def test_nothing_is_said_of_defaults() -> None:
-    """Settings without effect are told of only when they are set to something else."""
+    """Settings without effect are reported only when they are set to something else."""
     assert not_yet(Settings(defaults())) == []
     assert not_yet(read(["--enable-k8s-api=false", "--enable-cgtrackerid"], {}, "/nowhere")) == []
 

@@ -30,7 +30,7 @@ PIDS = 8  # few, so that they are used again
 
 
 class World:
-    """Processes with threads, and what they send; it knows what has to be told."""
+    """Processes with threads, and what they send; it knows what has to be reported."""
 
     def __init__(self) -> None:
         self.time = 10 * SECOND

@@ -209,7 +209,7 @@ def test_limit(connector) -> None:
 
 
 def test_address_is_taken(connector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the process' own address is taken, another one is found, or the error is told."""
+    """Where the process' own address is taken, another one is found, or the error is reported."""
     pid = os.getpid()
     monkeypatch.setattr(FakeSocket, "taken", {pid, pid + (1 << 22)})
     assert connector()._socket.bound == pid + (2 << 22)
@@ -276,7 +276,7 @@ def test_pyroute2_is_not_executed() -> None:
 
 
 def test_without_pyroute2(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Python that lacks what pyroute2 needs is told of."""
+    """A Python that lacks what pyroute2 needs is reported."""
     monkeypatch.delitem(sys.modules, "pyroute2", raising=False)
     monkeypatch.setattr(parts.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(BundleError, match=r"pyroute2 cannot be used: no module named pyroute2"):

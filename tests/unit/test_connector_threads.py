@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process ends with its last thread, whether its threads were told, counted, or lost."""
+"""A process ends with its last thread, whether its threads were reported, counted, or lost."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_fork_and_exec(stage: Stage) -> None:
 
 
 def test_fork_without_exec(stage: Stage) -> None:
-    """A process that only forked is told at its end, as a copy of its parent."""
+    """A process that only forked is reported at its end, as a copy of its parent."""
     stage.fork(10, 11)
     event = stage.exit(11, 9)
     assert event is not None
@@ -169,7 +169,7 @@ def test_parent_that_ended_after_the_exec(stage: Stage) -> None:
 
 
 def test_process_that_procfs_showed_first(stage: Stage) -> None:
-    """A fork that was told while procfs was read does not replace what procfs showed."""
+    """A fork that was reported while procfs was read does not replace what procfs showed."""
     stage.procfs.add(11, parent=10, ticks=199, exe="/bin/ls")
     stage.seed()
     before = stage.table.at(11)
@@ -198,7 +198,7 @@ def test_fork_of_an_unknown_process(stage: Stage) -> None:
 
 
 def test_fork_of_a_process_that_is_gone(stage: Stage) -> None:
-    """Without a parent anywhere, the fork is told with what is missing."""
+    """Without a parent anywhere, the fork is reported with what is missing."""
     stage.fork(77, 78)
     event = stage.exit(78)
     assert event is not None
@@ -217,7 +217,7 @@ def test_exec_of_an_unknown_process(stage: Stage) -> None:
 
 
 def test_exit_of_an_unknown_process(stage: Stage) -> None:
-    """An exit whose beginning was lost is told with what is left of the process."""
+    """An exit whose beginning was lost is reported with what is left of the process."""
     stage.procfs.add(30, parent=10, ticks=250, comm=b"ls", state="Z")
     event = stage.exit(30, 0x100)
     assert event is not None
@@ -227,7 +227,7 @@ def test_exit_of_an_unknown_process(stage: Stage) -> None:
 
 
 def test_exit_of_a_process_that_left_nothing(stage: Stage) -> None:
-    """Where nothing is left, the pid and the status are told, once."""
+    """Where nothing is left, the pid and the status are reported, once."""
     event = stage.exit(31, 0x100)
     assert event is not None
     line = JsonEncoder("host1").encode(event)
@@ -236,7 +236,7 @@ def test_exit_of_a_process_that_left_nothing(stage: Stage) -> None:
 
 
 def test_exit_while_starting(stage: Stage) -> None:
-    """A process that nobody saw and that ended before procfs was read is not told."""
+    """A process that nobody saw and that ended before procfs was read is not reported."""
     stage.tracker.starting = True
     assert stage.exit(31) is None
 

@@ -120,7 +120,7 @@ def test_a_user_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_real_user_namespace() -> None:
-    """The initial one is told from another by its inode."""
+    """The initial one is distinguished from another by its inode."""
     program = (
         f"import sys; sys.path.insert(0, {str(Path(privilege.__file__).parents[2])!r})\n"
         "from tetrapy.kernel import privilege; print(privilege._in_user_namespace())"

@@ -175,7 +175,7 @@ def test_a_procfs_that_is_not_there(run: Run) -> None:
 
 
 def test_records_that_came_while_procfs_was_read(run: Run) -> None:
-    """They are told after what procfs showed, and a process of both is told once."""
+    """They are reported after what procfs showed, and a process of both is reported once."""
     run.procfs.add(1, parent=0, ticks=100)
     run.procfs.add(50, parent=1, ticks=200)
     lines = run(FakeSensor([COMMAND[0], COMMAND[1]], [COMMAND[2]]))
@@ -240,7 +240,7 @@ def test_a_reader_that_leaves_stops_the_agent(run: Run) -> None:
 
 
 def test_what_is_there_at_the_start_is_not_looked_at_again(run: Run) -> None:
-    """The garbage collector is told once that it stays."""
+    """The garbage collector is reported once that it stays."""
     run(FakeSensor([]))
     assert run.frozen == 1
 

@@ -231,6 +231,6 @@ class TestLzo:
         ],
     )
     def test_refused(self, data: bytes, complaint: str):
-        """What is no LZO1X, or does not hold what it says, is told."""
+        """What is no LZO1X, or does not hold what it says, is reported."""
         with pytest.raises(UnpackError, match=complaint):
             decompress_lzo(data, 128 * MIB)

@@ -40,7 +40,7 @@ def noise(draw: st.DrawFn) -> bytes:
 
 
 def test_a_batch_makes_events_in_order() -> None:
-    """Records are told in their order; those that make no event leave no gap."""
+    """Records are reported in their order; those that make no event leave no gap."""
     world = World()
     batch = [
         execute(INIT, Task(0)),

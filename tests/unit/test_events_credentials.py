@@ -56,7 +56,7 @@ def test_the_names_are_the_kernels() -> None:
 
 @given(sets)
 def test_a_set_is_reported_in_the_order_of_numbers(bits: int) -> None:
-    """Bit n stands for name n, and nothing else is told."""
+    """Bit n stands for name n, and nothing else is reported."""
     names = capability_names(bits)
     assert sum(1 << CAPABILITY_NAMES.index(name) for name in names) == bits
     assert names == sorted(names, key=CAPABILITY_NAMES.index)
@@ -133,7 +133,9 @@ def test_secure_bits(bits: int, names: list[str]) -> None:
     ],
 )
 def test_binary_properties(given_: dict[str, object], message: dict[str, object]) -> None:
-    """Only what there is; 64-bit numbers are texts, and the links of a nameless file are told."""
+    """Only what there is; 64-bit numbers are texts, and the links of a nameless file are
+    reported.
+    """
     properties = BinaryProperties(**given_)
     assert shown("BinaryProperties", properties) == message
     assert list(shown("BinaryProperties", properties)) == list(message)

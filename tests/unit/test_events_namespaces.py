@@ -56,7 +56,7 @@ def test_only_those_of_the_host_say_so(own: tuple[bool, ...]) -> None:
 
 @given(st.lists(numbers, min_size=10, max_size=10))
 def test_a_kernel_without_time_namespaces(given_: list[int]) -> None:
-    """Before Linux 5.6 both are left out, and the rest is told."""
+    """Before Linux 5.6 both are left out, and the rest is reported."""
     message = shown(Namespaces(*given_)._replace(time=0, time_for_children=0), HOST)
     assert set(message) == set(Namespaces._fields) - {"time", "time_for_children"}
 

@@ -44,7 +44,9 @@ def test_it_is_a_token_bucket(per_minute: int, pauses: list[int]) -> None:
 
 
 def test_what_was_dropped_is_reported_once_a_minute() -> None:
-    """Events, not lines; nothing is told where nothing was dropped; the rest is told at the end."""
+    """Events, not lines; nothing is told where nothing was dropped; the rest is reported at the
+    end.
+    """
     limit = RateLimiter(1, 0)
     assert limit.allow(0)
     assert not limit.allow(1, events=4)

@@ -43,7 +43,7 @@ def shares(most: int = 100) -> tuple[Shares, list[int]]:
 
 
 def test_a_share_is_filled_once() -> None:
-    """Lines up to it are as everybody's; then all are beyond, and that is told once."""
+    """Lines up to it are as everybody's; then all are beyond, and that is reported once."""
     one, reported = shares()
     event = run_by(1000)
     assert [one.is_beyond(event, 30) for _ in range(6)] == [False] * 3 + [True] * 3

@@ -57,7 +57,7 @@ def test_a_boot_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Whether it spins, sleeps or ends: it is tried once more, and then its end is told."""
+    """Whether it spins, sleeps or ends: it is tried once more, and then its end is reported."""
     monkeypatch.setattr(qemu, "BOOT_BOUND", cpu)
     life = qemu.live("6.1", command, tmp_path / "console", timeout)
     assert (life.reached_init, life.end) == (False, end)

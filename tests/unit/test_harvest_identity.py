@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which kernel a BTF is of, told from banners, packages and paths."""
+"""Which kernel a BTF is of, distinguished from banners, packages and paths."""
 
 from __future__ import annotations
 

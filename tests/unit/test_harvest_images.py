@@ -34,7 +34,7 @@ def read(data: bytes) -> Image:
 
 
 def test_a_vmlinux_is_read() -> None:
-    """The .BTF section and the banner of an ELF kernel are found, its machine is told."""
+    """The .BTF section and the banner of an ELF kernel are found, its machine is reported."""
     assert read(vmlinux()) == X86
 
 
@@ -69,7 +69,7 @@ def test_an_arm64_image_keeps_the_layout_section_of_its_btf() -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "xz", "zstd"])
 def test_a_btfhub_file_is_read(compression: str) -> None:
-    """A .btf.tar.xz holds one .btf; its name is told."""
+    """A .btf.tar.xz holds one .btf; its name is reported."""
     packed = COMPRESSORS[compression](tar({"5.4.0-1-generic.btf": kernel_btf()}))
     assert read(packed) == Image(kernel_btf(), name="5.4.0-1-generic.btf")
 
@@ -122,7 +122,7 @@ def test_a_kernel_without_btf_is_distinguished_from_a_damaged_one() -> None:
 
 
 def test_a_compressed_section_is_an_error_with_a_remedy() -> None:
-    """SHF_COMPRESSED on .BTF is told, with the command that undoes it."""
+    """SHF_COMPRESSED on .BTF is reported, with the command that undoes it."""
     with pytest.raises(FormatError, match="objcopy --decompress-debug-sections"):
         read(vmlinux(flags=0x800))
 

@@ -89,14 +89,14 @@ def test_a_release_that_leads_out_of_the_output_is_refused(tmp_path: Path) -> No
 
 
 def test_the_kernel_itself_is_believed_about_its_release(tmp_path: Path) -> None:
-    """A file under another release's name is filed by its banner, and that is told."""
+    """A file under another release's name is filed by its banner, and that is reported."""
     outcome = only(collect(tmp_path, package(tmp_path, b.deb({"boot/vmlinuz-9.9": b.vmlinuz()}))))
     assert outcome.key == b.KEY
     assert outcome.notes == (f"its path says 9.9, the kernel itself {b.RELEASE}: that is taken",)
 
 
 def test_names_of_archives_do_no_harm_in_messages(tmp_path: Path) -> None:
-    """Escape sequences, newlines and bytes that are no UTF-8 in a path are told as escapes."""
+    """Escape sequences, newlines and bytes that are no UTF-8 in a path are reported as escapes."""
     raw = b.tar({"boot/vmlinuz-A": b"junk"})
     for evil in (b"\x1b", b"\n", b"\xff"):
         header = bytearray(raw[:512].replace(b"vmlinuz-A", b"vmlinuz-" + evil))

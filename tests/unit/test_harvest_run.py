@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A harvest as a whole: inputs, what is kept, who goes first, what is told."""
+"""A harvest as a whole: inputs, what is kept, who goes first, what is reported."""
 
 from __future__ import annotations
 
@@ -145,7 +145,9 @@ def test_a_journal_that_was_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> Non
 
 
 def test_the_first_of_two_inputs_is_taken(tmp_path: Path) -> None:
-    """Where two inputs have other BTFs of one kernel, the first named wins, and that is told."""
+    """Where two inputs have other BTFs of one kernel, the first named wins, and that is
+    reported.
+    """
     first = hub(tmp_path / "1", b.KEY, b.kernel_btf())
     second = hub(tmp_path / "2", b.KEY, b.kernel_btf() + b"x")
     for jobs in (1, 2):

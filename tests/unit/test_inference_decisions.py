@@ -58,7 +58,7 @@ def test_layouts_that_differ_in_what_is_optional_are_merged(kernel: c.Kernel) ->
     assert found.layout == c.changed(
         kernel.answers, task_struct_loginuid=None, task_struct_loginuid_val=None
     )
-    # Where both are unset, what follows the session id tells them apart.
+    # Where both are unset, what follows the session id distinguishes them.
     unset = logged_in(kernel.reference(), UNSET_LOGIN_UID)
     assert infer(known(kernel.answers, wrong), HOST, unset, c.optional()).layout == kernel.answers
 

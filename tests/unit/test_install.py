@@ -233,7 +233,7 @@ def test_an_installation_that_was_interrupted_can_be_removed(
     ],
 )
 def test_options(host: Host, script: str, words: list[str], code: int, said: str) -> None:
-    """Help is no error; what makes no sense is told, and nothing is done."""
+    """Help is no error; what makes no sense is reported, and nothing is done."""
     command = ["sh", str(host.release / script), *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, host.files()) == (code, {})

@@ -27,7 +27,7 @@ def test_the_document_has_exactly_the_kernels_of_the_list() -> None:
 
 
 def test_the_document_has_every_way() -> None:
-    """Each way of running the agent is told, so none was added behind the document's back."""
+    """Each way of running the agent is reported, so none was added behind the document's back."""
     text = report.DOCUMENT.read_text()
     reported = {line.split("**")[1] for line in text.splitlines() if line.startswith("- **")}
     assert reported | {row[0] for row in rows(text, "session")} == set(WAYS)

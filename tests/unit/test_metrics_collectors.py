@@ -226,7 +226,7 @@ def test_a_process_without_procfs() -> None:
 
 
 def test_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told as Go's library tells it."""
+    """It is reported as Go's library tells it."""
     unlimited = (collectors.resource.RLIM_INFINITY,) * 2
     monkeypatch.setattr(collectors.resource, "getrlimit", lambda _: unlimited)
     assert resource_samples()["process_virtual_memory_max_bytes"] == float(2**64 - 1)

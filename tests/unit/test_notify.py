@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the service manager is told, and how."""
+"""What the service manager is reported, and how."""
 
 from __future__ import annotations
 

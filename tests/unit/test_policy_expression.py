@@ -120,7 +120,7 @@ def test_types_of_arguments() -> None:
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:
-    """The reason is told."""
+    """The reason is reported."""
     with pytest.raises(UnfitError) as caught:
         Expression(text, TYPES)
     assert str(caught.value).startswith(message)

@@ -52,7 +52,9 @@ MARKS += ['"\\0', "\t", "0x", "-1", "~", "---\n", "9" * 30, "\u2028", "#", "%", 
 
 
 def attempt(text: str) -> None:
-    """A policy, whose later features can be told, or mistakes that can be shown; not too many."""
+    """A policy, whose later features can be reported, or mistakes that can be shown; not too
+    many.
+    """
     problems: tuple[Any, ...] = ()
     try:
         read = read_policy(text)

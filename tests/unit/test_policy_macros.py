@@ -37,7 +37,7 @@ MACROS = (
     ],
 )
 def test_macros_that_are_refused(used: str, message: str) -> None:
-    """A field comes from one place; a mistake in a macro is told at the macro."""
+    """A field comes from one place; a mistake in a macro is reported at the macro."""
     found = lines(kprobe(f", selectors: [{{{used}}}]") + "\n" + MACROS)
     assert any(message in line for line in found), found
 

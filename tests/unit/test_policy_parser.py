@@ -158,7 +158,7 @@ def test_objects_do_not_change() -> None:
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:
-    """The place, what was found and what is expected are told."""
+    """The place, what was found and what is expected are reported."""
     assert [line for line in lines(text) if line.startswith(message)], lines(text)
 
 

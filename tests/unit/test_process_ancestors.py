@@ -69,7 +69,7 @@ def test_from_the_grandparent_to_init(world: World) -> None:
 
 
 def test_a_process_that_only_forked_is_an_ancestor(world: World) -> None:
-    """It is told with the image that it runs, its own id and its refcnt."""
+    """It is reported with the image that it runs, its own id and its refcnt."""
     world.feed(fork(CHILD, SHELL), fork(GRANDCHILD, CHILD))
     event = world.one(execute(GRANDCHILD, CHILD))
     assert [(one.pid, one.binary, one.refcnt) for one in event.ancestors] == [
@@ -132,7 +132,7 @@ def test_ended_ancestors_are_still_told(world: World) -> None:
 
 
 def test_a_long_line_is_cut(world: World) -> None:
-    """ANCESTORS of them are told, those next to the process."""
+    """ANCESTORS of them are reported, those next to the process."""
     tasks = nested(world, ANCESTORS + 20)
     event = world.one(exit_of(tasks[-1]))
     assert line_of(event)[0] == f"/bin/{ANCESTORS + 17}"
@@ -150,7 +150,7 @@ def test_a_deep_line_of_living_processes(world: World) -> None:
 
 
 def test_a_chain_of_execs_is_bounded(world: World) -> None:
-    """Of 600 execs of one pid without a fork as many images are kept as are told."""
+    """Of 600 execs of one pid without a fork as many images are kept as are reported."""
     before = images()
     world.feed(fork(CHILD, SHELL))
     for number in range(600):

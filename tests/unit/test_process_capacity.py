@@ -70,7 +70,7 @@ def test_who_gave_way_is_read_again(world: World, tmp_path: Path) -> None:
 
 
 def test_the_end_of_who_gave_way(world: World) -> None:
-    """It is told with what the record says, and counted."""
+    """It is reported with what the record says, and counted."""
     started = tasks(20)
     start(world, *started)
     event = world.one(exit_of(started[0]))

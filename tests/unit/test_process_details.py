@@ -134,7 +134,7 @@ def test_credentials() -> None:
 def test_what_made_an_execution_privileged(
     found: tuple[str, ...], properties: BinaryProperties | None
 ) -> None:
-    """setuid and setgid tell the new ids; reasons are told in the order of their numbers."""
+    """setuid and setgid tell the new ids; reasons are reported in the order of their numbers."""
     process = run(
         world_of(Wanted(credentials=True)), euid=500, egid=600, privileges=privileges(*found)
     )
@@ -153,7 +153,7 @@ def test_every_privilege_of_the_kernel_side_is_known() -> None:
 
 
 def test_a_binary_without_a_name() -> None:
-    """Its inode is told, and that it has no links."""
+    """Its inode is reported, and that it has no links."""
     process = run(world_of(Wanted(credentials=True)), inode=2**33)
     assert process.binary_properties == BinaryProperties(file=ExecutedFile("", 2**33, 0, 0))
 
@@ -282,7 +282,7 @@ def test_a_process_of_procfs(tmp_path: Path) -> None:
 
 
 def test_a_process_of_procfs_that_may_not_be_looked_at(tmp_path: Path) -> None:
-    """What is missing is left out, and the process is told."""
+    """What is missing is left out, and the process is reported."""
     procfs = FakeProcfs(tmp_path / "proc")
     procfs.add(50, ticks=200)
     world = world_of(ALL, procfs=str(procfs.root))

@@ -156,7 +156,7 @@ def test_the_container_of_an_image(world: World, cgroup: bytes, docker: str) -> 
 
 
 def test_who_hides_in_a_deep_cgroup_stays_in_its_container(world: World) -> None:
-    """Where the path was too long to be told whole, the image before says which it is."""
+    """Where the path was too long to be reported whole, the image before says which it is."""
     inside = run(world, cgroup=f"docker-{ID}.scope\0".encode())
     assert inside.docker == ID[:31]
     (event,) = world.feed(

@@ -63,7 +63,7 @@ def test_each_finding_is_reported(world: World, flag: str, name: str) -> None:
 
 
 def test_a_container_has_files_of_its_own(world: World) -> None:
-    """That they are not the host's is told only of a process outside."""
+    """That they are not the host's is reported only of a process outside."""
     cgroup = b"docker-" + b"ab" * 32 + b".scope"
     file = exec_file(b"/bin/ls", "FILE_FOREIGN")
     assert "executed_file" not in run(world, file, path=b"/bin/ls", cgroup=cgroup)

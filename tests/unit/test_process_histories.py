@@ -185,7 +185,9 @@ class Whole(RuleBasedStateMachine):
 
 
 class Lazy(Whole):
-    """Forks are told when they matter: the same is told of every process that makes an event."""
+    """Forks are reported when they matter: the same is reported of every process that makes an
+    event.
+    """
 
     at_once = False
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forks that are told late, and execs that tell of their own fork."""
+"""Forks that are reported late, and execs that tell of their own fork."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_what_is_suppressed_is_what_a_filter_drops(
 ) -> None:
     """Events of wanted processes are the same whether the kernel keeps the others back or not.
 
-    Unwanted are binaries, and all that children of some binaries execute. What is told late has
+    Unwanted are binaries, and all that children of some binaries execute. What is reported late has
     the parent of that moment, so that much of the parents shown is not compared. Whose image a
     suppressed process' sibling by CLONE_PARENT runs may be told wrong.
     """

@@ -36,7 +36,7 @@ def test_the_kernels_entry_comes_first() -> None:
 
 
 def test_what_is_reported_of_a_machine() -> None:
-    """User processes by their parents' pids; kernel threads are known but not told."""
+    """User processes by their parents' pids; kernel threads are known but not reported."""
     world = World()
     reported = start_up(world, MACHINE)
     assert [process.pid for process in reported] == [0, 1, 50, 60, 61]

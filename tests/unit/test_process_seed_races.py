@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to processes while procfs is read: each is told once, and rightly."""
+"""What happens to processes while procfs is read: each is reported once, and rightly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_process_that_forked_meanwhile_is_told_by_its_records() -> None:
 
 
 def test_a_process_that_executed_after_it_was_read() -> None:
-    """The image before is told from procfs, the one after by the record."""
+    """The image before is distinguished from procfs, the one after by the record."""
     world = World()
     record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=READ + 5)
     reported = start_up(world, MACHINE, record)
@@ -41,7 +41,7 @@ def test_a_process_that_executed_after_it_was_read() -> None:
 
 
 def test_a_process_that_executed_before_it_was_read() -> None:
-    """Procfs showed what the record tells, so it is told once, by the record."""
+    """Procfs showed what the record tells, so it is reported once, by the record."""
     world = World()
     record = execute(Task(61, 3 * SECOND + 2), Task(60, 3 * SECOND + 1), at=ATTACHED + 5)
     reported = start_up(world, MACHINE, record)
@@ -63,7 +63,7 @@ def test_children_of_a_process_that_executed_before_it_was_read() -> None:
 
 
 def test_a_process_that_ended_after_it_was_read() -> None:
-    """It is told, then it ends."""
+    """It is reported, then it ends."""
     world = World()
     record = exit_of(Task(61, 3 * SECOND + 2), at=READ + 5)
     reported = start_up(world, MACHINE, record)
@@ -155,7 +155,7 @@ def test_an_image_without_arguments_is_known_by_its_name(path: bytes, is_new: bo
 
 
 def test_long_arguments_meanwhile() -> None:
-    """An exec whose arguments came apart is told once as well."""
+    """An exec whose arguments came apart is reported once as well."""
     world = World()
     records = long_exec(CHILD, PARENT, [b"x", b"y" * 9000], at=ATTACHED + 5)
     reported = start_up(world, MACHINE, *records)
@@ -166,7 +166,9 @@ def test_long_arguments_meanwhile() -> None:
 
 
 def test_lives_that_ended_before_listening_began() -> None:
-    """While the start's own records are handled an unknown exit is nobody's; later it is told."""
+    """While the start's own records are handled an unknown exit is nobody's; later it is
+    reported.
+    """
     world = World()
     start_up(world, MACHINE)
     world.tracker.starting = True

@@ -46,7 +46,7 @@ def test_all_files_are_read_oldest_first(tmp_path: Path) -> None:
 
 
 def test_each_event_is_wanted_once(tmp_path: Path) -> None:
-    """What is missing and what is there twice is told apart, across files."""
+    """What is missing and what is there twice is distinguished, across files."""
     (tmp_path / "events-1.json.gz").write_bytes(gzip.compress(BOTH))
     (tmp_path / "events.json").write_bytes(
         line("process_exec", "a 0") + line("process_exec", "b 1")

@@ -154,7 +154,7 @@ def test_pids_are_answered_at_the_start(kernel: Kernel) -> None:
 
 
 def test_processes_that_were_there_before(kernel: Kernel) -> None:
-    """They may be parents: their masks are told, under their start as procfs has it."""
+    """They may be parents: their masks are reported, under their start as procfs has it."""
     before = [Process(NODE.encode(), pid, pid * 10_000_000, 0) for pid in (0, 1, 50)]
     before[1].binary, before[2].binary = "/init", "/cat"
     World(kernel=kernel).dispatcher.seeded(before)

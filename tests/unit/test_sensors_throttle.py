@@ -102,7 +102,9 @@ def test_cgroups_end_on_their_own(world: World, kernel: Kernel) -> None:
 
 
 def test_a_cgroup_that_the_kernel_forgot(world: World, kernel: Kernel) -> None:
-    """The map keeps the latest used: one that fell out is throttled no longer, and that is told."""
+    """The map keeps the latest used: one that fell out is throttled no longer, and that is
+    reported.
+    """
     world.feed(throttle(7, b"x", at=NOW))
     assert [event.action for event in world.dispatcher.tick(NOW + 1)] == [STOP]
     assert kernel.map.entries == {}

@@ -91,7 +91,7 @@ def test_a_reader_that_leaves(fifo: tuple[int, LineSink]) -> None:
 
 
 def test_a_full_device() -> None:
-    """No space is told with the target's name and what waits."""
+    """No space is reported with the target's name and what waits."""
     sink = opened(Path("/dev/full"))
     with pytest.raises(ExportError, match="/dev/full: No space left on device; 4 bytes wait"):
         sink.write(b"one\n")

@@ -196,7 +196,7 @@ def test_it_ends_while_it_compresses(tmp_path: Path) -> None:
 
 
 def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told once, counted, leaves nothing behind, and the backup stays."""
+    """It is reported once, counted, leaves nothing behind, and the backup stays."""
     path = tmp_path / "x.log"
     rotated(path, 2, max_backups=0).close(silent)
 
@@ -224,7 +224,7 @@ def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_directory_that_is_gone(tmp_path: Path) -> None:
-    """A round that finds no directory is a failure that is told, not an exception."""
+    """A round that finds no directory is a failure that is reported, not an exception."""
     keeper = Housekeeper()
     keeper.ask(str(tmp_path / "gone/x.log"), FileRules())
     keeper.wait()
@@ -250,7 +250,7 @@ def test_rounds_that_are_asked_for_at_once(tmp_path: Path) -> None:
 
 
 def test_no_thread_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that has no thread left (a fork bomb) is told of; the agent goes on."""
+    """A machine that has no thread left (a fork bomb) is reported; the agent goes on."""
 
     def start(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

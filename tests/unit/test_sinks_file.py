@@ -195,7 +195,7 @@ def test_a_long_line_that_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_rotation_that_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """It is told once, and lines go on into the same file; later it is tried again."""
+    """It is reported once, and lines go on into the same file; later it is tried again."""
     path = tmp_path / "x"
     log = Recorder()
     sink = sink_at(path, log, max_size=100)

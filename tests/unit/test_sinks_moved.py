@@ -25,7 +25,7 @@ LATER = time.monotonic() + 1e6  # when every pause is over
 
 
 def test_a_file_that_is_deleted(tmp_path: Path) -> None:
-    """It is told and made anew; what was written since the last look comes again."""
+    """It is reported and made anew; what was written since the last look comes again."""
     path = tmp_path / "x"
     log = Recorder()
     sink = sink_at(path, log)
@@ -123,7 +123,7 @@ def test_a_size_rotation_of_a_moved_file(tmp_path: Path) -> None:
 
 
 def test_something_else_in_its_place(tmp_path: Path) -> None:
-    """A directory there is told, and lines wait until it is gone."""
+    """A directory there is reported, and lines wait until it is gone."""
     path = tmp_path / "x"
     sink = sink_at(path, Recorder())
     sink.write(b"one\n")

@@ -269,7 +269,7 @@ def test_a_link_of_ours_in_a_sticky_directory(tmp_path: Path) -> None:
 
 
 def test_a_loop_of_links(tmp_path: Path) -> None:
-    """It is told as what it is."""
+    """It is reported as what it is."""
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(ExportError, match="symbolic links"):

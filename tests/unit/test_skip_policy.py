@@ -54,7 +54,7 @@ WAYS = pytest.mark.parametrize("options", [(), MANY], ids=["one", "many"])
 def test_a_skip_fails_in_ci(
     tmp_path: Path, source: str, variable: dict[str, str], options: tuple[str, ...]
 ) -> None:
-    """A skip that no one expects is a failure in CI, and its reason is still told."""
+    """A skip that no one expects is a failure in CI, and its reason is still reported."""
     code, output = outcome(tmp_path, "unit/test_it.py", source, *options, **variable)
     assert code != 0
     assert "no moon tonight" in output
@@ -63,7 +63,7 @@ def test_a_skip_fails_in_ci(
 
 @WAYS
 def test_a_skip_is_a_skip_elsewhere(tmp_path: Path, options: tuple[str, ...]) -> None:
-    """On a developer's machine a skip is told with its reason and harms nothing."""
+    """On a developer's machine a skip is reported with its reason and harms nothing."""
     code, output = outcome(tmp_path, "unit/test_it.py", ONE_SKIP, *options)
     assert code == 0
     assert "1 skipped" in output

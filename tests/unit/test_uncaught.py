@@ -145,7 +145,7 @@ def test_in_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch, err: Exception) 
 
 
 def test_a_thread_ends_the_run(run: Run) -> None:
-    """The loop stops in order: what is in the buffer is still told."""
+    """The loop stops in order: what is in the buffer is still reported."""
     sensor = FakeSensor([], [], [])
     run.use(sensor)
     flags = [f"--procfs={run.procfs.root}/", "--sensor=ebpf", f"--export-filename={run.path}/x"]

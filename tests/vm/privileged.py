@@ -79,7 +79,7 @@ class Run:
         return [event[kind]["process"] for event in self.events() if kind in event]
 
     def tells(self, name: str) -> bool:
-        """Whether a process that runs now is told of, from beginning to end."""
+        """Whether a process that runs now is reported, from beginning to end."""
         subprocess.run(["/bin/true", name], check=True)
         self.until(lambda: any(p.get("arguments") == name for p in self.processes("process_exit")))
         return any(p.get("arguments") == name for p in self.processes("process_exec"))
@@ -97,7 +97,7 @@ def tells_execs(run: Run) -> bool:
 
 
 def tells_execs_somehow(run: Run) -> bool:
-    """A process that stays for a while is told of, by its pid."""
+    """A process that stays for a while is reported, by its pid."""
     later = subprocess.Popen(["/bin/sleep", "999"])
     try:
         return run.until(lambda: any(p["pid"] == later.pid for p in run.processes("process_exec")))
@@ -107,7 +107,7 @@ def tells_execs_somehow(run: Run) -> bool:
 
 
 def tells_older_processes(run: Run) -> bool:
-    """The process of another user that was there before is told with program and directory."""
+    """The process of another user that was there before is reported with program and directory."""
     found = [p for p in run.processes("process_exec") if p["pid"] == run.elder.pid]
     return bool(found) and (found[0].get("binary"), found[0].get("cwd")) == (
         os.path.realpath("/bin/sleep"),
@@ -116,7 +116,9 @@ def tells_older_processes(run: Run) -> bool:
 
 
 def completes_from_procfs(run: Run) -> bool:
-    """A process of another user that starts now and stays is told with program and directory."""
+    """A process of another user that starts now and stays is reported with program and
+    directory.
+    """
     later = subprocess.Popen(["/bin/sleep", "999"], cwd="/tmp", user=NOBODY)
     try:
         wanted = ("999", "/tmp")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is told only to those who ask, on every supported kernel."""
+"""What is reported only to those who ask, on every supported kernel."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_set_user_id_binary(telling: Session) -> None:
 
 
 def test_a_set_group_id_binary(telling: Session) -> None:
-    """A group that is not root's is told, and is no reason."""
+    """A group that is not root's is reported, and is no reason."""
     process = image(telling, "setgid")
     assert process["binary_properties"] == {"setgid": 4343}
     assert ids(process) == [USER, USER, USER, 4343, USER, 4343, USER, 4343]

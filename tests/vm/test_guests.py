@@ -213,7 +213,7 @@ def test_stop(running: Session) -> None:
     """SIGTERM: exit code 0, both statistics lines, and nothing lost."""
     assert running.record["code"] == 0, running.log
     assert re.search(r"BPF events statistics: \d+ received, [\d.e-]+% events loss", running.log)
-    # What can be lost from Linux 7 on is told in test_burst.
+    # What can be lost from Linux 7 on is reported in test_burst.
     assert lost(running) == 0 or int(running.kernel.release.partition(".")[0]) >= 7
     assert len(running.record["during"]["programs"]) > len(running.record["before"]["programs"])
 

@@ -55,7 +55,7 @@ _NEWER: dict[tuple[str, str], Shown] = {
     },
 }
 # The files that are not those at the path that was written, which the recorded Tetragon does not
-# tell: by binary and arguments, path and marks.
+# say: by binary and arguments, path and marks.
 _FILES: dict[str, tuple[str, set[str]]] = {
     "/tmp/lnk symlink": ("/bin/true0", set()),
     "/tmp/s.sh opt /tmp/s.sh script": ("/bin/true0", {"interpreter"}),
@@ -104,7 +104,9 @@ def shown(process: Shown, numbers: dict[int, int]) -> Shown:
 
 
 def file_of(process: Shown) -> tuple[str, set[str]] | None:
-    """Take out of a process what is told of its file beyond what the recorded Tetragon tells."""
+    """Take out of a process what is reported of its file beyond what the recorded Tetragon
+    tells.
+    """
     own = process.pop("executed_file", None)
     properties = process.get("binary_properties", {})
     file = properties.pop("file", {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is lost is told, to the last event: measured where nothing else runs."""
+"""What is lost is reported, to the last event: measured where nothing else runs."""
 
 from __future__ import annotations
 

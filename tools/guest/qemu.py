@@ -202,7 +202,7 @@ class Life:
 
 
 def live(name: str, command: list[str], console: Path, timeout: float) -> Life:
-    """Run QEMU to its end, once more if init was not reached: `name` is told then."""
+    """Run QEMU to its end, once more if init was not reached: `name` is reported then."""
     life = _live(command, console, timeout)
     for _ in range(BOOT_ATTEMPTS - 1):
         if life.reached_init:

@@ -6,7 +6,7 @@ Documentation/bpf/btf.rst and llvm_reloc.rst, and at struct bpf_core_relo of the
 include/uapi/linux/bpf.h.
 
 A relocation names its type by an id and its fields by indices into the object's own types.  Both
-change whenever the source does, so what a relocation is about is told here by a text of names:
+change whenever the source does, so what a relocation is about is expressed here by a text of names:
 `struct task_struct.real_parent.tgid int`.
 """
 

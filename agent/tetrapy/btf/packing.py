@@ -179,7 +179,7 @@ def _files(directory: str) -> Iterable[str]:
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(name for name in files if not name.startswith(".")):
             path = os.path.join(place, name)
-            # A link to nothing is told as what cannot be read; a pipe would be waited for.
+            # A link to nothing is reported as what cannot be read; a pipe would be waited for.
             if name.endswith(SUFFIXES) and (os.path.isfile(path) or not os.path.exists(path)):
                 yield path
 

@@ -144,7 +144,7 @@ def _parts(host: Host) -> List[str]:
     """The names of directories and file below the store's."""
     parts = [host.id, host.version_id or NO_VERSION, host.arch, host.release + SUFFIX]
     for part in parts:
-        # A point in front is also how files that are not complete are told.
+        # A point in front is also how files that are not complete are recognized.
         bad = not part or not part.isprintable() or part.startswith(".") or {"/", " "} & set(part)
         if bad or part == SUFFIX or len(os.fsencode(part)) > 255 - len(_ASIDE):
             raise StoreError(f"{str(host)!r}: {part!r} cannot be the name of a file in the store")

@@ -2,7 +2,7 @@
 """`tetrapy config`: the settings in force, and what set each.
 
 Takes the agent's flags and reads what the agent would read. It needs no rights of root; files that
-it may not read are told of.
+it may not read are reported.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Setting(NamedTuple):
         return variable(self.name)
 
 
-# Settings that are told of together, with a title.
+# Settings that are described together, with a title.
 Topic = Tuple[str, Tuple[Setting, ...]]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What metrics and health tell of a run: its parts in the shapes of metrics.sources."""
+"""What metrics and health report of a run: its parts in the shapes of metrics.sources."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class DispatcherFigures:
 
 
 def handler_figures(handler: Handler) -> sources.Dispatcher:
-    """Of the connector's handler, which tells how many records made no sense and no more."""
+    """Of the connector's handler, which counts malformed records and no more."""
     return sources.Dispatcher(failures={"": handler.errors})
 
 

@@ -65,7 +65,7 @@ class Loop:
         self._sweeps = 0
 
     def seed(self) -> None:
-        """Tell of the processes that were there before, then of what happened meanwhile.
+        """Report the processes that were there before, then what happened meanwhile.
 
         Raises KernelError when procfs cannot be listed.
         """
@@ -188,7 +188,7 @@ class Loop:
         return len(records)
 
     def alive(self) -> None:
-        """The loop works, within a batch too; it is told once a second at most."""
+        """The loop works, within a batch too; it is reported once a second at most."""
         now = time.monotonic()
         if now - self.heartbeat >= _HEARTBEAT_INTERVAL:
             self.heartbeat = now

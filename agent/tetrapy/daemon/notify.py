@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling the service manager what the agent does: systemd's sd_notify(3) without its library.
+"""Reporting to the service manager what the agent does: systemd's sd_notify(3) without its library.
 
 Messages are datagrams to the socket that $NOTIFY_SOCKET names. Without one nothing is sent, and
 what keeps a message from being sent is no trouble of the agent's.
@@ -62,7 +62,7 @@ class Notifier:
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:
-        """For a `with`: settings are read again, then the agent is ready again, come what may."""
+        """For a `with`: settings are reloaded, then the agent is ready again, come what may."""
         self._send(["RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"])
         try:
             yield

@@ -19,7 +19,7 @@ def ask(log: Callable[..., None]) -> None:
     """Take the niceness and the score that suit an observer, where they are still the usual.
 
     Called before there are threads, which inherit both, and before rights are given up. What is
-    refused is told once: the agent works without.
+    refused is reported once: the agent works without.
     """
     refused: List[str] = []
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that can change while the agent runs: SIGHUP has them read again.
+"""Settings that can change while the agent runs: SIGHUP reloads them.
 
 What cannot change waits for the next start, and is named.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose rights a process has (Tetragon's messages `Capabilities` and `ProcessCredentials`)."""
+"""Credentials of a process (Tetragon's messages `Capabilities` and `ProcessCredentials`)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Credentials(NamedTuple):
 
 
 class BinaryProperties(NamedTuple):
-    """What is special about the binary that was executed (message `BinaryProperties`)."""
+    """Privilege changes of the exec (message `BinaryProperties`)."""
 
     setuid: Optional[int] = None  # the new effective uid of a set-user-ID execution
     setgid: Optional[int] = None

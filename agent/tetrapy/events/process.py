@@ -113,7 +113,7 @@ class Process:
 
 
 class DetailedProcess(Process):
-    """A process image with what is told only to those who ask."""
+    """A process image with what is reported only to those who ask."""
 
     __slots__ = (
         "binary_properties",

@@ -19,7 +19,7 @@ from tetrapy.events.process import UNSET_ID
 
 _DAY = 86_400.0  # seconds in which a share comes back
 _BACK = 0.9  # of the share: from there on a user's lines are as everybody's again
-_USERS = 1024  # that are told apart; all others have one share together
+_USERS = 1024  # that are distinguished; all others have one share together
 _OTHERS = -1
 _SUBORDINATE = 65536  # uids from here on are given out in blocks of so many
 

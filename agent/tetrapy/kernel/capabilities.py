@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Giving up capabilities for good (capabilities(7)): an agent that listens needs few of them."""
+"""Dropping capabilities for good (capabilities(7)): an agent that listens needs few of them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def telling_path(text: bytes) -> bytes:
 def host_controller(procfs: str) -> Optional[str]:
     """The controller whose hierarchy of version 1 can tell of the host's processes.
 
-    Empty when there is only the unified hierarchy, None when `procfs` does not tell.
+    Empty when there is only the unified hierarchy, None when `procfs` does not say.
     """
     try:
         with open(f"{procfs}/self/cgroup", "rb") as file:

@@ -109,7 +109,9 @@ class KernelMemory:
         return self._result() != _NOT_RUN
 
     def _attach(self) -> Callable[[], object]:
-        """Attach to the entry of system calls; the thread is told by a name that it gets now."""
+        """Attach to the entry of system calls; the thread is identified by a name that it gets
+        now.
+        """
         self._former_name = get_thread_name()
         set_thread_name(b"read-" + os.urandom(5).hex().encode())
         trigger = self._layout.members["trigger"].offset

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which namespaces this process is, as far as it can be told."""
+"""In which namespaces this process is, as far as it can be known."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ class Resources:
         }
 
     def _boot_time(self) -> float:
-        """Seconds since 1970; 0 where procfs does not tell."""
+        """Seconds since 1970; 0 where procfs does not say."""
         try:
             with open(f"{self._proc}/stat", "rb") as file:
                 for line in file:

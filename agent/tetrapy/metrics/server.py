@@ -88,7 +88,7 @@ def _name(listener: socket.socket) -> str:
 
 
 def listen(address: Address, what: str = "metrics") -> socket.socket:
-    """A listening TCP socket; `what` it is for is told when there can be none.
+    """A listening TCP socket; `what` it is for is reported when there can be none.
 
     Without a host: every address of the machine, IPv6 and IPv4, as Go does. Of a name's addresses
     the first that this machine has, IPv4 before IPv6. Raises MetricsError naming the address.

@@ -4,10 +4,10 @@
 The parts count in plain attributes, which costs them nothing else. They are read when somebody
 asks, in the thread of the server, while the agent goes on: so a mapping that may grow is copied
 before it is gone through (`dict(mapping)` lets no other thread in between). Without arguments each
-class says what is told of a part that is not there yet.
+class says what is reported of a part that is not there yet.
 
-Records are told apart by the names of their kinds (`exec`, `fork`, `exit`, `args`, `throttle`), see
-`collectors.OPCODES`; events by their types (`PROCESS_EXEC`).
+Records are distinguished by the names of their kinds (`exec`, `fork`, `exit`, `args`, `throttle`),
+see `collectors.OPCODES`; events by their types (`PROCESS_EXEC`).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Details:
     def __init__(self, wanted: Wanted, abi: Optional[EventAbi], host: Optional[Namespaces]) -> None:
         """`abi` tells how records of the kernel are read, None if there will be none.
 
-        `host` are the namespaces of the machine's first process, None if they cannot be told.
+        `host` are the namespaces of the machine's first process, None if they are not known.
         """
         self._wanted = wanted
         self.redactor = wanted.redactor

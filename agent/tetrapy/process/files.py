@@ -46,7 +46,7 @@ class HostFiles:
         """The file at the link `exe` of a process; None if it is the host's at `path`.
 
         `root` is the link to the root directory of the process. A file that cannot be looked at is
-        told as one that is not known.
+        reported as one that is not known.
         """
         hosts = self._root
         if hosts is None or not path:

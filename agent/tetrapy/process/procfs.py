@@ -24,7 +24,7 @@ _DELETED = b" (deleted)"
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 
 # Bytes of a command line that are read, and of JSON that is kept of it: a process that was there
-# before is told in lines that repeat it.
+# before is reported in lines that repeat it.
 _READ = 4 * REPEATED
 
 TICK_NS = 10_000_000  # procfs counts start times in hundredths of a second on every architecture

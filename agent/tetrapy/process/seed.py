@@ -2,7 +2,7 @@
 """Filling the process table with the processes that were there before the agent.
 
 The programs are attached before procfs is read, so nothing falls between the two; what falls into
-both is told apart here.
+both is distinguished here.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def read_all(root: str, alive: Callable[[], None] = lambda: None) -> Tuple[List[
 
 
 def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Process]:
-    """Put the processes into the table; returns those whose exec is to be told, in its order.
+    """Put the processes into the table; returns those whose exec is to be reported, in its order.
 
     A process that was forked meanwhile is told by records alone. One that executed meanwhile is
-    told only when procfs shows the image before.
+    reported only when procfs shows the image before.
     """
     reported = [(0, table.kernel)]
     for end, process in _parents_first(seen):

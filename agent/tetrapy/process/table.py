@@ -16,8 +16,8 @@ from tetrapy.process.procfs import TICK_NS, ProcfsProcess, read_process
 
 _KERNEL_KTIME = 1  # ns; the time that Tetragon gives to the process it calls <kernel>
 
-ANCESTORS = 128  # that are told, and kept, of a process
-_FIRST_PIDS = 2  # init and kthreadd: nothing is told beyond them
+ANCESTORS = 128  # that are reported, and kept, of a process
+_FIRST_PIDS = 2  # init and kthreadd: nothing is reported beyond them
 
 _LINE_LIMIT = 64  # parents that are read in a row
 

@@ -47,7 +47,7 @@ _CALL_PREFIX = "CALL_"  # of enumerators, and the name of a program in capital l
 
 # In the order in which they are attached, which takes milliseconds. Execs come first: one that is
 # missed leaves a wrong image. Exits come last, else those of processes that nobody knows would be
-# told.
+# reported.
 _PROGRAMS = ("on_exec", "on_fork", "on_exit")
 
 

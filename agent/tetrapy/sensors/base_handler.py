@@ -89,7 +89,7 @@ class BaseHandler:
         self._tracker.starting = yes
 
     def seed_event(self, process: Process) -> Event:
-        """What is told of a process that was there before."""
+        """What is reported of a process that was there before."""
         return self._tracker.on_seed(process)
 
     def seeded(self, processes: Iterable[Process]) -> None:

@@ -40,7 +40,7 @@ class Handler(Protocol):
 
     @property
     def dispatcher(self) -> Optional[Dispatcher]:
-        """The handlers by kind of record; None where records are not told apart by kinds."""
+        """The handlers by kind of record; None where records are not distinguished by kinds."""
 
     @property
     def reassembly(self) -> Optional[Reassembly]:
@@ -57,7 +57,7 @@ class Handler(Protocol):
         """Which processes forked or executed, according to `records`."""
 
     def seed_event(self, process: Process) -> Event:
-        """What is told of a process that was there before."""
+        """What is reported of a process that was there before."""
 
     def seeded(self, processes: Iterable[Process]) -> None:
         """The table is filled; what records tell from now on is new."""

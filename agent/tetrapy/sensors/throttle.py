@@ -32,7 +32,7 @@ class CgroupRates:
         return bool(self._throttled)
 
     def began(self, cgroup_id: int, name: str) -> bool:
-        """Note what the kernel told; False when it was known."""
+        """Note what the kernel reported; False when it was known."""
         if cgroup_id in self._throttled:
             return False
         self._throttled[cgroup_id] = name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every sink is asked and tells."""
+"""What every sink is asked and reports."""
 
 from __future__ import annotations
 

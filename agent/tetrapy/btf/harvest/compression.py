@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decompression of what kernels and packages are packed with, told apart by magic numbers.
+"""Decompression of what kernels and packages are packed with, distinguished by magic numbers.
 
 Sources of the magics: RFC 1952 (gzip), xz-file-format.txt, RFC 8878 (zstd), lz4_Frame_format.md
 (its legacy frame is the one that kernels use), lzop; the kernel's lib/decompress.c has them too.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which distribution built a kernel: os-release's ID and VERSION_ID out of what the kernel tells.
 
-Nothing is guessed: where the kernel and its package do not tell, the answer is "".  The names are
+Nothing is guessed: where the kernel and its package do not say, the answer is "".  The names are
 those of BTFHub where it has the distribution: major versions for RHEL and those built from it.
 """
 

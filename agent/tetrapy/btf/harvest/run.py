@@ -132,7 +132,7 @@ class _Harvest:
     def _ended(self, event: pool.Finished) -> Outcome:
         path = self._sources[event.number].path
         if event.error:
-            own = f" ({path})"  # is told with the outcome
+            own = f" ({path})"  # is reported with the outcome
             error = event.error[: -len(own)] if event.error.endswith(own) else event.error
             return Outcome(path, DAMAGED, error=printable(error))
         if isinstance(event.result, task.NoRoom):

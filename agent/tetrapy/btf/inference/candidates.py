@@ -51,7 +51,7 @@ class Inference(NamedTuple):
     layout it is.  `refused` has for each candidate that failed the name of its nearest kernel and
     of the first check that it failed.  `unproven` are queries that no check could confirm on this
     host, `off` optional ones without an answer: the kernel has no such thing, layouts that pass
-    differ in it, or checks do not hold for it, which are `doubtful`.  All are to be told.
+    differ in it, or checks do not hold for it, which are `doubtful`.  All are to be reported.
     """
 
     layout: Optional[Answers]

@@ -138,7 +138,7 @@ def _check_output(*, closed: bool) -> None:
 
 
 def _flush() -> None:
-    """Write what is buffered, so that what cannot be written is told."""
+    """Write what is buffered, so that what cannot be written is reported."""
     if sys.stdout is not None:
         sys.stdout.flush()
 

@@ -24,7 +24,7 @@ _NOTHING: Texts = frozenset({""})
 
 
 class Literals(NamedTuple):
-    """A set of texts; `folded`: they are to be looked for where no case is told apart."""
+    """A set of texts; `folded`: they are to be looked for where no case is distinguished."""
 
     texts: Tuple[str, ...]
     folded: bool

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What decides whether a call is told, and what is done then."""
+"""What decides whether a call is reported, and what is done then."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Flow(Protocol):
 class ConnectorDispatcher:
     """Gives each record to the tracker, with its time turned into ns since boot."""
 
-    dispatcher = None  # messages are not told apart by kinds
+    dispatcher = None  # messages are not distinguished by kinds
     reassembly = None  # arguments do not come ahead of their exec
 
     def __init__(self, tracker: ConnectorTracker, sensor: Flow) -> None:
@@ -50,7 +50,7 @@ class ConnectorDispatcher:
         return self._sensor.errors
 
     def seed_event(self, process: Process) -> Event:
-        """What is told of a process that was there before."""
+        """What is reported of a process that was there before."""
         return self._tracker.on_seed(process)
 
     def seeded(self, processes: Iterable[Process]) -> None:

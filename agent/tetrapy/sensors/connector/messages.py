@@ -19,7 +19,7 @@ class Fork(NamedTuple):
 
     pid: int  # of the process
     tid: int
-    parent: int  # pid of the process that is told when this one ends
+    parent: int  # pid of the process that is reported when this one ends
     time: int
 
 

@@ -3,7 +3,7 @@
 
 The connector tells of each thread. Those of processes that were there before are counted in procfs
 at the start. After a loss procfs is asked when a thread ends, and counting goes on from there; a
-process that has ended altogether by then may be told with the status of another of its threads.
+process that has ended altogether by then may be reported with the status of another of its threads.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of all of struct cred that is told of a process (include/linux/cred.h).
+"""Checks of all of struct cred that is reported of a process (include/linux/cred.h).
 
 It is "uid, gid, suid, sgid, euid, egid, fsuid, fsgid, securebits, cap_inheritable, cap_permitted,
 cap_effective, cap_bset, cap_ambient, ..., user, user_ns".

@@ -85,7 +85,7 @@ def _mount_root(view: View, reference: ReferenceProcess) -> Optional[bool]:
 )
 def _mount_point(view: View, reference: ReferenceProcess) -> Optional[bool]:
     # A path leads to the struct vfsmount inside a struct mount, mnt_parent to the whole: so both
-    # the place of the one in the other and that of all other fields are told.
+    # the place of the one in the other and that of all other fields are found out.
     if not reference.mount_point:
         return None
     # "mnt_parent, mnt_mountpoint, mnt" (fs/mount.h): a directory that is mounted on itself, as in

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of task_struct itself and struct pid.
 
-Where two neighbours hold the same value, their order in include/linux/sched.h tells them apart; a
+Where two neighbours hold the same value, their order in include/linux/sched.h distinguishes them; a
 kernel with another order (CONFIG_RANDSTRUCT) fails, and is refused.
 """
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench import programs
-from bench.host import PATIENCE, PYZ, Agent, Load
+from bench.host import PYZ, TIMEOUT, Agent, Load
 from tools.errors import BuildError
 
 SENSORS = ("ebpf", "connector")
@@ -77,7 +77,7 @@ def run(sensor: str, load: Load, directory: Path, count: int, width: int, tag: s
 
 
 def _wait_for_quiet(agent: Agent) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     size = -1
     while time.monotonic() < deadline:
         time.sleep(0.5)

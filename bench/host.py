@@ -31,7 +31,7 @@ from tools.errors import BuildError
 from tools.fetch import ROOT
 
 PYZ = ROOT / "dist/tetrapy.pyz"
-PATIENCE = 60.0  # seconds; only a bound on waiting for what should come
+TIMEOUT = 60.0  # seconds; only a bound on waiting for what should come
 PROBE_PAUSE = 0.002  # seconds between two probes of the start: what its result may be off by
 
 
@@ -78,8 +78,8 @@ class Agent:
         if self.process.poll() is not None:
             last = self.log.strip().splitlines()[-1:]
             raise BuildError(f"the agent ended with {self.process.returncode}: {' '.join(last)}")
-        if time.monotonic() - self.started > PATIENCE:
-            raise BuildError(f"the agent does not listen after {PATIENCE:.0f} s")
+        if time.monotonic() - self.started > TIMEOUT:
+            raise BuildError(f"the agent does not listen after {TIMEOUT:.0f} s")
 
     def lines(self) -> list[bytes]:
         """The whole lines of its export."""
@@ -143,7 +143,7 @@ def under_agent(load: Load, directory: Path, count: int, width: int, tag: str) -
         # A process that ends after the load has a line that comes after the load's.
         subprocess.run([str(load.target), f"{tag}-last"], check=True)
         last = f'"arguments":"{tag}-last"'.encode()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not any(last in line for line in agent.lines()[-100:]):
             if time.monotonic() > deadline:
                 break

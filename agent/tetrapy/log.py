@@ -27,9 +27,9 @@ LEVELS = {
 _NAMES = {-4: "debug-4", 0: "debug", 10: "info", 20: "warn", 30: "error", 40: "error"}
 
 
-_PATIENCE = 0.01  # seconds that a line may wait for who reads the log
+_TIMEOUT = 0.01  # seconds that a line may wait for who reads the log
 _LAST_PATIENCE = 0.5  # ... and all that waits, at the end
-_MOST_WAITING = 64 << 10  # bytes
+_MAX_WAITING = 64 << 10  # bytes
 
 
 class Unhurried:
@@ -54,14 +54,14 @@ class Unhurried:
     def write(self, line: str) -> None:
         """Have a line wait, unless too much does; a longer line waits alone."""
         data = line.encode(self._encoding, "backslashreplace")
-        if self._waiting and len(self._waiting) + len(data) > _MOST_WAITING:
+        if self._waiting and len(self._waiting) + len(data) > _MAX_WAITING:
             self._lost += 1
         else:
             self._waiting += data
 
-    def flush(self, patience: float = _PATIENCE) -> None:
+    def flush(self, patience: float = _TIMEOUT) -> None:
         """Hand over what waits. A reader that has not kept up is not waited for again."""
-        end = time.monotonic() + (0 if self._lost and patience == _PATIENCE else patience)
+        end = time.monotonic() + (0 if self._lost and patience == _TIMEOUT else patience)
         self._works = False
         try:
             while self._waiting:

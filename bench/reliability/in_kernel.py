@@ -13,7 +13,7 @@ _BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 _NEXT = {"programs": 11, "maps": 12, "links": 31}
 _SIZE = 12  # of what the commands take: start_id, next_id, open_flags
 # The kernel frees what nobody holds a moment later, on a busy machine after seconds.
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 
 def ids(kind: str) -> set[int]:
@@ -29,7 +29,7 @@ def ids(kind: str) -> set[int]:
 
 def left(held: Mapping[str, set[int]]) -> dict[str, int]:
     """How many of these ids are still there when the kernel had its time to free them."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         counts = {kind: len(numbers & ids(kind)) for kind, numbers in held.items()}
         if not any(counts.values()) or time.monotonic() > deadline:

@@ -13,7 +13,7 @@ from typing import Self
 
 # What the agent is told to be the watchdog's patience: it gives its sign twice in this time, so
 # that pauses far below those that the unit's 30 seconds allow are seen.
-PATIENCE = 2.0
+TIMEOUT = 2.0
 ALLOWED = 30.0  # seconds, of tetrapy.service
 
 
@@ -37,7 +37,7 @@ class Life:
         """What systemd sets for the agent."""
         return {
             "NOTIFY_SOCKET": str(self._path),
-            "WATCHDOG_USEC": str(int(PATIENCE * 1e6)),
+            "WATCHDOG_USEC": str(int(TIMEOUT * 1e6)),
         }
 
     def end(self) -> Self:

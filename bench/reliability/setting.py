@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bench.reliability.attack import ATTACKER, VICTIM, Programs
 from bench.reliability.reader import kept, lines, whole
-from bench.reliability.watched import PATIENCE, Watched
+from bench.reliability.watched import TIMEOUT, Watched
 from tools.errors import BuildError
 
 
@@ -57,7 +57,7 @@ class Setting(NamedTuple):
 
 def fence(agent: Watched, setting: Setting) -> None:
     """Return when all that was before is written. Raises BuildError."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         name = f"fence-{time.monotonic_ns()}"
         setting.run(name, uid=VICTIM)
@@ -92,6 +92,6 @@ def ended(agent: Watched) -> list[str]:
 
 def scrape(port: int) -> bytes:
     """What Prometheus would get. Raises OSError."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=TIMEOUT) as answer:
         body: bytes = answer.read()
     return body

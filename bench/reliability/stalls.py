@@ -14,7 +14,7 @@ from bench.reliability import cgroups
 from bench.reliability.attack import MEMORY, VICTIM
 from bench.reliability.reader import files
 from bench.reliability.setting import Setting, all_lines, ended, fence, scrape
-from bench.reliability.watched import PATIENCE, free_port
+from bench.reliability.watched import TIMEOUT, free_port
 
 _STOP_BOUND = 20.0  # seconds: four times the deadline that a stop has
 
@@ -73,7 +73,7 @@ def _read_slowly(setting: Setting, name: str, pause: float) -> list[str]:
         with setting.agent(export=fifo) as agent:
             setting.storm("storm", "bytes=4000")
             agent.process.send_signal(signal.SIGUSR1)
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + TIMEOUT
             while "debug" not in agent.log.rpartition("Listening")[2]:
                 if time.monotonic() > deadline:
                     return ["the loop does not turn: no answer to SIGUSR1"]
@@ -109,7 +109,7 @@ def unread_metrics(setting: Setting) -> list[str]:
     clients = []
     with setting.agent(f"--metrics-server=127.0.0.1:{port}") as agent:
         for _ in range(100):
-            client = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            client = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
             client.setblocking(False)
             clients.append(client)
             try:

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 from bench.reliability.loads import Loads
 from tools.errors import BuildError
 
-PATIENCE = 120.0  # seconds; only a bound on waiting for what should come
+TIMEOUT = 120.0  # seconds; only a bound on waiting for what should come
 
 # The run directory is seen by this agent only, so that it runs beside others; and it outlives the
 # agent, as on a host, so that the next one meets what a killed one left there.
@@ -96,7 +96,7 @@ class Watched:
 
     def listening(self) -> Self:
         """Wait until it listens. Raises BuildError when it ends instead."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self.says("Listening for events"):
             if self.process.poll() is not None:
                 last = self.log.strip().splitlines()[-1:]
@@ -104,7 +104,7 @@ class Watched:
                     f"the agent ended with {self.process.returncode}: {' '.join(last)}"
                 )
             if time.monotonic() > deadline:
-                raise BuildError(f"the agent does not listen after {PATIENCE:.0f} s")
+                raise BuildError(f"the agent does not listen after {TIMEOUT:.0f} s")
             time.sleep(0.01)
         return self
 
@@ -145,14 +145,14 @@ class Watched:
 
         Raises BuildError.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             name = f"last-{time.monotonic_ns()}"
             loads.run_one(name)
             if self._has_end_of(name, time.monotonic() + 5):
                 return
             # It may be lost itself in a buffer that is full.
-        raise BuildError(f"no process is told of after {PATIENCE:.0f} s\n{self.log}")
+        raise BuildError(f"no process is told of after {TIMEOUT:.0f} s\n{self.log}")
 
     def _has_end_of(self, name: str, deadline: float) -> bool:
         wanted = f'"arguments":"{name}"'.encode()
@@ -167,7 +167,7 @@ class Watched:
         """Have it stop in order; the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(timeout=PATIENCE)
+        return self.process.wait(timeout=TIMEOUT)
 
     def statistics(self) -> dict[str, int]:
         """The numbers of its last words. Raises BuildError when there are none."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import fixtures
-from tests.support.agent import PATIENCE, Agent
+from tests.support.agent import TIMEOUT, Agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,9 +83,7 @@ class Stage:
         """Run any command to its end."""
         options.setdefault("cwd", self.directory)
         command = [x if isinstance(x, bytes) else str(x) for x in argv]
-        return subprocess.run(
-            command, check=False, capture_output=True, timeout=PATIENCE, **options
-        )
+        return subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT, **options)
 
     def copy(self, name: str | bytes = "actor") -> bytes:
         """Another path of the actor, which has the tag in it."""

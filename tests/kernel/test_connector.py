@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.connector import PATIENCE, Watch
+from tests.support.connector import TIMEOUT, Watch
 from tests.support.events import exec_id, nanoseconds
 from tetrapy.kernel.connector import provoke_event_on_each_cpu
 from tetrapy.process.procfs import read_process
@@ -47,7 +47,7 @@ def go_on(process: subprocess.Popen) -> None:
 @contextmanager
 def until(watch: Watch, *pids: int, execs: int = 1) -> Iterator[list[dict[str, Any]]]:
     """The exec events of these processes, once there are so many."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while len(found := [body for kind, body in watch.of(*pids) if kind == "exec"]) < execs:
         assert time.monotonic() < deadline, found
         time.sleep(0.002)

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from tests.support.connector import PATIENCE, Watch
+from tests.support.connector import TIMEOUT, Watch
 from tetrapy.errors import KernelError
 from tetrapy.kernel.connector import ProcessConnector
 from tetrapy.sensors.connector.source import ConnectorSource
@@ -35,7 +35,7 @@ def test_nobody_else_can_send() -> None:
 def test_every_cpu_is_heard() -> None:
     """At the start each CPU has told something, so that its numbers are known."""
     with Watch() as watch:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not os.sched_getaffinity(0) <= watch.sensor._next.keys():
             assert time.monotonic() < deadline
             time.sleep(0.002)
@@ -62,7 +62,7 @@ def test_silence_is_noticed() -> None:
             sensor._heard = sensor._provoked = False
             sensor.check_flow()
             assert sensor._provoked
-            readable, _, _ = select.select([sensor._connector.fd], [], [], PATIENCE)
+            readable, _, _ = select.select([sensor._connector.fd], [], [], TIMEOUT)
             assert readable
             sensor.drain(100)
             assert sensor._heard
@@ -83,7 +83,7 @@ def test_other_namespaces(options: list[str], text: str) -> None:
     """Where the kernel tells nothing, the sensor says why."""
     code = (
         "from tetrapy.kernel import connector\n"
-        "connector._PATIENCE = 0.3\n"
+        "connector._TIMEOUT = 0.3\n"
         "from tetrapy.errors import KernelError\n"
         "try: connector.ProcessConnector(1 << 20).listen()\n"
         "except KernelError as err: print(err)\n"

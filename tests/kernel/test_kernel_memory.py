@@ -29,7 +29,7 @@ WAYS = {
     "attached": {"attached": True},
     "attached-copied": {"attached": True, "mapped": False},
 }
-PATIENCE = 60
+TIMEOUT = 60
 
 needs_btf = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
 
@@ -185,7 +185,7 @@ def test_nothing_is_left(way: str) -> None:
     assert os.listdir("/proc/self/fd") == fds
     assert Path("/proc/thread-self/comm").read_bytes() == name
     assert len(ids) == 60
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while any(map(exists, ids)):
         assert time.monotonic() < deadline, "programs are left in the kernel"
         time.sleep(0.05)
@@ -201,7 +201,7 @@ def test_in_a_pid_namespace() -> None:
     )
     command = ["unshare", "--pid", "--fork", sys.executable, "-c", script]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "agent")}
-    subprocess.run(command, check=True, env=environment, timeout=PATIENCE)
+    subprocess.run(command, check=True, env=environment, timeout=TIMEOUT)
 
 
 def test_not_permitted() -> None:
@@ -215,7 +215,7 @@ def test_not_permitted() -> None:
     command = ["setpriv", "--bounding-set=-all", sys.executable, "-c", script]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "agent")}
     done = subprocess.run(
-        command, check=False, env=environment, timeout=PATIENCE, capture_output=True, text=True
+        command, check=False, env=environment, timeout=TIMEOUT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "CAP_BPF" in done.stdout

@@ -11,7 +11,7 @@ import pytest
 from bench import programs
 from bench.figures import missing_lines
 from tests.kernel.conftest import FLAVOURS
-from tests.support.agent import PATIENCE, Agent
+from tests.support.agent import TIMEOUT, Agent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def test_burst(flavour: str, tmp_path: Path) -> None:
     # The buffer of each CPU holds the whole burst, so that the agent's speed decides nothing.
     with Agent(tmp_path, "--rb-size", "4M", *FLAVOURS[flavour]) as agent:
         agent.started()
-        subprocess.run([str(word) for word in command], check=True, timeout=PATIENCE)
+        subprocess.run([str(word) for word in command], check=True, timeout=TIMEOUT)
         agent.fence()
         assert missing_lines(agent.lines(), "burst", PROCESSES) == []
         assert agent.stop() == 0

@@ -25,7 +25,7 @@ from tetrapy.kernel.reference_process import prepared, procfs_self
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = [sys.executable, "-m", "tests.support.prepare"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'agent'}:{ROOT}"}
-PATIENCE = 60
+TIMEOUT = 60
 HEX = "[0-9a-f]" * 16
 
 # Tells when the preparation begins.
@@ -73,7 +73,7 @@ def scripts() -> list[Path]:
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
@@ -93,7 +93,7 @@ def in_shell(script: str, *wrapper: str) -> dict[str, Any]:
     environment = {**ENVIRONMENT, "PREPARE": " ".join(PREPARE)}
     command = [*wrapper, "/bin/sh", "-ec", script]
     done = subprocess.run(
-        command, check=False, env=environment, timeout=PATIENCE, capture_output=True, text=True
+        command, check=False, env=environment, timeout=TIMEOUT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -139,7 +139,7 @@ def test_struck(number: signal.Signals) -> None:
         time.sleep(random.random() * 0.02)
         process.send_signal(number)
         process.stdout.close()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
         eventually(partial(nobody, str(process.pid)), "processes are left")
     eventually(lambda: not abandoned_cgroups(), "cgroups are left")
 
@@ -193,7 +193,7 @@ def test_traced() -> None:
     """A traced process has two parents: nothing is said of it."""
     command = ["strace", "-f", "-o", os.devnull, *PREPARE]
     done = subprocess.run(
-        command, check=False, env=ENVIRONMENT, timeout=PATIENCE, capture_output=True, text=True
+        command, check=False, env=ENVIRONMENT, timeout=TIMEOUT, capture_output=True, text=True
     )
     assert "it is traced, as by strace -f" in done.stderr
 
@@ -248,6 +248,6 @@ def test_in_a_time_namespace(offsets: tuple[int, int]) -> None:
     shift = ["--monotonic", str(monotonic), "--boottime", str(boottime)]
     found = in_shell("$PREPARE", "unshare", "--time", "--fork", *shift)
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - found["start_ticks"] / found["ticks_per_second"]
-    assert -1 < age < 2 * PATIENCE
+    assert -1 < age < 2 * TIMEOUT
     gap = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
     assert abs(found["boot_gap_ns"] - gap) < 1_000_000_000

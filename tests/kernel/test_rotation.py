@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.agent import PATIENCE, ROOT, isolated
+from tests.support.agent import ROOT, TIMEOUT, isolated
 from tests.unit.sink_tools import Recorder, backups, everything, numbered, silent, sink_at
 from tetrapy.errors import ExportError
 from tetrapy.sinks.open import open_file
@@ -39,7 +39,7 @@ def drive(code: str, path: Path, prepare: str = "") -> None:
     """Run a driver in a mount namespace of its own; what it asserts is what is tested."""
     words = [sys.executable, "-c", BEGIN + code, str(ROOT), str(ROOT / "agent"), str(path)]
     done = subprocess.run(
-        isolated(words, prepare), check=False, capture_output=True, text=True, timeout=PATIENCE
+        isolated(words, prepare), check=False, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert done.returncode == 0, done.stderr
 

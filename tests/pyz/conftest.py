@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fixtures
-from tests.support.agent import PATIENCE, PYZ, Agent, isolated
+from tests.support.agent import PYZ, TIMEOUT, Agent, isolated
 from tests.support.compile import installed
 from tests.support.events import check_stream
 
@@ -49,7 +49,7 @@ def everyones(place: Path) -> Path:
 def run(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Runs a command in an own /run to its end; `prepare` is shell run there before."""
 
-    def run_it(*command, prepare="", timeout=PATIENCE, **options) -> subprocess.CompletedProcess:
+    def run_it(*command, prepare="", timeout=TIMEOUT, **options) -> subprocess.CompletedProcess:
         variables = {n: v for n, v in os.environ.items() if not n.startswith("TETRAPY_")}
         variables.update(options.pop("environment", {}))
         options.setdefault("cwd", tmp_path)

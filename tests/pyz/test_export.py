@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.pyz.conftest import assert_one_line, needs_root, start
-from tests.support.agent import PATIENCE, PYZ, Agent
+from tests.support.agent import PYZ, TIMEOUT, Agent
 
 pytestmark = needs_root
 
@@ -49,7 +49,7 @@ def test_no_export(run, tmp_path: Path) -> None:
             if b"Listening for events" in line:
                 break
         process.terminate()
-        rest, errors = process.communicate(timeout=PATIENCE)
+        rest, errors = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     assert b"process_exec" not in rest
     assert errors == b""

@@ -15,7 +15,7 @@ import pytest
 from bench import programs
 from bench.figures import missing_lines
 from tests.pyz.conftest import needs_root
-from tests.support.agent import PATIENCE, PYZ, Agent, until
+from tests.support.agent import PYZ, TIMEOUT, Agent, until
 from tests.unit.sink_tools import backups, content, everything
 
 pytestmark = needs_root
@@ -56,7 +56,7 @@ def test_a_burst(tmp_path: Path, compress: str) -> None:
     with Agent(tmp_path / "agent", *flags, code=PYZ, export=export) as agent:
         agent.started()
         command = [load, PROCESSES, IN_FLIGHT, target, "burst"]
-        subprocess.run([str(word) for word in command], check=True, timeout=PATIENCE)
+        subprocess.run([str(word) for word in command], check=True, timeout=TIMEOUT)
         mark("after-the-burst")
 
         def is_told() -> bool:
@@ -92,7 +92,7 @@ def test_by_time(tmp_path: Path) -> None:
             time.sleep(0.1)
             return agent.log.count("Rotating JSON logs export") >= 4
 
-        until(rotated, "four rotations", 2 * PATIENCE)
+        until(rotated, "four rotations", 2 * TIMEOUT)
         assert f"file=events.json directory={tmp_path}/logs" in agent.log
         until(lambda: len(backups(export)) == 2, "the removal of old files")
         assert agent.stop() == 0

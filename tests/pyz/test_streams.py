@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.pyz.conftest import assert_one_line, listening, needs_root, start
-from tests.support.agent import PATIENCE, PYZ, until
+from tests.support.agent import PYZ, TIMEOUT, until
 
 pytestmark = [needs_root, pytest.mark.alone]
 
@@ -25,7 +25,7 @@ def test_standard_output(tmp_path: Path) -> None:
         listening(process)
         subprocess.run(["/bin/true", "to-stdout"], check=True)
         process.send_signal(signal.SIGINT)
-        events, log = process.communicate(timeout=PATIENCE)
+        events, log = process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
     assert events.endswith(b"\n")
     kinds = [
@@ -46,11 +46,11 @@ def test_events_come_at_once(tmp_path: Path) -> None:
         subprocess.run(["/bin/true", "at-once"], check=True)
         seen = b""
         while b'"arguments":"at-once"' not in seen:
-            ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+            ready, _, _ = select.select([process.stdout], [], [], TIMEOUT)
             assert ready
             seen += os.read(process.stdout.fileno(), 65536)
         process.terminate()
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT)
         assert process.returncode == 0
 
 
@@ -84,7 +84,7 @@ def test_reader_stalls(tmp_path: Path, actor: Path, number: int) -> None:
         until(lambda: _waits_in_write(process.pid), "a full pipe")
         process.send_signal(number)
         try:
-            code = process.wait(timeout=PATIENCE / 3)
+            code = process.wait(timeout=TIMEOUT / 3)
         finally:
             process.kill()
         assert code == 0
@@ -110,7 +110,7 @@ def test_closed_standard_output(tmp_path: Path) -> None:
         )
         process.terminate()
         log = process.stderr.read().decode()
-        process.wait(timeout=PATIENCE)
+        process.wait(timeout=TIMEOUT)
     assert "Traceback" not in log
     assert process.returncode == 0
 
@@ -128,7 +128,7 @@ def test_closed_standard_error(tmp_path: Path) -> None:
         first = process.stdout.readline()
         process.terminate()
         rest = process.stdout.read()
-        assert process.wait(timeout=PATIENCE) == 0
+        assert process.wait(timeout=TIMEOUT) == 0
     assert all(json.loads(line) for line in (first + rest).splitlines())
 
 
@@ -145,9 +145,9 @@ def test_fifo(tmp_path: Path) -> None:
                     break
             subprocess.run(["/bin/true", "through-fifo"], check=True)
             process.terminate()
-            process.communicate(timeout=PATIENCE)
+            process.communicate(timeout=TIMEOUT)
             assert process.returncode == 0
-        reader.wait(timeout=PATIENCE)
+        reader.wait(timeout=TIMEOUT)
     events = read.read_bytes()
     assert events.count(b'"arguments":"through-fifo"') == 2
     assert all(json.loads(line) for line in events.splitlines())

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYZ = ROOT / "dist" / "tetrapy.pyz"
 
 # A bound on waiting, for a machine that is busy; nothing is decided by it.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 # The agent's own place for pid file and temporary files; `$1` is shell run in there first.
 _PRIVATE = """
@@ -40,7 +40,7 @@ def isolated(command: Sequence[str], prepare: str = "") -> list[str]:
     return [*start, prepare, *command]
 
 
-def until(check, what: str, patience: float = PATIENCE):
+def until(check, what: str, patience: float = TIMEOUT):
     """What `check` returns as soon as that is true; an AssertionError names what never came."""
     end = time.monotonic() + patience
     while True:
@@ -129,7 +129,7 @@ class Agent:
 
     def wait(self) -> int:
         """The exit code."""
-        return self.process.wait(timeout=PATIENCE)
+        return self.process.wait(timeout=TIMEOUT)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Have it stop; returns the exit code."""
@@ -145,7 +145,7 @@ class Agent:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(timeout=PATIENCE)
+                self.process.wait(timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tetrapy.events.event import Event
 
 BATCH = 512
-PATIENCE = 60.0  # seconds; only a bound on waiting for what should come
+TIMEOUT = 60.0  # seconds; only a bound on waiting for what should come
 
 
 class Watch:
@@ -89,7 +89,7 @@ class Watch:
 
     def until_exit(self, *pids: int) -> list[tuple[str, dict[str, Any]]]:
         """Their events, once the exit of each is there."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             found = self.of(*pids)
             ended = {body["process"]["pid"] for kind, body in found if kind == "exit"}

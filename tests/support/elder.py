@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.support.agent import PATIENCE
+from tests.support.agent import TIMEOUT
 
 
 class Elder:
@@ -22,7 +22,7 @@ class Elder:
     def go_on(self) -> int:
         """Let it go on to its end; the exit status."""
         self.process.stdin.close()
-        return self.process.wait(timeout=PATIENCE)
+        return self.process.wait(timeout=TIMEOUT)
 
     def close(self) -> None:
         with self.process as process:

@@ -9,7 +9,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.support.agent import PATIENCE
+from tests.support.agent import TIMEOUT
 from tetrapy.config.sources import read
 from tetrapy.daemon.loop import Loop
 from tetrapy.export.stages import Stages
@@ -96,7 +96,7 @@ class Watch:
     def fence(self) -> None:
         """Return when all that happened before has been handled."""
         name = f"watch-{os.getpid()}-{next(_fences)}"
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         at = len(self.events)
         next_run = 0.0
         while True:
@@ -115,7 +115,7 @@ class Watch:
     def run(self, *argv: object) -> int:
         """Run a command to its end and have it told; returns its pid."""
         with subprocess.Popen([str(word) for word in argv]) as process:
-            assert process.wait(PATIENCE) == 0, argv
+            assert process.wait(TIMEOUT) == 0, argv
         self.fence()
         return process.pid
 

@@ -227,10 +227,10 @@ class World:
         capacity: int = CAPACITY,
         details: Details | None = None,
         ancestors: bool = False,
-        most_bytes: int = LIMIT,
+        max_bytes: int = LIMIT,
         kernel: KernelSide | None = None,
     ) -> None:
-        self.table = ProcessTable(NODE, procfs, capacity, details, ancestors, most_bytes)
+        self.table = ProcessTable(NODE, procfs, capacity, details, ancestors, max_bytes)
         clock = wall_clock().format
         self.tracker = ProcessTracker(self.table, clock, abi(), details)
         self.dispatcher = BaseHandler(abi(), self.tracker, clock, None, kernel)

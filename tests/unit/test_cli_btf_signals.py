@@ -20,7 +20,7 @@ from tetrapy.btf.harvest.journal import NAME
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 DWARF = b.vmlinux({".rodata": b.BANNER.encode(), ".debug_info": b"dwarf"})
 # Far more than anything here takes; only a process that never ends waits for so long.
-PATIENCE = 60
+TIMEOUT = 60
 
 
 class Harvest(NamedTuple):
@@ -32,7 +32,7 @@ class Harvest(NamedTuple):
 
     def pahole_is_gone(self) -> bool:
         """Wait for the end of the pipe."""
-        while select.select([self.pipe], [], [], PATIENCE)[0]:
+        while select.select([self.pipe], [], [], TIMEOUT)[0]:
             if not os.read(self.pipe, 100):
                 return True
         return False
@@ -98,7 +98,7 @@ def test_a_signal_stops_a_harvest(start: Start, number: int, code: int) -> None:
     """The workers, pahole and what that started end too, and no unfinished file stays."""
     harvest = start(jobs=2)
     harvest.process.send_signal(number)
-    said, _ = harvest.process.communicate(timeout=PATIENCE)
+    said, _ = harvest.process.communicate(timeout=TIMEOUT)
     assert harvest.pahole_is_gone()
     assert harvest.process.returncode == code, said
     assert "Traceback" not in said
@@ -110,7 +110,7 @@ def test_a_harvest_that_is_killed(start: Start, tmp_path: Path) -> None:
     harvest = start(jobs=2)
     harvest.process.kill()
     # The workers hold standard output; they end when pahole is gone, without a word.
-    said, _ = harvest.process.communicate(timeout=PATIENCE)
+    said, _ = harvest.process.communicate(timeout=TIMEOUT)
     assert harvest.pahole_is_gone()
     assert "Traceback" not in said
     result = b.collect(tmp_path, b.hub(tmp_path / "in", b.KEY, b.kernel_btf()))
@@ -122,7 +122,7 @@ def test_a_hangup_that_is_ignored(start: Start) -> None:
     harvest = start(before="trap '' HUP; ")
     harvest.process.send_signal(signal.SIGHUP)
     harvest.process.send_signal(signal.SIGTERM)
-    harvest.process.communicate(timeout=PATIENCE)
+    harvest.process.communicate(timeout=TIMEOUT)
     assert harvest.process.returncode == 143
 
 
@@ -133,7 +133,7 @@ def test_a_signal_stops_add(start: Start, tmp_path: Path) -> None:
     add = start("add", str(kernel), "--dir", str(tmp_path / "store"))
     before = set(os.listdir(tmp_path))
     add.process.terminate()
-    add.process.communicate(timeout=PATIENCE)
+    add.process.communicate(timeout=TIMEOUT)
     assert add.pahole_is_gone()
     assert add.process.returncode == 143
     gone = before - set(os.listdir(tmp_path))

@@ -99,7 +99,7 @@ def connector(monkeypatch: pytest.MonkeyPatch):
     )
     monkeypatch.setattr(module, "part", lambda name: fake)
     monkeypatch.setattr(module, "provoke_event_on_each_cpu", lambda: True)
-    monkeypatch.setattr(module, "_PATIENCE", 0.05)
+    monkeypatch.setattr(module, "_TIMEOUT", 0.05)
     monkeypatch.setattr(module, "own_namespaces", list)
     made: list[ProcessConnector] = []
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 from tests.unit.records import NODE, SECOND, Task, World, execute, exit_of
 from tests.unit.shown import fields
 from tetrapy.events.cut import REPEATED, cut, cut_variables, json_size, repeated
-from tetrapy.events.json import LEAST_BYTES, JsonEncoder
+from tetrapy.events.json import MIN_BYTES, JsonEncoder
 from tetrapy.events.process import DetailedProcess, Process
 
 INIT = Task(1, SECOND)
@@ -95,13 +95,13 @@ def test_only_the_exec_line_tells_long_arguments(kind: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("most", [LEAST_BYTES, 200_000])
+@pytest.mark.parametrize("most", [MIN_BYTES, 200_000])
 def test_a_line_has_a_bound(kind: bytes, most: int) -> None:
     """The arguments of a longer one are cut and flagged; it is counted and stays JSON."""
     world = World()
-    encoder = JsonEncoder("n", most_bytes=most)
+    encoder = JsonEncoder("n", max_bytes=most)
     event = world.one(execute(PARENT, INIT, argv=many(kind, 250_000)))
-    whole = JsonEncoder("n", most_bytes=1 << 30).encode(event)
+    whole = JsonEncoder("n", max_bytes=1 << 30).encode(event)
     assert len(whole) > most
     line = encoder.encode(event)
     assert most * 0.9 < len(line) <= most
@@ -123,7 +123,7 @@ def test_ancestors_have_a_bound_together() -> None:
     for task in line:
         event = world.one(execute(task, former, argv=(b"p", b"\x01" * 5_000), fork_parent=former))
         former = task
-    encoder = JsonEncoder("n", most_bytes=400_000)
+    encoder = JsonEncoder("n", max_bytes=400_000)
     reported = encoder.encode(event)
     assert len(reported) < 240_000
     shown = [one["pid"] for one in json.loads(reported)["process_exec"]["ancestors"]]

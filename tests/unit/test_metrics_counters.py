@@ -18,7 +18,7 @@ from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.metrics import family
 from tetrapy.metrics.counters import (
     CAPACITY,
-    LONGEST,
+    MAX_LENGTH,
     OTHER,
     EventCounter,
     FlagCounter,
@@ -110,10 +110,10 @@ def test_an_event_of_no_process_is_no_other_binary() -> None:
 def test_a_name_that_is_too_long() -> None:
     """It has no series of its own, since names of 4 KiB would take as much memory."""
     counter = EventCounter(BINARY, "")
-    counter.count([executed("/" + "x" * LONGEST), executed("/" + "x" * (LONGEST - 1))])
+    counter.count([executed("/" + "x" * MAX_LENGTH), executed("/" + "x" * (MAX_LENGTH - 1))])
     found = reported(counter)
     assert found[series("PROCESS_EXEC", OTHER)] == 1
-    assert found[series("PROCESS_EXEC", "/" + "x" * (LONGEST - 1))] == 1
+    assert found[series("PROCESS_EXEC", "/" + "x" * (MAX_LENGTH - 1))] == 1
 
 
 EVENTS = st.lists(

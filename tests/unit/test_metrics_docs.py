@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tetrapy.metrics.catalog import CATALOG, EVENTS, GROUPS, HEALTH, RESOURCES
 from tetrapy.metrics.collectors import ALWAYS_ZERO
-from tetrapy.metrics.counters import CAPACITY, LONGEST
+from tetrapy.metrics.counters import CAPACITY, MAX_LENGTH
 from tetrapy.metrics.family import Family
 from tetrapy.metrics.former import FORMER
-from tetrapy.metrics.health import PATIENCE
+from tetrapy.metrics.health import TIMEOUT
 
 UNIT = Path(__file__).parent
 TEXT = (UNIT.parents[1] / "docs/metrics.md").read_text()
@@ -120,5 +120,5 @@ def test_the_numbers_are_those_of_the_code() -> None:
     """Limits of series and of names, and the patience of health."""
     text = " ".join(TEXT.split())
     assert f"at most {CAPACITY:,} series" in text
-    assert f"more than {LONGEST} characters" in text
-    assert f"not turned for {PATIENCE:.0f} seconds" in text
+    assert f"more than {MAX_LENGTH} characters" in text
+    assert f"not turned for {TIMEOUT:.0f} seconds" in text

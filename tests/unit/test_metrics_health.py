@@ -15,7 +15,7 @@ from tests.unit.metrics_sources import busy
 from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
 from tetrapy.metrics import http
-from tetrapy.metrics.health import PATIENCE, Health, status_of
+from tetrapy.metrics.health import TIMEOUT, Health, status_of
 from tetrapy.metrics.server import listen, serve_health
 from tetrapy.metrics.sources import Sources
 
@@ -53,7 +53,7 @@ def test_an_agent_that_starts() -> None:
     assert time.monotonic() - sources.heartbeat() < FOREVER
     assert answer(Health(sources, dict, FOREVER))[0] == 200
     assert answer(Health(sources, dict, 0.0))[0] == 503
-    assert PATIENCE >= 3 * 10  # an idle loop turns every ten seconds
+    assert TIMEOUT >= 3 * 10  # an idle loop turns every ten seconds
 
 
 def test_what_the_parts_say() -> None:

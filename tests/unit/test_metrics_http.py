@@ -18,7 +18,7 @@ from tests.unit.metrics_server import Server, fetch
 from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
 from tetrapy.metrics import http as module
-from tetrapy.metrics.http import LARGEST_REQUEST, MOST_CONNECTIONS, HttpServer, Reply
+from tetrapy.metrics.http import MAX_CONNECTIONS, MAX_REQUEST, HttpServer, Reply
 from tetrapy.metrics.server import listen
 
 Asked = Callable[..., tuple[bytes, bytes]]
@@ -58,7 +58,7 @@ def test_head(server: Server) -> None:
         (b"GET /metrics SIP/2.0\r\n\r\n", b"400"),
         (b"\x16\x03\x01\x02\x00\n\n", b"400"),
         (b"\xff \xfe HTTP/1.1\r\n\r\n", b"404"),
-        (b"x" * LARGEST_REQUEST, b"431"),
+        (b"x" * MAX_REQUEST, b"431"),
         (b"GET /metrics HTTP/1.0\n\n", b"200"),
         (b"GET /metrics HTTP/1.1\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000, b"200"),
     ],
@@ -101,7 +101,7 @@ def test_a_body_larger_than_a_socket_takes(server: Server) -> None:
 
 def test_who_says_nothing_keeps_nobody_waiting(server: Server) -> None:
     """More silent connections than there may be: the newest is served, the oldest was closed."""
-    silent = [server.connect() for _ in range(MOST_CONNECTIONS + 3)]
+    silent = [server.connect() for _ in range(MAX_CONNECTIONS + 3)]
     try:
         assert server.get()[0] == 200
         assert silent[0].recv(1) == b""
@@ -113,7 +113,7 @@ def test_who_says_nothing_keeps_nobody_waiting(server: Server) -> None:
 
 def test_who_says_nothing_is_sent_away(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection ends when its time is over, also when nothing else happens."""
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "TIMEOUT", 0.05)
     with server.connect() as peer:
         assert peer.recv(1) == b""
 

@@ -194,7 +194,7 @@ def test_what_waits_has_a_bound_in_bytes(
     kernel: Kernel, buffer: PerfBuffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond it the buffers are left alone until what waits is ripe and given out, in order."""
-    monkeypatch.setattr(perfbuf, "_MOST_WAITING", SIZE // 2)
+    monkeypatch.setattr(perfbuf, "_MAX_WAITING", SIZE // 2)
     sent: list[bytes] = []
     got: list[bytes] = []
     most = 0

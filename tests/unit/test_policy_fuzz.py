@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.policies import drawn_policies, kprobe, match, selector, spec, written
-from tetrapy.config.yaml_nodes import MOST_NODES
+from tetrapy.config.yaml_nodes import MAX_NODES
 from tetrapy.errors import PolicyError
 from tetrapy.policy.later import later
 from tetrapy.policy.parser import parse
-from tetrapy.policy.problems import MOST_PROBLEMS, Problems
+from tetrapy.policy.problems import MAX_PROBLEMS, Problems
 from tetrapy.policy.read import read_policy, read_policy_file
 from tetrapy.policy.schema.policy import object_types
 
@@ -62,7 +62,7 @@ def attempt(text: str) -> None:
     except PolicyError as err:
         problems = err.problems
         assert problems
-    assert len(problems) <= MOST_PROBLEMS + 1
+    assert len(problems) <= MAX_PROBLEMS + 1
     for problem in problems:
         assert str(problem).isprintable()
         assert problem.line > 0 < problem.column
@@ -148,7 +148,7 @@ def test_any_bytes_in_a_file(tmp_path_factory: pytest.TempPathFactory, content: 
         "a" * 1_000_000,
         "'" * 1_000_001,
         "kind: TracingPolicy\n" * 20_000,
-        spec("  kprobes:\n" + "  - {}\n" * (MOST_NODES // 2)),
+        spec("  kprobes:\n" + "  - {}\n" * (MAX_NODES // 2)),
     ],
     ids=range(15),
 )

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.policies import HEAD, kprobe, lines, read, refused, spec
 from tetrapy.errors import PolicyError
 from tetrapy.policy.parser import integer, parse
-from tetrapy.policy.problems import MOST_PROBLEMS, Problems
+from tetrapy.policy.problems import MAX_PROBLEMS, Problems
 from tetrapy.policy.types import Argument, KprobeHook, Selector
 
 TWO = """\
@@ -171,7 +171,7 @@ def test_all_mistakes_are_reported_in_order() -> None:
 def test_many_mistakes_are_not_all_told() -> None:
     """There is a bound, and it says so."""
     found = lines(spec("  loader: 1\n" + "".join(f"  x{number}: 1\n" for number in range(100))))
-    assert len(found) == MOST_PROBLEMS + 1
+    assert len(found) == MAX_PROBLEMS + 1
     assert found[-1].endswith("there may be more; mend these first")
 
 

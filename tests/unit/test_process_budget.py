@@ -35,7 +35,7 @@ def tasks(count: int, first: int = 100) -> list[Task]:
 @pytest.mark.parametrize("text", [b"x", "🚀".encode()])
 def test_long_texts(text: bytes, ancestors: bool) -> None:
     """Thousands of live processes with long texts: what is oldest is cut, and told as cut."""
-    world = World(ancestors=ancestors, most_bytes=MOST)
+    world = World(ancestors=ancestors, max_bytes=MOST)
     before = heavy()
     words = (b"p", text * (8_000 // len(text)))
     for task in tasks(1_000):
@@ -49,7 +49,7 @@ def test_long_texts(text: bytes, ancestors: bool) -> None:
 
 def test_many_processes() -> None:
     """When texts cannot be cut any more, the oldest processes go."""
-    world = World(most_bytes=MOST)
+    world = World(max_bytes=MOST)
     before = heavy()
     for task in tasks(5_000):
         world.feed(execute(task, INIT, path=b"/bin/%d" % task.pid, fork_parent=INIT))
@@ -60,7 +60,7 @@ def test_many_processes() -> None:
 
 def test_parents_that_are_gone() -> None:
     """Those that only children refer to are counted with the rest."""
-    world = World(most_bytes=MOST)
+    world = World(max_bytes=MOST)
     before = heavy()
     words = (b"p", b"x" * 4_000)
     for parent, child in zip(tasks(1_000), tasks(1_000, first=10_000), strict=True):
@@ -83,7 +83,7 @@ def test_usual_processes_are_left_alone() -> None:
 
 def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have a bound in bytes too, also when they are replaced again and again."""
-    monkeypatch.setattr(replaced_images, "_MOST_BYTES", 200_000)
+    monkeypatch.setattr(replaced_images, "_MAX_BYTES", 200_000)
     world = World()
     before = heavy()
     for task in tasks(300):
@@ -98,7 +98,7 @@ def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits longest goes when all that waits is too much."""
-    monkeypatch.setattr(reassembly, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(reassembly, "MAX_BYTES", 100_000)
     waiting = Reassembly(64)
     for number in range(10):
         for part in range(3):

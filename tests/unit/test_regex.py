@@ -138,7 +138,7 @@ def test_folded_literals_know_all_cases() -> None:
 def test_what_the_automaton_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that leads to ever new states makes it begin anew, and the answer stays right."""
     monkeypatch.setattr(automaton, "_MEMORY", 0)
-    monkeypatch.setattr(automaton, "_LEAST", 50)
+    monkeypatch.setattr(automaton, "_MIN_COUNT", 50)
     regex = Regex("a[ab]{12}(b|c+)*z$")
     text = "".join("ab"[number.bit_count() % 2] for number in range(5000)) + "a" + "b" * 12
     assert not regex._automaton.search(text)

@@ -15,7 +15,7 @@ from tetrapy.btf.source import BtfSource
 from tetrapy.errors import TetrapyError
 from tetrapy.named import NamedTuple
 
-_SHOWN = 3
+_MAX_LISTED = 3
 
 # log(level, message, **fields); names of fields may contain hyphens.
 Log = Callable[..., None]
@@ -122,5 +122,5 @@ class BtfValidator:
 
 def _some(texts: Iterable[str]) -> str:
     listed = list(texts)
-    rest = len(listed) - _SHOWN
-    return "; ".join(listed[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(listed) - _MAX_LISTED
+    return "; ".join(listed[:_MAX_LISTED]) + (f" and {rest} more" if rest > 0 else "")

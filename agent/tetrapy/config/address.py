@@ -12,7 +12,7 @@ _ADDRESS = re.compile(
     r"(?:\[(?P<bracketed>[0-9a-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[\w.-]*)):(?P<port>\d{1,5})",
     re.ASCII | re.IGNORECASE,
 )
-_LARGEST_PORT = 65535
+_MAX_PORT = 65535
 
 
 class Address(NamedTuple):
@@ -28,7 +28,7 @@ class Address(NamedTuple):
         Raises ValueError for any other text.
         """
         found = _ADDRESS.fullmatch(text)
-        if found is None or int(found["port"]) > _LARGEST_PORT:
+        if found is None or int(found["port"]) > _MAX_PORT:
             raise ValueError(f"no address: {text}")
         return cls(found["bracketed"] or found["name"] or "", int(found["port"]))
 

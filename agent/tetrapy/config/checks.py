@@ -20,7 +20,7 @@ _EXCLUSIVE = (
     ("parents-map-entries", "parents-map-size"),
     ("force-small-progs", "force-large-progs"),
 )
-_LEAST_LINE, _LEAST_CACHE = 64 << 10, 1 << 20  # bytes
+_MIN_LINE, _MIN_CACHE = 64 << 10, 1 << 20  # bytes
 _CERTIFICATE, _KEY = "server-tls-cert-file", "server-tls-key-file"
 _CLIENT_CA, _DEMAND = "server-tls-client-ca-files", "server-tls-require-client-cert"
 
@@ -57,11 +57,11 @@ def check(values: Values, set_by: Dict[str, str]) -> List[Note]:
 def _check_numbers(values: Values, refuse: Callable[..., SettingsError]) -> None:
     if values["process-cache-size"] < 1:
         raise refuse("--process-cache-size must be at least 1", "process-cache-size")
-    if values["export-event-max-bytes"] < _LEAST_LINE:
-        text = f"--export-event-max-bytes must be at least {_LEAST_LINE}"
+    if values["export-event-max-bytes"] < _MIN_LINE:
+        text = f"--export-event-max-bytes must be at least {_MIN_LINE}"
         raise refuse(text, "export-event-max-bytes")
-    if values["process-cache-max-bytes"] < _LEAST_CACHE:
-        text = f"--process-cache-max-bytes must be at least {_LEAST_CACHE}"
+    if values["process-cache-max-bytes"] < _MIN_CACHE:
+        text = f"--process-cache-max-bytes must be at least {_MIN_CACHE}"
         raise refuse(text, "process-cache-max-bytes")
     if values["export-file-user-share"] > 100:
         text = "--export-file-user-share is a percentage, at most 100"

@@ -32,7 +32,7 @@ _LEFT_OVER = (
     ".ucf-new",
     ".ucf-old",
 )
-LARGEST = 1 << 20  # bytes of a file of settings; as much as a ConfigMap holds
+MAX_SIZE = 1 << 20  # bytes of a file of settings; as much as a ConfigMap holds
 
 
 def read_directory(path: str, given: Given) -> None:
@@ -107,12 +107,12 @@ def read_text(path: str) -> str:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "it is no regular file")
         data = b""
-        while len(data) <= LARGEST:
-            piece = os.read(fd, LARGEST + 1 - len(data))
+        while len(data) <= MAX_SIZE:
+            piece = os.read(fd, MAX_SIZE + 1 - len(data))
             if not piece:
                 return _decoded(data, path)
             data += piece
-        raise OSError(0, f"it is larger than {LARGEST} bytes")
+        raise OSError(0, f"it is larger than {MAX_SIZE} bytes")
     finally:
         os.close(fd)
 

@@ -18,7 +18,7 @@ _UNITS = {
     "ns": 1,
 }
 _PART = re.compile("([0-9]*)(?:[.]([0-9]*))?(" + "|".join(sorted(_UNITS, key=len)[::-1]) + ")")
-_LONGEST = 1 << 63  # Go counts nanoseconds in 64 bits
+_MAX_LENGTH = 1 << 63  # Go counts nanoseconds in 64 bits
 _CHARACTERS = 100  # more are no length of anything
 
 
@@ -31,7 +31,7 @@ def parse(text: str) -> int:
     if not rest or len(rest) > _CHARACTERS:
         raise ValueError("no length of time")
     total = int(rest) if rest.isascii() and rest.isdigit() else _sum(rest)
-    if total >= _LONGEST:
+    if total >= _MAX_LENGTH:
         raise ValueError("too long")
     return sign * total
 

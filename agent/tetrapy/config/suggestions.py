@@ -8,7 +8,7 @@ from typing import Iterable
 
 _ALIKE = 0.8  # as difflib measures: a letter or two, or a missing word
 _ENDINGS = (".conf", ".txt", ".yaml", ".yml", ".json")  # which a drop-in file must not have
-_LONGEST = 60
+_MAX_LENGTH = 60
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -17,5 +17,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
     for ending in _ENDINGS:
         if meant.endswith(ending):
             meant = meant[: -len(ending)]
-    close = difflib.get_close_matches(meant[:_LONGEST], list(known), 1, _ALIKE)
+    close = difflib.get_close_matches(meant[:_MAX_LENGTH], list(known), 1, _ALIKE)
     return close[0] if close else ""

@@ -29,12 +29,12 @@ _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 _DIGITS = 18  # more are no number of anything
-_LARGEST_SIZE = 2 << 30  # bytes: the largest power of two that a map's 32-bit size can hold
+_MAX_SIZE = 2 << 30  # bytes: the largest power of two that a map's 32-bit size can hold
 
 # Tetragon's rule: nobody but the owner may ever write or execute the export file, and the owner
 # reads and writes it.
 _NEVER, _ALWAYS = 0o113, 0o600
-_SHOWN = 60  # characters of a wrong value that an error shows
+_MAX_SHOWN = 60  # characters of a wrong value that an error shows
 
 
 def parse(setting: Setting, text: str, source: str) -> Any:
@@ -92,7 +92,7 @@ class _Unfit(Exception):
 
 
 def _quoted(text: str) -> str:
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    shown = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
     return f'"{printable(shown)}"'
 
 
@@ -134,7 +134,7 @@ def _size(text: str) -> int:
     number = text[:-1] if unit > 1 else text
     if not _is_number(number):
         raise _Unfit("a number, with K, M or G")
-    if len(number) > _DIGITS or int(number) * unit > _LARGEST_SIZE:
+    if len(number) > _DIGITS or int(number) * unit > _MAX_SIZE:
         raise _Unfit("at most 2G")
     return int(number) * unit
 

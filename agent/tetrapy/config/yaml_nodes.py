@@ -12,7 +12,7 @@ import yaml
 
 from tetrapy.errors import YamlError
 
-MOST_NODES = 50_000  # some 40 MB, and a few seconds
+MAX_NODES = 50_000  # some 40 MB, and a few seconds
 DEEPEST = 64
 NULL = "tag:yaml.org,2002:null"
 
@@ -64,11 +64,11 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._nodes += 1
         self._depth += 1
-        if self._nodes > MOST_NODES or self._depth > DEEPEST:
+        if self._nodes > MAX_NODES or self._depth > DEEPEST:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # a gap of the stubs
             what = f"nested deeper than {DEEPEST} levels"
-            if self._nodes > MOST_NODES:
-                what = f"more than {MOST_NODES} values"
+            if self._nodes > MAX_NODES:
+                what = f"more than {MAX_NODES} values"
             raise YamlError(what, mark.line + 1, mark.column + 1)
         node = super().compose_node(parent, index)
         self._depth -= 1

@@ -30,7 +30,7 @@ from tetrapy.sinks.open import open_sink
 
 _PROCESS_BYTES = 64  # of an entry of the kernel's map, for settings that give its size in bytes
 
-_BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 2 << 20, 16 << 20  # bytes
+_BUFFER_PER_CPU, _MIN_BUFFER, _MAX_BUFFER = 1 << 20, 2 << 20, 16 << 20  # bytes
 
 Log = Callable[..., None]
 
@@ -101,8 +101,8 @@ def make_table(
     if wanted.anything:
         details = Details(wanted, source.abi, host_namespaces(procfs) if procfs else None)
     ancestors = "base" in settings.enable_ancestors
-    capacity, most_bytes = settings.process_cache_size, settings.process_cache_max_bytes
-    table = ProcessTable(node_name(), procfs, capacity, details, ancestors, most_bytes)
+    capacity, max_bytes = settings.process_cache_size, settings.process_cache_max_bytes
+    table = ProcessTable(node_name(), procfs, capacity, details, ancestors, max_bytes)
     table.with_files = settings.enable_executed_file
     return table, details
 
@@ -169,7 +169,7 @@ def load_sensor(
 
 def buffer_size(settings: Settings, cpus: int) -> BufferSize:
     """The buffer that the settings ask for; when they do not, one that suits the CPUs."""
-    chosen = min(max(cpus * _BUFFER_PER_CPU, _LEAST_BUFFER), _LARGEST_BUFFER)
+    chosen = min(max(cpus * _BUFFER_PER_CPU, _MIN_BUFFER), _MAX_BUFFER)
     return BufferSize.of(settings.rb_size_total or settings.rb_size * cpus or chosen, cpus)
 
 

@@ -19,8 +19,8 @@ from tetrapy.visible import json_bytes
 
 REPEATED = 4096  # bytes of JSON of each text; no path is longer unless it has control characters
 
-_LONGEST = 12  # bytes of JSON of one character: two escapes
-_SURE = REPEATED // _LONGEST  # characters that fit, whatever they are
+_MAX_LENGTH = 12  # bytes of JSON of one character: two escapes
+_SURE = REPEATED // _MAX_LENGTH  # characters that fit, whatever they are
 
 _Variables = Tuple[Tuple[str, str], ...]
 
@@ -32,7 +32,7 @@ def json_size(text: str) -> int:
 
 def cut(text: str, most: int) -> str:
     """The longest beginning of the text that takes at most so many bytes of JSON."""
-    if len(text) * _LONGEST <= most or (len(text) <= most and json_size(text) <= most):
+    if len(text) * _MAX_LENGTH <= most or (len(text) <= most and json_size(text) <= most):
         return text
     low, high = 0, min(len(text), most)
     while low < high:

@@ -17,8 +17,8 @@ from tetrapy.visible import json_bytes
 
 _KEPT = 8192  # bytes of a process that are kept for the next line; longer ones are encoded anew
 
-MOST_BYTES = 2 << 20  # of a line, unless the settings say otherwise
-LEAST_BYTES = 64 << 10  # what a line needs: a process and a parent of which every text is cut
+MAX_BYTES = 2 << 20  # of a line, unless the settings say otherwise
+MIN_BYTES = 64 << 10  # what a line needs: a process and a parent of which every text is cut
 _ANCESTORS = 640 << 10  # bytes that the ancestors of one line may take, half of it at most
 _FLAGS = 100  # bytes for the words that say what is cut
 
@@ -50,15 +50,13 @@ def _body(event: Event, ancestors: bytes) -> Dict[str, Any]:
 class JsonEncoder:
     """Event -> one line, ended by a line feed.
 
-    A line has at most `most_bytes`; of one that would have more the texts of the process are cut,
+    A line has at most `max_bytes`; of one that would have more the texts of the process are cut,
     and its flags say so. The most distant of many ancestors are left out.
     """
 
-    def __init__(
-        self, node_name: str, cluster_name: str = "", most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, node_name: str, cluster_name: str = "", max_bytes: int = MAX_BYTES) -> None:
         """`cluster_name` is shown by each event unless it is empty."""
-        self._most = max(most_bytes, LEAST_BYTES)
+        self._most = max(max_bytes, MIN_BYTES)
         self.cut_lines = 0  # that were too long
         self.cut_ancestors = 0  # that were left out
         self._node = b',"node_name":' + _escaped(node_name) + b',"time":"%b"'

@@ -26,7 +26,7 @@ from tetrapy.events.schema import EVENTS, FIELDS, PROCESS
 
 Counted = Tuple[Event, int]
 
-MOST_BYTES = 4 << 20  # characters of texts of all lines that wait
+MAX_BYTES = 4 << 20  # characters of texts of all lines that wait
 
 
 class Aggregator:
@@ -54,7 +54,7 @@ class Aggregator:
                 line[1] += 1
                 continue
             size = _size(event)
-            if len(waiting) >= self._most or self._size + size > MOST_BYTES:
+            if len(waiting) >= self._most or self._size + size > MAX_BYTES:
                 out += self.flush()
             self._size += size
             if not waiting:

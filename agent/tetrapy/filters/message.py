@@ -12,7 +12,7 @@ from tetrapy.filters.json_objects import Place, fields_of, list_of_texts, shown
 _CAPABILITIES = ENUMS["CapabilitiesType"]
 _SETS = tuple(row.name for row in MESSAGES["Capabilities"])
 _RULES = ("any", "all", "exactly", "none")
-_LARGEST_PID = 0xFFFFFFFF
+_MAX_PID = 0xFFFFFFFF
 _DIGITS = 10  # of the largest
 
 Parse = Callable[[Any, str, Place], Any]
@@ -24,7 +24,7 @@ def _number(content: Any, name: str, place: Place) -> int:
     text = isinstance(content, str) and content.isascii() and content.isdigit()
     if (text and len(content) <= _DIGITS) or (isinstance(content, float) and content.is_integer()):
         number = int(content)
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _LARGEST_PID:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MAX_PID:
         raise place.error(f'"{name}": {shown(content)} is no process id')
     return number
 

@@ -14,7 +14,7 @@ from tetrapy.filters.regex.regex import Regex
 
 # Processes choose their texts, so what is remembered must have bounds: a megabyte.
 _REMEMBERED = 4096
-_LONGEST = 256  # characters of a text that is kept itself
+_MAX_LENGTH = 256  # characters of a text that is kept itself
 _AT_ONCE = 16  # texts that one event may ask about
 
 
@@ -75,7 +75,7 @@ def remembered(test: TextTest) -> TextTest:
     known: Dict[Union[str, Tuple[int, int]], bool] = {}
 
     def look(text: str) -> bool:
-        key = text if len(text) <= _LONGEST else brief(text)
+        key = text if len(text) <= _MAX_LENGTH else brief(text)
         answer = known.get(key)
         if answer is None:
             if len(known) >= _REMEMBERED:

@@ -27,7 +27,7 @@ NUMBERS = {
 }
 
 _VERSION_3 = 0x20080522  # include/uapi/linux/capability.h
-_MOST = 64  # capabilities that the sets have room for
+_MAX_COUNT = 64  # capabilities that the sets have room for
 # include/uapi/linux/prctl.h
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -75,7 +75,7 @@ def drop_all_but(names: Iterable[str]) -> Tuple[str, ...]:
 
 
 def _empty_bounding_set(keep: int) -> None:
-    for number in range(_MOST):
+    for number in range(_MAX_COUNT):
         if keep >> number & 1:
             continue
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 _MEASUREMENTS = 5
-_LEAST_GAP = 1_000_000  # ns; a shorter sleep does not exist
+_MIN_GAP = 1_000_000  # ns; a shorter sleep does not exist
 
 
 class WallClock:
@@ -50,7 +50,7 @@ def monotonic_gap_ns() -> int:
     """How much more CLOCK_BOOTTIME counts than CLOCK_MONOTONIC: the time spent suspended."""
     gap = _distance(time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME)
     # A machine that never slept has no gap; what is measured then is the time between two calls.
-    return gap if gap > _LEAST_GAP else 0
+    return gap if gap > _MIN_GAP else 0
 
 
 def _distance(clock: int, other: int) -> int:

@@ -22,7 +22,7 @@ from tetrapy.kernel.pyroute2 import part
 
 _SOL_SOCKET, _SO_RCVBUF, _SO_RCVBUFFORCE = 1, 8, 33  # include/uapi/asm-generic/socket.h
 _MESSAGE = 512  # bytes that are read at a time; a message has 76
-_PATIENCE = 5.0  # seconds for an answer of the kernel, which is there at once
+_TIMEOUT = 5.0  # seconds for an answer of the kernel, which is there at once
 _PID_BITS, _ADDRESSES = 22, 64
 
 # struct nlmsghdr (16 bytes), cn_msg, then of proc_event: what, cpu, timestamp, error or pid, tgid
@@ -110,7 +110,7 @@ class ProcessConnector:
     def _wait(self, messages: List[bytes], found: Callable[[Tuple[int, ...]], bool]) -> bool:
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
             poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
             came = self.receive(1024)

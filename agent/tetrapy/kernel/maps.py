@@ -13,7 +13,7 @@ from tetrapy.errors import KernelError
 from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
 
 _AFFINITY = {"x86_64": 204, "aarch64": 123}  # number of sched_getaffinity(2)
-_MOST_CPUS = 1 << 16
+_MAX_CPUS = 1 << 16
 
 
 @lru_cache(maxsize=None)
@@ -23,7 +23,7 @@ def cpu_limit() -> int:
     Asked of a system call, whose answer is as long as the kernel's own sets of CPUs: no file system
     needs to be mounted. Raises KernelError when the kernel refuses to tell.
     """
-    mask = ctypes.create_string_buffer(_MOST_CPUS // 8)
+    mask = ctypes.create_string_buffer(_MAX_CPUS // 8)
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     number = ctypes.c_long(_AFFINITY[os.uname().machine])
     size = int(syscall(number, ctypes.c_long(0), ctypes.c_ulong(len(mask)), mask))

@@ -42,7 +42,7 @@ _SETTLE_NS = int(_SETTLE_SECONDS * 1_000_000_000)
 
 # Bytes of records that wait here, beyond which the buffers are left alone: that many, and what the
 # buffers hold at once, is the most that is ever in memory.
-_MOST_WAITING = 8 << 20
+_MAX_WAITING = 8 << 20
 _BATCH_BYTES = 1 << 20  # after which a batch takes no further record
 
 
@@ -167,7 +167,7 @@ class PerfBuffer:
     def _needs_more(self, limit: int, now: int) -> bool:
         """Whether the buffers are to be emptied first; when much waits only if none is ripe."""
         waiting, horizon = self._waiting, self._taken - _SETTLE_NS
-        if self._bytes >= _MOST_WAITING:
+        if self._bytes >= _MAX_WAITING:
             return waiting[0][0] > horizon and now - self._taken >= _SETTLE_NS
         return limit > 0 and (len(waiting) < limit or waiting[limit - 1][0] > horizon)
 

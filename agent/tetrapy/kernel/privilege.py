@@ -12,7 +12,7 @@ from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
 
 _CAPABILITIES = {"CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}
 _FILES = 64  # open files that are needed beside one a CPU
-_MOST_FILES = 65536  # that are asked for
+_MAX_FILES = 65536  # that are asked for
 _MAP_ARRAY = 2
 _EPERM, _EACCES, _ENOSYS = 1, 13, 38
 _LOCKDOWN = "/sys/kernel/security/lockdown"
@@ -41,7 +41,7 @@ def raise_open_files_limit() -> None:
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # neither is ever infinite
     needed = _FILES + (os.cpu_count() or 1)
-    wanted = max(soft, min(hard, _MOST_FILES), needed)
+    wanted = max(soft, min(hard, _MAX_FILES), needed)
     if wanted == soft:
         return
     try:

@@ -12,7 +12,7 @@ from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.family import Metric
 
 CAPACITY = 4096  # series; a host's own programs are some hundreds
-LONGEST = 255  # characters of a binary that is a label
+MAX_LENGTH = 255  # characters of a binary that is a label
 OTHER = "other"  # binaries beyond these; none is called so, since their names begin with a slash
 
 _ALL_FLAGS = -1
@@ -60,7 +60,7 @@ class EventCounter:
         if (
             binary
             and binary not in series
-            and (len(binary) > LONGEST or self._series() >= self._capacity)
+            and (len(binary) > MAX_LENGTH or self._series() >= self._capacity)
         ):
             binary = OTHER
         series[binary] = series.get(binary, 0) + 1

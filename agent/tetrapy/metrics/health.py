@@ -12,7 +12,7 @@ from tetrapy.metrics.http import Reply
 from tetrapy.metrics.sources import Sources
 
 PATH = "/healthz"
-PATIENCE = 30.0  # seconds without a turn of the main loop; it makes one every ten when idle
+TIMEOUT = 30.0  # seconds without a turn of the main loop; it makes one every ten when idle
 
 _KIND = "application/json"
 
@@ -25,7 +25,7 @@ class Health:
     An agent that is still starting is well too, for as long.
     """
 
-    def __init__(self, sources: Sources, status: Status, patience: float = PATIENCE) -> None:
+    def __init__(self, sources: Sources, status: Status, patience: float = TIMEOUT) -> None:
         """`status`: what the line says beside; see `status_of`."""
         self._sources = sources
         self._status = status

@@ -23,10 +23,10 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 from tetrapy.errors import MetricsError
 from tetrapy.named import NamedTuple
 
-PATIENCE = 10.0  # seconds from the start of a connection to its end
-MOST_CONNECTIONS = 64  # one more, and the oldest is closed
-LARGEST_REQUEST = 16 << 10  # bytes of request line and headers
-MOST_PASSED_OVER = 1 << 20  # bytes that a peer may send behind its request
+TIMEOUT = 10.0  # seconds from the start of a connection to its end
+MAX_CONNECTIONS = 64  # one more, and the oldest is closed
+MAX_REQUEST = 16 << 10  # bytes of request line and headers
+MAX_PASSED_OVER = 1 << 20  # bytes that a peer may send behind its request
 SEND_BUFFER = 64 << 10  # bytes of a reply that the kernel keeps for a peer that does not read
 KEPT = 1.0  # seconds for which what a path said is good
 _PAUSE = 1000  # milliseconds without new connections after the machine has refused one
@@ -150,7 +150,7 @@ class HttpServer:
             return True
         except OSError:
             return False
-        if len(self._connections) >= MOST_CONNECTIONS:
+        if len(self._connections) >= MAX_CONNECTIONS:
             self._drop(next(iter(self._connections)), poll)
         peer.setblocking(False)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -206,7 +206,7 @@ class _Connection:
 
     def __init__(self, peer: socket.socket, respond: Callable[[bytes], _Response]) -> None:
         self.peer = peer
-        self.deadline = time.monotonic() + PATIENCE
+        self.deadline = time.monotonic() + TIMEOUT
         self._respond = respond
         self._request = bytearray()
         self._rest: List[memoryview] = []
@@ -225,7 +225,7 @@ class _Connection:
         self._request += data
         if any(self._request.find(end, seen) >= 0 for end in _ENDS):
             response = self._respond(bytes(self._request))
-        elif len(self._request) >= LARGEST_REQUEST:
+        elif len(self._request) >= MAX_REQUEST:
             response = _response(status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         else:
             return select.POLLIN
@@ -252,12 +252,12 @@ class _Connection:
     def _pass_over(self) -> int:
         data = self._received()
         self._passed_over += len(data or b"")
-        return 0 if data == b"" or self._passed_over > MOST_PASSED_OVER else select.POLLIN
+        return 0 if data == b"" or self._passed_over > MAX_PASSED_OVER else select.POLLIN
 
     def _received(self) -> Optional[bytes]:
         """Bytes from the peer; none when it has ended, None when there are none yet."""
         try:
-            return self.peer.recv(LARGEST_REQUEST)
+            return self.peer.recv(MAX_REQUEST)
         except BlockingIOError:
             return None
         except OSError:

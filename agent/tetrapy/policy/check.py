@@ -11,11 +11,11 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 from tetrapy.policy import names, places, values
 from tetrapy.policy.check_selectors import LOOKED_UP, Context, check_selectors
-from tetrapy.policy.expression import MOST_EXPRESSIONS
+from tetrapy.policy.expression import MAX_EXPRESSIONS
 from tetrapy.policy.functions import MACHINES, find, parse_syscall
 from tetrapy.policy.problems import Problems, expected, quoted
-from tetrapy.policy.schema.hooks import MOST_ARGUMENTS
-from tetrapy.policy.schema.policy import LONGEST_NAME, SECTIONS
+from tetrapy.policy.schema.hooks import MAX_ARGUMENTS
+from tetrapy.policy.schema.policy import MAX_NAME, SECTIONS
 from tetrapy.policy.types import (
     Argument,
     KprobeHook,
@@ -28,8 +28,8 @@ from tetrapy.policy.types import (
 )
 from tetrapy.policy.values import UnfitError
 
-LEAST_MESSAGE, LONGEST_MESSAGE = 2, 256
-LEAST_TAG, LONGEST_TAG = 2, 128
+MIN_MESSAGE, MAX_MESSAGE = 2, 256
+MIN_TAG, MAX_TAG = 2, 128
 """Bytes."""
 _LAST_ARGUMENT = 4  # that registers hold, counted from 0
 _LAST_SIZE_INDEX = 15
@@ -41,8 +41,8 @@ def check(policy: Policy, problems: Problems) -> None:
     name = policy.metadata.name
     if not name and not policy.metadata.generate_name:
         problems.error("metadata.name", "is missing: a policy needs a name")
-    if len(name) > LONGEST_NAME:
-        problems.error("metadata.name", f"has more than {LONGEST_NAME} characters")
+    if len(name) > MAX_NAME:
+        problems.error("metadata.name", f"has more than {MAX_NAME} characters")
     spec = policy.spec
     namespaced = policy.kind == names.POLICY_NAMESPACED
     _check_sections(spec, problems)
@@ -157,16 +157,16 @@ def _check_hooks(spec: Spec, problems: Problems) -> None:
             elif section == "uprobes":
                 _check_uprobe(hook, path, problems)
             expressions += check_selectors(Context(section, hook, spec, problems), path)
-    if expressions > MOST_EXPRESSIONS:
-        what = f"{expressions} filters are a CelExpr; at most {MOST_EXPRESSIONS} are supported"
+    if expressions > MAX_EXPRESSIONS:
+        what = f"{expressions} filters are a CelExpr; at most {MAX_EXPRESSIONS} are supported"
         problems.error("spec", what)
 
 
 def _check_words(message: str, tags: Sequence[str], path: str, problems: Problems) -> None:
-    limits = (LEAST_TAG, LONGEST_TAG)
+    limits = (MIN_TAG, MAX_TAG)
     words = [(f"{path}.tags[{at}]", tag, *limits) for at, tag in enumerate(tags)]
     if message:
-        words.append((f"{path}.message", message, LEAST_MESSAGE, LONGEST_MESSAGE))
+        words.append((f"{path}.message", message, MIN_MESSAGE, MAX_MESSAGE))
     for where, word, least, longest in words:
         size = len(word.encode())
         if size < least:
@@ -177,9 +177,9 @@ def _check_words(message: str, tags: Sequence[str], path: str, problems: Problem
 
 def _check_arguments(hook: Any, section: str, path: str, problems: Problems) -> None:
     data: Sequence[Argument] = getattr(hook, "data", ())
-    if len(hook.args) <= MOST_ARGUMENTS < len(hook.args) + len(data):
+    if len(hook.args) <= MAX_ARGUMENTS < len(hook.args) + len(data):
         what = f"has {len(data)} elements besides {len(hook.args)} of args"
-        problems.error(f"{path}.data", f"{what}; together at most {MOST_ARGUMENTS} are supported")
+        problems.error(f"{path}.data", f"{what}; together at most {MAX_ARGUMENTS} are supported")
     for number, argument in enumerate(hook.args):
         where = f"{path}.args[{number}]"
         _check_argument(argument, section, where, problems)

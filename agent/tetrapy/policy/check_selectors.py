@@ -21,10 +21,10 @@ from tetrapy.policy.problems import Problems, expected, quoted
 from tetrapy.policy.types import Action, Argument, MatchArgs, MatchBinaries, Spec
 from tetrapy.policy.values import UnfitError
 
-MOST_FILTERS = 5
+MAX_FILTERS = 5
 LOOKED_UP = 64
 """Elements of a list that are looked through at the price of one value, see Problems.spend."""
-LONGEST_BINARY = 255
+MAX_BINARY = 255
 """Bytes."""
 _LSM_ACTIONS = frozenset({"Post", "NoPost", "Override", "Sigkill", "Signal"})
 _LOOKING_UP = frozenset({"GetUrl", "DnsLookup"})
@@ -95,11 +95,11 @@ def _check_binaries(binaries: MatchBinaries, path: str, problems: Problems) -> N
     if binaries.follow_children and operator not in names.IN_OPERATORS:
         what = f"is for In and NotIn; the operator is {operator}"
         problems.error(f"{path}.followChildren", what)
-    longest = LONGEST_BINARY
+    longest = MAX_BINARY
     if operator.endswith("Prefix"):
-        longest = values.LONGEST_PREFIX
+        longest = values.MAX_PREFIX
     elif operator.endswith("Postfix"):
-        longest = values.LONGEST_POSTFIX
+        longest = values.MAX_POSTFIX
     for at, value in enumerate(binaries.values):
         _read(problems, f"{path}.values[{at}]", value, lambda one: values.text(one, longest))
 
@@ -108,8 +108,8 @@ def _check_filters(one: Merged, context: Context) -> int:
     selector, hook, problems = one.selector, context.hook, context.problems
     data: Sequence[Argument] = getattr(hook, "data", ())
     count = len(selector.match_args) + len(selector.match_data)
-    if selector.match_args and selector.match_data and count > MOST_FILTERS:
-        what = f"and matchArgs have {count} elements; at most {MOST_FILTERS} are supported"
+    if selector.match_args and selector.match_data and count > MAX_FILTERS:
+        what = f"and matchArgs have {count} elements; at most {MAX_FILTERS} are supported"
         problems.error(one.place("match_data"), what)
     expressions = 0
     by = BY_EITHER if context.section == "tracepoints" else BY_INDEX

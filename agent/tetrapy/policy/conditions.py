@@ -13,8 +13,8 @@ from tetrapy.policy.problems import expected, quoted
 from tetrapy.policy.types import Argument, MatchArgs
 from tetrapy.policy.values import Network, UnfitError
 
-MOST_NUMBERS = 4
-MOST_SUBSTRINGS = 100
+MAX_NUMBERS = 4
+MAX_SUBSTRINGS = 100
 _UINT64 = (1 << 64) - 1
 _T = TypeVar("_T")
 
@@ -146,8 +146,8 @@ def _type(kind: str) -> str:
 
 
 def _few(given: Sequence[str]) -> None:
-    if len(given) > MOST_NUMBERS:
-        what = f"has {len(given)} values; at most {MOST_NUMBERS} are supported here"
+    if len(given) > MAX_NUMBERS:
+        what = f"has {len(given)} values; at most {MAX_NUMBERS} are supported here"
         raise ConditionError(f"{what}: InMap and NotInMap take any number")
 
 
@@ -167,7 +167,7 @@ def _equality(operator: str, kind: str, given: Tuple[str, ...]) -> Values:
     if kind in names.TEXTS:
         # Policies were written with and without the zero that ends a C string.
         strip = kind == "string"
-        longest = values.LONGEST_TEXT
+        longest = values.MAX_TEXT
         return Texts(_each(given, partial(values.text, longest=longest, strip_zeroes=strip)))
     return _comparison(operator, kind, given)
 
@@ -242,19 +242,19 @@ def _privileged(operator: str, kind: str, given: Tuple[str, ...]) -> Values:
 
 
 def _prefix(operator: str, kind: str, given: Tuple[str, ...]) -> Values:
-    return Texts(_each(given, partial(values.text, longest=values.LONGEST_PREFIX)))
+    return Texts(_each(given, partial(values.text, longest=values.MAX_PREFIX)))
 
 
 def _postfix(operator: str, kind: str, given: Tuple[str, ...]) -> Values:
     strip = kind != "char_buf"
-    longest = values.LONGEST_POSTFIX
+    longest = values.MAX_POSTFIX
     return Texts(_each(given, partial(values.text, longest=longest, strip_zeroes=strip)))
 
 
 def _substring(operator: str, kind: str, given: Tuple[str, ...]) -> Values:
-    if len(given) > MOST_SUBSTRINGS:
-        raise ConditionError(f"has {len(given)} values; at most {MOST_SUBSTRINGS} are supported")
-    return Texts(_each(given, partial(values.text, longest=values.LONGEST_SUBSTRING)))
+    if len(given) > MAX_SUBSTRINGS:
+        raise ConditionError(f"has {len(given)} values; at most {MAX_SUBSTRINGS} are supported")
+    return Texts(_each(given, partial(values.text, longest=values.MAX_SUBSTRING)))
 
 
 def _file_type(operator: str, kind: str, given: Tuple[str, ...]) -> Values:

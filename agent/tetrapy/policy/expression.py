@@ -14,9 +14,9 @@ from typing import List, Mapping, Sequence, Set, Tuple
 from tetrapy.named import NamedTuple
 from tetrapy.policy.values import UnfitError
 
-MOST_EXPRESSIONS = 8
+MAX_EXPRESSIONS = 8
 """In a policy."""
-LONGEST = 4096  # characters
+MAX_LENGTH = 4096  # characters
 _DEEPEST = 32
 
 BOOL, INT, UINT, INT32, UINT32 = "bool", "int", "uint", "int32", "uint32"
@@ -57,8 +57,8 @@ class Expression:
 
     def __init__(self, text: str, types: Sequence[str]) -> None:
         """Raises UnfitError, a sentence on the text, for what is no such condition."""
-        if len(text) > LONGEST:
-            raise UnfitError(f"has {len(text)} characters; at most {LONGEST} are read")
+        if len(text) > MAX_LENGTH:
+            raise UnfitError(f"has {len(text)} characters; at most {MAX_LENGTH} are read")
         parser = _Parser(_tokens(text), types)
         self.text = text
         self.tree = parser.whole()

@@ -36,7 +36,7 @@ _FALSE = frozenset("no No NO false False FALSE off Off OFF".split())
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+|0[bB][01_]+|[0-9][0-9_]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]*\.?[0-9]+([eE][-+][0-9]+)?|\.inf)\Z|\.nan\Z")
-_LONGEST_NUMBER = 80
+_MAX_NUMBER = 80
 _DEEPEST_MERGE = 8
 _RESOLVER = yaml.resolver.Resolver()
 
@@ -210,7 +210,7 @@ class _Reader:
         """What a node is, as words for an operator."""
         if not isinstance(node, yaml.ScalarNode):
             return "list" if isinstance(node, yaml.SequenceNode) else "mapping"
-        if node.style is not None or len(node.value) > _LONGEST_NUMBER:
+        if node.style is not None or len(node.value) > _MAX_NUMBER:
             return _TEXT
         kind = plain_kind(node.value)
         if kind != _TEXT and node.tag == _STR:
@@ -265,7 +265,7 @@ def plain_kind(text: str) -> str:
 
 def integer(text: str) -> Optional[int]:
     """The number that a text is in Go's notation of any base; None if it is none."""
-    if not _INTEGER.match(text) or len(text) > _LONGEST_NUMBER:
+    if not _INTEGER.match(text) or len(text) > _MAX_NUMBER:
         return None
     digits = text.replace("_", "").lower()
     sign = -1 if digits.startswith("-") else 1

@@ -11,8 +11,8 @@ from tetrapy.errors import PolicyError
 from tetrapy.named import NamedTuple
 from tetrapy.visible import printable
 
-MOST_PROBLEMS = 20
-MOST_VALUES = 200_000
+MAX_PROBLEMS = 20
+MAX_VALUES = 200_000
 """Looked at in a policy: those that aliases and macros repeat are counted each time."""
 
 _SHOWN = 60  # characters of what was found, and words of what is expected
@@ -48,21 +48,21 @@ class Problems:
     def add(self, problem: Problem) -> None:
         """Note a mistake whose place is known. Raises PolicyError if there are many."""
         self.errors.append(problem)
-        if len(self.errors) >= MOST_PROBLEMS:
+        if len(self.errors) >= MAX_PROBLEMS:
             place = (problem.line, problem.column)
             self.errors.append(Problem("", *place, "there may be more; mend these first"))
             self.give_up()
 
     def warn(self, path: str, message: str) -> None:
         """Note what is accepted, but probably not meant."""
-        if len(self.warnings) < MOST_PROBLEMS:
+        if len(self.warnings) < MAX_PROBLEMS:
             self.warnings.append(Problem(path, *self._place(path), message))
 
     def spend(self, path: str, values: int = 1) -> None:
         """Count what is looked at. Raises PolicyError when that is too much."""
         self._spent += values
-        if self._spent > MOST_VALUES:
-            what = f"more than {MOST_VALUES} values, those counted that aliases and macros repeat"
+        if self._spent > MAX_VALUES:
+            what = f"more than {MAX_VALUES} values, those counted that aliases and macros repeat"
             self.error(path, what)
             self.give_up()
 

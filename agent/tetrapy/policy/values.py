@@ -15,12 +15,12 @@ from tetrapy.policy.names import CAPABILITIES_BY_NAME, HOST_NAMESPACE, NAMESPACE
 from tetrapy.policy.parser import integer
 from tetrapy.policy.problems import expected, likely
 
-LONGEST_TEXT, LONGEST_PREFIX, LONGEST_POSTFIX, LONGEST_SUBSTRING = 4096, 256, 127, 99
+MAX_TEXT, MAX_PREFIX, MAX_POSTFIX, MAX_SUBSTRING = 4096, 256, 127, 99
 """Bytes."""
 
 _DECIMAL_DIGITS = 20
 _MILLISECONDS = {"s": 1000, "m": 60_000, "h": 3_600_000}
-_LONGEST_WAIT = 0xFFFFFFFF  # milliseconds
+_MAX_WAIT = 0xFFFFFFFF  # milliseconds
 
 
 class UnfitError(ValueError):
@@ -160,7 +160,7 @@ def rate_limit(value: str) -> int:
         count = decimal(digits, 0, (1 << 32) - 1)
     except UnfitError:
         raise UnfitError("is no time: 5, 5s, 5m or 5h are") from None
-    return min(count * _MILLISECONDS.get(unit, 1000), _LONGEST_WAIT)
+    return min(count * _MILLISECONDS.get(unit, 1000), _MAX_WAIT)
 
 
 def boolean(value: str) -> bool:

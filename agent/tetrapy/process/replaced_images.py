@@ -17,7 +17,7 @@ _CAPACITY = 1024  # processes; a child that was lost keeps its creator's images 
 
 _IMAGES = 16  # of one process: it executed so often while a child was deferred
 
-_MOST_BYTES = 2 << 20  # of all images
+_MAX_BYTES = 2 << 20  # of all images
 
 _Key = Tuple[int, int]  # pid, start
 
@@ -50,7 +50,7 @@ class ReplacedImages:
             self._bytes -= images.pop(0)[1]
         self._deferred[key] = deferred
         self._at[key] = at
-        while len(self._images) > _CAPACITY or self._bytes > _MOST_BYTES:
+        while len(self._images) > _CAPACITY or self._bytes > _MAX_BYTES:
             self._forget(next(iter(self._images)))
 
     def find(self, pid: int, start: int, at: int) -> Optional[Process]:

@@ -19,7 +19,7 @@ from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_proce
 from tetrapy.process.table import ProcessTable
 
 # Arguments of all processes, in characters, and what one process may have when there are more.
-_MOST, _LEAST = 4 << 20, 256
+_MAX_COUNT, _MIN_COUNT = 4 << 20, 256
 
 
 class Seen(NamedTuple):
@@ -54,7 +54,7 @@ def read_all(root: str, alive: Callable[[], None] = lambda: None) -> Tuple[List[
     for pid in list_pids(root):
         listed += 1
         alive()
-        process = read_process(root, pid, REPEATED if characters < _MOST else _LEAST)
+        process = read_process(root, pid, REPEATED if characters < _MAX_COUNT else _MIN_COUNT)
         if process is not None:
             characters += len(process.arguments)
             seen.append(Seen(boot_time_ns(), process))

@@ -33,7 +33,7 @@ class ProcessTable:
 
     There are never more than `capacity` processes: the one that came first gives way, and is read
     from procfs when it is asked for again. All images together, those that only children refer to
-    included, take at most about `most_bytes`: kept JSON gives way first, then long texts are cut,
+    included, take at most about `max_bytes`: kept JSON gives way first, then long texts are cut,
     then the processes that came first go.
     """
 
@@ -44,7 +44,7 @@ class ProcessTable:
         capacity: int = CAPACITY,
         details: Optional[Details] = None,
         ancestors: bool = False,
-        most_bytes: int = budget.LIMIT,
+        max_bytes: int = budget.LIMIT,
     ) -> None:
         self._node = node.encode()
         self._procfs = procfs
@@ -63,8 +63,8 @@ class ProcessTable:
         self.evictions = 0
         self.cuts = 0  # images whose texts were cut because all were too heavy
         self.bytes = 0  # that images took when they were last weighed
-        self.most_bytes = most_bytes
-        self._room = most_bytes // 8  # bytes that may come until they are weighed again
+        self.max_bytes = max_bytes
+        self._room = max_bytes // 8  # bytes that may come until they are weighed again
         self.misses = 0  # look-ups that found nothing, not even in procfs
         self.unknown_processes = 0  # of which nothing is known but what a record says
         self.kernel = self._make_kernel()
@@ -101,16 +101,16 @@ class ProcessTable:
         return process
 
     def _weigh(self) -> None:
-        total, cut = budget.lighten(budget.with_parents(self._live.values()), self.most_bytes)
+        total, cut = budget.lighten(budget.with_parents(self._live.values()), self.max_bytes)
         self.cuts += cut
-        if total > self.most_bytes:
+        if total > self.max_bytes:
             gone = 1
-            while gone and total > self.most_bytes * 7 // 8:
+            while gone and total > self.max_bytes * 7 // 8:
                 gone = self._evict()
                 total -= gone
         self.bytes = total
         # A character may take four bytes.
-        self._room = max(self.most_bytes - total, self.most_bytes // 4) // 4
+        self._room = max(self.max_bytes - total, self.max_bytes // 4) // 4
 
     def leave(self, process: Process) -> None:
         """A process is gone, or runs another image."""

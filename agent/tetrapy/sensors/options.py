@@ -10,7 +10,7 @@ from tetrapy.sensors.filter_masks import KernelFilters
 from tetrapy.sensors.reassembly import CAPACITY
 
 _PAGE = 4096
-_LARGEST = 2 << 30  # bytes; a map's size is a 32-bit number
+_MAX_SIZE = 2 << 30  # bytes; a map's size is a 32-bit number
 
 PROCESSES = 32768  # processes that the kernel remembers, unless the settings say otherwise
 
@@ -24,7 +24,7 @@ class BufferSize(NamedTuple):
     @classmethod
     def of(cls, total: int, cpus: int) -> BufferSize:
         """Room for `total` bytes over all CPUs, rounded up to what the kernel accepts."""
-        total = min(total, _LARGEST)
+        total = min(total, _MAX_SIZE)
         return cls(_power_of_two(total), _power_of_two(max(total // cpus, 16 * _PAGE)))
 
 

@@ -12,7 +12,7 @@ CAPACITY = 64  # unless the settings say otherwise; more means that execs were l
 # Bytes of whole arguments: bounds of Tetragon's histogram of data events.
 SIZE_BOUNDS = tuple(range(1000, 40_000, 2000))
 
-MOST_BYTES = 8 << 20  # of all that wait: 32 times the longest
+MAX_BYTES = 8 << 20  # of all that wait: 32 times the longest
 
 _Key = Tuple[int, int, int]  # pid, ktime of the exec, enum args_area
 
@@ -63,7 +63,7 @@ class Reassembly:
             waiting[key] += chunk
         else:
             events["Bad"] += 1
-        while len(waiting) > self.capacity or self.bytes > MOST_BYTES:
+        while len(waiting) > self.capacity or self.bytes > MAX_BYTES:
             self.bytes -= len(waiting.pop(next(iter(waiting))))
             self.evictions += 1
 

@@ -23,7 +23,7 @@ from tetrapy.sinks.sink import Log, Sink
 
 _PENDING_LIMIT = LIMIT
 # Seconds between two attempts at a file that refuses.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.25, 5.0
 # The descriptor is as good as before once there is room again.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ASIDE = "overflow-"  # before the name of a file, for the file beside it
@@ -195,7 +195,7 @@ class FileSink(Sink):
 
     def _fail(self, err: Union[OSError, ExportError]) -> NoReturn:
         self.failures += 1
-        self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _LONGEST_PAUSE)
+        self._pause = min(max(_FIRST_PAUSE, 2 * self._pause), _MAX_PAUSE)
         self._retry_at = time.monotonic() + self._pause
         self._limit = _NOTHING
         if isinstance(err, OSError):

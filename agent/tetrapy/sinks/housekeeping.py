@@ -26,7 +26,7 @@ _GZIP = 16 + zlib.MAX_WBITS  # zlib's word for gzip's header and trailer
 _LEVEL = 6
 _TRAILER = struct.Struct("<II")
 _MS = 1_000_000  # nanoseconds
-_PATIENCE = 1.0  # seconds that the end of the agent waits for a disk
+_TIMEOUT = 1.0  # seconds that the end of the agent waits for a disk
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -66,7 +66,7 @@ class Housekeeper:
     def close(self) -> None:
         """Stop; a compression that is not finished begins anew at the next start."""
         self._stop.set()
-        self.wait(_PATIENCE)
+        self.wait(_TIMEOUT)
 
     def _run(self) -> None:
         while True:

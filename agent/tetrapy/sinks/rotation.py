@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _PAUSE = 10.0  # seconds after which a rotation that was refused is tried again
 # Looks for backups that have become too old, a share of that age, within these seconds.
-_SHARE, _SHORTEST, _LONGEST = 0.1, 1.0, 600.0
+_SHARE, _SHORTEST, _MAX_LENGTH = 0.1, 1.0, 600.0
 
 
 class Rotation:
@@ -94,7 +94,7 @@ class Rotation:
         if now >= self._care:
             self._look_after_backups(file)
             age = self.rules.max_age / _SECOND
-            pause = min(max(age * _SHARE, _SHORTEST), _LONGEST) if age else sys.maxsize
+            pause = min(max(age * _SHARE, _SHORTEST), _MAX_LENGTH) if age else sys.maxsize
             self._care = now + pause
         if self._housekeeper and self._housekeeper.trouble != self._last_error:
             self._last_error = self._housekeeper.trouble

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A file descriptor that takes lines: standard output, a FIFO, a device, a socket.
 
-Who reads it may be slow, or stop, and nobody waits for them longer than `PATIENCE`: what is not
+Who reads it may be slow, or stop, and nobody waits for them longer than `TIMEOUT`: what is not
 taken waits in a backlog, and `push` hands it over bit by bit while the agent goes on.
 """
 
@@ -19,7 +19,7 @@ from tetrapy.sinks.sink import Log, Sink
 # A target that takes nothing is given this much patience, in bytes of lines.
 _PENDING_LIMIT = LIMIT
 # In seconds for a whole call, however many lines it brings:
-PATIENCE = 0.02  # for a reader that has kept up so far
+TIMEOUT = 0.02  # for a reader that has kept up so far
 _LITTLE_PATIENCE = 0.001  # while lines wait for it
 _LAST_PATIENCE = 2.0  # at the end, for all that waits
 _STALLED = 1.0  # a reader that has taken nothing for so long is told of
@@ -54,7 +54,7 @@ class LineSink(Sink):
                 raise self._refusal("its reader is too slow")
         elif lines:
             self._taken = time.monotonic()
-            self._hand_over(lines, count, self._taken + PATIENCE)
+            self._hand_over(lines, count, self._taken + TIMEOUT)
 
     def push(self) -> None:
         """Hand over what waits, as far as the reader takes it at once.

@@ -21,7 +21,7 @@ cut down to what tetrapy reads is good too. Exit code 1 if one of them cannot se
   tetrapy btf verify /sys/kernel/btf/vmlinux
   tetrapy btf verify --live FILE          is it that of the running kernel? (root)
 """
-_SHOWN = 3
+_MAX_LISTED = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +121,6 @@ def _equal(report: Dict[str, Any], known: Knowledge) -> str:
     kernels = report["kernels"]
     if not kernels:
         return f"layout  is no kernel's of {known.archive_name}"
-    shown = ", ".join(map(printable, kernels[:_SHOWN]))
-    more = f" and {len(kernels) - _SHOWN} more" if len(kernels) > _SHOWN else ""
+    shown = ", ".join(map(printable, kernels[:_MAX_LISTED]))
+    more = f" and {len(kernels) - _MAX_LISTED} more" if len(kernels) > _MAX_LISTED else ""
     return f"layout  {report['layout']} of {known.archive_name}: {shown}{more}"

@@ -30,7 +30,7 @@ what the archive has for that one. Exit code 1 if there is no BTF.
   tetrapy btf which
   tetrapy btf which --release 6.1.0-50-amd64 --os-release other/os-release --arch arm64
 """
-_SHOWN = 5
+_MAX_LISTED = 5
 
 
 class Answer(NamedTuple):
@@ -148,10 +148,10 @@ def _print(answer: Answer) -> None:
         warn(f"Error: {printable(answer.origin)}")
         return
     print(f"used: {answer.kind}, {printable(answer.origin)}")
-    for name in answer.candidates[:_SHOWN]:
+    for name in answer.candidates[:_MAX_LISTED]:
         print(f"  {printable(name)}")
-    if len(answer.candidates) > _SHOWN:
-        print(f"  and {len(answer.candidates) - _SHOWN} more, which are farther")
+    if len(answer.candidates) > _MAX_LISTED:
+        print(f"  and {len(answer.candidates) - _MAX_LISTED} more, which are farther")
 
 
 def _places(tried: List[Tuple[str, str]]) -> List[str]:

@@ -20,7 +20,7 @@ from tetrapy.json_codec import json_text
 
 # Processes choose what is remembered, so it must have bounds: a few megabytes.
 _REMEMBERED = 4096
-_LONGEST = 256  # characters of a value that is remembered as it is
+_MAX_LENGTH = 256  # characters of a value that is remembered as it is
 _ELEMENT_STEPS = 2_000  # to make a value of an element of a list
 
 
@@ -175,4 +175,4 @@ def _value_at(body: Any, path: Tuple[str, ...]) -> Any:
     for name in path:
         body = body.get(name) if isinstance(body, dict) else None
     text = json_text(body) if isinstance(body, (dict, list)) else body
-    return brief(text) if isinstance(text, str) and len(text) > _LONGEST else text
+    return brief(text) if isinstance(text, str) and len(text) > _MAX_LENGTH else text

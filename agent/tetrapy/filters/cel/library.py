@@ -24,8 +24,8 @@ STEPS = 4_000_000
 
 _NODE_STEPS = 2_000  # to evaluate a node of the tree once
 _COPY_SHARE = 8  # characters that are copied in one step
-_LONGEST_NUMBER = 64  # characters of a text that is to be a number or a time
-_LONGEST_PATTERN = 256  # characters of a pattern that is put together of texts of an event
+_MAX_NUMBER = 64  # characters of a text that is to be a number or a time
+_MAX_PATTERN = 256  # characters of a pattern that is put together of texts of an event
 
 
 def parse(expression: str) -> Any:
@@ -129,7 +129,7 @@ def _pattern(pattern: str) -> Regex:
     known = _patterns.get(pattern)
     if known is not None:
         return known
-    if len(pattern) > _LONGEST_PATTERN or not pattern.isascii() or "{" in pattern:
+    if len(pattern) > _MAX_PATTERN or not pattern.isascii() or "{" in pattern:
         raise OverBudgetError
     return _made_pattern(pattern)
 
@@ -154,7 +154,7 @@ def _of_short_texts(convert: Callable[..., Any]) -> Callable[..., Any]:
     """A conversion that refuses a text too long for a number: some take the square of it."""
 
     def converted(value: Any) -> Any:
-        if isinstance(value, (str, bytes)) and len(value) > _LONGEST_NUMBER:
+        if isinstance(value, (str, bytes)) and len(value) > _MAX_NUMBER:
             raise ValueError("too long")
         return convert(value)
 

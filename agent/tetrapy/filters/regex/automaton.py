@@ -16,7 +16,7 @@ from tetrapy.filters.regex.program import CHARS, CHECK, MATCH, SPLIT, Instructio
 
 # Transitions times instructions that are kept at most, and transitions at least: a few MB.
 _MEMORY = 1_000_000
-_LEAST = 100
+_MIN_COUNT = 100
 
 PIECE = 1024  # characters between two looks whether it has matched
 STEPS_PER_CHARACTER = 6
@@ -36,7 +36,7 @@ class Automaton:
         self._states: Dict[_Key, _State] = {}
         self._kept = 0
         self._looked_at = 0  # places, for the last transition
-        self._room = max(_MEMORY // len(program), _LEAST)
+        self._room = max(_MEMORY // len(program), _MIN_COUNT)
         self._matched: _State = []
         self._matched += [self._matched] * len(self._alphabet.samples)
 

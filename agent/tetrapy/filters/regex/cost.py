@@ -18,7 +18,7 @@ from tetrapy.filters.regex.literals import Literals, prefixes
 from tetrapy.filters.regex.translate import set_pattern
 from tetrapy.named import NamedTuple
 
-_MOST_WAYS = 1024  # through choices
+_MAX_WAYS = 1024  # through choices
 _LONG = 16  # from here on a counted repetition is one like others
 _DEEP_LENGTH = 4096  # `re` keeps a hundred bytes for each turn of a repetition of more than a set
 _START = 4  # steps to begin at a place
@@ -64,7 +64,7 @@ class Cost:
         self.starts_at_start = starts_at_start(tree)
         self._power = whole.powers + whole.loops
         self._ways = whole.ways
-        self._risky = whole.risky or whole.ways > _MOST_WAYS
+        self._risky = whole.risky or whole.ways > _MAX_WAYS
         self._deep = whole.deep
         self._prefixes: Optional[Literals] = None if self.starts_at_start else prefixes(tree)
         used = union(one for ranges in _sets(tree) for one in ranges)

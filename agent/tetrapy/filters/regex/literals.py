@@ -14,10 +14,10 @@ from typing import Any, Callable, FrozenSet, List, Optional, Tuple
 from tetrapy.filters.regex import nodes
 from tetrapy.named import NamedTuple
 
-_MOST = 16  # texts of a set
-_LONGEST = 16  # characters of a text: more tell little, and what `find` may take grows with them
+_MAX_COUNT = 16  # texts of a set
+_MAX_LENGTH = 16  # characters of a text: more tell little, and what `find` may take grows with them
 _TELLING = 4  # characters from which on a text is as good as a longer one
-_MOST_CASES = 4  # characters of one place, a letter with its other cases among them
+_MAX_CASES = 4  # characters of one place, a letter with its other cases among them
 
 Texts = FrozenSet[str]
 _NOTHING: Texts = frozenset({""})
@@ -87,7 +87,7 @@ def _exact(node: Any, fold: bool) -> Optional[Texts]:
     """All texts that match; None when they are too many."""
     if isinstance(node, nodes.Chars):
         codes = [code for low, high in node.ranges for code in range(low, min(high, low + 5) + 1)]
-        if not 0 < len(codes) <= _MOST_CASES:
+        if not 0 < len(codes) <= _MAX_CASES:
             return None
         return frozenset(chr(code).casefold() if fold else chr(code) for code in codes)
     if isinstance(node, nodes.Assertion):
@@ -106,15 +106,17 @@ def _exact(node: Any, fold: bool) -> Optional[Texts]:
     if (node.low, node.high) == (0, 1):
         return _union([_NOTHING, _exact(node.body, fold)])
     if node.low == node.high:
-        return _exact(nodes.Sequence((node.body,) * node.low), fold) if node.low < _MOST else None
+        return (
+            _exact(nodes.Sequence((node.body,) * node.low), fold) if node.low < _MAX_COUNT else None
+        )
     return None
 
 
 def _joined(first: Optional[Texts], second: Optional[Texts]) -> Optional[Texts]:
-    if first is None or second is None or len(first) * len(second) > _MOST:
+    if first is None or second is None or len(first) * len(second) > _MAX_COUNT:
         return None
     out = frozenset(one + other for one, other in product(first, second))
-    return out if max(map(len, out)) <= _LONGEST else None
+    return out if max(map(len, out)) <= _MAX_LENGTH else None
 
 
 def _union(sets: List[Optional[Texts]]) -> Optional[Texts]:
@@ -123,7 +125,7 @@ def _union(sets: List[Optional[Texts]]) -> Optional[Texts]:
         if one is None:
             return None
         out |= one
-    return out if len(out) <= _MOST else None
+    return out if len(out) <= _MAX_COUNT else None
 
 
 def _prefixes(node: Any, fold: bool) -> Texts:

@@ -24,7 +24,7 @@ from tetrapy.filters.regex.nodes import (
     Sequence,
 )
 
-_MOST_REPEATS = 1000  # as Go: of one repetition, and of nested ones multiplied
+_MAX_REPEATS = 1000  # as Go: of one repetition, and of nested ones multiplied
 _DEEPEST = 100
 _REPEATS: Dict[str, Tuple[int, int]] = {"*": (0, UNLIMITED), "+": (1, UNLIMITED), "?": (0, 1)}
 _ASSERTIONS: Dict[str, int] = {
@@ -85,8 +85,8 @@ class _Parser(ClassReader):
             if repeated:
                 raise self.error(f"{operator} follows another repetition; put the first into (?: )")
             repeat = Repeat(parts[-1], *bounds, lazy == self._lazy)
-            if max(bounds) > 1 and _product(repeat) > _MOST_REPEATS:
-                raise self.error(f"{operator} repeats more than {_MOST_REPEATS} times")
+            if max(bounds) > 1 and _product(repeat) > _MAX_REPEATS:
+                raise self.error(f"{operator} repeats more than {_MAX_REPEATS} times")
             parts[-1] = repeat
             repeated = True
         return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
@@ -105,9 +105,9 @@ class _Parser(ClassReader):
         self.at = end + 1
         low = int(first)
         high = int(second) if second else (UNLIMITED if comma else low)
-        if max(low, high) > _MOST_REPEATS or (second and low > high):
+        if max(low, high) > _MAX_REPEATS or (second and low > high):
             raise self.error(
-                f"{{{first}{comma}{second}}} is no repetition (at most {_MOST_REPEATS})"
+                f"{{{first}{comma}{second}}} is no repetition (at most {_MAX_REPEATS})"
             )
         return low, high
 

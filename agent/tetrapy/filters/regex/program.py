@@ -17,7 +17,7 @@ CHARS, SPLIT, SAVE, CHECK, MATCH = range(5)
 
 Instruction = Tuple[int, Any, int]  # kind, its argument, the next instruction (a SPLIT's first)
 
-_LONGEST = 20_000
+_MAX_LENGTH = 20_000
 _LINE_FEED = "\n"
 
 
@@ -47,7 +47,7 @@ class _Writer:
         self._pattern = pattern
 
     def add(self, kind: int, argument: Any, then: int) -> int:
-        if len(self.out) >= _LONGEST:
+        if len(self.out) >= _MAX_LENGTH:
             raise SettingsError(
                 f'the regular expression "{self._pattern}" is too long'
                 " when its counted repetitions are written out"

@@ -24,7 +24,7 @@ _PROGRAM = "capture_exec"
 _INTERPRETER = "/proc/self/exe"
 _DIRECTORIES = ("/run", "/dev/shm", "/tmp")  # noqa: S108 - O_EXCL and a random name
 # Looks, 0.2 ms apart: they are counted, since the clock of a virtual machine may jump.
-_PATIENCE = 25_000
+_ATTEMPTS = 25_000
 _MAX_TEXT = 4096
 _GAVE_UP = b"\0"
 _MODE = 0o2715
@@ -182,7 +182,7 @@ def _set(memory: KernelMemory, tgid: int) -> None:
 def _wait_for_exec(memory: KernelMemory) -> None:
     """The pipe closes a moment before the kernel tells tracers."""
     seen = memory.section.word(*memory.variables["exec_seen"])
-    for _ in range(_PATIENCE):
+    for _ in range(_ATTEMPTS):
         memory.section.pull()
         if seen.load():
             Fence()()

@@ -24,7 +24,7 @@ from tetrapy.kernel.reference_process.child import in_words
 from tetrapy.kernel.reference_process.directories import Directories, change_root
 from tetrapy.kernel.reference_process.plan import Plan
 
-_PATIENCE = 10_000  # looks, 0.5 ms apart
+_ATTEMPTS = 10_000  # looks, 0.5 ms apart
 
 # include/uapi/linux/prctl.h
 _PR_SET_MM, _PR_SET_MM_ARG_END, _PR_SET_MM_ENV_END, _PR_SET_MM_MAP = 35, 9, 11, 14
@@ -103,7 +103,7 @@ class PreparedTask:
             return None
 
     def _truths(self) -> Dict[str, Any]:
-        for _ in range(_PATIENCE):
+        for _ in range(_ATTEMPTS):
             if procfs_self.leader_has_ended():
                 break
             time.sleep(0.0005)

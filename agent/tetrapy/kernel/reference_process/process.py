@@ -25,7 +25,7 @@ from tetrapy.kernel.reference_process.supervisor import CLOSE, END, Supervisor
 
 # Seconds, waited for one by one: a bound against waiting for ever, for an emulated machine is slow,
 # and its clock may jump.
-_PATIENCE = 30
+_TIMEOUT = 30
 _DELETED = b" (deleted)"  # behind the path of a file without a name (proc(5))
 
 Names = Tuple[bytes, ...]
@@ -199,10 +199,10 @@ class ReferenceProcess:
         poll = select.poll()
         poll.register(self._reports, select.POLLIN)
         while b"\n" not in self._pending:
-            readable = any(poll.poll(1000) for _ in range(_PATIENCE))
+            readable = any(poll.poll(1000) for _ in range(_TIMEOUT))
             data = os.read(self._reports, 65536) if readable else b""
             if not data:
-                why = self._how_ended() if readable else f"took over {_PATIENCE} s"
+                why = self._how_ended() if readable else f"took over {_TIMEOUT} s"
                 raise KernelError(f"the process that is prepared to know this kernel {why}")
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")

@@ -7,9 +7,9 @@ from tetrapy.policy import names
 from tetrapy.policy.schema.field import FLAG, LIST, TEXT, UINT32, UINT64, Field, ObjectType
 from tetrapy.policy.schema.selectors import SELECTOR
 
-MOST_ARGUMENTS = 5
-MOST_SELECTORS = 5
-MOST_TAGS = 16
+MAX_ARGUMENTS = 5
+MAX_SELECTORS = 5
+MAX_TAGS = 16
 
 ARGUMENT = ObjectType(
     "Argument",
@@ -50,11 +50,11 @@ def _message() -> Field:
 
 
 def _args() -> Field:
-    return Field("args", ARGUMENT, "Arguments that are told.", many=LIST, most=MOST_ARGUMENTS)
+    return Field("args", ARGUMENT, "Arguments that are told.", many=LIST, most=MAX_ARGUMENTS)
 
 
 def _data() -> Field:
-    return Field("data", ARGUMENT, "Other data that is told.", many=LIST, most=MOST_ARGUMENTS)
+    return Field("data", ARGUMENT, "Other data that is told.", many=LIST, most=MAX_ARGUMENTS)
 
 
 def _selectors() -> Field:
@@ -63,7 +63,7 @@ def _selectors() -> Field:
         SELECTOR,
         "The first that matches decides. None at all match every call.",
         many=LIST,
-        most=MOST_SELECTORS,
+        most=MAX_SELECTORS,
     )
 
 
@@ -73,7 +73,7 @@ def _tags() -> Field:
         TEXT,
         "Words that events carry: 2 to 128 bytes each, more is cut.",
         many=LIST,
-        most=MOST_TAGS,
+        most=MAX_TAGS,
     )
 
 

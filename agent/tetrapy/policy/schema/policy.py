@@ -12,7 +12,7 @@ from tetrapy.policy.schema.selectors import LABEL_SELECTOR, SELECTOR
 
 # RFC 1123: labels of 1 to 63 characters; Kubernetes allows 253 together.
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-LONGEST_NAME = 253
+MAX_NAME = 253
 
 _OF_THE_API_SERVER = (
     "selfLink uid resourceVersion generation creationTimestamp deletionTimestamp"

@@ -18,7 +18,7 @@ from tetrapy.process.files import host_files
 from tetrapy.process.procfs import TICK_NS, place_of
 
 _CHUNK = 1 << 16
-LONGEST = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
+MAX_LENGTH = 256 << 10  # bytes of arguments, or variables, that are read, as the BPF programs do
 
 
 class Snapshot(NamedTuple):
@@ -41,7 +41,7 @@ class Snapshot(NamedTuple):
 
 
 def take_snapshot(
-    root: str, pid: int, image: bool = True, environment: bool = False, longest: int = LONGEST
+    root: str, pid: int, image: bool = True, environment: bool = False, longest: int = MAX_LENGTH
 ) -> Optional[Snapshot]:
     """What procfs below `root` shows of `pid`, None when it is gone.
 

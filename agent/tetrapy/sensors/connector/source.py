@@ -15,11 +15,11 @@ from tetrapy.process.details import Details, Wanted
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
-from tetrapy.sensors.connector.snapshot import LONGEST, take_snapshot
+from tetrapy.sensors.connector.snapshot import MAX_LENGTH, take_snapshot
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 from tetrapy.sensors.source import EventSource
 
-_BUFFER_PER_CPU, _LEAST_BUFFER, _LARGEST_BUFFER = 1 << 20, 4 << 20, 16 << 20  # bytes
+_BUFFER_PER_CPU, _MIN_BUFFER, _MAX_BUFFER = 1 << 20, 4 << 20, 16 << 20  # bytes
 _WRAP = 1 << 32  # messages are numbered with 32 bits
 
 BLIND = (
@@ -219,7 +219,7 @@ class ConnectorSource(EventSource):
                     self.missed += 1
 
     def _look(self, record: Exec, image: bool) -> Exec:
-        longest = LONGEST if self._room > 0 else _SHORT
+        longest = MAX_LENGTH if self._room > 0 else _SHORT
         seen = take_snapshot(self._procfs, record.pid, image, self._environment, longest)
         if seen is not None:
             self._room -= len(seen.command_line) + len(seen.environment)
@@ -245,7 +245,7 @@ def open_sensor(settings: Settings, wanted: Wanted, procfs: str) -> ConnectorSou
     Raises KernelError, which names what is missing, or BundleError without pyroute2.
     """
     cpus = os.cpu_count() or 1
-    chosen = min(max(cpus * _BUFFER_PER_CPU, _LEAST_BUFFER), _LARGEST_BUFFER)
+    chosen = min(max(cpus * _BUFFER_PER_CPU, _MIN_BUFFER), _MAX_BUFFER)
     size = settings.rb_size_total or settings.rb_size * cpus or chosen
     return ConnectorSource(procfs, size, wanted.environment)
 

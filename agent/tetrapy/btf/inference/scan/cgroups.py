@@ -18,7 +18,7 @@ from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 from tetrapy.named import NamedTuple
 
 # "signal ... cgroups": 376 to 700 bytes in the corpus.
-_BEHIND_SIGNAL = 2048
+_SPAN_AFTER_SIGNAL = 2048
 # dfl_cgrp is behind subsys[], "refcount, dom_cset".
 _CSS_SET_SIZE = 320
 # kn is behind self (200 to 250 bytes, more with lock debugging) and some numbers.
@@ -44,7 +44,7 @@ def find_cgroup(finder: Finder) -> None:
     memory, mine = finder.memory, finder.words[0]
     start = finder.task("signal") // 8 + 1
     found: List[Tuple[int, int]] = []
-    for at in range(start, min(start + _BEHIND_SIGNAL // 8, len(mine))):
+    for at in range(start, min(start + _SPAN_AFTER_SIGNAL // 8, len(mine))):
         if not is_pointer(mine[at]):
             continue
         words = memory.some_words(mine[at], _CSS_SET_SIZE // 8)

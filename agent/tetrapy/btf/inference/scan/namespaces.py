@@ -10,7 +10,7 @@ from tetrapy.btf.inference.memory import is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 
 # "fs, files, io_uring, nsproxy, signal" are 16 to 40 bytes.
-_BEHIND_FS = 128
+_SPAN_AFTER_FS = 128
 # The reference count before the pointers takes 8 bytes.
 _FIRST = (8, 16, 24)
 # "nr, ns"; before Linux 4.15 a list node followed.
@@ -30,7 +30,7 @@ def find_nsproxy(finder: Finder) -> None:
     mine, leaders, _parents = finder.words
     start, end = finder.task("fs") // 8 + 1, finder.task("signal") // 8
     found: List[Tuple[int, Dict[str, int]]] = []
-    for at in range(max(start, end - _BEHIND_FS // 8), end):
+    for at in range(max(start, end - _SPAN_AFTER_FS // 8), end):
         if is_pointer(mine[at]) and not leaders[at]:
             found += [(8 * at, shape) for shape in _shapes(finder, mine[at], kinds)]
     at, shape = only("task_struct.nsproxy", found)

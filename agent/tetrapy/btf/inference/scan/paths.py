@@ -19,7 +19,7 @@ from tetrapy.named import NamedTuple
 _FS_SIZE = 256
 # d_parent and d_name are among the first 48 bytes, 64 with real-time spinlocks.
 _DENTRY_SIZE = 192
-_BEHIND_CRED = 512
+_SPAN_AFTER_CRED = 512
 # mnt_parent is 16 bytes before the vfsmount, which is 32 bytes from the mount's start.
 _MOUNT_SIZE = 128
 
@@ -47,7 +47,7 @@ def find_paths(finder: Finder) -> None:
     mine, _leaders, parents = finder.words
     start = finder.task("cred") // 8 + 1
     found: List[Tuple[int, int, _Dentry]] = []
-    for at in range(start, min(start + _BEHIND_CRED // 8, len(mine) - 1)):
+    for at in range(start, min(start + _SPAN_AFTER_CRED // 8, len(mine) - 1)):
         fs = mine[at]
         if not is_pointer(fs) or fs == parents[at] or fs == mine[at + 1]:
             continue

@@ -18,7 +18,7 @@ from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
 # The ids are the first in struct cred but a reference count, some debugging fields and a lock.
 _CRED_SIZE = 64
 # "pids ... cred" are 300 to 500 bytes.
-_BEFORE_CRED = 2048
+_SPAN_BEFORE_CRED = 2048
 # arg_start is at 288 to 808 in the corpus; CONFIG_NUMA and lock debugging move it.
 _MM_SIZE = 2048
 # group_exit_code is at 88 to 136 in the corpus; lock debugging of the lists before it moves it.
@@ -66,7 +66,7 @@ def find_cred(finder: Finder) -> None:
     mine = finder.words[0]
     start = finder.task("thread_pid") // 8 + 1
     found: List[Tuple[int, int]] = []
-    for at in range(start, min(start + _BEFORE_CRED // 8, len(mine) - 1)):
+    for at in range(start, min(start + _SPAN_BEFORE_CRED // 8, len(mine) - 1)):
         before, cred, after = mine[at - 1 : at + 2]
         if before != cred or cred == after or not is_pointer(cred):
             continue

@@ -13,7 +13,7 @@ from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
 
 # How far behind the pid its neighbours are: "pid, tgid, stack_canary, real_parent, parent,
 # children, sibling, group_leader, ptraced, ptrace_entry, thread_pid" are 112 bytes.
-_NEAR = 512
+_SEARCH_SPAN = 512
 # How large struct pid is, without its numbers: 56 bytes with Linux 4.19, 176 with real-time 6.12,
 # and twice that with lock debugging.
 _PID_SIZE = 448
@@ -21,9 +21,9 @@ _PID_SIZE = 448
 _UPID_SIZES = (16, 32)
 _MAX_LEVEL = 32
 # "ptracer_cred" to "fs": 96 bytes, and as much again and more.
-_BEHIND_CRED = 512
+_SPAN_AFTER_CRED = 512
 # "signal, sighand, ..., loginuid": 128 bytes.
-_BEHIND_SIGNAL = 640
+_SPAN_AFTER_SIGNAL = 640
 _SIGNAL_COUNTS = 64
 
 
@@ -51,7 +51,7 @@ def find_relatives(finder: Finder) -> None:
     """
     thread, leader, parent = tasks(finder.reference)
     mine, leaders, parents = finder.words
-    near = _multiples(finder, finder.task("pid"), _NEAR)
+    near = _multiples(finder, finder.task("pid"), _SEARCH_SPAN)
 
     def is_real_parent(at: int) -> bool:
         first = at // 8
@@ -82,7 +82,7 @@ def find_pid(finder: Finder) -> None:
         raise Undecided("pid.level was not found, because no pid namespace could be made")
     start = finder.task("group_leader")
     found = []
-    for at in _multiples(finder, start, _NEAR):
+    for at in _multiples(finder, start, _SEARCH_SPAN):
         pids = [words[at // 8] for words in finder.words]
         if not all(map(is_pointer, pids)) or len(set(pids)) < len(pids):
             continue
@@ -145,7 +145,7 @@ def find_signal(finder: Finder) -> None:
     memory, alive = finder.memory, finder.reference.threads_alive
     mine, leaders, parents = finder.words
     found = []
-    for at in _multiples(finder, finder.task("fs") + 8, _BEHIND_CRED):
+    for at in _multiples(finder, finder.task("fs") + 8, _SPAN_AFTER_CRED):
         signal = mine[at // 8]
         if not is_pointer(signal) or signal != leaders[at // 8] or signal == parents[at // 8]:
             continue
@@ -170,7 +170,7 @@ def find_login_uid(finder: Finder) -> None:
     start = finder.task("signal") + 8
     place = finder.search(
         "task_struct.loginuid",
-        range(start, min(start + _BEHIND_SIGNAL, finder.end), 4),
+        range(start, min(start + _SPAN_AFTER_SIGNAL, finder.end), 4),
         lambda at: is_login_uid([memory.u32(address + at), memory.u32(address + at + 4)], uid),
     )
     finder.found["task_struct.loginuid"] = finder.found["task_struct.loginuid.val"] = place

@@ -91,7 +91,7 @@ class NativeCodeError(TetrapyError):
     """A shared library of the bundle cannot be loaded on this host."""
 
 
-class UnpackError(TetrapyError):
+class DecompressError(TetrapyError):
     """Compressed data is damaged, of another format, or larger than it may become."""
 
 

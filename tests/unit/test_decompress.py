@@ -22,7 +22,7 @@ from tests.unit.packed import (
     zstd_frame,
     zstd_skippable,
 )
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress import (
     decompress_lz4_legacy,
     decompress_lzo,
@@ -65,7 +65,7 @@ def test_limit(name: str):
     """The limit is the size that is allowed; one byte less, or nonsense, is an error naming it."""
     unpack = decompressors()[GOLDEN[name]]
     for limit in (len(CONTENTS) - 1, 100, 0, -1, -(2**70)):
-        with pytest.raises(UnpackError, match=f"larger than the limit, {limit} bytes"):
+        with pytest.raises(DecompressError, match=f"larger than the limit, {limit} bytes"):
             unpack(golden(name), limit)
     assert unpack(golden(name), 2**70) == CONTENTS
 
@@ -75,7 +75,7 @@ def test_every_cut_is_noticed(name: str):
     """A file that ends early anywhere is an error, never a shorter result."""
     data, unpack = golden(name), decompressors()[GOLDEN[name]]
     for size in range(len(data)):
-        with pytest.raises(UnpackError):
+        with pytest.raises(DecompressError):
             unpack(data[:size], MIB)
 
 
@@ -83,7 +83,7 @@ def test_cut_legacy_frame():
     """A legacy frame has no end mark: a cut within a block is an error, one before it is none."""
     data = golden("kernel.lz4")
     for size in range(9, len(data)):
-        with pytest.raises(UnpackError):
+        with pytest.raises(DecompressError):
             decompress_lz4_legacy(data[:size], MIB)
     assert decompress_lz4_legacy(data[:7], MIB) == b""
 
@@ -97,7 +97,7 @@ def test_every_flipped_byte_is_noticed(name: str):
         flipped[at] ^= 0x10
         try:
             found = unpack(flipped, MIB)
-        except UnpackError:
+        except DecompressError:
             continue
         # A stored checksum of an LZ4 frame or of a block is compared; nothing else may pass.
         assert found == CONTENTS, at
@@ -107,7 +107,7 @@ def test_every_flipped_byte_is_noticed(name: str):
 @pytest.mark.parametrize("data", [b"", b"\x28", b"\x7fELF" + bytes(99), b"\xfd7zXZ\x00"])
 def test_other_formats(key: str, data: bytes):
     """Data of another kind is told by how it starts."""
-    with pytest.raises(UnpackError, match=r"^not \w+: it starts with (nothing|[0-9a-f]+)$"):
+    with pytest.raises(DecompressError, match=r"^not \w+: it starts with (nothing|[0-9a-f]+)$"):
         decompressors()[key](data, MIB)
 
 
@@ -135,7 +135,7 @@ class TestZstd:
         frame = golden("kernel.zst")
         data = zstd_skippable(b"note", 15) + frame + zstd_skippable(b"") + frame + bytes(9)
         assert decompress_zstd(data, MIB) == CONTENTS * 2
-        with pytest.raises(UnpackError, match="larger than the limit"):
+        with pytest.raises(DecompressError, match="larger than the limit"):
             decompress_zstd(data, 2 * len(CONTENTS) - 1)
 
     def test_nothing_but_skippable_frames(self):
@@ -153,9 +153,9 @@ class TestZstd:
 
     def test_damage_is_reported(self):
         """The reason is zstd's own."""
-        with pytest.raises(UnpackError, match="zstd: the frame at byte 0 of 10: Src size"):
+        with pytest.raises(DecompressError, match="zstd: the frame at byte 0 of 10: Src size"):
             decompress_zstd(golden("kernel.zst")[:10], MIB)
-        with pytest.raises(UnpackError, match="corrupt"):
+        with pytest.raises(DecompressError, match="corrupt"):
             decompress_zstd(zstd_frame([(3, 1, b"x")]), MIB)
 
 
@@ -180,12 +180,14 @@ class TestLz4:
 
     def test_block_larger_than_allowed(self):
         """A block of a legacy frame holds 8 MiB and not a byte more."""
-        with pytest.raises(UnpackError, match="before here is damaged"):
+        with pytest.raises(DecompressError, match="before here is damaged"):
             decompress_lz4_legacy(lz4_legacy([lz4_run(FULL + 1)]), 64 * MIB)
 
     def test_damaged_block(self):
         """A match that reaches before the start is damage."""
-        with pytest.raises(UnpackError, match="byte 14 of 14: the block of 6 bytes before here is"):
+        with pytest.raises(
+            DecompressError, match="byte 14 of 14: the block of 6 bytes before here is"
+        ):
             decompress_lz4_legacy(lz4_legacy([b"\x10A\x09\x00\x10B"]), MIB)
 
     @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ class TestLz4:
         """Frames that cannot be read are told by what is in the way."""
         data = bytearray(golden("linked.lz4"))
         data[at] = value
-        with pytest.raises(UnpackError, match=complaint):
+        with pytest.raises(DecompressError, match=complaint):
             decompress_lz4_legacy(data, MIB)
 
 
@@ -232,5 +234,5 @@ class TestLzo:
     )
     def test_refused(self, data: bytes, complaint: str):
         """What is no LZO1X, or does not hold what it says, is reported."""
-        with pytest.raises(UnpackError, match=complaint):
+        with pytest.raises(DecompressError, match=complaint):
             decompress_lzo(data, 128 * MIB)

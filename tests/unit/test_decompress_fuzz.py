@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decompressors survive arbitrary bytes, in this very process.
 
-Whatever they are given, they return no more than the limit or raise UnpackError.
+Whatever they are given, they return no more than the limit or raise DecompressError.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.unit.packed import (
     zstd_skippable,
 )
 from tests.unit.test_abi_fuzz import flipped
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress import ZstdReader, decompressors
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def attempt(key: str, data: bytes, limit: int) -> None:
     try:
         whole = decompressors()[key](data, limit)
         assert len(whole) <= limit
-    except UnpackError:
+    except DecompressError:
         pass
     if key == "zstd":
         found = b""
@@ -62,7 +62,7 @@ def attempt(key: str, data: bytes, limit: int) -> None:
                 found += piece
             if whole is not None:
                 assert found == whole
-        except UnpackError:
+        except DecompressError:
             # A file has nothing behind its last frame; in an image it is padding.
             assert whole is None or found == whole[: len(found)]
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.packed import GOLDEN, golden
 from tetrapy.abi.elf import Elf
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel import bundle
 from tetrapy.kernel.decompress import decompress_zstd, decompressors
 from tetrapy.kernel.decompress.library import PROTOTYPES
@@ -29,7 +29,7 @@ BOMBS = """
 import io, sys
 sys.path[:0] = sys.argv[1:]
 from tests.unit.packed import lz4_legacy, lz4_run, lzo_run, lzop, zstd_frame
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress import decompressors, open_zstd
 bombs = {
     "zstd": zstd_frame([(1, 1 << 17, b"x")] * (1 << 15)),
@@ -39,7 +39,7 @@ bombs = {
 for name, unpack in decompressors().items():
     try:
         unpack(bombs[name], 64 << 20)
-    except UnpackError as err:
+    except DecompressError as err:
         print(err)
 with open_zstd(io.BytesIO(bombs["zstd"])) as file:
     print(sum(map(len, iter(lambda: file.read(1 << 20), b""))))
@@ -68,7 +68,7 @@ def test_no_memory_is_reported(monkeypatch):
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr(mmap, "mmap", refuse)
-    with pytest.raises(UnpackError, match=r"no memory for 100 bytes .* Cannot allocate"):
+    with pytest.raises(DecompressError, match=r"no memory for 100 bytes .* Cannot allocate"):
         decompress_zstd(golden("kernel.zst"), 100)
 
 
@@ -100,7 +100,7 @@ def test_memory_is_given_back(monkeypatch):
     monkeypatch.setattr(mmap, "mmap", note)
     for name, key in GOLDEN.items():
         for size, limit in ((None, MIB), (2000, MIB), (None, 1000)):
-            with suppress(UnpackError):
+            with suppress(DecompressError):
                 decompressors()[key](golden(name)[:size], limit)
     assert len(mapped) > 2 * len(GOLDEN)
     assert all(memory.closed for memory in mapped)

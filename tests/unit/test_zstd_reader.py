@@ -13,7 +13,7 @@ import pytest
 
 from tests.unit.packed import CONTENTS, golden, zstd_frame, zstd_skippable
 from tests.unit.test_decompress import compressed
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress import ZstdReader, open_zstd
 
 FRAME = golden("kernel.zst")
@@ -61,14 +61,14 @@ def test_any_buffer():
 @pytest.mark.parametrize("size", [0, 1, 4, 9, 500, len(FRAME) - 1])
 def test_cut(size: int):
     """A file that ends within a frame is an error, not an end; a file without a frame too."""
-    with pytest.raises(UnpackError, match="ends in the midst of a frame"):
+    with pytest.raises(DecompressError, match="ends in the midst of a frame"):
         open_zstd(io.BytesIO(FRAME[:size])).read()
 
 
 def test_other_bytes():
     """What is no frame, at the start or behind one, is an error."""
     for data in (b"\x1f\x8b" + FRAME, FRAME + bytes(9)):
-        with pytest.raises(UnpackError, match="Unknown frame descriptor"):
+        with pytest.raises(DecompressError, match="Unknown frame descriptor"):
             open_zstd(io.BytesIO(data)).read()
 
 
@@ -77,16 +77,16 @@ def test_damage():
     data = bytearray(FRAME)
     data[-1] ^= 1
     reader = ZstdReader(io.BytesIO(data))
-    with pytest.raises(UnpackError, match="checksum"):
+    with pytest.raises(DecompressError, match="checksum"):
         reader.readall()
-    with pytest.raises(UnpackError):
+    with pytest.raises(DecompressError):
         reader.readall()
 
 
 def test_window():
     """A window above 128 MiB is refused, since it is memory."""
     assert open_zstd(io.BytesIO(zstd_frame([(0, 5, b"Linux")], 27))).read() == b"Linux"
-    with pytest.raises(UnpackError, match="too much memory"):
+    with pytest.raises(DecompressError, match="too much memory"):
         open_zstd(io.BytesIO(zstd_frame([(0, 5, b"Linux")], 28))).read()
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Callable, Optional, Tuple
 
-from tetrapy.btf import unpack
+from tetrapy.btf import custom_btf
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.errors import KernelError, NotPermittedError, UnsupportedFeatureError
@@ -153,7 +153,7 @@ def load_sensor(
             " are not known",
         )
         options = options._replace(filters=None, rate=None)
-    with unpack.custom_path(source, run_directory) as path:
+    with custom_btf.custom_path(source, run_directory) as path:
         try:
             sensor = BaseSource(options._replace(btf_path=path))
         except KernelError as err:

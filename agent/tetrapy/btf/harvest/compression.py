@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, List
 
 from tetrapy.btf.harvest import limits
 from tetrapy.btf.harvest.options import Readable, Unpackers
-from tetrapy.errors import FormatError, UnpackError
+from tetrapy.errors import DecompressError, FormatError
 
 GZIP, BZIP2, LZMA, XZ, LZO, LZ4, ZSTD = "gzip", "bzip2", "lzma", "xz", "lzo", "lz4", "zstd"
 
@@ -49,7 +49,7 @@ def unpack(data: bytes, limit: int, unpackers: Unpackers) -> bytes:
     if name in unpackers.whole:
         try:
             return unpackers.whole[name](data, limit)
-        except UnpackError as err:
+        except DecompressError as err:
             raise FormatError(str(err)) from err
     if name not in _DECOMPRESSORS:
         known = ", ".join(dict.fromkeys(name for _magic, name in _MAGICS))
@@ -120,7 +120,7 @@ class _Zstd:
         """Up to `size` bytes, none at the end; FormatError for damage and a cut end."""
         try:
             return self._file.read(size)
-        except UnpackError as err:
+        except DecompressError as err:
             raise FormatError(str(err)) from err
 
 

@@ -19,9 +19,9 @@ class Unpackers(NamedTuple):
     """The decompressors that Python's library does not have.
 
     `whole`: "zstd", "lz4" and "lzo" -> f(data, limit) -> the unpacked bytes, whatever follows
-    them; UnpackError for damaged data, or data that unpacks to more than `limit` bytes.
+    them; DecompressError for damaged data, or data that unpacks to more than `limit` bytes.
     `open_zstd`: a file of zstd frames -> a file of the unpacked bytes, of which only `read(size)`
-    is used; it raises UnpackError too.
+    is used; it raises DecompressError too.
     """
 
     whole: Mapping[str, Callable[[bytes, int], bytes]]

@@ -4,7 +4,7 @@
 gzip, bzip2, lzma and xz are in the standard library of every Python; zstd, LZ4 and LZO are decoded
 by the bundle's libunpack.so, which is loaded at the first call. That raises NativeCodeError where
 the library cannot be loaded. Damaged data, and data that would become larger than the caller
-allows, raise UnpackError.
+allows, raise DecompressError.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import mmap
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from typing import Any, Optional
 
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.native import load_unpack
 
 # <asm-generic/mman-common.h>; Python's mmap has the name since 3.11 only.
@@ -72,7 +72,7 @@ class Output:
         try:
             self._memory = mmap.mmap(-1, self.capacity or 1, flags)
         except (OSError, OverflowError) as err:
-            raise UnpackError(
+            raise DecompressError(
                 f"no memory for {capacity} bytes of decompressed data: {err}"
             ) from err
         self._start: Optional[ctypes.c_char] = ctypes.c_char.from_buffer(self._memory)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress.cursor import Cursor
 from tetrapy.kernel.decompress.library import Output, library
 
@@ -31,12 +31,12 @@ def decompress_lz4_legacy(data: bytes, limit: int) -> bytes:
 
     A legacy frame ends where no block can follow; what is there is ignored, as is what follows the
     last frame of the other kind: kernel images have the decompressed size there, or padding.
-    Raises UnpackError when there is no frame, one is damaged or cut short, or becomes larger than
-    `limit` bytes.
+    Raises DecompressError when there is no frame, one is damaged or cut short, or becomes larger
+    than `limit` bytes.
     """
     source = Cursor(data, "lz4")
     if source.peek_little() not in (_LEGACY, _FRAME):
-        raise UnpackError(f"not lz4: it starts with {source.data[:4].hex() or 'nothing'}")
+        raise DecompressError(f"not lz4: it starts with {source.data[:4].hex() or 'nothing'}")
     # Each block has the room that it may take, so one that fails is damaged, not too large.
     with closing(Output(max(min(limit, _RATIO * len(source.data)), 0) + _LEGACY_BLOCK)) as output:
         decoder = _Decoder(source, output, limit)
@@ -125,7 +125,7 @@ class _Decoder:
     def _count(self, size: int) -> None:
         self.size += size
         if self.size > self._limit:
-            raise UnpackError(
+            raise DecompressError(
                 f"lz4: decompressed data is larger than the limit, {self._limit} bytes"
             )
 

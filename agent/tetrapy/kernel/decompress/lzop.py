@@ -12,7 +12,7 @@ import zlib
 from contextlib import closing
 from typing import Callable, List, Tuple
 
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress.cursor import Cursor
 from tetrapy.kernel.decompress.library import Output, library
 
@@ -44,12 +44,12 @@ _Checksums = List[_Checksum]
 def decompress_lzo(data: bytes, limit: int) -> bytes:
     """The contents of the lzop file that `data` (any bytes-like object) starts with.
 
-    What follows its end mark is ignored. Raises UnpackError when it is no such file, is damaged or
-    cut short, or becomes larger than `limit` bytes.
+    What follows its end mark is ignored. Raises DecompressError when it is no such file, is damaged
+    or cut short, or becomes larger than `limit` bytes.
     """
     source = Cursor(data, "lzop")
     if not source.data.startswith(_MAGIC):
-        raise UnpackError(f"not lzop: it starts with {source.data[:9].hex() or 'nothing'}")
+        raise DecompressError(f"not lzop: it starts with {source.data[:9].hex() or 'nothing'}")
     source.skip(len(_MAGIC))
     contents_sums, stored_sums = _header(source)
     with closing(Output(min(limit, _RATIO * len(source.data)))) as output:
@@ -59,7 +59,7 @@ def decompress_lzo(data: bytes, limit: int) -> bytes:
             if not length:
                 return output.part(0, size)
             if length > limit - size and length <= _BLOCK_MAX:
-                raise UnpackError(
+                raise DecompressError(
                     f"lzop: decompressed data is larger than the limit, {limit} bytes"
                 )
             _block(source, output, size, length, contents_sums, stored_sums)

@@ -8,7 +8,7 @@ import io
 from contextlib import closing
 from typing import Any, BinaryIO
 
-from tetrapy.errors import UnpackError
+from tetrapy.errors import DecompressError
 from tetrapy.kernel.decompress.library import Output, ZstdBuffer, address_of, library
 
 # Bytes read at once: one block and its header, as ZSTD_DStreamInSize() recommends.
@@ -24,8 +24,8 @@ _DESTINATION_TOO_SMALL = 2**64 - 70
 def decompress_zstd(data: bytes, limit: int) -> bytes:
     """The contents of all frames that `data` (any bytes-like object) starts with.
 
-    What follows the last frame is ignored, since kernel images are padded. Raises UnpackError when
-    there is no frame, one is damaged or cut short, or `limit` bytes do not hold the contents.
+    What follows the last frame is ignored, since kernel images are padded. Raises DecompressError
+    when there is no frame, one is damaged or cut short, or `limit` bytes do not hold the contents.
     """
     source = bytes(data)
     zstd = library()
@@ -39,13 +39,13 @@ def decompress_zstd(data: bytes, limit: int) -> bytes:
         bound += zstd.ZSTD_decompressBound(address + end, size)
         end += size
     if not end:
-        raise UnpackError(f"not zstd: it starts with {source[:4].hex() or 'nothing'}")
+        raise DecompressError(f"not zstd: it starts with {source[:4].hex() or 'nothing'}")
     context = _context(zstd)
     try:
         with closing(Output(min(bound, limit))) as output:
             size = zstd.ZSTD_decompressDCtx(context, output.address, output.capacity, address, end)
             if size == _DESTINATION_TOO_SMALL and limit < bound:
-                raise UnpackError(
+                raise DecompressError(
                     f"zstd: decompressed data is larger than the limit, {limit} bytes"
                 )
             if zstd.ZSTD_isError(size):
@@ -59,7 +59,8 @@ class ZstdReader(io.RawIOBase):
     """What a binary file holds, decompressed as it is read; `file` needs no more than `read`.
 
     Takes the memory of the frame's window (zstd -19: 8 MiB) and refuses windows above 128 MiB, as
-    zstd itself does. Every `read` may raise UnpackError: damage, a cut, bytes that are no frame.
+    zstd itself does. Every `read` may raise DecompressError: damage, a cut, bytes that are no
+    frame.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -107,7 +108,7 @@ class ZstdReader(io.RawIOBase):
         self._chunk = self._file.read(INPUT_CHUNK)
         self._input = ZstdBuffer(address_of(self._chunk), len(self._chunk), 0)
         if not self._chunk and self._inside:
-            raise UnpackError("zstd: the data ends in the midst of a frame")
+            raise DecompressError("zstd: the data ends in the midst of a frame")
         return bool(self._chunk)
 
     def _decode(self, output: ZstdBuffer) -> None:
@@ -128,9 +129,9 @@ def _is_frame(data: bytes, position: int) -> bool:
 def _context(zstd: Any) -> int:
     context = zstd.ZSTD_createDCtx()
     if not context:
-        raise UnpackError("no memory for a zstd decoder")
+        raise DecompressError("no memory for a zstd decoder")
     return int(context)
 
 
-def _damaged(zstd: Any, code: int, what: str) -> UnpackError:
-    return UnpackError(f"zstd: {what}: {zstd.ZSTD_getErrorName(code).decode()}")
+def _damaged(zstd: Any, code: int, what: str) -> DecompressError:
+    return DecompressError(f"zstd: {what}: {zstd.ZSTD_getErrorName(code).decode()}")

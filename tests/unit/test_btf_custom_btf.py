@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tetrapy.btf.custom_btf import PrivateFile, custom_path
 from tetrapy.btf.source import KIND_ARCHIVE, KIND_KERNEL, BtfSource
-from tetrapy.btf.unpack import PrivateFile, custom_path
 
 
 def refuse(*_arguments: object) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import struct
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from tetrapy.abi import core_places as places
+from tetrapy.abi import core_members
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Type
 from tetrapy.abi.btf_writer import BtfWriter, MemberSpec
 from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name
-from tetrapy.abi.core_places import Leaf
+from tetrapy.abi.core_members import MemberPath
 from tetrapy.abi.core_queries import Answers, CoreQueries, Question
 from tetrapy.errors import LayoutError
 
@@ -75,7 +75,7 @@ class _Maker:
         kind, name = root
         answered = [question for question in questions if self._is_answered(question)]
         fields = [question for question in answered if question.access in self._queries.fields]
-        leaves = [places.leaf(question, self._known) for question in fields]
+        paths = [core_members.member_path(question, self._known) for question in fields]
         values = self._values(answered)
         # Everybody who asks for the size of this type got the same answer.
         declared = {str(q.local.type(q.relocation.type_id)) for q in questions}
@@ -87,10 +87,10 @@ class _Maker:
         model = next((q for q in answered if q.access in self._queries.types), answered[0])
         local, type_id = model.local, model.relocation.type_id
         behind = local.resolve(type_id)
-        if leaves and leaves[0].hops[0].name is None:
-            made = self._array(leaves, size)
-        elif leaves:
-            made = self._composite(self._kind(behind.kind, questions), own_name, leaves, size)
+        if paths and paths[0].steps[0].name is None:
+            made = self._array(paths, size)
+        elif paths:
+            made = self._composite(self._kind(behind.kind, questions), own_name, paths, size)
         elif values or behind.kind in ENUMS:
             made = self._writer.enum(own_name, size or 0, signed=False, values=values)
         elif behind.kind in (*COMPOSITE, k.KIND_INT, k.KIND_FWD):
@@ -121,88 +121,90 @@ class _Maker:
                 values[essential_name(name)] = value
         return sorted(values.items())
 
-    def _composite(self, kind: int, name: str, leaves: Sequence[Leaf], size: Optional[int]) -> int:
-        """A struct or union with the fields that the leaves lead to."""
-        groups = places.by_member(leaves)
+    def _composite(
+        self, kind: int, name: str, paths: Sequence[MemberPath], size: Optional[int]
+    ) -> int:
+        """A struct or union with the fields that the paths lead to."""
+        groups = core_members.by_member(paths)
         members = [self._member(name, groups[name]) for name in sorted(groups)]
         end = max((offset // 8 + 8 for _, _, offset, _ in members), default=0)
         return self._writer.composite(kind, name, end if size is None else size, members)
 
-    def _member(self, name: str, leaves: Sequence[Leaf]) -> MemberSpec:
+    def _member(self, name: str, paths: Sequence[MemberPath]) -> MemberSpec:
         """A member of a struct: name, type, bit offset, width."""
-        offset = places.start(leaves)
-        inside = places.moved(leaves, offset)
-        own = places.own(leaves)
+        offset = core_members.start(paths)
+        inside = core_members.moved(paths, offset)
+        own = core_members.own(paths)
         made = self._type(inside, None)
         if self._count(inside) != 0:
             return name, made, offset, (own.bits or 0) if own else 0
         # libbpf takes any index into an array without elements if it ends its struct, and none
         # otherwise: a struct of its own makes sure of that.
         members: List[MemberSpec] = [(name, made, 0, 0)]
-        if not any(leaf.hops for leaf in inside):
+        if not any(path.steps for path in inside):
             members.append(("?", self._writer.integer(1, signed=False), 0, 0))
         return "", self._writer.composite(k.KIND_STRUCT, "", 1, members), offset, 0
 
-    def _type(self, leaves: Sequence[Leaf], size: Optional[int]) -> int:
+    def _type(self, paths: Sequence[MemberPath], size: Optional[int]) -> int:
         """The type of a place; `size` in bytes if it is known from elsewhere."""
-        own = places.own(leaves)
+        own = core_members.own(paths)
         if own and own.size is not None:
             size = own.size
-        inner = [leaf for leaf in leaves if leaf.hops]
+        inner = [path for path in paths if path.steps]
         if not inner:
             assert own is not None
-            return self._plain(own.declared, places.enum_name(leaves), size, own)
-        if inner[0].hops[0].name is None:
-            return self._array(leaves, size)
+            return self._plain(own.declared, core_members.enum_name(paths), size, own)
+        if inner[0].steps[0].name is None:
+            return self._array(paths, size)
         return self._composite(k.KIND_STRUCT, "", inner, size)
 
-    def _array(self, leaves: Sequence[Leaf], size: Optional[int]) -> int:
-        inner = [leaf for leaf in leaves if leaf.hops]
-        count, stride = self._count(leaves, size), places.stride(inner)
+    def _array(self, paths: Sequence[MemberPath], size: Optional[int]) -> int:
+        inner = [path for path in paths if path.steps]
+        count, stride = self._count(paths, size), core_members.stride(inner)
         if stride is None and size:
             stride = size
-        return self._writer.array(self._type(places.elements(inner), stride), count or 0)
+        return self._writer.array(self._type(core_members.elements(inner), stride), count or 0)
 
     @staticmethod
-    def _count(leaves: Sequence[Leaf], size: Optional[int] = None) -> Optional[int]:
+    def _count(paths: Sequence[MemberPath], size: Optional[int] = None) -> Optional[int]:
         """The number of elements of a place that is an array, None if it is none."""
-        own = places.own(leaves)
-        inner = [leaf for leaf in leaves if leaf.hops]
+        own = core_members.own(paths)
+        inner = [path for path in paths if path.steps]
         if own and own.size is not None:
             size = own.size
         if not inner:
             is_array = own is not None and own.declared.kind == k.KIND_ARRAY
             return (size or 0) if is_array else None
-        if inner[0].hops[0].name is not None:
+        if inner[0].steps[0].name is not None:
             return None
-        most = max(leaf.hops[0].number for leaf in inner) + 1
-        stride = places.stride(inner)
+        most = max(path.steps[0].number for path in inner) + 1
+        stride = core_members.stride(inner)
         if size is None or stride == 0:
             return most
         return size // stride if stride else int(size > 0)
 
     def _plain(
-        self, declared: Type, name: str, size: Optional[int], leaf: Optional[Leaf] = None
+        self, declared: Type, name: str, size: Optional[int], path: Optional[MemberPath] = None
     ) -> int:
         """A type of the kind that the object declares, nothing inside."""
         kind, writer = declared.kind, self._writer
-        signed = bool(leaf and leaf.signed)
+        signed = bool(path and path.signed)
         if kind == k.KIND_INT:
-            return writer.integer(4 if size is None else size, signed, name if not leaf else "")
+            return writer.integer(4 if size is None else size, signed, name if not path else "")
         if kind in ENUMS:
             return writer.enum(name, 4 if size is None else size, signed, ())
         if kind in COMPOSITE:
-            return writer.composite(kind, "" if leaf else name, size or 0, [])
+            return writer.composite(kind, "" if path else name, size or 0, [])
         if kind == k.KIND_FLOAT:
             return writer.add(kind, "float", 4 if size is None else size)
         if kind == k.KIND_FWD:
             return writer.add(kind, name, flag=declared.kind_flag)
-        if kind == k.KIND_ARRAY and leaf:
+        if kind == k.KIND_ARRAY and path:
             # Only the size of the whole can matter: it is that of one element, but for pointers.
             # With more of them an index would be found that the kernel's array does not have; where
             # nobody asks for the size, with any.
-            inner = leaf.local.resolve(leaf.local.array(declared).element_id)
-            element = self._plain(inner, name, size or None, leaf)
+            inner = path.local.resolve(path.local.array(declared).element_id)
+            element = self._plain(inner, name, size or None, path)
             count = int(bool(size))
             if inner.kind == k.KIND_PTR and size:
                 count = size // 8

@@ -20,7 +20,7 @@ from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
 
 
-class Hop(NamedTuple):
+class PathStep(NamedTuple):
     """One step of a path: to a named member, or to an element of elements of `stride` bytes."""
 
     name: Optional[str]
@@ -28,14 +28,14 @@ class Hop(NamedTuple):
     stride: Optional[int]
 
 
-class Leaf(NamedTuple):
+class MemberPath(NamedTuple):
     """What is known of a field: the way to it from where we are, and its offset in bits from there.
 
     `declared` is its type in the object, whose types are `local`. Widths and sign are None where
     nobody asks.
     """
 
-    hops: Tuple[Hop, ...]
+    steps: Tuple[PathStep, ...]
     offset: int
     local: Btf
     declared: Type
@@ -44,90 +44,90 @@ class Leaf(NamedTuple):
     signed: Optional[int]
 
 
-def leaf(question: Question, known: Mapping[str, int]) -> Leaf:
+def member_path(question: Question, known: Mapping[str, int]) -> MemberPath:
     """A field of which the offset is known, seen from its root type."""
     local, relocation = question.local, question.relocation
     field_access = relocs.field_access(local, relocation)
     texts = dict(stride_texts(local, relocation))
-    hops, number = [], 0
+    path, number = [], 0
     for step in field_access.steps[1:]:
         if step.name is None:
             number += 1
             stride = known.get(f"stride {texts[number]}") if number in texts else None
-            hops.append(Hop(None, step.number, stride))
+            path.append(PathStep(None, step.number, stride))
         elif step.name:
-            hops.append(Hop(step.name, step.number, None))
+            path.append(PathStep(step.name, step.number, None))
     first = field_access.steps[0].number
     skipped = first * known.get(f"stride {texts[0]}", 0) if first else 0
     access = question.access
     bits, size, signed = (known.get(f"{what} {access}") for what in ("bits", "size", "signed"))
     offset = known[f"offset {access}"] - 8 * skipped
-    return Leaf(tuple(hops), offset, local, field_access.field, bits, size, signed)
+    return MemberPath(tuple(path), offset, local, field_access.field, bits, size, signed)
 
 
-def start(leaves: Sequence[Leaf]) -> int:
-    """The offset of the place that all hops lead out of, if a leaf tells; else 0.
+def start(paths: Sequence[MemberPath]) -> int:
+    """The offset of the place that all steps lead out of, if a path tells; else 0.
 
     What is left then is part of the offsets inside.  Of a bitfield only who asks for its size knows
     the bit; others know where the integer starts that it is a part of.
     """
-    for found in sorted(leaves, key=lambda found: (len(found.hops), found.size is None)):
-        if all(hop.name is None for hop in found.hops):
-            return found.offset - 8 * sum(hop.number * (hop.stride or 0) for hop in found.hops)
+    for found in sorted(paths, key=lambda found: (len(found.steps), found.size is None)):
+        if all(step.name is None for step in found.steps):
+            return found.offset - 8 * sum(step.number * (step.stride or 0) for step in found.steps)
     return 0
 
 
-def moved(leaves: Sequence[Leaf], offset: int) -> List[Leaf]:
-    """The leaves as seen from that many bits later."""
-    return [found._replace(offset=found.offset - offset) for found in leaves]
+def moved(paths: Sequence[MemberPath], offset: int) -> List[MemberPath]:
+    """The paths as seen from that many bits later."""
+    return [found._replace(offset=found.offset - offset) for found in paths]
 
 
-def by_member(leaves: Sequence[Leaf]) -> Dict[str, List[Leaf]]:
-    """The leaves inside each member, one hop on; raises LayoutError if there are others."""
-    groups: Dict[str, List[Leaf]] = {}
-    for found in leaves:
-        name = found.hops[0].name
+def by_member(paths: Sequence[MemberPath]) -> Dict[str, List[MemberPath]]:
+    """The paths inside each member, one step on; raises LayoutError if there are others."""
+    groups: Dict[str, List[MemberPath]] = {}
+    for found in paths:
+        name = found.steps[0].name
         if name is None:
             raise LayoutError("the facts contradict each other: a struct with elements")
-        groups.setdefault(name, []).append(found._replace(hops=found.hops[1:]))
+        groups.setdefault(name, []).append(found._replace(steps=found.steps[1:]))
     return groups
 
 
-def elements(leaves: Sequence[Leaf]) -> List[Leaf]:
-    """The leaves inside the elements of an array, one hop on, as if all were in the first one."""
+def elements(paths: Sequence[MemberPath]) -> List[MemberPath]:
+    """The paths inside the elements of an array, one step on, as if all were in the first one."""
     inside = []
-    for found in leaves:
-        hop = found.hops[0]
-        if hop.name is not None:
+    for found in paths:
+        step = found.steps[0]
+        if step.name is not None:
             raise LayoutError("the facts contradict each other: an array with members")
-        skipped = 8 * hop.number * (hop.stride or 0)
-        inside.append(found._replace(hops=found.hops[1:], offset=found.offset - skipped))
+        skipped = 8 * step.number * (step.stride or 0)
+        inside.append(found._replace(steps=found.steps[1:], offset=found.offset - skipped))
     return inside
 
 
-def stride(leaves: Sequence[Leaf]) -> Optional[int]:
-    """The size of an element of an array in bytes, if a leaf inside it tells."""
-    for found in leaves:
-        if found.hops[0].stride is not None:
-            return found.hops[0].stride
-    return next((found.size for found in leaves if len(found.hops) == 1 and found.size), None)
+def stride(paths: Sequence[MemberPath]) -> Optional[int]:
+    """The size of an element of an array in bytes, if a path inside it tells."""
+    for found in paths:
+        if found.steps[0].stride is not None:
+            return found.steps[0].stride
+    return next((found.size for found in paths if len(found.steps) == 1 and found.size), None)
 
 
-def own(leaves: Sequence[Leaf]) -> Optional[Leaf]:
-    """The leaf that is the place itself, rather one that tells its size."""
-    mine = [found for found in leaves if not found.hops]
+def own(paths: Sequence[MemberPath]) -> Optional[MemberPath]:
+    """The path that is the place itself, rather one that tells its size."""
+    mine = [found for found in paths if not found.steps]
     return next((found for found in mine if found.size is not None), mine[0] if mine else None)
 
 
-def enum_name(leaves: Sequence[Leaf]) -> str:
+def enum_name(paths: Sequence[MemberPath]) -> str:
     """The name of the enum of a place, or of its elements.
 
     Names have to match unless one is empty: so objects that use different ones have found an enum
     without a name.  One that only objects without a name have found must not match others.
     """
     names = set()
-    for found in leaves:
-        if not found.hops:
+    for found in paths:
+        if not found.steps:
             inner = found.declared
             while inner.kind == k.KIND_ARRAY:
                 inner = found.local.resolve(found.local.array(inner).element_id)

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.kernel_side import KernelSide
 from tests.unit.procfs import FakeProcfs
 from tests.unit.records import SECOND, Task, World, execute, exit_of, fork
-from tests.unit.test_process_lazy import History
+from tests.unit.test_process_deferred_forks import History
 from tetrapy.events.process import Process, UnknownProcess
 
 INIT = Task(1, SECOND)

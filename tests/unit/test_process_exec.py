@@ -54,7 +54,9 @@ def test_each_finding_of_the_kernel_side_has_its_word(world: World, flag: str, w
 
 
 def test_every_finding_of_the_kernel_side_is_known() -> None:
-    """No flag of enum exec_flag is without a test: above, below, or in test_process_lazy.py."""
+    """No flag of enum exec_flag is without a test: above, below, or in
+    test_process_deferred_forks.py.
+    """
     assert set(abi().exec_flags) == {
         "EXEC_PATH_ERROR",
         "EXEC_ARGS_ERROR",

@@ -36,7 +36,7 @@ def unpack(data: bytes, limit: int) -> bytes:
 
 
 def pack(data: bytes) -> bytes:
-    """The same, packed as `xz` does it, with a SHA-256 of the contents."""
+    """An .xz file of `data`, packed as `xz` does it, with a SHA-256 of the contents."""
     import lzma
 
     return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_SHA256)

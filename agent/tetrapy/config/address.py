@@ -33,6 +33,6 @@ class Address(NamedTuple):
         return cls(found["bracketed"] or found["name"] or "", int(found["port"]))
 
     def __str__(self) -> str:
-        """As it is written in settings."""
+        """The text that a setting has for this value."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"

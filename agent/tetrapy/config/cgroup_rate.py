@@ -34,7 +34,7 @@ class CgroupRate(NamedTuple):
         return rate
 
     def __str__(self) -> str:
-        """As it is written in settings."""
+        """The text that a setting has for this value."""
         return f"{self.events},{duration.show(self.interval_ns)}"
 
 

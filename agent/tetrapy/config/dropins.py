@@ -51,7 +51,9 @@ def read_directory(path: str, given: Given) -> None:
 
 
 def read_named_directory(path: str, named_by: str, given: Given) -> None:
-    """The same for the directory that the operator named. Raises SettingsError if it is none."""
+    """Add what the files of the directory that the operator named set. Raises SettingsError if it
+    is none.
+    """
     try:
         names = os.listdir(path)
     except (OSError, ValueError) as err:

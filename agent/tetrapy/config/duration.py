@@ -53,7 +53,7 @@ def _sum(text: str) -> int:
 
 
 def show(nanoseconds: int) -> str:
-    """A text that `parse` reads as these nanoseconds: 1h30m, 15s, 100ms."""
+    """The text that `parse` reads as these nanoseconds: 1h30m, 15s, 100ms."""
     if not nanoseconds:
         return "0s"
     text, rest = "", abs(nanoseconds)

@@ -51,7 +51,7 @@ class Settings(TypedSettings):
         return dict(self._values)
 
     def logged(self) -> Dict[str, Any]:
-        """The same for a log, in which numbers that people write otherwise are texts."""
+        """Name -> value for a log, in which durations and sizes are texts as people write them."""
         return {
             setting.name: show(setting, self._values[setting.name])
             if setting.kind in (MODE, DURATION, CGROUP_RATE)

@@ -32,7 +32,7 @@ def read(arguments: List[str], environment: Mapping[str, str], root: str = "/") 
 
 
 def combine(flags: Mapping[str, Any], environment: Mapping[str, str], root: str = "/") -> Settings:
-    """The same with a command line that was parsed already: name -> value."""
+    """The settings in force, with a command line that was parsed already: name -> value."""
     given = Given()
     base = root.rstrip("/")
     for directory in PACKAGED:

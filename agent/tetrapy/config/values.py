@@ -81,7 +81,7 @@ def show(setting: Setting, value: Any) -> str:
 
 
 def show_duration(nanoseconds: int) -> str:
-    """As Go writes it, but for parts that are zero: 1h30m, 15s, 100ms."""
+    """A duration as Go writes it, without the parts that are zero: 1h30m, 15s, 100ms."""
     from tetrapy.config.duration import show as show_it  # most starts have none to show
 
     return show_it(nanoseconds)

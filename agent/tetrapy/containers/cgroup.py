@@ -32,7 +32,9 @@ def container_of_names(names: bytes) -> str:
 
 
 def container_of_procfs(text: bytes) -> str:
-    """The same out of `/proc/PID/cgroup`."""
+    """The first 31 digits of the container's id, out of the text of `/proc/PID/cgroup`; empty if
+    there is none.
+    """
     return _innermost(reversed(telling_path(text).split(b"/")))
 
 

@@ -112,5 +112,5 @@ def shorten(process: Process, most: int) -> int:
 
 
 def characters(variables: _Variables) -> int:
-    """Of all names and values, and one for each variable."""
+    """The characters of all names and values, and one more for each variable."""
     return sum(len(key) + len(value) + 1 for key, value in variables)

@@ -134,7 +134,9 @@ class DetailedProcess(Process):
         self.environment = ()
 
     def take_details(self, other: Process) -> None:
-        """Those of the image that a fork goes on with; its binary was not executed by the fork."""
+        """Copy the details of the image that a fork goes on with; its binary was not executed by
+        the fork.
+        """
         self.user = other.user
         self.capabilities = other.capabilities
         self.credentials = other.credentials

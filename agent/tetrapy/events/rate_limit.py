@@ -8,7 +8,7 @@ from tetrapy.events.event import Event
 
 
 class RateLimitInfo(Event):
-    """It is about no process."""
+    """An event about no process."""
 
     __slots__ = ("dropped", "time")
     name = "rate_limit_info"

@@ -100,7 +100,8 @@ def arguments_text(data: bytes) -> str:
 
 
 def command_line_text(data: bytes) -> str:
-    """The same of `/proc/PID/cmdline`, which a process may have overwritten with a title.
+    """The arguments of `/proc/PID/cmdline` without argv[0], which a process may have overwritten
+    with a title.
 
     Zero bytes are then all that follows the title: no arguments.
     """

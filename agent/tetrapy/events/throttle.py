@@ -11,7 +11,7 @@ STOP = "THROTTLE_STOP"
 
 
 class ProcessThrottle(Event):
-    """It is about no process."""
+    """An event about no process."""
 
     __slots__ = ("action", "cgroup", "time")
     name = "process_throttle"

@@ -42,7 +42,7 @@ class Sets(NamedTuple):
 
 
 def held() -> Sets:
-    """Those of the calling thread."""
+    """The capability sets of the calling thread."""
     header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
     data = (ctypes.c_uint32 * 6)()  # twice effective, permitted, inheritable
     sys_calls.call("capget", ctypes.addressof(header), ctypes.addressof(data))
@@ -89,7 +89,7 @@ def _empty_bounding_set(keep: int) -> None:
 
 
 def change(sets: Sets) -> None:
-    """Give the calling thread these. Raises OSError."""
+    """Give the calling thread these capability sets. Raises OSError."""
     header = ctypes.create_string_buffer(struct.pack("=Ii", _VERSION_3, 0))
     words = (sets.effective, sets.permitted, sets.inheritable)
     halves = [word & 0xFFFFFFFF for word in words] + [word >> 32 for word in words]

@@ -177,7 +177,7 @@ def provoke_event() -> bool:
 
 
 def provoke_event_on_each_cpu() -> bool:
-    """The same on each CPU that this thread may use."""
+    """Provoke an event on each CPU that this thread may use."""
     allowed = os.sched_getaffinity(0)
     provoked = False
     try:

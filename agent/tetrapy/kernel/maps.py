@@ -114,7 +114,7 @@ class BpfMap:
         return self._update(key, value, _ANY, errnos.E2BIG)
 
     def put_new(self, key: bytes, value: bytes) -> bool:
-        """The same for a key that is not there yet; False when it is, or the map is full."""
+        """Put a value for a key that is not there yet; False when it is, or the map is full."""
         return self._update(key, value, _NOEXIST, errnos.EEXIST, errnos.E2BIG)
 
     def delete(self, key: bytes) -> bool:

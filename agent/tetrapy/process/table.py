@@ -130,7 +130,9 @@ class ProcessTable:
             parent.leave()
 
     def ancestors(self, parent: Optional[Process]) -> Tuple[Process, ...]:
-        """Those beyond the `parent` that an event shows, up to the first process of the machine."""
+        """The ancestors beyond the `parent` that an event shows, up to the first process of the
+        machine.
+        """
         line: List[Process] = []
         one = parent
         while self.keeps_ancestors and one is not None and one.pid > _FIRST_PIDS:
@@ -160,7 +162,9 @@ class ProcessTable:
         return None
 
     def find_or_read(self, pid: int, start: int) -> Optional[Process]:
-        """The same; a process that the table misses is read from procfs, and so are its parents."""
+        """The process of a pid and start; one that the table misses is read from procfs, and so
+        are its parents.
+        """
         process = self.find(pid, start)
         if process is not None:
             return process

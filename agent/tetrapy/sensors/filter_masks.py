@@ -43,7 +43,7 @@ class KernelFilters(Protocol):
 
     @property
     def bits(self) -> int:
-        """All of them."""
+        """The bits of all filters."""
 
     @property
     def pids(self) -> FrozenSet[int]:

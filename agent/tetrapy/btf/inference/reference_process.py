@@ -37,7 +37,7 @@ class ReferenceProcess(Protocol):
 
     @property
     def leader(self) -> Task:
-        """Its thread group's leader, which has ended and is a zombie while the others live."""
+        """The thread group's leader, which has ended and is a zombie while the others live."""
 
     @property
     def parent(self) -> Task:
@@ -49,7 +49,9 @@ class ReferenceProcess(Protocol):
 
     @property
     def group_exit_code(self) -> int:
-        """signal_struct.group_exit_code after `end`, likewise."""
+        """signal_struct.group_exit_code after `end`: what the group gave to exit_group(2), times
+        256.
+        """
 
     @property
     def threads_alive(self) -> int:
@@ -99,19 +101,19 @@ class ReferenceProcess(Protocol):
 
     @property
     def arg_start(self) -> int:
-        """Where the arguments start in the task's memory."""
+        """Address of the first byte of the arguments in the task's memory."""
 
     @property
     def arg_end(self) -> int:
-        """Where the arguments end."""
+        """Address of the first byte behind the arguments in the task's memory."""
 
     @property
     def env_start(self) -> int:
-        """Where the environment starts."""
+        """Address of the first byte of the environment in the task's memory."""
 
     @property
     def env_end(self) -> int:
-        """Where it ends."""
+        """Address of the first byte behind the environment in the task's memory."""
 
     @property
     def cwd_names(self) -> Tuple[bytes, ...]:
@@ -134,7 +136,9 @@ class ReferenceProcess(Protocol):
 
     @property
     def cgroup_v1(self) -> Mapping[str, Tuple[bytes, ...]]:
-        """The same by controller ("memory", "pids") of hierarchies of version 1."""
+        """The last components of the cgroup's path by controller ("memory", "pids") of hierarchies
+        of version 1.
+        """
 
     @property
     def cgroup_ids(self) -> Mapping[str, Tuple[int, ...]]:

@@ -25,7 +25,9 @@ class Pids:
         return self._table.at(pid)
 
     def at_or_read(self, pid: int) -> Optional[Process]:
-        """The same; one that the table misses is read from procfs, and so are its parents."""
+        """The process that a pid has now; one that the table misses is read from procfs, and so
+        are its parents.
+        """
         process = self.at(pid)
         line: List[ProcfsProcess] = []
         while process is None and self._procfs and len(line) < _LINE_LIMIT:

@@ -58,7 +58,7 @@ class CheckOutcome(NamedTuple):
     doubted: FrozenSet[str]
 
     def and_then(self, later: CheckOutcome) -> CheckOutcome:
-        """That of both phases."""
+        """The outcome of both phases, `later` being the second."""
         doubted = self.doubted | later.doubted
         return CheckOutcome(
             self.failed + later.failed,

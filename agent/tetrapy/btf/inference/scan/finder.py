@@ -67,7 +67,7 @@ class Finder:
 
 
 def first(what: str, found: Sequence[Tuple[Any, ...]]) -> Tuple[Any, ...]:
-    """Of what was found behind the pointers of a task, the only one; Undecided otherwise.
+    """The only candidate among those behind the pointers of a task; Undecided otherwise.
 
     Each starts with the pointer's offset and the place in what it leads to, places of one pointer
     ascending.  Only its first place counts: behind a structure stand others of its kind, dead ones

@@ -16,9 +16,9 @@ import pytest
 from tests.support import answers as instructions
 from tests.support import asking, exactness
 from tests.support.bpf_compile import bpf_object
+from tests.support.builders import EXIT, BtfBuilder, Symbol, elf, instruction
 from tests.support.relocated import relocate
-from tests.unit.builders import EXIT, BtfBuilder, Symbol, elf, instruction
-from tests.unit.test_abi_core_relocs import extension
+from tests.unit.abi.test_core_relocs import extension
 from tetrapy.abi import core_relocs
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf

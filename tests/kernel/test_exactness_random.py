@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from tests.support import answers as instructions
 from tests.support import asking, world_types, worlds
+from tests.support.builders import instruction
 from tests.support.relocated import relocate
 from tests.support.world_layout import laid_out
 from tests.support.world_types import Composite, Member, World
-from tests.unit.builders import instruction
 from tetrapy.abi import core_relocs
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf

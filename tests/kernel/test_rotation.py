@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.agent import ROOT, TIMEOUT, isolated
-from tests.unit.sink_tools import Recorder, backups, everything, numbered, silent, sink_at
+from tests.support.sink_tools import Recorder, backups, everything, numbered, silent, sink_at
 from tetrapy.errors import ExportError
 from tetrapy.sinks.open import open_file
 from tetrapy.sinks.rules import FileRules
@@ -22,7 +22,7 @@ NOBODY = 65534
 BEGIN = """
 import os, pathlib, sys, time
 sys.path[:0] = sys.argv[1:3]
-from tests.unit.sink_tools import Recorder, everything, numbered, sink_at
+from tests.support.sink_tools import Recorder, everything, numbered, sink_at
 from tetrapy.errors import ExportError
 log = Recorder()
 path = pathlib.Path(sys.argv[3])

@@ -15,7 +15,7 @@ import yaml
 
 from tests.pyz.conftest import SYSTEM_PYTHON, needs_root
 from tests.support.agent import PYZ
-from tests.unit.btf_kernels import tree
+from tests.support.btf_kernels import tree
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.btf.archive import Archive

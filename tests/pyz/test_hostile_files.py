@@ -20,7 +20,7 @@ import pytest
 
 from tests.pyz.conftest import SYSTEM_CALLS, needs_root
 from tests.support.agent import Agent, until
-from tests.unit.sink_tools import backups
+from tests.support.sink_tools import backups
 
 pytestmark = needs_root
 

@@ -14,7 +14,7 @@ import pytest
 from bench.reliability.watched import free_port
 from tests.pyz.conftest import needs_root
 from tests.support.agent import Agent, until
-from tests.unit.sink_tools import backups
+from tests.support.sink_tools import backups
 
 pytestmark = needs_root
 

@@ -16,7 +16,7 @@ from bench import programs
 from bench.figures import missing_lines
 from tests.pyz.conftest import needs_root
 from tests.support.agent import PYZ, TIMEOUT, Agent, until
-from tests.unit.sink_tools import backups, content, everything
+from tests.support.sink_tools import backups, content, everything
 
 pytestmark = needs_root
 

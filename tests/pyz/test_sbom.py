@@ -15,7 +15,7 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from tests.support.agent import PYZ
-from tests.unit.test_signing import commands, run
+from tests.unit.tools.test_signing import commands, run
 from tools.contents import LAUNCHER
 from tools.errors import BuildError
 from tools.fetch import ROOT, source_pins

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from tests.support import world_types
+from tests.support.builders import EXIT, Symbol, elf, instruction
 from tests.support.world_types import COMPOSITES, Composite, Member, Type, World
-from tests.unit.builders import EXIT, Symbol, elf, instruction
-from tests.unit.test_abi_core_relocs import extension
+from tests.unit.abi.test_core_relocs import extension
 from tetrapy.abi import core_relocs
 from tetrapy.abi import kinds as k
 

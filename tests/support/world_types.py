@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.unit.builders import BtfBuilder
+from tests.support.builders import BtfBuilder
 from tetrapy.abi import kinds as k
 
 COMPOSITES = {"struct": k.KIND_STRUCT, "union": k.KIND_UNION}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.agent_run import FakeSensor, Recorder, Run
+from tests.support.agent_run import FakeSensor, Recorder, Run
 from tetrapy import uncaught as module
 from tetrapy.cli import main as entry
 from tetrapy.config.sources import read

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.shown import process
+from tests.support.shown_process import process
 from tetrapy.config.sources import read
 from tetrapy.daemon.notify import Notifier
 from tetrapy.errors import SettingsError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.harvest_builders import collect, only
+from tests.support.harvest_builders import collect, only
 from tools.guest import kernels
 from tools.guest.kernels import Kernel
 

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a scan gives up, and what becomes of what it finds."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from functools import partial
+from struct import pack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.btf.inference import inference_corpus as c
+from tests.unit.btf.inference.synthetic_process import SyntheticProcess, Task
+from tetrapy.btf import requirements
+from tetrapy.btf.inference.candidates import check, same_names
+from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
+from tetrapy.btf.inference.prober import LayoutProber
+from tetrapy.btf.inference.reference_process import UNSET_LOGIN_UID
+from tetrapy.btf.inference.scan import scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KERNEL = "debian/13/x86_64/6.12.107+deb13-cloud-amd64"
+
+
+@pytest.fixture(scope="module")
+def kernel() -> c.Kernel:
+    return c.kernel(KERNEL)
+
+
+def scanned(reference: SyntheticProcess) -> tuple[str, bool]:
+    """Why a scan gave up; and whether it ended the reference process."""
+    found = scan(c.queries().names, reference, c.optional())
+    assert found.layout is None
+    return "; ".join(found.reasons), reference.ended
+
+
+def test_a_kernel_with_another_order_is_refused(kernel: c.Kernel) -> None:
+    """CONFIG_RANDSTRUCT: what stands beside `real_parent`, `cred` and `mm` is something else."""
+    for names in (("parent", "real_parent"), ("real_cred", "cred"), ("active_mm", "mm")):
+        reference = kernel.reference()
+        reference.task("thread").set(names[0], reference.thread.address)
+        reason, ended = scanned(reference)
+        assert "not found" in reason
+        assert ended
+
+
+def test_a_scan_needs_what_can_be_recognized(kernel: c.Kernel) -> None:
+    """Without a pid namespace, ids, directories or an exec of its own, it says what is missing."""
+    changes: dict[str, dict[str, object]] = {
+        "no pid namespace could be made": {"ns_pid": None},
+        "ids could not be changed": {"ids": None},
+        "no working directory": {"cwd_names": ()},
+        "linux_binprm.filename was not found": {"exec_strings": ()},
+        "the cgroup has no name": {"cgroup_names": ()},
+        "the cgroup's directory was not": {"cgroup_ids": {}},
+    }
+    for reason, values in changes.items():
+        reference = kernel.reference()
+        for name, value in values.items():
+            setattr(reference, name, value)
+        assert reason in scanned(reference)[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"capabilities": None},
+        {"securebits": None},
+        {"exec_file": None},
+        {"exec_gained": False},
+        {"namespaces": {}},
+    ],
+)
+def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str, object]) -> None:
+    """What only programs read that need not be loaded keeps no scan from ending well."""
+    reference = kernel.reference()
+    for name, value in values.items():
+        setattr(reference, name, value)
+    found = scan(c.queries().names, reference, c.optional())
+    assert found.layout is not None, found.reasons
+    assert found.off
+    assert all(query in c.optional() for query in found.off)
+    right = zip(c.queries().names, same_names(c.queries().names, kernel.answers), strict=True)
+    left = tuple(None if query in found.off else answer for query, answer in right)
+    assert found.layout == left
+    off = requirements.Programs(c.images()).disabled(c.queries().names, left)
+    assert off == ("on_exec_context", "on_exec_file")[: 2 if "exec_file" in values else 1]
+
+
+def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
+    """Built without them, the kernel has NULL in their place: everything else is found."""
+    reference = kernel.reference()
+    numbers = {name: at for name, at in reference.namespaces.items() if not name.startswith("time")}
+    reference.namespaces = numbers
+    reference.without_times()
+    found = scan(c.queries().names, reference, c.optional())
+    assert set(found.off) == set(map(c.query, TIME_QUERIES))
+    assert found.layout is not None
+    assert not requirements.Programs(c.images()).disabled(c.queries().names, found.layout)
+
+
+def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:
+    """The scan leaves it out; a layout that has it is refused."""
+    reference = kernel.reference()
+    reference.login_uid = None
+    found = scan(c.queries().names, reference, c.optional())
+    assert found.off == [c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")]
+    assert found.layout is not None
+    reference = kernel.reference()
+    reference.login_uid = None
+    assert check(c.queries().names, kernel.answers, reference)[0] == ["login uid"]
+
+
+def test_a_login_uid_that_cannot_be_recognized_is_left_out(kernel: c.Kernel) -> None:
+    """In a container it cannot be set. Unset it is found, if it is inherited and a common number
+    it is not.
+    """
+    names = c.query("task_struct.loginuid"), c.query("task_struct.loginuid.val")
+    for uid, off in ((UNSET_LOGIN_UID, ()), (0, names)):
+        references = [kernel.reference(variant) for variant in (0, 1)]
+        for reference in references:
+            reference.login_uid = uid
+            for field in ("loginuid", "sessionid"):
+                reference.task("thread").set(field, uid, size=4)
+        prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, references))
+        found = prober.scan()
+        assert not found.reason
+        assert found.off == off
+        assert not found.unproven
+
+
+def one_of(
+    references: list[SyntheticProcess], variant: int
+) -> contextlib.AbstractContextManager[SyntheticProcess]:
+    """The reference process of this variant."""
+    return c.given(references[variant])
+
+
+def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -> None:
+    """A scan is believed only when the checks hold for another process."""
+    lying = kernel.reference(1)
+    lying.arg_end += 1
+    references = [kernel.reference(0), lying]
+    prober = LayoutProber(c.queries().names, c.optional(), partial(one_of, references))
+    found = prober.scan()
+    assert found.answers is None
+    assert found.reason == "what was found is not confirmed: arguments"
+    references[:] = kernel.reference(0), kernel.reference(1)
+    assert prober.scan().answers == same_names(c.queries().names, kernel.answers)
+
+
+def test_random_memory_is_scanned_to_the_end(
+    kernel: c.Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stands in memory, the scan gives up."""
+    for seed in range(20):
+        reference = kernel.reference()
+        monkeypatch.setattr(reference, "read", random_words(seed, reference.thread))
+        assert scan(c.queries().names, reference, c.optional()).layout is None
+
+
+def test_what_the_second_subject_refutes_of_optional_needs_is_left_out(kernel: c.Kernel) -> None:
+    """What was found by chance goes; the rest of the layout stays."""
+    lying = kernel.reference(1)
+    lying.securebits += 1
+    prober = LayoutProber(
+        c.queries().names, c.optional(), partial(one_of, [kernel.reference(0), lying])
+    )
+    found = prober.scan()
+    assert found.off == (c.query("cred.securebits"),)
+    assert found.doubtful == ("securebits",)
+    right = same_names(c.queries().names, kernel.answers)
+    assert found.answers == c.changed(right, cred_securebits=None)
+
+
+def random_words(seed: int, task: Task) -> Callable[[int, int], bytes]:
+    """What reads a memory full of the task's ids, pointers into it, and small numbers."""
+    generator = random.Random(seed)
+    words = [task.address + 8 * generator.randrange(4096) for _ in range(64)]
+    words += [0, 1, task.tgid << 32 | task.pid, generator.getrandbits(64)]
+    return lambda address, size: pack(f"<{size // 8}Q", *generator.choices(words, k=size // 8))

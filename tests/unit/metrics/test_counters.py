@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counting events: by type and binary, under the label filter, and within bounds."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.metrics.metrics_sources import read, series
+from tetrapy.events import flags
+from tetrapy.events.exec import ProcessExec
+from tetrapy.events.exit import ProcessExit
+from tetrapy.events.process import Process
+from tetrapy.events.rate_limit import RateLimitInfo
+from tetrapy.metrics import family
+from tetrapy.metrics.counters import (
+    CAPACITY,
+    MAX_LENGTH,
+    OTHER,
+    EventCounter,
+    FlagCounter,
+    enabled_labels,
+)
+from tetrapy.metrics.family import Collector
+
+BINARY = frozenset({"binary"})
+
+
+def process(binary: str, bits: int = 0) -> Process:
+    made = Process(b"host1", 1, 0, 0)
+    made.binary = binary
+    made.flags = bits
+    return made
+
+
+def executed(binary: str, bits: int = 0) -> ProcessExec:
+    return ProcessExec(process(binary, bits), None)
+
+
+def exited(binary: str) -> ProcessExit:
+    return ProcessExit(process(binary), None, 0, "")
+
+
+def reported(counter: Collector) -> dict[str, float]:
+    return read(family.encode(counter.collect()).decode())
+
+
+def test_by_type_and_binary() -> None:
+    """An event of no process has no binary; namespace, pod and workload are Kubernetes' own."""
+    counter = EventCounter(BINARY, "host1")
+    counter.count([executed("/bin/a"), exited("/bin/a"), executed("/bin/a")])
+    counter.count([executed("/bin/b"), RateLimitInfo(5, "")])
+    assert reported(counter) == {
+        series("PROCESS_EXEC", "/bin/a"): 2,
+        series("PROCESS_EXIT", "/bin/a"): 1,
+        series("PROCESS_EXEC", "/bin/b"): 1,
+        series("RATE_LIMIT_INFO", ""): 1,
+        "tetrapy_event_series": 4,
+        "tetrapy_event_series_capacity": CAPACITY,
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "binary", "node"),
+    [
+        ("namespace,workload,pod,binary", "/bin/a", ""),
+        (" binary , node_name", "/bin/a", "host1"),
+        ("node_name,nothing", "", "host1"),
+        ("", "", ""),
+    ],
+)
+def test_the_label_filter(setting: str, binary: str, node: str) -> None:
+    """A label that is not named is empty; unknown names and blanks do not matter."""
+    counter = EventCounter(enabled_labels(setting.split(",")), "host1")
+    counter.count([executed("/bin/a")])
+    assert reported(counter)[series("PROCESS_EXEC", binary, node)] == 1
+
+
+def test_series_that_coincide_are_summed() -> None:
+    """Without the binary there is one series for each type."""
+    counter = EventCounter(frozenset(), "host1")
+    counter.count([executed(f"/bin/{n}") for n in range(10)] + [exited("/bin/a")])
+    found = reported(counter)
+    assert found[series("PROCESS_EXEC", "")] == 10
+    assert found["tetrapy_event_series"] == 2
+
+
+def test_more_binaries_than_there_may_be() -> None:
+    """What came first keeps its series; the rest is counted together, and nothing is lost."""
+    counter = EventCounter(BINARY, "", capacity=3)
+    for _ in range(2):
+        counter.count([executed(f"/bin/{n}") for n in range(10)])
+    found = reported(counter)
+    assert found[series("PROCESS_EXEC", "/bin/2")] == 2
+    assert found[series("PROCESS_EXEC", OTHER)] == 14
+    assert found["tetrapy_event_series"] == 4
+    assert found["tetrapy_event_series_capacity"] == 3
+
+
+def test_an_event_of_no_process_is_no_other_binary() -> None:
+    """It has its series also when there are too many."""
+    counter = EventCounter(BINARY, "", capacity=1)
+    counter.count([executed("/bin/a"), RateLimitInfo(5, ""), RateLimitInfo(5, "")])
+    assert reported(counter)[series("RATE_LIMIT_INFO", "")] == 2
+
+
+def test_a_name_that_is_too_long() -> None:
+    """It has no series of its own, since names of 4 KiB would take as much memory."""
+    counter = EventCounter(BINARY, "")
+    counter.count([executed("/" + "x" * MAX_LENGTH), executed("/" + "x" * (MAX_LENGTH - 1))])
+    found = reported(counter)
+    assert found[series("PROCESS_EXEC", OTHER)] == 1
+    assert found[series("PROCESS_EXEC", "/" + "x" * (MAX_LENGTH - 1))] == 1
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from((executed, exited)), st.sampled_from("abcdefgh")), max_size=40
+)
+
+
+@given(EVENTS, st.integers(1, 20))
+def test_nothing_is_lost_or_made_up(events: list[tuple], capacity: int) -> None:
+    """The sum is the number of events; a series that is not `other` has just its own."""
+    counter = EventCounter(BINARY, "", capacity)
+    counter.count([make(f"/{name}") for make, name in events])
+    expected = Counter((make(name).type, f"/{name}") for make, name in events)
+    found = reported(counter)
+    size = found.pop("tetrapy_event_series")
+    assert found.pop("tetrapy_event_series_capacity") == capacity
+    assert size == len(found) <= capacity + 2
+    assert sum(found.values()) == len(events)
+    for (kind, binary), count in expected.items():
+        assert found.get(series(kind, binary), count) == count
+
+
+def test_flags_of_exec_events() -> None:
+    """By word; other events do not count, and every word is there from the start."""
+    counter = FlagCounter()
+    before = reported(counter)
+    assert set(before.values()) == {0}
+    assert len(before) == len(flags.flag_words(-1).split())
+    counter.count(
+        [
+            executed("/a", flags.EXECVE | flags.CLONE),
+            executed("/a", flags.EXECVE),
+            exited("/a"),
+            RateLimitInfo(1, ""),
+        ]
+    )
+    found = reported(counter)
+    assert found['tetragon_flags_total{type="execve"}'] == 2
+    assert found['tetragon_flags_total{type="clone"}'] == 1
+    assert sum(found.values()) == 3

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TracingPolicy: macros, and what a policy asks of that is not done yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.policies import kprobe, lines, read, spec
+from tetrapy.policy.later import later
+
+MACROS = (
+    "  selectorsMacros:\n"
+    "    bin: {label: b, matchBinaries: [{operator: In, values: [/x]}]}\n"
+    "    pid: {matchPIDs: [{operator: In, values: [1]}]}\n"
+    "    bad: {matchArgs: [{index: 0, operator: Equal, values: [x]}]}\n"
+    "    other: {macros: [bin]}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("used", "message"),
+    [
+        ("macros: [bin, bin]", 'macros[1]: "bin" adds matchBinaries, which is there already'),
+        (
+            "macros: [bin], matchBinaries: [{operator: In, values: [/y]}]",
+            'macros[0]: "bin" adds matchBinaries, which is there already',
+        ),
+        ("macros: [other]", '"other" uses macros itself'),
+        (
+            "macros: [othr]",
+            '"othr" is no macro of this policy; did you mean other? One of bin, pid, bad',
+        ),
+        (
+            "macros: [bad]",
+            'spec.selectorsMacros.bad.matchArgs[0].values[0]: "x" is no whole number',
+        ),
+    ],
+)
+def test_macros_that_are_refused(used: str, message: str) -> None:
+    """A field comes from one place; a mistake in a macro is reported at the macro."""
+    found = lines(kprobe(f", selectors: [{{{used}}}]") + "\n" + MACROS)
+    assert any(message in line for line in found), found
+
+
+def test_what_is_later() -> None:
+    """Features of part two and of Kubernetes are named, each once, where they are first."""
+    action = "{action: Sigkill}, {action: Signal, argSig: 9}"
+    text = spec(
+        "  podSelector: {}\n  containerSelector: {}\n  enforcers: [{calls: [sys_dup]}]\n"
+        "  selectorsMacros: {m: {matchReturnActions: [{action: TrackSock}]}}\n"
+        "  kprobes:\n"
+        "  - {call: sys_dup, returnArgAction: TrackSock, selectors: ["
+        f"{{matchActions: [{action}]}},"
+        " {matchWorkloads: {podSelector: {}}}, {matchWorkloads: {}},"
+        " {matchActions: [{action: Sigkill}, {action: NoPost}]}]}\n"
+    )
+    assert [(one.name, one.path, one.part) for one in later(read(text).policy)] == [
+        ("podSelector", "spec.podSelector", "Kubernetes"),
+        ("containerSelector", "spec.containerSelector", "Kubernetes"),
+        ("enforcers", "spec.enforcers", "acting on processes"),
+        (
+            "returnArgAction TrackSock",
+            "spec.kprobes[0].returnArgAction",
+            "acting on processes",
+        ),
+        ("action Sigkill", "spec.kprobes[0].selectors[0].matchActions[0]", "acting on processes"),
+        ("action Signal", "spec.kprobes[0].selectors[0].matchActions[1]", "acting on processes"),
+        ("matchWorkloads", "spec.kprobes[0].selectors[1].matchWorkloads", "Kubernetes"),
+        (
+            "action TrackSock",
+            "spec.selectorsMacros.m.matchReturnActions[0]",
+            "acting on processes",
+        ),
+    ]
+    assert later(read(kprobe(", selectors: [{matchActions: [{action: NoPost}]}]")).policy) == []

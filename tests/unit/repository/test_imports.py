@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may import what, as far as import-linter (pyproject.toml) does not say it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tools.zipapp import imported_at_start
+
+AGENT = ROOT / "agent"
+MODULES = sorted(AGENT.rglob("*.py"))
+
+# Third-party packages of the bundle, and the rooms that may know of them. "" is agent/__main__.py.
+BUNDLED = {
+    "celpy": {"filters"},
+    "lark": {"filters"},
+    "importlib_resources": {"kernel"},
+    "orjson": {"json_codec"},
+    "pyroute2": {"kernel"},
+    "yaml": {"config", "policy"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The absolute names of the modules that a source file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            found.add(str(node.module))
+    return found
+
+
+def room(path: Path) -> str:
+    """The room of the architecture that a source file belongs to; "" outside the package."""
+    parts = path.relative_to(AGENT).with_suffix("").parts
+    return parts[1] if parts[0] == "tetrapy" and len(parts) > 1 else ""
+
+
+def name(path: Path) -> str:
+    """The path of a source file below agent/, for the names of tests."""
+    return str(path.relative_to(AGENT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_only_the_kernel_room_talks_to_native_code(path: Path) -> None:
+    """ctypes is imported nowhere but in tetrapy.kernel."""
+    native = {module for module in imports(path) if module.split(".")[0] in {"ctypes", "_ctypes"}}
+    assert room(path) == "kernel" or native == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_third_party_package_stays_in_its_rooms(path: Path) -> None:
+    """A module imports the standard library, tetrapy, and what its room may of the bundle."""
+    known = {*sys.stdlib_module_names, "tetrapy", "__future__"}
+    foreign = {module.split(".")[0] for module in imports(path)} - known
+    allowed = {package for package, rooms in BUNDLED.items() if room(path) in rooms}
+    assert foreign - allowed == set()
+
+
+def test_a_kernel_with_btf_does_not_pay_for_those_without() -> None:
+    """What a start imports before it has looked at the kernel holds no inference, no archive."""
+    files = imported_at_start()
+    assert "tetrapy/btf/discovery.py" in files
+    others = (
+        *("btf/fallbacks", "btf/archive", "btf/inference", "btf/harvest", "cli/btf", "metrics"),
+        *("daemon/figures", "daemon/reload", "daemon/serving", "kernel/connector"),
+        *("kernel/pyroute2", "filters/cel", "filters/regex", "sensors/connector"),
+    )
+    assert [file for file in files if file.startswith(tuple(f"tetrapy/{o}" for o in others))] == []

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A release around a small stand-in for dist/tetrapy.pyz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.release import tree
+
+if TYPE_CHECKING:
+    import pytest
+
+PROGRAM = b"#!/usr/bin/env python3\nprint('tetrapy')\n"
+
+
+def release_around(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `tools.release` take this program for the built file."""
+    pyz = directory / "tetrapy.pyz"
+    pyz.write_bytes(PROGRAM)
+    monkeypatch.setattr(tree, "PYZ", pyz)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which sources make which BPF object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tetrapy.abi import core_relocs
+from tools import bpf_objects
+from tools.errors import BuildError
+
+
+def test_every_source_belongs_to_an_object(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A source that no object names stops the build, as does one that is not there."""
+    monkeypatch.setattr(bpf_objects, "ROOT", tmp_path)
+    (tmp_path / "bpf").mkdir()
+    named = {source for recipe in bpf_objects.OBJECTS.values() for source in recipe.sources}
+    for source in (named - {"exit.bpf.c"}) | {"forgotten.bpf.c"}:
+        (tmp_path / "bpf" / source).touch()
+    with pytest.raises(BuildError, match=r"exit\.bpf\.c, forgotten\.bpf\.c"):
+        bpf_objects.build(tmp_path)
+
+
+def test_flavours_are_objects() -> None:
+    """The two flavours of the base object are made of the same sources."""
+    ring, perf = bpf_objects.FLAVOURS.values()
+    assert ring.sources == perf.sources
+    assert ring.flags != perf.flags
+    assert bpf_objects.OBJECTS.items() >= bpf_objects.FLAVOURS.items()
+
+
+def unguarded(data: bytes) -> list[str]:
+    """Reads of members that not every kernel has, without a look whether this one has it."""
+    btf, found = core_relocs.of_object(data)
+    asked = [
+        (
+            one.section,
+            one.instruction,
+            core_relocs.KINDS[one.kind],
+            core_relocs.access_name(btf, one),
+        )
+        for one in found
+        if one.kind in core_relocs.FIELD_KINDS
+    ]
+    doubtful = {subject for _, _, kind, subject in asked if kind == "field_exists"}
+    bare, guarded = [], set()
+    for section, instruction, kind, subject in sorted(asked):
+        if kind == "field_exists":
+            guarded.add((section, subject))
+        elif subject in doubtful and kind == "field_byte_offset":
+            if (section, subject) not in guarded:
+                bare.append(f"{section}, instruction {instruction}: {subject}")
+            guarded.discard((section, subject))
+    return bare
+
+
+@pytest.mark.parametrize("name", sorted(bpf_objects.FLAVOURS))
+def test_what_some_kernels_lack_is_read_behind_a_guard(name: str) -> None:
+    """Each such read has a guard of its own; libbpf spoils a read of a member that is not there,
+    and the verifier then refuses the program wherever it can be reached.
+    """
+    path = ROOT / "build/bundle/bpf" / name
+    if not path.exists():
+        pytest.skip(f"needs {name}: make build")
+    assert unguarded(path.read_bytes()) == []

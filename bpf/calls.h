@@ -17,7 +17,9 @@ enum exec_call {
 	CALL_ON_EXEC_FILE = 3,
 	CALL_ON_EXEC_FILE_DEEP = 4,
 	CALL_ON_EXEC = 5,
-	EXEC_CALLS = 6,
+	CALL_ON_FORK = 6,
+	CALL_ON_EXIT = 7,
+	EXEC_CALLS = 8,
 };
 
 SHARED struct {

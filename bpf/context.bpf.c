@@ -109,6 +109,7 @@ int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
 	struct exec_context context = {};
 	struct linux_binprm *binprm;
 
+	have_own_stack(ctx);
 	if (!scratch)
 		return 0;
 	read_credentials(&context, cred);

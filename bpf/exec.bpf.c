@@ -34,7 +34,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!scratch)
 		return 0;
-	if (!want_file || !file_was_checked()) {
+	if (!want_file || !file_was_checked(scratch)) {
 		scratch->walk_calls = 0;
 		/* The file first: filters go by it too. That program comes back here. */
 		if (want_file)

@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "cgroup.h"
+#include "gates.h"
 #include "rate.h"
 #include "settings.h"
 #include "task.h"
@@ -18,10 +19,10 @@ char LICENSE[] SEC("license") = "GPL";
 
 #define SIGNAL_GROUP_EXIT 4 /* include/linux/sched/signal.h */
 
-/* The suppressed process that ended last on each CPU. */
+/* The suppressed process that ended last on each CPU, and there by each gate. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ENTRIES);
 	__type(key, __u32);
 	__type(value, __u32);
 } last_suppressed SEC(".maps");
@@ -31,8 +32,8 @@ struct {
  */
 static __always_inline void forget_later(__u32 pid)
 {
-	__u32 zero = 0;
-	__u32 *last = bpf_map_lookup_elem(&last_suppressed, &zero);
+	__u32 entry = current_entry();
+	__u32 *last = bpf_map_lookup_elem(&last_suppressed, &entry);
 	struct process *process;
 
 	if (!last || *last == pid)
@@ -74,6 +75,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct exit_event event = {};
 	struct task_struct *leader;
 
+	have_own_stack(ctx);
 	if (BPF_CORE_READ(signal, live.counter))
 		return 0;
 	if (rate_events)

@@ -68,16 +68,13 @@ static __always_inline int is_path(struct path_walk *walk, char *given, const ch
 	return 0;
 }
 
-static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct file_check *found,
-				  int steps)
+static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct scratch *scratch,
+				  struct file_check *found, int steps)
 {
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
 	const char *path = BPF_CORE_READ(binprm, filename);
-	struct scratch *scratch = get_scratch();
 	struct path_walk *walk = &found->walk;
 
-	if (!scratch)
-		return;
 	if (!walk_up(walk, steps)) {
 		walk_on(ctx, scratch, CALL_ON_EXEC_FILE_DEEP);
 		walk->end = WALK_TOO_LONG;
@@ -104,9 +101,13 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 	struct file *file = BPF_CORE_READ(binprm, file);
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-	struct file_check *found = get_file_check();
+	struct scratch *scratch = get_scratch();
+	struct file_check *found;
 	__u32 flags = 0;
 
+	if (!scratch)
+		return 0;
+	found = get_file_check(scratch);
 	if (!found)
 		return 0;
 	start_walk(&found->walk, BPF_CORE_READ(file, f_path.mnt), dentry);
@@ -121,7 +122,7 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 	if (!found->file.links || is_unlinked(dentry))
 		flags |= FILE_DELETED;
 	found->file.flags = flags;
-	go_on(ctx, found, WALK_FIRST_STEPS);
+	go_on(ctx, scratch, found, WALK_FIRST_STEPS);
 	return 0;
 }
 
@@ -129,9 +130,13 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 SEC("?raw_tp")
 int on_exec_file_deep(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct file_check *found = get_file_check();
+	struct scratch *scratch = get_scratch();
+	struct file_check *found;
 
+	if (!scratch)
+		return 0;
+	found = get_file_check(scratch);
 	if (found)
-		go_on(ctx, found, WALK_MORE_STEPS);
+		go_on(ctx, scratch, found, WALK_MORE_STEPS);
 	return 0;
 }

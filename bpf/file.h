@@ -36,17 +36,15 @@ SHARED struct {
 	__type(value, struct file_check);
 } file_checks SEC(".maps");
 
-static __always_inline struct file_check *get_file_check(void)
+static __always_inline struct file_check *get_file_check(const struct scratch *scratch)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&file_checks, &zero);
+	return bpf_map_lookup_elem(&file_checks, &scratch->entry);
 }
 
 /* Whether on_exec_file was here for this exec. What on_exec then finds is of it. */
-static __always_inline int file_was_checked(void)
+static __always_inline int file_was_checked(const struct scratch *scratch)
 {
-	struct file_check *found = get_file_check();
+	struct file_check *found = get_file_check(scratch);
 
 	if (!found)
 		return 1;
@@ -58,16 +56,16 @@ static __always_inline int file_was_checked(void)
 	return 0;
 }
 
-static __always_inline int file_differs(void)
+static __always_inline int file_differs(const struct scratch *scratch)
 {
-	struct file_check *found = get_file_check();
+	struct file_check *found = get_file_check(scratch);
 
 	return want_file && found && found->state == FILE_DIFFERS;
 }
 
 static __always_inline void append_file(struct scratch *scratch)
 {
-	struct file_check *found = get_file_check();
+	struct file_check *found = get_file_check(scratch);
 	__u64 offset, size;
 
 	if (!scratch->binprm || !found || found->state != FILE_DIFFERS)

@@ -8,6 +8,7 @@
 #include "settings.h"
 #include "maps.h"
 #include "calls.h"
+#include "gates.h"
 #include "scratch.h"
 #include <bpf/bpf_core_read.h>
 #include "file.h"

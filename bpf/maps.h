@@ -40,7 +40,10 @@ enum counter {
 	COUNT_EXEC_SUPPRESSED = 0, /* events that were not sent, see filter_masks.h and rate.h */
 	COUNT_EXIT_SUPPRESSED = 1,
 	COUNT_PROCESSES_FULL = 2, /* processes for which there was no room, see process.h */
-	COUNTERS = 3,
+	COUNT_EXEC_RESCUED = 3, /* events that only a later gate let in, see gates.h */
+	COUNT_FORK_RESCUED = 4,
+	COUNT_EXIT_RESCUED = 5,
+	COUNTERS = 6,
 };
 
 SHARED struct {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where a record is put together before it is submitted; too large for the
- * stack. One per CPU: a program is not interrupted by itself.
+/* Where a record is put together before it is submitted; too large for the stack. One per CPU, or
+ * per CPU and gate: a program is not interrupted by itself.
  */
 #ifndef TETRAPY_SCRATCH_H
 #define TETRAPY_SCRATCH_H
+
+#include "gates.h"
 
 #ifndef SHARED
 #define SHARED extern
@@ -69,8 +71,8 @@ struct scratch {
 	__u32 area_sent; /* ... and how many were */
 	__u32 area_flags; /* enum exec_flag */
 	__u64 area_lost; /* records that found no room */
+	__u32 entry; /* the current one; where it is a constant the verifier walks further */
 	__u32 walk_calls; /* see walk_on() */
-	__u32 __pad;
 	char masks_path[MASKS_PATH]; /* zero-filled */
 };
 
@@ -83,9 +85,12 @@ SHARED struct {
 
 static __always_inline struct scratch *get_scratch(void)
 {
-	__u32 zero = 0;
+	__u32 entry = current_entry();
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &entry);
 
-	return bpf_map_lookup_elem(&scratches, &zero);
+	if (scratch)
+		scratch->entry = entry;
+	return scratch;
 }
 
 /* Where the next part of an exec event begins. */

@@ -109,7 +109,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	int unwanted = 0;
 
 	/* What the path says may not be so: user space decides. */
-	if (use_filter_masks && !file_differs())
+	if (use_filter_masks && !file_differs(scratch))
 		masks = find_masks(scratch, path);
 	if (masks)
 		unwanted = is_unwanted(exec, process, masks, cgroup_id);
@@ -149,7 +149,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 		if (state & PROCESS_DEFERRED)
 			end_deferral(process);
 		state = (state & PROCESS_MASKED) | PROCESS_SUPPRESSED | cloned;
-		if (file_differs())
+		if (file_differs(scratch))
 			state |= PROCESS_FILE_DIFFERS;
 		count(COUNT_EXEC_SUPPRESSED);
 	}

@@ -15,8 +15,8 @@
 #define WALK_FIRST_STEPS 8
 #define WALK_MORE_STEPS 72
 
-/* An event has 33 calls. One each is for the file, on_exec behind it, and the context: what has
- * none left is not reported. Steps have no bound, since a mount may be on another one's root.
+/* An event has 33 calls. One each is for a gate, the file, on_exec behind it, and the context: what
+ * has none left is not reported. Steps have no bound, since a mount may be on another one's root.
  */
 #define WALK_CALLS 29
 

@@ -40,6 +40,7 @@ _BASE = (
     "exit.bpf.c",
     "fork.bpf.c",
     "fork_suppressed.bpf.c",
+    "gates.bpf.c",
 )
 
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.

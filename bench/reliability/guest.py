@@ -2,11 +2,12 @@
 """Losses reported exactly, and attacks: measured in a guest with two CPUs where nothing else runs.
 
     python3 -m bench.reliability.guest [stop] [--kernel 6.1] [--seconds 10]
+    python3 -m bench.reliability.guest burst [--kernel 7] [--bursts 10]
     python3 -m bench.reliability.guest attack [--kernel 6.1] [--short] [--only NAME] [--victims 500]
 
 stop: what is reported and what is lost must make, together, every exec and every exit that
-happened. attack: as `python3 -m bench.reliability attack`. Exit codes as of `python3 -m
-bench.reliability`.
+happened. burst: processes, a thousand in flight; none may be lost or told twice.
+attack: as `python3 -m bench.reliability attack`. Exit codes as of `python3 -m bench.reliability`.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from bench import programs
-from bench.reliability import attack, stop
+from bench.reliability import attack, burst, stop
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.guest import kernels, qemu
 
 PYZ = ROOT / "dist/tetrapy.pyz"
 HERE = Path(__file__).resolve().parent
-_INSIDE = """__init__ attack attacks cgroups checks deceptions follower inside life loads
+_INSIDE = """__init__ attack attacks burst cgroups checks deceptions follower inside life loads
 reader setting stalls stop watched""".split()
 _MEMORY = 2048  # MiB: files are in it
 
@@ -34,6 +35,11 @@ _MEMORY = 2048  # MiB: files are in it
 def measure(kernel: str, seconds: float, pyz: Path = PYZ) -> dict[str, Any]:
     """The figures of bench/reliability/stop.py, of a guest. Raises BuildError."""
     return _boot(kernel, pyz, ["stop", str(seconds)])
+
+
+def burst_of(kernel: str, bursts: int, pyz: Path = PYZ) -> dict[str, Any]:
+    """The figures of bench/reliability/burst.py, of a guest. Raises BuildError."""
+    return _boot(kernel, pyz, ["burst", str(bursts)])
 
 
 def attacked(
@@ -71,12 +77,17 @@ def main() -> int:
     try:
         if arguments.what == "attack":
             return _attacked(arguments)
-        figures = measure(arguments.kernel, arguments.seconds, arguments.pyz)
+        if arguments.what == "burst":
+            figures = burst_of(arguments.kernel, arguments.bursts, arguments.pyz)
+        else:
+            figures = measure(arguments.kernel, arguments.seconds, arguments.pyz)
     except BuildError as err:
         print(f"bench.reliability.guest: {err}", file=sys.stderr)
         return 2
     for name, value in figures.items():
         print(f"{name:45} {value:>12}")
+    if arguments.what == "burst":
+        return _judged(burst.failures(figures))
     return _judged(stop.failures(figures, alone=True))
 
 
@@ -104,9 +115,10 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", nargs="?", choices=("stop", "attack"), default="stop")
+    parser.add_argument("what", nargs="?", choices=("stop", "burst", "attack"), default="stop")
     parser.add_argument("--kernel", default="6.1", help="its name in tests/vm/kernels.toml")
     parser.add_argument("--seconds", type=float, default=10, help="of `stop`")
+    parser.add_argument("--bursts", type=int, default=10)
     parser.add_argument("--short", action="store_true", help="the attacks that CI runs")
     parser.add_argument("--only", action="append", default=[], help="names that contain this")
     parser.add_argument("--victims", type=int, default=attack.VICTIMS)

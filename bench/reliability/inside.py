@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.reliability import attack, attacks, stop
+from bench.reliability import attack, attacks, burst, stop
 from bench.reliability.loads import Loads
 
 _TEST = Path("/test")
@@ -19,13 +20,18 @@ _PLACE = Path("/tmp/reliability")  # noqa: S108 - nobody else is in the guest
 def main() -> None:
     """Measure; nothing else runs here."""
     what, *words = json.loads((_TEST / "words.json").read_text())
-    figures = _attacks(*words) if what == "attack" else _stop(float(words[0]))
+    figures = _MEASURES[what](*words)
     Path("/result/figures.json").write_text(json.dumps(figures))
 
 
-def _stop(seconds: float) -> dict[str, Any]:
+def _stop(seconds: str) -> dict[str, Any]:
     loads = Loads(_TEST / "load", _TEST / "nothing")
-    return stop.stop(_PYZ, _PLACE, loads, seconds, [])
+    return stop.stop(_PYZ, _PLACE, loads, float(seconds), [])
+
+
+def _burst(bursts: str) -> dict[str, Any]:
+    loads = Loads(_TEST / "load", _TEST / "nothing")
+    return burst.burst(_PYZ, _PLACE, loads, int(bursts))
 
 
 def _attacks(victims: str, short: str, *names: str) -> dict[str, Any]:
@@ -36,6 +42,12 @@ def _attacks(victims: str, short: str, *names: str) -> dict[str, Any]:
         shutil.rmtree(_PLACE)  # files are in memory here
     return rows
 
+
+_MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
+    "attack": _attacks,
+    "burst": _burst,
+    "stop": _stop,
+}
 
 if __name__ == "__main__":
     main()

@@ -40,6 +40,7 @@ class Watch:
         rate: tuple[int, int] | None = None,
         processes: int = 32768,
         size: int = 8 << 20,
+        gates: bool = False,
     ) -> None:
         """`flags` are the agent's; `rate` is events and nanoseconds; `size` the buffer's bytes."""
         settings = read(["--export-filename=-", *flags], {})
@@ -54,6 +55,7 @@ class Watch:
             cgroups=host_controller("/proc") or "",
             rate=Rate(*rate) if rate else None,
             filters=stages.pushdown,
+            gates=gates,
         )
         self.sensor = BaseSource(options)
         try:

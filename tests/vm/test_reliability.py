@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.reliability import guest, stop
+from bench.reliability import burst, guest, stop
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,11 @@ from bench.reliability import guest, stop
 def test_losses_add_up(kernel: str) -> None:
     """Told and lost together are every exec and exit; log, last words and metrics agree."""
     assert stop.failures(guest.measure(kernel, seconds=1), alone=True) == []
+
+
+@pytest.mark.parametrize(
+    "kernel", [pytest.param(name, marks=pytest.mark.matrix) for name in ("6.18", "7.1", "7")]
+)
+def test_bursts_are_reported(kernel: str) -> None:
+    """Nothing is lost or told twice, although on Linux 7 tasks are preempted in the programs."""
+    assert burst.failures(guest.burst_of(kernel, bursts=4)) == []

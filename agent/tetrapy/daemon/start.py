@@ -153,9 +153,10 @@ def load_sensor(
             " are not known",
         )
         options = options._replace(filters=None, rate=None)
+    gates = features.preempts_programs(source.data)
     with custom_btf.custom_path(source, run_directory) as path:
         try:
-            sensor = BaseSource(options._replace(btf_path=path))
+            sensor = BaseSource(options._replace(btf_path=path, gates=gates))
         except KernelError as err:
             if path is None or isinstance(err, (NotPermittedError, UnsupportedFeatureError)):
                 raise

@@ -136,8 +136,8 @@ class BpfObject:
         return at_address(address, size), bool(flags & _MMAPABLE)
 
     def detach(self, program_name: Optional[str] = None) -> None:
-        """Take one program off its hook, or all; maps stay readable."""
-        for name in list(self._links) if program_name is None else [program_name]:
+        """Take one program off its hook, or all, the last one first; maps stay readable."""
+        for name in list(reversed(self._links)) if program_name is None else [program_name]:
             self._lib.bpf_link__destroy(self._links.pop(name))
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ The version says only which kernels have a feature, for an operator who lacks it
 
 from __future__ import annotations
 
-from typing import Iterable, Tuple
+import mmap
+from typing import Iterable, Optional, Tuple, Union
 
 from tetrapy.errors import UnsupportedFeatureError
 from tetrapy.kernel.libbpf import libbpf
@@ -45,6 +46,11 @@ PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)
 RING_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS, RING_BUFFER, BOOT_CLOCK)
 """What each flavour of the base object needs that an older kernel may lack."""
 
+_KERNELS_BTF = "/sys/kernel/btf/vmlinux"
+# Tracepoints call their programs under the guard srcu_fast_notrace of tracepoint_srcu, and not with
+# preemption off. Older kernels have that structure for another use, or the guard not at all.
+_PREEMPTIBLE = (b"class_srcu_fast_notrace_t", b"tracepoint_srcu_srcu_data")
+
 
 def has_ring_buffer() -> bool:
     """Whether the ring buffer's flavour of the base object can run."""
@@ -56,3 +62,36 @@ def require(features: Iterable[Feature]) -> None:
     for one in features:
         if not one.is_there:
             raise UnsupportedFeatureError(one.name, one.since)
+
+
+def preempts_programs(types: Optional[bytes] = None, kernels_btf: str = _KERNELS_BTF) -> bool:
+    """Whether a task may be preempted in a tracepoint's program, which is skipped then for others.
+
+    The kernel's BTF tells it, or where it has none `types`, other BTF of this kernel. Without
+    either it is not known, and taken for untrue.
+    """
+    try:
+        file = open(kernels_btf, "rb")  # noqa: SIM115 - closed below
+    except OSError:
+        return types is not None and _has_names(types)
+    # Linux 6.16 and later let it be mapped, and what is asked for came after that. Only mapped it
+    # costs next to nothing: files in sysfs are read by the page.
+    with file:
+        try:
+            mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ)
+        except (OSError, ValueError):
+            return False
+        with mapped:
+            return _has_names(mapped)
+
+
+def _has_names(types: Union[bytes, mmap.mmap]) -> bool:
+    return all(_has_name(types, name) for name in _PREEMPTIBLE)
+
+
+def _has_name(types: Union[bytes, mmap.mmap], name: bytes) -> bool:
+    """Whether BTF has a string; each is between two zeros."""
+    at = types.find(name + b"\0")
+    while at > 0 and types[at - 1 : at] != b"\0":
+        at = types.find(name + b"\0", at + 1)
+    return at > 0

@@ -41,14 +41,8 @@ PERF_OBJECT = "bpf/base-perf.bpf.o"
 OBJECTS = (RING_OBJECT, PERF_OBJECT)
 
 _PID = Struct("=I")
-_PROGRAM_PREFIX = "on_"  # and the kind of its records
+_RESCUED = "COUNT_{}_RESCUED"  # of enumerators, with the kind of records
 _CALL_PREFIX = "CALL_"  # of enumerators, and the name of a program in capital letters
-
-
-# In the order in which they are attached, which takes milliseconds. Execs come first: one that is
-# missed leaves a wrong image. Exits come last, else those of processes that nobody knows would be
-# reported.
-_PROGRAMS = ("on_exec", "on_fork", "on_exit")
 
 
 class BaseSource(EventSource):
@@ -72,7 +66,9 @@ class BaseSource(EventSource):
         self._options = options
         self._variables = {**rodata_offsets(btf, ".rodata"), **rodata_offsets(btf, ".bss")}
         needed = features.RING_FLAVOUR if options.use_ring else features.PERF_FLAVOUR
-        self._sensor = Sensor("base", data, _PROGRAMS, needed, options.btf_path)
+        self._attached = configuration.attached(options)
+        programs = [program for hook in self._attached.values() for program in hook]
+        self._sensor = Sensor("base", data, programs, needed, options.btf_path)
         self._buffer: Union[RingBuffer, PerfBuffer, None] = None
         try:
             self._configure(btf)
@@ -217,13 +213,28 @@ class BaseSource(EventSource):
         return self.owners.totals
 
     def programs(self) -> Dict[str, ProgramInfo]:
-        """What the kernel tells of the program for each kind of records.
+        """What the kernel tells of the programs for each kind of records.
 
         Since Linux 7.0 a program may be preempted, and until it goes on the kernel skips it for
-        every other task on that CPU. It counts that; for exits the number includes threads that
-        would have made no record.
+        every other task on that CPU, and counts that. Runs and times are those of all gates, misses
+        are events that none let in; threads that would have made no record are counted, too.
         """
-        return {name[len(_PROGRAM_PREFIX) :]: info for name, info in self._sensor.infos().items()}
+        of_program, reported = self._sensor.infos(), {}
+        for kind, programs in self._attached.items():
+            infos = [of_program[program] for program in programs]
+            first, last = infos[0], infos[-1]
+            misses = first.misses
+            if last is not first:
+                rescued = self._read_counters()[self._counters[_RESCUED.format(kind.upper())]]
+                # An event may be on its way from the first gate to the next just now; it is not
+                # lost as long as the last one was not skipped for it.
+                misses = max(min(first.misses - rescued, last.misses), 0)
+            reported[kind] = first._replace(
+                runs=sum(info.runs for info in infos),
+                run_time_ns=sum(info.run_time_ns for info in infos),
+                misses=misses,
+            )
+        return reported
 
     def suppressed(self) -> Dict[str, int]:
         """Events that were not sent because nobody wants them or their cgroup is throttled."""

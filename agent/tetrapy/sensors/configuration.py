@@ -15,6 +15,13 @@ from tetrapy.sensors.options import SensorOptions
 CONTEXT_PROGRAM = "on_exec_context"
 FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep")
 LATE_PROGRAM = "on_fork_suppressed"
+# In the order in which they are attached, which takes milliseconds. Execs come first: one that is
+# missed leaves a wrong image. Exits come last, else those of processes that nobody knows would be
+# reported.
+_HOOKS = ("exec", "fork", "exit")
+
+GATES = 4  # GATES of bpf/gates.h
+_CLAIMS = 16384  # CLAIMS of bpf/gates.bpf.c
 
 _WAKEUP_BYTES = 256 << 10  # bytes that wait before the reader is woken early
 
@@ -27,6 +34,7 @@ def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
         "want_context": int(options.context),
         "want_env": int(options.environment),
         "want_file": int(options.file),
+        "use_gates": int(options.gates),
     }
     values["buffer_bytes"] = options.size.total if options.use_ring else options.size.per_cpu
     if options.use_ring:
@@ -51,6 +59,10 @@ def sizes(options: SensorOptions) -> Dict[str, int]:
     entries = {"processes": options.processes}
     # A place for each CPU: libbpf would ask /sys, which may not be there.
     entries["events"] = options.size.total if options.use_ring else cpu_limit()
+    if options.gates:
+        entries["claims"] = _CLAIMS
+        entries["file_checks"] = GATES
+        entries["scratches"] = (2 if _keeps_back(options) else 1) * GATES
     if options.rate is not None:
         entries["cgroup_rates"] = throttle.CGROUPS
     if options.filters is not None:
@@ -71,7 +83,18 @@ def optional_programs(options: SensorOptions) -> List[str]:
         programs += FILE_PROGRAMS
     if _keeps_back(options):
         programs.append(LATE_PROGRAM)
+    if options.gates:
+        programs += [gate for hook in _HOOKS for gate in _gates(hook)]
     return programs
+
+
+def attached(options: SensorOptions) -> Dict[str, List[str]]:
+    """Kind of records -> the programs on its hook; the kernel runs them in this order."""
+    return {hook: _gates(hook) if options.gates else [f"on_{hook}"] for hook in _HOOKS}
+
+
+def _gates(hook: str) -> List[str]:
+    return [f"on_{hook}_gate{number}" for number in range(GATES)]
 
 
 def _keeps_back(options: SensorOptions) -> bool:

@@ -49,6 +49,7 @@ class SensorOptions(NamedTuple):
     reassembly: int = CAPACITY  # long arguments that may wait for their exec
     rate: Optional[Rate] = None
     filters: Optional[KernelFilters] = None
+    gates: bool = False  # where the kernel skips preempted programs for others: bpf/gates.h
 
 
 def _power_of_two(size: int) -> int:

@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.paths import ROOT
 from tetrapy.abi import core_relocs
+from tetrapy.abi import elf as e
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.layout import enum_values
 from tools import bpf_objects
 from tools.errors import BuildError
 
@@ -66,3 +69,27 @@ def test_what_some_kernels_lack_is_read_behind_a_guard(name: str) -> None:
     if not path.exists():
         pytest.skip(f"needs {name}: make build")
     assert unguarded(path.read_bytes()) == []
+
+
+TAIL_CALL = b"\x85\0\0\0\x0c\0\0\0"
+
+
+@pytest.mark.parametrize("name", sorted(bpf_objects.FLAVOURS))
+def test_what_gates_lead_to_has_a_stack_of_its_own(name: str) -> None:
+    """Each such program makes a tail call: the others get one stack a CPU from Linux 6.13 on."""
+    path = ROOT / "build/bundle/bpf" / name
+    if not path.exists():
+        pytest.skip(f"needs {name}: make build")
+    data = path.read_bytes()
+    image = e.Elf(data)
+    code = {}
+    for symbol in image.symbols():
+        if symbol.type == e.STT_FUNC:
+            section = image.data(image.sections[symbol.section])
+            code[symbol.name] = section[symbol.value : symbol.value + symbol.size]
+    calls = enum_values(Btf(e.section_data(data, ".BTF")), "exec_call")
+    led_to = [call[len("CALL_") :].lower() for call in calls if call.startswith("CALL_")]
+    assert set(led_to) >= {"on_exec", "on_fork", "on_exit"}
+    for program in led_to:
+        body = code[program]
+        assert TAIL_CALL in [body[at : at + 8] for at in range(0, len(body), 8)], program

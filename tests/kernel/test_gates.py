@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gates of the programs: each event goes through one, the first that the kernel does not skip."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.watch import Watch
+from tetrapy.sensors.configuration import GATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOOKS = ("exec", "fork", "exit")
+RUNS = 20
+
+
+@pytest.fixture(params=[True, False], ids=["ring", "perf"])
+def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
+    """A sensor with gates, on whatever kernel."""
+    with Watch(ring=request.param, gates=True) as made:
+        yield made
+
+
+def skip(watch: Watch, gates: int) -> None:
+    """Have the first gates miss everything, as where a task is preempted in each of them.
+
+    Execs last: what goes on meanwhile is reported of a process that is known.
+    """
+    for hook in reversed(HOOKS):
+        for number in range(gates):
+            watch.sensor._sensor.object.detach(f"on_{hook}_gate{number}")
+
+
+def rescued(watch: Watch) -> list[int]:
+    """Execs, forks and exits that a later gate let in."""
+    sensor = watch.sensor
+    counters, numbers = sensor._read_counters(), sensor._counters
+    return [counters[numbers[f"COUNT_{hook.upper()}_RESCUED"]] for hook in HOOKS]
+
+
+def lives(watch: Watch, actor: Path) -> None:
+    """Processes with threads and a second image: told once each, in order."""
+    tag = f"gates-{os.getpid()}"  # the sensor sees the whole machine
+    pids = [watch.run(actor, tag, "threads", 2, "exec", actor, tag, "exit", 0) for _ in range(RUNS)]
+    reported = [(event.process.pid, event.name) for event in watch.of(tag)]
+    kinds = ["process_exec", "process_exec", "process_exit"]
+    assert reported == [(pid, kind) for pid in pids for kind in kinds]
+
+
+def test_the_first_gate_is_enough(watch: Watch, actor: Path) -> None:
+    """Where nothing is skipped the later gates let nothing in."""
+    lives(watch, actor)
+    assert rescued(watch) == [0, 0, 0]
+    assert sum(watch.sensor.losses().values()) == 0
+
+
+@pytest.mark.parametrize("gates", range(1, GATES))
+def test_a_later_one_lets_in_what_is_skipped(watch: Watch, actor: Path, gates: int) -> None:
+    """Whatever the first gates miss goes through the next one, once."""
+    skip(watch, gates)
+    lives(watch, actor)
+    execs, forks, exits = rescued(watch)
+    assert execs >= 2 * RUNS
+    assert forks >= 3 * RUNS
+    assert exits >= 3 * RUNS
+
+
+def test_a_deep_directory(watch: Watch, actor: Path, tmp_path: Path) -> None:
+    """Programs that go on where another one leaves off find its buffer, whatever the gate."""
+    deep = tmp_path / "/".join("deep" for _ in range(120))
+    deep.mkdir(parents=True)
+    tag = f"gates-deep-{os.getpid()}"
+    for gates in (0, 1):
+        skip(watch, gates)
+        watch.run(actor, tag, "chdir", deep, "exec", actor, tag, "exit", 0)
+    reported = [event for event in watch.of(tag) if event.name == "process_exec"]
+    assert [event.process.cwd for event in reported[1::2]] == [str(deep)] * 2

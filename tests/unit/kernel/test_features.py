@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel can do: whether it preempts the programs of tracepoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tetrapy.kernel.features import preempts_programs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GUARD = b"\0class_srcu_fast_notrace_t\0"
+STRUCTURE = b"\0tracepoint_srcu_srcu_data\0"
+OTHERS = b"\0name" * 300_000
+
+BTF = {
+    "7.x": (STRUCTURE + OTHERS + GUARD, True),
+    "7.x, the other way round": (GUARD + STRUCTURE, True),
+    "6.12: the structure, for another use": (STRUCTURE, False),
+    "6.18: neither": (OTHERS + b"\0", False),
+    "the guard only": (GUARD, False),
+    "a longer name": (STRUCTURE + b"\0my_class_srcu_fast_notrace_t\0", False),
+    "a longer name, too": (STRUCTURE + b"\0my_class_srcu_fast_notrace_t" + GUARD, True),
+    "a name that goes on": (STRUCTURE + b"\0class_srcu_fast_notrace_t_\0", False),
+    "empty": (b"", False),
+}
+
+
+@pytest.mark.parametrize(("btf", "expected"), BTF.values(), ids=BTF)
+def test_the_kernels_types_tell(tmp_path: Path, btf: bytes, expected: bool) -> None:
+    """Where the kernel shows its types nothing else is asked."""
+    types = tmp_path / "btf"
+    types.write_bytes(btf)
+    assert preempts_programs(GUARD + STRUCTURE, str(types)) is expected
+
+
+@pytest.mark.parametrize(("btf", "expected"), BTF.values(), ids=BTF)
+def test_other_types_tell(tmp_path: Path, btf: bytes, expected: bool) -> None:
+    """Where it does not, types that were found elsewhere."""
+    assert preempts_programs(btf, str(tmp_path / "none")) is expected
+
+
+def test_types_that_cannot_be_mapped() -> None:
+    """An old kernel is not read through."""
+    assert not preempts_programs(GUARD + STRUCTURE, "/proc/self/status")
+
+
+def test_nothing_to_ask(tmp_path: Path) -> None:
+    """A kernel that shows nothing is not known to preempt programs."""
+    assert not preempts_programs(None, str(tmp_path / "none"))

@@ -100,8 +100,7 @@ static __always_inline __u32 find_privileges(const struct exec_context *context,
 	return found;
 }
 
-SEC("?raw_tp")
-int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void read_context(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	const struct cred *cred = BPF_CORE_READ(task, cred);
@@ -109,9 +108,8 @@ int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
 	struct exec_context context = {};
 	struct linux_binprm *binprm;
 
-	have_own_stack(ctx);
 	if (!scratch)
-		return 0;
+		return;
 	read_credentials(&context, cred);
 	read_namespaces(&context, task);
 	binprm = scratch->binprm;
@@ -126,5 +124,7 @@ int on_exec_context(struct bpf_raw_tracepoint_args *ctx)
 	scratch->event.context_size = sizeof(context);
 	scratch->used += sizeof(context);
 	submit_exec(ctx, scratch);
-	return 0;
 }
+
+SEC("?raw_tp")
+BEHIND_GATE(on_exec_context, read_context)

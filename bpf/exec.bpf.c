@@ -13,8 +13,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-SEC("raw_tp/sched_process_exec")
-int on_exec(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void report_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
@@ -33,16 +32,16 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct process *process;
 
 	if (!scratch)
-		return 0;
+		return;
 	if (!want_file || !file_was_checked(scratch)) {
 		scratch->walk_calls = 0;
 		/* The file first: filters go by it too. That program comes back here. */
 		if (want_file)
-			bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_FILE);
+			go_on_in(ctx, CALL_ON_EXEC_FILE);
 	}
 	process = find_process(exec.pid, exec.start);
 	if ((use_filter_masks || rate_events) && suppress(ctx, scratch, &exec, process, path))
-		return 0;
+		return;
 	if (process)
 		deferred_children = process->deferred_children;
 	if (process && process->state & PROCESS_FORKED) {
@@ -56,7 +55,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (want_env)
 		env = find_env(task);
 	if (!admit(size_of_exec(args, env), EVENT_EXEC))
-		return 0;
+		return;
 	begin_exec(ctx, scratch, &exec, args, env);
 	scratch->binprm = binprm;
 	scratch->event.deferred_children = deferred_children;
@@ -69,16 +68,19 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	append_args(scratch, args);
 	start_cwd(scratch, task);
 	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);
-	return 0;
 }
 
+SEC("raw_tp/sched_process_exec")
+BEHIND_GATE(on_exec, report_exec)
+
 /* Goes on with a deep working directory. */
-SEC("raw_tp")
-int on_exec_deep(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void report_exec_deep(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct scratch *scratch = get_scratch();
 
 	if (scratch)
 		walk_and_finish(ctx, scratch, WALK_MORE_STEPS);
-	return 0;
 }
+
+SEC("raw_tp")
+BEHIND_GATE(on_exec_deep, report_exec_deep)

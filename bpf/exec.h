@@ -5,7 +5,7 @@
 #define TETRAPY_EXEC_H
 
 #include "args.h"
-#include "calls.h"
+#include "gates.h"
 #include "cgroup.h"
 #include "cwd.h"
 #include "file.h"
@@ -107,7 +107,7 @@ static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
 	append_cwd(scratch);
 	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
 	if (want_context)
-		bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC_CONTEXT);
+		go_on_in(ctx, CALL_ON_EXEC_CONTEXT);
 	submit_exec(ctx, scratch);
 }
 

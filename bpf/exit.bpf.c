@@ -67,26 +67,24 @@ static __always_inline int leave(void *ctx, __u32 pid, __u64 start, __u32 *defer
 	return 0;
 }
 
-SEC("raw_tp/sched_process_exit")
-int on_exit(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void report_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
 	struct exit_event event = {};
 	struct task_struct *leader;
 
-	have_own_stack(ctx);
 	if (BPF_CORE_READ(signal, live.counter))
-		return 0;
+		return;
 	if (rate_events)
 		count_exit_rate(task_cgroup_id(task));
 	leader = BPF_CORE_READ(task, group_leader);
 	event.start = task_start(leader);
 	event.pid = BPF_CORE_READ(task, tgid);
 	if (leave(ctx, event.pid, event.start, &event.deferred_children))
-		return 0;
+		return;
 	if (!admit(sizeof(event), EVENT_EXIT))
-		return 0;
+		return;
 	fill_header(&event.header, EVENT_EXIT, event_clock());
 	/* The rule of wait_task_zombie(). */
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
@@ -94,5 +92,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	else
 		event.code = BPF_CORE_READ(leader, exit_code);
 	submit(ctx, &event.header, sizeof(event));
-	return 0;
 }
+
+SEC("raw_tp/sched_process_exit")
+BEHIND_GATE(on_exit, report_exit)

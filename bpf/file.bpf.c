@@ -6,7 +6,7 @@
 #include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-#include "calls.h"
+#include "gates.h"
 #include "file.h"
 #include "settings.h"
 
@@ -90,11 +90,10 @@ static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct sc
 		found->state |= FILE_AGREES;
 	else
 		found->state |= FILE_DIFFERS;
-	bpf_tail_call(ctx, &exec_calls, CALL_ON_EXEC);
+	go_on_in(ctx, CALL_ON_EXEC);
 }
 
-SEC("?raw_tp")
-int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void check_file(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
@@ -106,10 +105,10 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 	__u32 flags = 0;
 
 	if (!scratch)
-		return 0;
+		return;
 	found = get_file_check(scratch);
 	if (!found)
-		return 0;
+		return;
 	start_walk(&found->walk, BPF_CORE_READ(file, f_path.mnt), dentry);
 	/* A file without a directory, such as a memfd, has but a name. */
 	if (BPF_CORE_READ(dentry, d_parent) == dentry && dentry != found->walk.mount_root)
@@ -123,20 +122,23 @@ int on_exec_file(struct bpf_raw_tracepoint_args *ctx)
 		flags |= FILE_DELETED;
 	found->file.flags = flags;
 	go_on(ctx, scratch, found, WALK_FIRST_STEPS);
-	return 0;
 }
 
-/* Goes on with a deep path. */
 SEC("?raw_tp")
-int on_exec_file_deep(struct bpf_raw_tracepoint_args *ctx)
+BEHIND_GATE(on_exec_file, check_file)
+
+/* Goes on with a deep path. */
+static __always_inline void check_file_deep(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct scratch *scratch = get_scratch();
 	struct file_check *found;
 
 	if (!scratch)
-		return 0;
+		return;
 	found = get_file_check(scratch);
 	if (found)
 		go_on(ctx, scratch, found, WALK_MORE_STEPS);
-	return 0;
 }
+
+SEC("?raw_tp")
+BEHIND_GATE(on_exec_file_deep, check_file_deep)

@@ -7,7 +7,7 @@
 #include "events.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
-#include "calls.h"
+#include "gates.h"
 #include "process.h"
 #include "settings.h"
 #include "task.h"
@@ -73,8 +73,7 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 	return creator && creator->state & PROCESS_SUPPRESSED;
 }
 
-SEC("raw_tp/sched_process_fork")
-int on_fork(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void report_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *creator = (struct task_struct *)ctx->args[0];
 	struct task_struct *task = (struct task_struct *)ctx->args[1];
@@ -83,9 +82,11 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 
 	/* A new thread is not a new process. */
 	if (pid != (__u32)BPF_CORE_READ(task, pid))
-		return 0;
+		return;
 	if (note_fork(ctx, task, pid, BPF_CORE_READ(leader, tgid), task_start(leader)) &&
 	    (use_filter_masks || rate_events))
-		bpf_tail_call(ctx, &exec_calls, CALL_ON_FORK_SUPPRESSED);
-	return 0;
+		go_on_in(ctx, CALL_ON_FORK_SUPPRESSED);
 }
+
+SEC("raw_tp/sched_process_fork")
+BEHIND_GATE(on_fork, report_fork)

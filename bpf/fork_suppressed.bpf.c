@@ -9,8 +9,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* Called by on_fork, in the process that forks: its arguments and directory can still be read. */
-SEC("?raw_tp")
-int on_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline void report_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
@@ -26,18 +25,20 @@ int on_fork_suppressed(struct bpf_raw_tracepoint_args *ctx)
 	struct area env = {};
 
 	if (!scratch || !process)
-		return 0;
+		return;
 	scratch->walk_calls = 0;
 	process->state &= ~PROCESS_SUPPRESSED;
 	exec.ktime = process->ktime;
 	if (want_env)
 		env = find_env(task);
 	if (!admit(size_of_exec(args, env), EVENT_EXEC))
-		return 0;
+		return;
 	begin_exec(ctx, scratch, &exec, args, env);
 	restore_suppressed(scratch, process);
 	append_args(scratch, args);
 	start_cwd(scratch, task);
 	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);
-	return 0;
 }
+
+SEC("?raw_tp")
+BEHIND_GATE(on_fork_suppressed, report_fork_suppressed)

@@ -30,7 +30,7 @@ struct {
 #define EXEC_CLAIM(mm) ((__u64)(mm))
 
 /* The gates of a hook run one after the other in the same task, so that a claim needs no lock. */
-static __always_inline int enter(void *ctx, int gate, enum hook hook, __u32 thread, __u64 event)
+static __always_inline void enter(void *ctx, int gate, enum hook hook, __u32 thread, __u64 event)
 {
 	__u32 place = thread & (CLAIMS - 1), zero = 0, number = hook * GATES + gate;
 	struct entries *all = bpf_map_lookup_elem(&entries, &zero);
@@ -38,10 +38,10 @@ static __always_inline int enter(void *ctx, int gate, enum hook hook, __u32 thre
 	volatile struct entry *entry;
 
 	if (!all || !claim)
-		return 0;
+		return;
 	if (gate) {
 		if (*claim == event)
-			return 0;
+			return;
 		count(COUNT_EXEC_RESCUED + hook);
 	}
 	*claim = event;
@@ -49,41 +49,41 @@ static __always_inline int enter(void *ctx, int gate, enum hook hook, __u32 thre
 	entry = &all->of[number];
 	entry->task = bpf_get_current_pid_tgid();
 	entry->when = bpf_ktime_get_ns() << 4 | number;
-	bpf_tail_call(ctx, &exec_calls,
-		      hook == HOOK_EXEC	  ? CALL_ON_EXEC
+	go_on_in(ctx, hook == HOOK_EXEC	  ? CALL_ON_EXEC
 		      : hook == HOOK_FORK ? CALL_ON_FORK
 					  : CALL_ON_EXIT);
-	return 0;
 }
 
-static __always_inline int enter_exec(struct bpf_raw_tracepoint_args *ctx, int gate)
+static __always_inline void enter_exec(struct bpf_raw_tracepoint_args *ctx, int gate)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
-	return enter(ctx, gate, HOOK_EXEC, BPF_CORE_READ(task, tgid),
-		     EXEC_CLAIM(BPF_CORE_READ(task, mm)));
+	enter(ctx, gate, HOOK_EXEC, BPF_CORE_READ(task, tgid), EXEC_CLAIM(BPF_CORE_READ(task, mm)));
 }
 
 /* Threads too, here and below: the kernel counts what it skips of them. */
-static __always_inline int enter_fork(struct bpf_raw_tracepoint_args *ctx, int gate)
+static __always_inline void enter_fork(struct bpf_raw_tracepoint_args *ctx, int gate)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[1];
 
-	return enter(ctx, gate, HOOK_FORK, BPF_CORE_READ(task, pid), FORK_CLAIM(task_start(task)));
+	enter(ctx, gate, HOOK_FORK, BPF_CORE_READ(task, pid), FORK_CLAIM(task_start(task)));
 }
 
-static __always_inline int enter_exit(struct bpf_raw_tracepoint_args *ctx, int gate)
+static __always_inline void enter_exit(struct bpf_raw_tracepoint_args *ctx, int gate)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
 
-	return enter(ctx, gate, HOOK_EXIT, BPF_CORE_READ(task, pid), EXIT_CLAIM(task_start(task)));
+	enter(ctx, gate, HOOK_EXIT, BPF_CORE_READ(task, pid), EXIT_CLAIM(task_start(task)));
 }
 
 #define GATE(hook, number)                                                \
 	SEC("?raw_tp/sched_process_" #hook)                               \
 	int on_##hook##_gate##number(struct bpf_raw_tracepoint_args *ctx) \
 	{                                                                 \
-		return enter_##hook(ctx, number);                         \
+		disable_preemption();                                     \
+		enter_##hook(ctx, number);                                \
+		enable_preemption();                                      \
+		return 0;                                                 \
 	}
 
 #define GATES_OF(hook) GATE(hook, 0) GATE(hook, 1) GATE(hook, 2) GATE(hook, 3)

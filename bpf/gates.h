@@ -13,6 +13,7 @@
 #define TETRAPY_GATES_H
 
 #include "calls.h"
+#include "preempt.h"
 
 #ifndef SHARED
 #define SHARED extern
@@ -27,9 +28,6 @@ enum hook {
 
 #define GATES 4 /* of each hook */
 #define ENTRIES (HOOKS * GATES)
-
-/* 0: the programs are attached themselves, and nothing else enters a CPU that is inside of one. */
-SHARED const volatile __u32 use_gates;
 
 /* Who came in last by a gate on this CPU. */
 struct entry {
@@ -72,15 +70,28 @@ static __always_inline __u32 current_entry(void)
 	return last & 15;
 }
 
+/* Goes on in another program; returns where it is not loaded. */
+static __always_inline void go_on_in(void *ctx, __u32 program)
+{
+	enable_preemption();
+	bpf_tail_call(ctx, &exec_calls, program);
+	disable_preemption();
+}
+
 /* Every program that a gate leads to makes a tail call. One that made none would be given a stack
  * for each CPU (Linux 6.13), which those who came in by several gates would share: this is a tail
  * call for it, which is never taken.
  */
-static __always_inline void have_own_stack(void *ctx)
-{
-	if (use_gates > 1)
-		bpf_tail_call(ctx, &exec_calls, EXEC_CALLS);
-}
+#define BEHIND_GATE(program, body)                                   \
+	int program(struct bpf_raw_tracepoint_args *ctx)             \
+	{                                                            \
+		disable_preemption();                                \
+		body(ctx);                                           \
+		enable_preemption();                                 \
+		if (use_gates > 1)                                   \
+			bpf_tail_call(ctx, &exec_calls, EXEC_CALLS); \
+		return 0;                                            \
+	}
 
 _Static_assert(ENTRIES <= 16, "the number of an entry has four bits");
 

@@ -32,6 +32,11 @@ SHARED const volatile __u32 want_file;
 /* 1: exec events have a struct exec_context. */
 SHARED const volatile __u32 want_context;
 
+/* 1: the programs are entered by gates (gates.h). 0: they are attached themselves, and nothing else
+ * enters a CPU that is inside of one.
+ */
+SHARED const volatile __u32 use_gates;
+
 /* Set while user space reads procfs: forks are reported at once. */
 SHARED volatile __u32 eager_forks;
 

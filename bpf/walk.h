@@ -5,7 +5,7 @@
 #ifndef TETRAPY_WALK_H
 #define TETRAPY_WALK_H
 
-#include "calls.h"
+#include "gates.h"
 #include "scratch.h"
 
 /* Steps of one program. The first look is part of another program; deep paths go on in one that
@@ -109,7 +109,7 @@ static __always_inline void walk_on(void *ctx, struct scratch *scratch, __u32 pr
 	if (scratch->walk_calls >= WALK_CALLS)
 		return;
 	scratch->walk_calls++;
-	bpf_tail_call(ctx, &exec_calls, program);
+	go_on_in(ctx, program);
 }
 
 /* Returns 1 when the walk is over, 0 when steps were too few. */

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.watch import Watch
+from tetrapy.btf.source import KIND_KERNEL, BtfSource
+from tetrapy.config.sources import read
+from tetrapy.daemon.start import load_sensor, sensor_options
+from tetrapy.kernel import features, kfuncs
+from tetrapy.process.details import Wanted
 from tetrapy.sensors.configuration import GATES
 
 if TYPE_CHECKING:
@@ -19,11 +24,42 @@ HOOKS = ("exec", "fork", "exit")
 RUNS = 20
 
 
+@pytest.fixture(params=[True, False], ids=["preemptible", "not preemptible"])
+def preemptible(request: pytest.FixtureRequest) -> bool:
+    """Whether a task may be preempted between gate and end: it may where kfuncs are not known."""
+    if not request.param and kfuncs.find(kfuncs.PREEMPTION) is None:
+        pytest.skip("needs a kernel with these functions: Linux 6.14")
+    return bool(request.param)
+
+
 @pytest.fixture(params=[True, False], ids=["ring", "perf"])
-def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
+def watch(request: pytest.FixtureRequest, preemptible: bool) -> Iterator[Watch]:
     """A sensor with gates, on whatever kernel."""
-    with Watch(ring=request.param, gates=True) as made:
+    with Watch(ring=request.param, gates=True, preemptible=preemptible) as made:
         yield made
+
+
+def test_a_kernel_that_refuses_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Functions that programs may not call cost the functions, not the agent."""
+    not_callable = kfuncs.find({"vfs_read": kfuncs.PREEMPTION["bpf_preempt_disable"]})
+    assert not_callable is not None
+    monkeypatch.setattr(features, "preempts_programs", lambda _: True)
+    monkeypatch.setattr(kfuncs, "find", lambda _: not_callable)
+    logged: list[tuple[str, str]] = []
+    sensor = load_sensor(
+        sensor_options(read(["--export-filename=-"], {}), Wanted(), None),
+        BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux"),
+        lambda level, text, **_: logged.append((level, text)),
+        str(tmp_path),
+    )
+    try:
+        sensor.attach()
+        warnings = [text for level, text in logged if level == "warn"]
+        assert [text[:60] for text in warnings] == [
+            "The kernel does not let BPF programs call its functions, so "
+        ]
+    finally:
+        sensor.close()
 
 
 def skip(watch: Watch, gates: int) -> None:

@@ -13,6 +13,7 @@ from tests.support.agent import TIMEOUT
 from tetrapy.config.sources import read
 from tetrapy.daemon.loop import Loop
 from tetrapy.export.stages import Stages
+from tetrapy.kernel import kfuncs
 from tetrapy.kernel.cgroups import host_controller
 from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.process.table import ProcessTable
@@ -41,6 +42,7 @@ class Watch:
         processes: int = 32768,
         size: int = 8 << 20,
         gates: bool = False,
+        preemptible: bool = True,
     ) -> None:
         """`flags` are the agent's; `rate` is events and nanoseconds; `size` the buffer's bytes."""
         settings = read(["--export-filename=-", *flags], {})
@@ -56,6 +58,7 @@ class Watch:
             rate=Rate(*rate) if rate else None,
             filters=stages.pushdown,
             gates=gates,
+            kfuncs=None if preemptible else kfuncs.find(kfuncs.PREEMPTION),
         )
         self.sensor = BaseSource(options)
         try:

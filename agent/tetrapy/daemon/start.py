@@ -10,13 +10,18 @@ from typing import Callable, Optional, Tuple
 from tetrapy.btf import custom_btf
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.errors import KernelError, NotPermittedError, UnsupportedFeatureError
+from tetrapy.errors import (
+    KernelError,
+    NotLoadedError,
+    NotPermittedError,
+    UnsupportedFeatureError,
+)
 from tetrapy.events.json import JsonEncoder
 from tetrapy.events.text import to_text
 from tetrapy.export.stages import Stages
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
-from tetrapy.kernel import cgroups, features, namespaces
+from tetrapy.kernel import cgroups, features, kfuncs, namespaces
 from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
@@ -156,7 +161,7 @@ def load_sensor(
     gates = features.preempts_programs(source.data)
     with custom_btf.custom_path(source, run_directory) as path:
         try:
-            sensor = BaseSource(options._replace(btf_path=path, gates=gates))
+            sensor = _base_source(options._replace(btf_path=path, gates=gates), log)
         except KernelError as err:
             if path is None or isinstance(err, (NotPermittedError, UnsupportedFeatureError)):
                 raise
@@ -166,6 +171,26 @@ def load_sensor(
     log("info", f"Set execve_map entries {options.processes}")
     log("info", kind, total=sensor.buffer_bytes)
     return sensor
+
+
+def _base_source(options: SensorOptions, log: Log) -> BaseSource:
+    """The base sensor, with what keeps a task from being preempted in it where it can be had."""
+    if not options.gates:
+        return BaseSource(options)
+    numbers = kfuncs.find(kfuncs.PREEMPTION)
+    try:
+        return BaseSource(options._replace(kfuncs=numbers))
+    except NotLoadedError as err:
+        if not numbers:
+            raise
+        log(
+            "warn",
+            "The kernel does not let BPF programs call its functions, so a task may be preempted in"
+            " one, and events of a burst are lost more often",
+            error=err,
+            hint="is net.core.bpf_jit_enable 0?",
+        )
+        return BaseSource(options)
 
 
 def buffer_size(settings: Settings, cpus: int) -> BufferSize:

@@ -42,10 +42,15 @@ class BpfLinkHandle(Structure):
     """struct bpf_link"""
 
 
+class BtfHandle(Structure):
+    """struct btf"""
+
+
 ObjectPointer = POINTER(BpfObjectHandle)
 MapPointer = POINTER(BpfMapHandle)
 ProgramPointer = POINTER(BpfProgramHandle)
 LinkPointer = POINTER(BpfLinkHandle)
+BtfPointer = POINTER(BtfHandle)
 
 
 class ObjectOpenOptions(Structure):
@@ -106,6 +111,9 @@ _PROTOTYPES = {
     "bpf_map__map_flags": (c_uint32, [MapPointer]),
     "bpf_map__set_max_entries": (c_int, [MapPointer, c_uint32]),
     "bpf_map__initial_value": (c_void_p, [MapPointer, POINTER(c_size_t)]),
+    "btf__load_vmlinux_btf": (BtfPointer, []),
+    "btf__find_by_name_kind": (c_int, [BtfPointer, c_char_p, c_uint32]),
+    "btf__free": (None, [BtfPointer]),
     "bpf_map_lookup_elem": (c_int, [c_int, c_void_p, c_void_p]),
     "bpf_map_update_elem": (c_int, [c_int, c_void_p, c_void_p, ctypes.c_uint64]),
     "bpf_map_delete_elem": (c_int, [c_int, c_void_p]),

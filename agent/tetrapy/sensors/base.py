@@ -16,7 +16,7 @@ from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
-from tetrapy.kernel import bundle, features
+from tetrapy.kernel import bundle, features, kfuncs
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
@@ -58,6 +58,8 @@ class BaseSource(EventSource):
         kernel refuses it.
         """
         data = bundle.read(RING_OBJECT if options.use_ring else PERF_OBJECT)
+        if options.kfuncs:
+            data = kfuncs.put_in(data, options.kfuncs)
         btf = Btf(section_data(data, ".BTF"))
         self.abi = EventAbi(btf)
         self.uses_ring = options.use_ring
@@ -193,8 +195,8 @@ class BaseSource(EventSource):
     def losses(self) -> Dict[str, int]:
         """Records lost so far, by kind: they found no room, or their program was skipped."""
         counts = self.buffer_losses()
-        for kind, use in self.programs().items():
-            counts[kind] += use.misses
+        for kind, misses in self._misses().items():
+            counts[kind] += misses
         return counts
 
     def buffer_losses(self) -> Dict[str, int]:
@@ -219,22 +221,28 @@ class BaseSource(EventSource):
         every other task on that CPU, and counts that. Runs and times are those of all gates, misses
         are events that none let in; threads that would have made no record are counted, too.
         """
-        of_program, reported = self._sensor.infos(), {}
+        reported, misses = {}, self._misses()
         for kind, programs in self._attached.items():
-            infos = [of_program[program] for program in programs]
-            first, last = infos[0], infos[-1]
-            misses = first.misses
-            if last is not first:
+            infos = [self._sensor.info(program) for program in programs]
+            reported[kind] = infos[0]._replace(
+                runs=sum(info.runs for info in infos),
+                run_time_ns=sum(info.run_time_ns for info in infos),
+                misses=misses[kind],
+            )
+        return reported
+
+    def _misses(self) -> Dict[str, int]:
+        """Events that the kernel skipped every program of their hook for, by kind of records."""
+        found = {}
+        for kind, programs in self._attached.items():
+            misses = self._sensor.info(programs[0]).misses
+            if misses and len(programs) > 1:
                 rescued = self._read_counters()[self._counters[_RESCUED.format(kind.upper())]]
                 # An event may be on its way from the first gate to the next just now; it is not
                 # lost as long as the last one was not skipped for it.
-                misses = max(min(first.misses - rescued, last.misses), 0)
-            reported[kind] = first._replace(
-                runs=sum(info.runs for info in infos),
-                run_time_ns=sum(info.run_time_ns for info in infos),
-                misses=misses,
-            )
-        return reported
+                misses = max(min(misses - rescued, self._sensor.info(programs[-1]).misses), 0)
+            found[kind] = misses
+        return found
 
     def suppressed(self) -> Dict[str, int]:
         """Events that were not sent because nobody wants them or their cgroup is throttled."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Dict, Optional
 
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.filter_masks import KernelFilters
@@ -50,6 +50,7 @@ class SensorOptions(NamedTuple):
     rate: Optional[Rate] = None
     filters: Optional[KernelFilters] = None
     gates: bool = False  # where the kernel skips preempted programs for others: bpf/gates.h
+    kfuncs: Optional[Dict[int, int]] = None  # with gates: what keeps a task from being preempted
 
 
 def _power_of_two(size: int) -> int:

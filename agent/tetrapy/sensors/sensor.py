@@ -73,9 +73,9 @@ class Sensor:
         for program in self._programs:
             self.object.attach(program)
 
-    def infos(self) -> Dict[str, ProgramInfo]:
-        """What the kernel tells of each program that is to be attached."""
-        return {name: program_info(self._fds[name]) for name in self._programs}
+    def info(self, program: str) -> ProgramInfo:
+        """What the kernel tells of a loaded program."""
+        return program_info(self._fds[program])
 
     def detach(self) -> None:
         """Take the programs off their hooks; maps stay readable."""

@@ -3,11 +3,12 @@
 
     python3 -m bench.reliability.guest [stop] [--kernel 6.1] [--seconds 10]
     python3 -m bench.reliability.guest burst [--kernel 7] [--bursts 10]
+    python3 -m bench.reliability.guest storm [--kernel 7] [--minutes 1]
     python3 -m bench.reliability.guest attack [--kernel 6.1] [--short] [--only NAME] [--victims 500]
 
 stop: what is reported and what is lost must make, together, every exec and every exit that
 happened. burst: processes, a thousand in flight; none may be lost or told twice.
-attack: as `python3 -m bench.reliability attack`. Exit codes as of `python3 -m bench.reliability`.
+storm, attack: as of `python3 -m bench.reliability`, whose exit codes these are, too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import programs
-from bench.reliability import attack, burst, stop
+from bench.reliability import attack, burst, stop, storm
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.guest import kernels, qemu
@@ -28,7 +29,7 @@ from tools.guest import kernels, qemu
 PYZ = ROOT / "dist/tetrapy.pyz"
 HERE = Path(__file__).resolve().parent
 _INSIDE = """__init__ attack attacks burst cgroups checks deceptions follower inside life loads
-reader setting stalls stop watched""".split()
+reader setting stalls stop storm watched""".split()
 _MEMORY = 2048  # MiB: files are in it
 
 
@@ -40,6 +41,11 @@ def measure(kernel: str, seconds: float, pyz: Path = PYZ) -> dict[str, Any]:
 def burst_of(kernel: str, bursts: int, pyz: Path = PYZ) -> dict[str, Any]:
     """The figures of bench/reliability/burst.py, of a guest. Raises BuildError."""
     return _boot(kernel, pyz, ["burst", str(bursts)])
+
+
+def storm_of(kernel: str, minutes: float, pyz: Path = PYZ) -> dict[str, Any]:
+    """The figures of bench/reliability/storm.py, of a guest. Raises BuildError."""
+    return _boot(kernel, pyz, ["storm", str(minutes)])
 
 
 def attacked(
@@ -79,15 +85,20 @@ def main() -> int:
             return _attacked(arguments)
         if arguments.what == "burst":
             figures = burst_of(arguments.kernel, arguments.bursts, arguments.pyz)
+        elif arguments.what == "storm":
+            figures = storm_of(arguments.kernel, arguments.minutes, arguments.pyz)
         else:
             figures = measure(arguments.kernel, arguments.seconds, arguments.pyz)
     except BuildError as err:
         print(f"bench.reliability.guest: {err}", file=sys.stderr)
         return 2
     for name, value in figures.items():
-        print(f"{name:45} {value:>12}")
+        if not isinstance(value, list):
+            print(f"{name:45} {value:>12}")
     if arguments.what == "burst":
         return _judged(burst.failures(figures))
+    if arguments.what == "storm":
+        return _judged(storm.failures(figures))
     return _judged(stop.failures(figures, alone=True))
 
 
@@ -115,10 +126,12 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", nargs="?", choices=("stop", "burst", "attack"), default="stop")
+    measured = ("stop", "burst", "storm", "attack")
+    parser.add_argument("what", nargs="?", choices=measured, default=measured[0])
     parser.add_argument("--kernel", default="6.1", help="its name in tests/vm/kernels.toml")
     parser.add_argument("--seconds", type=float, default=10, help="of `stop`")
     parser.add_argument("--bursts", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=1, help="of `storm`")
     parser.add_argument("--short", action="store_true", help="the attacks that CI runs")
     parser.add_argument("--only", action="append", default=[], help="names that contain this")
     parser.add_argument("--victims", type=int, default=attack.VICTIMS)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.reliability import attack, attacks, burst, stop
+from bench.reliability import attack, attacks, burst, stop, storm
 from bench.reliability.loads import Loads
 
 _TEST = Path("/test")
@@ -34,6 +34,11 @@ def _burst(bursts: str) -> dict[str, Any]:
     return burst.burst(_PYZ, _PLACE, loads, int(bursts))
 
 
+def _storm(minutes: str) -> dict[str, Any]:
+    loads = Loads(_TEST / "load", _TEST / "nothing")
+    return storm.storm(_PYZ, _PLACE, loads, float(minutes), 0, [])
+
+
 def _attacks(victims: str, short: str, *names: str) -> dict[str, Any]:
     programs = attack.Programs(_TEST / "attack", _TEST / "nothing")
     rows = {}
@@ -47,6 +52,7 @@ _MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "attack": _attacks,
     "burst": _burst,
     "stop": _stop,
+    "storm": _storm,
 }
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from license_expression import get_spdx_licensing
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
@@ -130,6 +131,30 @@ def test_both_bills_tell_the_same(release: Path, spdx_path: Path) -> None:
         (package["name"], package["versionInfo"])
         for package in mine["packages"]
         if package["name"] != "tetrapy.pyz"
+    }
+
+
+def test_each_component_has_its_licence(release: Path, spdx_path: Path) -> None:
+    """The whole has those of all its parts; both bills have the same."""
+    read = get_spdx_licensing().parse
+    mine = {
+        one["externalRefs"][0]["referenceLocator"]: read(one["licenseDeclared"], validate=True)
+        for one in json.loads(spdx_path.read_text())["packages"]
+        if one["name"] != "tetrapy.pyz"
+    }
+    (path,) = release.glob("*.cdx.json")
+    bill = json.loads(path.read_text())
+    other = {one["purl"]: read(one["licenses"][0]["expression"]) for one in bill["components"]}
+    assert other == mine
+    named = {purl.partition("@")[0]: str(licence) for purl, licence in mine.items()}
+    assert named["pkg:generic/tetrapy"] == named["pkg:generic/tetrapy-libtext"] == "Apache-2.0"
+    assert named["pkg:generic/tetrapy-bpf"] == "GPL-2.0-only"
+    assert named["pkg:github/libbpf/libbpf"] == "LGPL-2.1-only OR BSD-2-Clause"
+    assert named["pkg:generic/elfutils"] == "GPL-2.0-or-later OR LGPL-3.0-or-later"
+    assert named["pkg:pypi/orjson"].endswith("(Apache-2.0 OR MIT)")
+    (whole,) = bill["metadata"]["component"]["licenses"]
+    assert read(whole["expression"]).objects == {
+        key for one in mine.values() for key in one.objects
     }
 
 

@@ -16,8 +16,6 @@ from tools.contents import NATIVE_PACKAGES, PURE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT, source_pins
 
-UNSTATED = "NOASSERTION"
-
 # As stated by each package in its LICENSE, where its metadata has no expression of SPDX.
 _LICENCES = {
     "cel_python": "Apache-2.0",
@@ -93,7 +91,7 @@ def own(version: str) -> list[Component]:
 
 def _own_licence() -> str:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return str(project.get("license", UNSTATED))
+    return str(project["license"])
 
 
 def sources() -> list[Component]:

@@ -15,7 +15,7 @@ from cyclonedx.model.license import LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from tools.sbom.components import UNSTATED, Component
+from tools.sbom.components import Component
 from tools.sbom.inventory import Inventory
 
 
@@ -28,6 +28,7 @@ def document(inventory: Inventory, pyz: bytes, created: datetime) -> bytes:
         type=ComponentType.APPLICATION,
         bom_ref="tetrapy.pyz",
         hashes=[_sha256(digest)],
+        licenses=[LicenseExpression(inventory.licence)],
     )
     entries = {c.key: _entry(c, inventory) for c in inventory.components}
     bom = Bom(
@@ -62,7 +63,7 @@ def _entry(component: Component, inventory: Inventory) -> Entry:
         bom_ref=component.key,
         purl=PackageURL.from_string(component.purl),
         hashes=[_sha256(component.sha256)] if component.sha256 else [],
-        licenses=[] if component.licence == UNSTATED else [LicenseExpression(component.licence)],
+        licenses=[LicenseExpression(component.licence)],
         external_references=[ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=place)]
         if place
         else [],

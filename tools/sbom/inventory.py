@@ -34,6 +34,12 @@ class Inventory(NamedTuple):
     files: dict[str, bytes]
     owners: dict[str, str]  # name of a file -> key of its component
 
+    @property
+    def licence(self) -> str:
+        """The licence of the whole, an expression of SPDX: all those of what it holds."""
+        licences = {f"({one.licence})" for one in self.components if not one.part_of}
+        return " AND ".join(sorted(licences))
+
     def files_of(self, component: Component) -> list[str]:
         """Names of the component's files, sorted."""
         return sorted(name for name, key in self.owners.items() if key == component.key)

@@ -28,7 +28,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from spdx_tools.spdx.writer.json.json_writer import write_document_to_stream
 
 from tools.errors import BuildError
-from tools.sbom.components import UNSTATED, Component
+from tools.sbom.components import Component
 from tools.sbom.inventory import Inventory
 
 _DOCUMENT = "SPDXRef-DOCUMENT"
@@ -72,6 +72,7 @@ def _whole(inventory: Inventory, digest: str) -> Package:
         version=inventory.version,
         file_name="tetrapy.pyz",
         files_analyzed=False,
+        license_concluded=_licence(inventory.licence),
         checksums=[Checksum(ChecksumAlgorithm.SHA256, digest)],
         primary_package_purpose=PackagePurpose.APPLICATION,
     )
@@ -139,6 +140,4 @@ def _id(key: str) -> str:
 
 
 def _licence(expression: str) -> Any:
-    if expression == UNSTATED:
-        return SpdxNoAssertion()
     return spdx_licensing.parse(expression, validate=True)

@@ -75,6 +75,7 @@ def test_orjson_is_there() -> None:
     assert json_codec._orjson() is not None
 
 
+@pytest.mark.slow
 @given(VALUES, st.booleans())
 @example(1e16, False)
 @example([1e-5, -1e-5, 1e22, 5e-324, 1e15, 123456789.125], False)
@@ -106,6 +107,7 @@ def test_written_alike(value: object, indent: bool) -> None:
     assert json.loads(written) == expected(value)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_written_as_python_does(value: object) -> None:
     """Letter for letter what json writes, but for numbers that JSON does not have."""
@@ -134,6 +136,7 @@ def test_order_of_keys_stays() -> None:
     assert list(loads(dumps(value))) == list("zayb")
 
 
+@pytest.mark.slow
 @given(VALUES.map(json.dumps) | VALUES.map(lambda v: json.dumps(v, ensure_ascii=False)) | ALMOST)
 @example("1e999")
 @example("[-0, -0.0, 0, 1.5E+3, 18446744073709551616, -9223372036854775809]")
@@ -165,6 +168,7 @@ def test_any_bytes_are_read_alike(data: bytes) -> None:
     alike(loads, b'"' + data + b'"')
 
 
+@pytest.mark.slow
 @given(VALUES)
 @example("\ud800\udc00")
 def test_what_is_written_is_read(value: object) -> None:
@@ -175,6 +179,7 @@ def test_what_is_written_is_read(value: object) -> None:
         assert written == dumps(value)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.dictionaries(TEXTS, VALUES, max_size=3), st.text(max_size=5), st.text(max_size=9))
 @example({"a:": '":{}["'}, "", "}")
@@ -186,6 +191,7 @@ def test_object_ends_where_it_ends(value: dict[str, Any], before: str, after: st
     assert found == (loads(text), len(before) + len(text))
 
 
+@pytest.mark.slow
 @given(ALMOST | st.dictionaries(TEXTS, VALUES, max_size=3).map(json.dumps), st.integers(0, 40))
 @example('{"a":1,"a":1}', 0)
 @example('{"x":{"a":1,"b":[{"c":1,"c":2}]}}', 0)

@@ -65,6 +65,7 @@ def outcome(make: Callable[[], Any]) -> Any:
     return tuple(made) if isinstance(made, tuple) else made
 
 
+@pytest.mark.slow
 @given(st.lists(values, max_size=5), st.dictionaries(names, values, max_size=4))
 def test_the_same_calls_are_taken(given_: list[Any], by_name: dict[str, Any]) -> None:
     """By place and by name, with defaults; what does not fit is a TypeError in both."""

@@ -81,6 +81,7 @@ def test_a_thread_that_exits(reported: Recorder) -> None:
     assert reported.lines == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_raised(reported: Recorder) -> None:
     """The end of an object that fails."""
 

@@ -58,6 +58,7 @@ def test_what_is_seen_stays_as_it_is(text: str) -> None:
     assert json_bytes(document) == document.encode()
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.text() | st.integers() | st.booleans(),

@@ -62,6 +62,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("btf") / "file"
 
 
+@pytest.mark.slow
 @given(data=st.data(), mode=st.sampled_from(MODES))
 def test_damage(scratch: Path, data: st.DataObject, mode: str) -> None:
     """Whatever bytes are changed, inside the packing or outside, BTF or a FormatError comes out."""

@@ -122,6 +122,7 @@ def test_bash_offers_every_flag() -> None:
     assert set(completed("tetrapy --")) == {*FLAGS, "--help", "--version"}
 
 
+@pytest.mark.slow
 def test_a_setting_that_is_not_there_is_an_error_of_the_type_checker(tmp_path: Path) -> None:
     """A misspelt attribute, and a value of another type, do not pass mypy."""
     code = (

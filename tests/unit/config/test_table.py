@@ -93,6 +93,7 @@ def attributes_read() -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_setting_has_an_effect_or_says_that_it_has_none() -> None:
     """One without effect is read by no module, each of the others by one."""
     read_by_a_module = attributes_read() & set(NAMES)

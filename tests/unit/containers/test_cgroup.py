@@ -136,6 +136,7 @@ def expected(path: list[bytes]) -> str:
     return ""
 
 
+@pytest.mark.slow
 @given(st.lists(component, max_size=6))
 @example([b"a" * 64 + b".scope", b"conmon-" + b"b" * 64])
 @example([b"conmon:" + b"b" * 64])

@@ -188,6 +188,7 @@ def test_records_that_came_while_procfs_was_read(run: Run) -> None:
     assert lines[2]["process_exec"]["process"]["flags"] == "execve clone"
 
 
+@pytest.mark.slow
 def test_many_records_at_the_start(run: Run) -> None:
     """All that waits is taken, however many batches it is."""
     batch = [fork(Task(100 + number, 5 * SECOND), INIT) for number in range(512)]

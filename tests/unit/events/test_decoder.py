@@ -48,6 +48,7 @@ def test_each_field_comes_from_its_place(kind: str, data: st.DataObject) -> None
     assert record[abi().kind_offset] == decoder.kind
 
 
+@pytest.mark.slow
 @given(data=st.data())
 def test_each_field_of_a_context_comes_from_its_place(data: st.DataObject) -> None:
     """The same of the part that tells of credentials and namespaces."""

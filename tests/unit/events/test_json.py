@@ -88,12 +88,14 @@ def test_a_whole_exit_line(code: int, reported: str) -> None:
     )
 
 
+@pytest.mark.slow
 @given(any_process())
 def test_what_is_written_out_is_the_message(made: Process) -> None:
     """The bytes of a process are those that an encoder makes of its fields."""
     assert made.encoded() == plain(message(PROCESS, made))
 
 
+@pytest.mark.slow
 @given(
     any_process(),
     st.none() | any_process(),

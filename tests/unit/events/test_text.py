@@ -186,6 +186,7 @@ odd_runs = st.tuples(odd_parts, st.sampled_from([1, 2, 3, 7, 63, 64, 65, 1000]))
 )
 
 
+@pytest.mark.slow
 @given(st.lists(odd_runs, max_size=8).map(b"".join))
 @example(b"\xff\x1a1\xef\xbf\xbd\x1a0")
 @example(b"\xff\xef\xbf\xbd\xff\xef\xbf\xbd")

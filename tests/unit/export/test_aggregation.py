@@ -107,6 +107,7 @@ def test_a_line_tells_its_count_if_it_is_more_than_one() -> None:
     assert "aggregation_info" not in json.loads(encoder.encode(event))
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

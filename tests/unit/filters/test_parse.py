@@ -145,6 +145,7 @@ json_values = st.recursive(
 names = st.sampled_from([*FIELDS, "binaryRegex", "any", "effective"]) | st.text(max_size=6)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(names, json_values, max_size=3))
 def test_any_object_is_a_filter_or_an_error_of_ours(value: dict[str, object]) -> None:
     """Nothing but SettingsError leaves the parser, and what it takes can be asked."""

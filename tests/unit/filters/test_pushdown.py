@@ -105,6 +105,7 @@ def processes(draw: st.DrawFn) -> Process:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(any_filter, max_size=5), st.lists(any_filter, max_size=5), processes())
 def test_the_kernel_never_drops_what_user_space_exports(
     allow: list[Fields], deny: list[Fields], made: Process
@@ -119,6 +120,7 @@ def test_the_kernel_never_drops_what_user_space_exports(
     assert not passes(exited(made))
 
 
+@pytest.mark.slow
 @given(st.lists(decided, max_size=5), st.lists(decided, max_size=5), processes())
 def test_lists_that_the_kernel_can_decide_are_decided_there(
     allow: list[Fields], deny: list[Fields], made: Process
@@ -134,6 +136,7 @@ def test_lists_that_the_kernel_can_decide_are_decided_there(
     assert drops == (passes is not None and not passes(exited(made)))
 
 
+@pytest.mark.slow
 @given(
     st.lists(any_filter, max_size=4),
     st.lists(any_filter, max_size=4),

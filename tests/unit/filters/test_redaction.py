@@ -110,6 +110,7 @@ def test_a_long_text(pattern: str, text: str, expected: str) -> None:
     assert excess.counts.get("redaction-filters", 0) == counts + (expected == MASK)
 
 
+@pytest.mark.slow
 def test_many_variables() -> None:
     """Those for which nothing is left are not shown, names and values."""
     environment = tuple((f"NAME{number}", "secret=1") for number in range(100_000))

@@ -190,6 +190,7 @@ def test_what_was_not_taken_yet_may_be_older(kernel: Kernel, buffer: PerfBuffer)
     assert [time_of(data) for data in taken(buffer, 2)] == [NOW - 6, NOW - 5]
 
 
+@pytest.mark.slow
 def test_what_waits_has_a_bound_in_bytes(
     kernel: Kernel, buffer: PerfBuffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +277,7 @@ def test_a_refused_buffer_gives_the_others_back(
     assert kernel.epoll.closed
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

@@ -236,6 +236,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(steps, st.integers(0, 2**40).map(lambda number: number * 8))
 def test_any_course_of_a_ring(course: list[tuple[str, object]], start: int) -> None:
     """What is taken is what a queue would hold, whatever is sent, held back or given up."""

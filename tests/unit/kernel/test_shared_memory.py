@@ -52,6 +52,7 @@ def names_of(source: str) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_only_one_module_touches_memory_that_is_shared() -> None:
     """Mapping, packing into and reading by address are shared_memory.py's; exceptions say why."""
     found = []

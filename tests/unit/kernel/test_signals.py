@@ -7,6 +7,8 @@ import os
 import select
 import signal
 
+import pytest
+
 from tetrapy.kernel.signals import SignalPipe
 
 NUMBERS = [signal.SIGUSR1, signal.SIGUSR2]
@@ -38,6 +40,7 @@ def test_all_is_as_before_afterwards() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
+@pytest.mark.slow
 def test_more_signals_than_the_pipe_holds() -> None:
     """A full pipe is no error: it is readable already."""
     received: list[int] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 from pathlib import Path
 
@@ -162,6 +163,7 @@ def test_every_kind_of_record_has_an_opcode() -> None:
     assert set(OPCODES) == set(decoder._RECORDS)
 
 
+@pytest.mark.slow
 def test_a_mapping_that_grows_meanwhile() -> None:
     """New keys while the figures are read do no harm."""
     sources, over = busy(), threading.Event()
@@ -174,10 +176,12 @@ def test_a_mapping_that_grows_meanwhile() -> None:
         number = 0
         while not over.is_set():
             number += 1
-            growing[f"key{number % 50_000}"] = number
-            if number % 50_000 == 0:
+            growing[f"key{number % 2_000}"] = number
+            if number % 2_000 == 0:
                 growing.clear()
 
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # so that the other thread comes in within each mapping
     thread = threading.Thread(target=grow)
     thread.start()
     try:
@@ -186,6 +190,7 @@ def test_a_mapping_that_grows_meanwhile() -> None:
     finally:
         over.set()
         thread.join()
+        sys.setswitchinterval(usual)
 
 
 # --- the process ---------------------------------------------------------------------------------

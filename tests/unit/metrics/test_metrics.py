@@ -179,6 +179,7 @@ def test_an_agent_without_figures_of_events(
     assert read(said[0])['tetragon_flags_total{type="clone"}'] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["metrics-server", "healthz-address"])
 def test_an_agent_that_cannot_serve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str

@@ -87,6 +87,7 @@ def test_the_type_of_the_text() -> None:
     assert CONTENT_TYPE == CONTENT_TYPE_LATEST
 
 
+@pytest.mark.slow
 @given(st.lists(metrics(), max_size=3))
 def test_it_says_what_the_library_says(made: list[tuple[Metric, library.Metric]]) -> None:
     """The same lines but for the writing of numbers, which mean the same."""

@@ -69,6 +69,7 @@ def attempt(text: str) -> None:
         assert len(str(problem)) < 5000
 
 
+@pytest.mark.slow
 @given(drawn_policies(), st.sampled_from([True, False, None]), st.booleans())
 def test_what_is_drawn_is_read_back(drawn: Any, flow: bool | None, wide: bool) -> None:
     """Every field of the schema, written in any style."""
@@ -79,6 +80,7 @@ def test_what_is_drawn_is_read_back(drawn: Any, flow: bool | None, wide: bool) -
     assert problems.errors == []
 
 
+@pytest.mark.slow
 @given(drawn_policies())
 def test_rules_on_what_is_drawn(drawn: Any) -> None:
     """The rules are kept or broken, whatever is drawn."""
@@ -102,6 +104,7 @@ def test_pieces_of_policies(text: str) -> None:
     attempt(spec("  " + text))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(SEEDS), st.randoms(use_true_random=False))
 @settings(max_examples=300)
 def test_mutated_policies(seed: str, chance: random.Random) -> None:

@@ -122,6 +122,7 @@ def test_values(operator: str, kind: str, given_values: tuple[str, ...], expecte
         assert read_values(operator, kind, given_values) == expected
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([one for one in OPERATORS if one not in {"CelExpr", "CapabilitiesGained"}]),
     st.sampled_from(ARGUMENT_TYPES),

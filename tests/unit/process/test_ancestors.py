@@ -149,6 +149,7 @@ def test_a_deep_line_of_living_processes(world: World) -> None:
         assert event.parent.pid == parent.pid
 
 
+@pytest.mark.slow
 def test_a_chain_of_execs_is_bounded(world: World) -> None:
     """Of 600 execs of one pid without a fork as many images are kept as are reported."""
     before = images()
@@ -162,6 +163,7 @@ def test_a_chain_of_execs_is_bounded(world: World) -> None:
     assert images() == before
 
 
+@pytest.mark.slow
 def test_a_chain_of_forks_is_bounded(world: World) -> None:
     """Of 1,500 processes, each of which forks the next and ends, as many are kept."""
     before = images()
@@ -176,6 +178,7 @@ def test_a_chain_of_forks_is_bounded(world: World) -> None:
     assert images() == before
 
 
+@pytest.mark.slow
 def test_many_children_of_a_long_chain_are_bounded(world: World) -> None:
     """A process that executes and forks by turns, each child outliving it by a little."""
     before = images()

@@ -31,6 +31,7 @@ def tasks(count: int, first: int = 100) -> list[Task]:
     return [Task(first + number, 2 * SECOND + number * 10_000_000) for number in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ancestors", [False, True])
 @pytest.mark.parametrize("text", [b"x", "🚀".encode()])
 def test_long_texts(text: bytes, ancestors: bool) -> None:
@@ -47,6 +48,7 @@ def test_long_texts(text: bytes, ancestors: bool) -> None:
     assert "truncArgs" in fields(world.one(exit_of(tasks(1)[0])).process)["flags"]
 
 
+@pytest.mark.slow
 def test_many_processes() -> None:
     """When texts cannot be cut any more, the oldest processes go."""
     world = World(max_bytes=MOST)
@@ -58,6 +60,7 @@ def test_many_processes() -> None:
     assert max(world.live) == 5_099
 
 
+@pytest.mark.slow
 def test_parents_that_are_gone() -> None:
     """Those that only children refer to are counted with the rest."""
     world = World(max_bytes=MOST)
@@ -72,6 +75,7 @@ def test_parents_that_are_gone() -> None:
     assert heavy() - before < MOST * 1.3
 
 
+@pytest.mark.slow
 def test_usual_processes_are_left_alone() -> None:
     """Some thousand processes with usual texts stay whole by default."""
     world = World()
@@ -81,6 +85,7 @@ def test_usual_processes_are_left_alone() -> None:
     assert len(world.table) == 3_001
 
 
+@pytest.mark.slow
 def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """They have a bound in bytes too, also when they are replaced again and again."""
     monkeypatch.setattr(replaced_images, "_MAX_BYTES", 200_000)

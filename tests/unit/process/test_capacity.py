@@ -101,6 +101,7 @@ def alive() -> list[Process]:
     return [thing for thing in gc.get_objects() if isinstance(thing, Process)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ancestors", [False, True])
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("seed", range(4))
@@ -120,6 +121,7 @@ def test_at_rest_nothing_is_left(seed: int, at_once: bool, ancestors: bool) -> N
     assert left == [world.table.kernel]
 
 
+@pytest.mark.slow
 def test_images_that_deferred_children_may_run_are_bounded() -> None:
     """Cloners that ended before a child was told are kept, as long as there are not too many."""
     world = World()

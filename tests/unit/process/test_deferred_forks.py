@@ -192,6 +192,7 @@ def lines(world: World, records: list[bytes]) -> list[bytes]:
     return reported
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ancestors", [False, True])
 @given(steps=steps)
 def test_what_is_reported_does_not_depend_on_when(
@@ -219,6 +220,7 @@ def shown(world: World, event: Any) -> dict[str, Any]:
     return line
 
 
+@pytest.mark.slow
 @given(steps=steps, denied=st.sets(st.integers(0, 4)), below=st.sets(st.integers(0, 4)))
 def test_what_is_suppressed_is_what_a_filter_drops(
     steps: list[tuple[int, int, int]], denied: set[int], below: set[int]

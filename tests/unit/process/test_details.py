@@ -188,6 +188,7 @@ def test_namespaces() -> None:
     assert "process_credentials" not in fields(process)
 
 
+@pytest.mark.slow
 def test_many_namespaces_are_forgotten() -> None:
     """What is remembered of messages does not grow with the number of containers."""
     world = world_of(Wanted(namespaces=True))
@@ -249,6 +250,7 @@ def test_a_context_that_is_cut_short(size: int) -> None:
     assert world.dispatcher.errors == 1
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300), st.binary(min_size=abi().context_size, max_size=400))
 def test_any_environment_and_context(environment: bytes, context: bytes) -> None:
     """Whatever bytes come, the event is one line of JSON."""

@@ -26,6 +26,7 @@ def world() -> World:
     return world
 
 
+@pytest.mark.slow
 def test_a_chain_of_execs_keeps_two_images(world: World) -> None:
     """10,000 execs of one pid without a fork leave its image and the one before."""
     before = images()
@@ -38,6 +39,7 @@ def test_a_chain_of_execs_keeps_two_images(world: World) -> None:
     assert images() == before
 
 
+@pytest.mark.slow
 def test_a_chain_of_forks_keeps_the_last(world: World) -> None:
     """Of 5,000 processes, each of which forks the next and ends, the last one stays."""
     before = images()
@@ -52,6 +54,7 @@ def test_a_chain_of_forks_keeps_the_last(world: World) -> None:
     assert images() == before
 
 
+@pytest.mark.slow
 def test_many_short_commands_leave_nothing(world: World) -> None:
     """2,000 commands of a shell leave the table as it was."""
     before = images()
@@ -62,6 +65,7 @@ def test_many_short_commands_leave_nothing(world: World) -> None:
     assert list(world.live) == [1]
 
 
+@pytest.mark.slow
 def test_lost_exits_are_made_up_for_by_reused_pids(world: World) -> None:
     """When no exit ever arrives, the table holds one image a pid, not one a process."""
     before = images()
@@ -72,6 +76,7 @@ def test_lost_exits_are_made_up_for_by_reused_pids(world: World) -> None:
     assert images() - before <= 51
 
 
+@pytest.mark.slow
 def test_lost_exits_do_not_chain_images(world: World) -> None:
     """Two pids that fork each other by turns, all exits lost, keep few images alive."""
     before = images()
@@ -85,6 +90,7 @@ def test_lost_exits_do_not_chain_images(world: World) -> None:
     assert images() - before <= 10
 
 
+@pytest.mark.slow
 def test_lost_forks_do_not_chain_images(world: World) -> None:
     """Execs of ever new processes with the same two pids keep few images alive."""
     before = images()
@@ -96,6 +102,7 @@ def test_lost_forks_do_not_chain_images(world: World) -> None:
     assert images() - before <= 10
 
 
+@pytest.mark.slow
 def test_ended_processes_are_remembered_in_bounds(world: World) -> None:
     """What tells second exits apart does not grow with the number of processes."""
     for number in range(5_000):

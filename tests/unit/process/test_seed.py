@@ -56,6 +56,7 @@ def test_the_order_of_procfs_does_not_matter(order: tuple[int, ...]) -> None:
         assert process.parent_exec_id == process.parent.exec_id
 
 
+@pytest.mark.slow
 @given(st.permutations(range(2, 12)), st.permutations(range(1, 11)), st.data())
 def test_any_tree_in_any_order(pids: list[int], order: list[int], data: st.DataObject) -> None:
     """Parents are found though pids wrapped and many processes began in the same tick."""

@@ -97,6 +97,7 @@ def test_a_pid_that_was_reused_meanwhile() -> None:
     assert 61 not in world.live
 
 
+@pytest.mark.slow
 @given(
     st.sets(st.sampled_from([50, 60, 61, 70])), st.sets(st.sampled_from([50, 60, 61])), st.data()
 )

@@ -240,22 +240,27 @@ class LazyLossy(Lossy):
     at_once = False
 
 
+@pytest.mark.slow
 class TestWhole(Whole.TestCase):
     settings = settings(max_examples=60, stateful_step_count=40)
 
 
+@pytest.mark.slow
 class TestLazy(Lazy.TestCase):
     settings = settings(max_examples=60, stateful_step_count=40)
 
 
+@pytest.mark.slow
 class TestLossy(Lossy.TestCase):
     settings = settings(max_examples=40, stateful_step_count=60)
 
 
+@pytest.mark.slow
 class TestLazyLossy(LazyLossy.TestCase):
     settings = settings(max_examples=40, stateful_step_count=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", [Whole, Lazy, Lossy, LazyLossy])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_long_history(machine: type[Whole], seed: int) -> None:

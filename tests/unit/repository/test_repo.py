@@ -64,6 +64,7 @@ def test_a_source_file_holds_one_subject() -> None:
     assert [str(path) for path in sources if len(lines(path)) > LINES] == []
 
 
+@pytest.mark.slow
 def test_nothing_is_left_unfinished() -> None:
     """No source file carries a note of work to be done."""
     note = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
@@ -77,6 +78,7 @@ def test_nothing_is_left_unfinished() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_every_test_states_its_fact() -> None:
     """Each test function has a docstring."""
     found = [

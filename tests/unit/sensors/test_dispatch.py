@@ -98,6 +98,7 @@ def test_bytes_behind_a_record_do_not_matter() -> None:
         assert one == two
 
 
+@pytest.mark.slow
 @given(st.lists(noise() | mutated(), max_size=12))
 def test_no_bytes_break_the_dispatcher(batch: list[bytes]) -> None:
     """Random, cut and changed records raise nothing; what makes no sense is counted."""
@@ -108,12 +109,14 @@ def test_no_bytes_break_the_dispatcher(batch: list[bytes]) -> None:
         assert world.line(event).endswith(b"\n")
 
 
+@pytest.mark.slow
 @given(st.lists(noise() | mutated(), max_size=12))
 def test_no_bytes_break_the_look_ahead(batch: list[bytes]) -> None:
     """Records that came while procfs was read may be damaged as well."""
     World().dispatcher.touched(batch)
 
 
+@pytest.mark.slow
 @given(st.lists(mutated(), max_size=6))
 def test_the_agent_works_on_after_damaged_records(batch: list[bytes]) -> None:
     """After any damage a sane history is still told rightly."""

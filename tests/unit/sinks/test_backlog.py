@@ -6,6 +6,7 @@ from __future__ import annotations
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,7 @@ def test_giving_up() -> None:
     assert (backlog.take(), backlog.size, backlog.lost) == (b"", 0, 2)
 
 
+@pytest.mark.slow
 @given(st.lists(texts.map(b"".join)), st.integers(0, 100))
 def test_a_limit(batches: list[bytes], limit: int) -> None:
     """No more than the limit waits, only whole lines, and the others are counted."""

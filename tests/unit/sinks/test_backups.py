@@ -166,6 +166,7 @@ for n in range(100_000):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(5))
 def test_killed_while_it_compresses(tmp_path: Path, turn: int) -> None:
     """After a kill at any moment the next start finishes: each line is there once, whole."""
@@ -192,6 +193,7 @@ def test_killed_while_it_compresses(tmp_path: Path, turn: int) -> None:
     assert all(file.suffix == ".gz" for file in backups(path))
 
 
+@pytest.mark.slow
 def test_it_ends_while_it_compresses(tmp_path: Path) -> None:
     """The end of the agent does not wait for a compression; the backup stays as it was."""
     path = tmp_path / "x-2001-02-03T04-05-06.789.log"

@@ -35,6 +35,7 @@ print(n, sink.lines, sink.rotations, sink.compressions)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", [False, True])
 def test_no_line_is_lost_or_torn(tmp_path: Path, compress: bool) -> None:
     """All lines are there in order; whoever reads a rotated file meanwhile finds it complete."""

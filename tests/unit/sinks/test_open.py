@@ -317,6 +317,7 @@ def test_a_place_that_changes_under_us(tmp_path: Path, monkeypatch: pytest.Monke
 names = st.lists(st.sampled_from(["a", "b", "..", ".", "", "l", "m", "new"]), max_size=6)
 
 
+@pytest.mark.slow
 @given(names)
 def test_resolving_is_what_the_kernel_does(parts: list[str]) -> None:
     """Where all links may be followed, the path is that of realpath(3)."""

@@ -168,6 +168,7 @@ outcomes = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(outcomes, st.integers(20, 60))
 def test_any_course_of_a_target(course: list[tuple[bytes, list[int]]], limit: int) -> None:
     """However a target takes and refuses: whole lines, in order, and each lost one counted."""

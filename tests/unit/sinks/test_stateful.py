@@ -201,7 +201,7 @@ Course.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-TestCourse = Course.TestCase
+TestCourse = pytest.mark.slow(Course.TestCase)
 
 
 def test_a_part_of_a_line_in_a_file_that_was_cut_and_moved() -> None:

@@ -71,6 +71,7 @@ def is_json(text: bytes) -> bool:
 pieces = st.lists(st.sampled_from([b'{"', b"{", b"}", b"\0", b"x", b'":1}', b"\n"])).map(b"".join)
 
 
+@pytest.mark.slow
 @given(pieces, pieces | st.binary(max_size=60))
 def test_any_content(before: bytes, last: bytes) -> None:
     """It ends with a line feed, whole lines stay, and what goes is no JSON."""

@@ -99,6 +99,7 @@ def test_the_agent_states_its_licence() -> None:
     assert "GNU GENERAL PUBLIC LICENSE" in (components.ROOT / "bpf/LICENSE").read_text()
 
 
+@pytest.mark.slow
 def test_each_wheel_and_source_has_its_licence_text() -> None:
     """Equal texts stand once, below the names of all that they are of."""
     found = texts.texts()

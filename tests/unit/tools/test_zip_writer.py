@@ -22,6 +22,7 @@ NAMES = st.from_regex(r"[a-zä_][a-z0-9_]{0,8}(/[a-z_][a-z0-9_.]{0,8}){0,3}\.py"
 MEMBERS = st.dictionaries(NAMES, st.binary(max_size=300), max_size=8)
 
 
+@pytest.mark.slow
 @given(MEMBERS, st.randoms(use_true_random=False))
 def test_order_of_members_does_not_matter(members: dict[str, bytes], rng: random.Random):
     """The same members in another order give the same bytes."""
@@ -30,6 +31,7 @@ def test_order_of_members_does_not_matter(members: dict[str, bytes], rng: random
     assert zip_bytes(members, "#!x") == zip_bytes(dict(shuffled), "#!x")
 
 
+@pytest.mark.slow
 @given(MEMBERS)
 def test_members_come_back(members: dict[str, bytes]):
     """Every member is found again, in sorted order, with the fixed date and mode."""

@@ -47,6 +47,7 @@ def test_short_names_are_unique() -> None:
     assert key("type_exists struct bpf_iter") == "type_exists bpf_iter"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [PLAIN, Host(bound=True), Host(covered=True)])
 def test_a_wrong_answer_is_noticed(kernel: c.Kernel, host: Host) -> None:
     """Each query alone, off by up to 64 bytes in steps of 4, or without an answer, is refused."""
@@ -85,6 +86,7 @@ def test_a_renamed_field_has_one_name(kernel: c.Kernel) -> None:
             View(names, layout, memory).either(short)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(strategies.data())
 def test_any_numbers_are_judged(kernel: c.Kernel, data: strategies.DataObject) -> None:

@@ -153,6 +153,7 @@ def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -
     assert prober.scan().answers == same_names(c.queries().names, kernel.answers)
 
 
+@pytest.mark.slow
 def test_random_memory_is_scanned_to_the_end(
     kernel: c.Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,6 +182,7 @@ def test_the_agents_start_imports_none_of_it() -> None:
     assert done.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_nobody_reads(sources) -> None:
     """A reader that has enough ends the command quietly, with a shell's code for that."""
     done = sources("list --archive {archive} | true; exit ${{PIPESTATUS[0]}}")
@@ -215,6 +216,7 @@ def test_standard_output_is_closed(sources) -> None:
     assert sources("diff a b >&-").returncode == 2
 
 
+@pytest.mark.slow
 def test_standard_output_is_full(sources) -> None:
     """What cannot be written is reported, and no traceback."""
     for line in ("list --archive {archive}", "--help"):
@@ -224,6 +226,7 @@ def test_standard_output_is_full(sources) -> None:
             assert done.stderr == "Error: no space left on device\n"
 
 
+@pytest.mark.slow
 def test_standard_error_is_closed(sources) -> None:
     """Messages that nobody can get change nothing else."""
     done = sources("list --archive {archive} nothing-like-this 2>&-")

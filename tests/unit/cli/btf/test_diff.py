@@ -90,6 +90,7 @@ def test_diff_trouble(btf_command, tmp_path: Path, monkeypatch, name: str, said:
     assert said in done.err
 
 
+@pytest.mark.slow
 def test_diff_with_an_archive_for_other_objects(btf_command, tmp_path: Path) -> None:
     """An archive that answers other queries is not compared with a file."""
     path, file = tmp_path / "archive.xz", tmp_path / "kernel"

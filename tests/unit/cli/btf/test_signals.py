@@ -92,6 +92,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         os.close(harvest.pipe)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )

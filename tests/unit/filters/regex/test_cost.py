@@ -73,6 +73,7 @@ def size(node: Any) -> int:
     return 1 + (size(node.body) if isinstance(node, nodes.Group) else 0)
 
 
+@pytest.mark.slow
 @given(patterns, st.text("ab1_ ", max_size=16))
 @example("(?:a*)(?:a*)b", "a" * 16)
 @example("(?:a+b?)+c", "a" * 16)

@@ -25,6 +25,7 @@ RE2 = json.loads((DATA / "regex/re2.json").read_text())
 texts = st.text("aAbBc1_ \né", max_size=12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["chosen", "automaton", "threads"])
 def test_matches_are_those_of_re2(engine: str) -> None:
     """Each way to match gives what RE2 gives, for 1,401 patterns and texts."""
@@ -53,6 +54,7 @@ def test_what_re2_refuses_is_refused(pattern: str) -> None:
     assert f'"{pattern}" does not parse: ' in str(info.value)
 
 
+@pytest.mark.slow
 @given(patterns, texts)
 def test_the_ways_to_match_agree(pattern: str, text: str) -> None:
     """`re`, the automaton and the threads find the same, whatever the pattern."""
@@ -98,6 +100,7 @@ def test_a_hostile_text_takes_no_longer_than_its_length(pattern: str, text: str)
     assert list(Regex(pattern).matches(text)) == []
 
 
+@pytest.mark.slow
 @given(patterns, texts)
 def test_every_match_has_what_is_required(pattern: str, text: str) -> None:
     """A text without the literals has no match, and no match begins but with a prefix."""
@@ -147,6 +150,7 @@ def test_what_the_automaton_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch
     assert sum(one is not None for one in known) <= 51
 
 
+@pytest.mark.slow
 @given(patterns, texts | st.text(max_size=12))
 def test_classes_tell_all_apart_that_the_pattern_does(pattern: str, text: str) -> None:
     """Characters of one class are in the same sets, however the classes were found."""

@@ -87,6 +87,7 @@ def test_cut_legacy_frame():
     assert decompress_lz4_legacy(data[:7], MIB) == b""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linked.lz4", "kernel.lzo", "adler32.lzo", "crc32.lzo"])
 def test_every_flipped_byte_is_noticed(name: str):
     """With checksums a changed byte is an error, or a byte whose meaning is not used."""

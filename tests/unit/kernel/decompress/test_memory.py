@@ -45,6 +45,7 @@ with open_zstd(io.BytesIO(bombs["zstd"])) as file:
 """
 
 
+@pytest.mark.slow
 def test_bombs_take_no_memory():
     """4 GiB out of a few MB end at the limit within its memory; reading them in pieces goes on."""
 

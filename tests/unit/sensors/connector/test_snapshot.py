@@ -116,6 +116,7 @@ def test_part_is_missing(tmp_path: Path, name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @given(stat=st.binary(max_size=60), status=st.binary(max_size=60), auid=st.binary(max_size=12))
 def test_any_content(tmp_path_factory, stat: bytes, status: bytes, auid: bytes) -> None:
     """Whatever the files hold, a look raises nothing."""

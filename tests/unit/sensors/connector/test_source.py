@@ -279,6 +279,7 @@ def test_priority(stage: Stage) -> None:
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60), st.integers(1, 9))
 def test_every_lost_message_is_counted(sent: list[tuple[int, bool]], limit: int) -> None:
     """Lost and received messages are all that were sent, up to the last one received of a CPU."""

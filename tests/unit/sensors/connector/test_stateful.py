@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def run(records: list[Record], root: str) -> tuple[list[Any], ProcessTable]:
     return dispatcher.events(records), table
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_what_happened_is_reported(steps: list[tuple[str, int, int]]) -> None:
     """Each exec and the end of each process has one event, with its image, code and user; the
@@ -110,6 +112,7 @@ def test_what_happened_is_reported(steps: list[tuple[str, int, int]]) -> None:
     assert {process.pid: process.uid for process in table if process.pid} == world.uids
 
 
+@pytest.mark.slow
 @given(STEPS, st.data())
 def test_losses(steps: list[tuple[str, int, int]], data: st.DataObject) -> None:
     """With any records missing, nothing is raised, no image is told that did not run, and no end

@@ -55,6 +55,7 @@ def test_the_umask_does_not_matter(host: Host, umask: int) -> None:
     assert {mode for mode, content in host.files().values() if content is None} == {0o755}
 
 
+@pytest.mark.slow
 def test_removing_leaves_what_was_there(host: Host) -> None:
     """Files and directories are as before, those that were there empty among them."""
     (host.root / "usr/local/share/zsh").mkdir(parents=True)
@@ -66,6 +67,7 @@ def test_removing_leaves_what_was_there(host: Host) -> None:
     assert host.files() == before
 
 
+@pytest.mark.slow
 def test_an_administrators_settings_stay(host: Host) -> None:
     """Neither installing, nor an upgrade, nor removing changes them; --purge does."""
     mine = host.root / "etc/tetrapy/tetrapy.conf.d/log-level"
@@ -87,6 +89,7 @@ def test_an_administrators_settings_stay(host: Host) -> None:
     assert set(host.files()) == {"etc", "var", "var/log"}
 
 
+@pytest.mark.slow
 def test_an_upgrade(host: Host) -> None:
     """New content and files come, files that the new release lacks go; removing takes all."""
     before = host.files()
@@ -104,6 +107,7 @@ def test_an_upgrade(host: Host) -> None:
     assert host.files() == before
 
 
+@pytest.mark.slow
 def test_a_file_is_replaced_at_once(host: Host) -> None:
     """Whoever has the old program open keeps it: it is never written to."""
     host.install()
@@ -188,6 +192,7 @@ def test_the_same_file_is_no_obstacle(host: Host) -> None:
     assert host.install()[0] == 0
 
 
+@pytest.mark.slow
 def test_an_installation_that_was_interrupted_can_be_removed(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_link_in_place_of_a_file_is_not_written_through(
     assert listed(outside) == before
 
 
+@pytest.mark.slow
 def test_a_hard_link_is_not_written_to(host: Host, outside: Path) -> None:
     """The other name of a file that is replaced or removed keeps its content."""
     host.install()
@@ -154,6 +155,7 @@ def test_a_hard_link_is_not_written_to(host: Host, outside: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_link_that_stays_below_the_root_is_followed(host: Host) -> None:
     """As those of a merged /usr are."""
     (host.root / "data/local").mkdir(parents=True)

@@ -180,6 +180,7 @@ def test_the_debian_package(tmp_path: Path, arch: str) -> None:
     assert scripts == ["control", "md5sums", "postinst", "postrm", "preinst", "prerm"]
 
 
+@pytest.mark.slow
 @needs("rpmbuild")
 @pytest.mark.parametrize("arch", tree.ARCHITECTURES)
 def test_the_rpm(tmp_path: Path, arch: str) -> None:

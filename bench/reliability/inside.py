@@ -15,6 +15,9 @@ from bench.reliability.loads import Loads
 _TEST = Path("/test")
 _PYZ = _TEST / "tetrapy.pyz"
 _PLACE = Path("/tmp/reliability")  # noqa: S108 - nobody else is in the guest
+# Processes in flight change with each turn, and a guest is slow: all have one in a minute. In each
+# second there is a turn at most.
+_STORM_TURN = 500
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def _burst(bursts: str) -> dict[str, Any]:
 
 def _storm(minutes: str) -> dict[str, Any]:
     loads = Loads(_TEST / "load", _TEST / "nothing")
-    return storm.storm(_PYZ, _PLACE, loads, float(minutes), 0, [])
+    return storm.storm(_PYZ, _PLACE, loads, float(minutes), _STORM_TURN, [])
 
 
 def _attacks(victims: str, short: str, *names: str) -> dict[str, Any]:

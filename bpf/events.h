@@ -20,7 +20,8 @@ enum event_kind {
 	EVENT_EXIT = 3,
 	EVENT_ARGS = 4,
 	EVENT_THROTTLE = 5,
-	EVENT_KINDS = 6, /* not a kind: one more than the largest */
+	EVENT_CALL = 6,
+	EVENT_KINDS = 7, /* not a kind: one more than the largest */
 };
 
 /* Sizes of the variable parts, in bytes. Most are one less than a power of two:
@@ -199,12 +200,69 @@ struct throttle_event {
 	__u32 __pad;
 };
 
+enum call_flag {
+	CALL_RETURNED = 1, /* the function returned; the value it returned is among the values */
+	CALL_PROCESS_UNREPORTED = 2, /* user space does not know the image of the process */
+	CALL_UNWANTED = 4, /* of one that returned: no selector wants it reported any more */
+};
+
+/* A call that a tracing policy reports. Followed by a struct call_value and its bytes for each
+ * value that was read, then by the kernel's and the program's stack.
+ */
+struct call_event {
+	struct event_header header;
+	__u64 start; /* of the process */
+	__u32 pid;
+	__u32 tid;
+	__u32 hook; /* number that user space gave it when it attached the program */
+	__u32 selector; /* the first that matched */
+	__u32 flags; /* enum call_flag */
+	__u32 values_size; /* bytes of all values with their headers */
+	__u32 kernel_stack_size;
+	__u32 user_stack_size;
+};
+
+enum call_value_flag {
+	CALL_VALUE_ERROR = 1, /* it could not be read */
+	CALL_VALUE_CUT = 2, /* there is more of it */
+	CALL_VALUE_PARTIAL = 4, /* a path whose front is missing */
+	CALL_VALUE_DELETED = 8, /* a path of a file that has no name any more */
+	CALL_VALUE_ABSTRACT = 16, /* an address of a unix socket that is no path */
+};
+
+/* The bytes of a value that is a socket or an address of one. */
+struct call_socket {
+	__u8 source[16]; /* of IPv4 in the first four bytes */
+	__u8 destination[16];
+	__u64 cookie; /* the kernel's address of the socket */
+	__u32 mark;
+	__u32 priority;
+	__u16 family;
+	__u16 type;
+	__u16 protocol;
+	__u16 source_port;
+	__u16 destination_port;
+	__u8 state;
+	__u8 __pad[5];
+};
+
+struct call_value {
+	__u16 index; /* of the hook's values */
+	__u16 flags; /* enum call_value_flag */
+	__u32 size; /* bytes that follow */
+	__u32 detail; /* of a file: its mode; of bytes: how many there were; of the address of a
+		       * unix socket: its family
+		       */
+	__u32 __pad;
+};
+
 union event {
 	struct exec_event exec;
 	struct fork_event fork;
 	struct exit_event exit;
 	struct args_event args;
 	struct throttle_event throttle;
+	struct call_event call;
 };
 
 #endif

@@ -30,7 +30,8 @@ struct {
 #define EXEC_CLAIM(mm) ((__u64)(mm))
 
 /* The gates of a hook run one after the other in the same task, so that a claim needs no lock. */
-static __always_inline void enter(void *ctx, int gate, enum hook hook, __u32 thread, __u64 event)
+static __always_inline void enter(void *ctx, int gate, enum gated_hook hook, __u32 thread,
+				  __u64 event)
 {
 	__u32 place = thread & (CLAIMS - 1), zero = 0, number = hook * GATES + gate;
 	struct entries *all = bpf_map_lookup_elem(&entries, &zero);

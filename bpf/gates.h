@@ -19,7 +19,7 @@
 #define SHARED extern
 #endif
 
-enum hook {
+enum gated_hook {
 	HOOK_EXEC = 0, /* first, then forks: only these have scratch buffers */
 	HOOK_FORK = 1,
 	HOOK_EXIT = 2,

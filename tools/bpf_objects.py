@@ -43,6 +43,15 @@ _BASE = (
     "gates.bpf.c",
 )
 
+# They share the maps of the base object.
+_POLICY = (
+    "maps.bpf.c",
+    "call_maps.bpf.c",
+    "call_kprobe.bpf.c",
+    "call_tracepoint.bpf.c",
+    "call_raw_tracepoint.bpf.c",
+)
+
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.
 FLAVOURS = {
     "base.bpf.o": Recipe(_BASE, ("-DEVENTS_RINGBUF=1",)),
@@ -53,6 +62,8 @@ FLAVOURS = {
 OBJECTS = {
     **FLAVOURS,
     "kernel_read.bpf.o": Recipe(("kernel_read.bpf.c",)),
+    "policy.bpf.o": Recipe(_POLICY, ("-DEVENTS_RINGBUF=1",)),
+    "policy-perf.bpf.o": Recipe(_POLICY, ("-DEVENTS_RINGBUF=0",)),
 }
 
 _FLAGS = (

@@ -3,8 +3,9 @@
 
     python3 -m tools.floor OBJECT...
 
-The perf buffer's flavour (*-perf.bpf.o) is held to Linux 5.4, base.bpf.o to 5.8, where the ring
-buffer came. 5.10 is the oldest kernel that the guests of the tests boot, so this check is what
+The perf buffer's flavours (*-perf.bpf.o) are held to Linux 5.4, the others to 5.8, where the ring
+buffer came; an optional program whose section has a version behind the slash (`?kprobe/5.15`), to
+that. 5.10 is the oldest kernel that the guests of the tests boot, so this check is what
 keeps the floor true. It sees forms, not flow: how many instructions a verifier walks over only a
 kernel can tell, which the kernel tests ask (`verified_insns`).
 """
@@ -28,6 +29,7 @@ from tools import floor_rules as rules
 from tools.floor_rules import RULES, Rules
 
 _INSTRUCTION = Struct("<BBhi")
+_RING_FLAVOURS = ("base.bpf.o", "policy.bpf.o")
 
 
 class Function(NamedTuple):
@@ -73,7 +75,7 @@ def check(data: bytes, accepted: Rules) -> Report:
 
 def floor_of(path: Path) -> Rules:
     """The rules for an object of that name."""
-    return RULES["5.8"] if path.name == "base.bpf.o" else RULES["5.4"]
+    return RULES["5.8"] if path.name in _RING_FLAVOURS else RULES["5.4"]
 
 
 class _Check:
@@ -130,7 +132,7 @@ class _Check:
                     problem = self._plain(found)
                 elif found.source == rules.CALL_HELPER:
                     helpers.add(found.immediate)
-                    problem = self._helper(found.immediate, kind)
+                    problem = self._helper(main, found.immediate, kind)
                 elif found.source == rules.CALL_FUNCTION:
                     called = self._called(function, found)
                     problem = self._function(called, found)
@@ -160,8 +162,9 @@ class _Check:
                 return f"the address of the function {target.name} is taken: Linux 5.13"
         return rules.refused(found.code, found.source, found.offset, found.immediate)
 
-    def _helper(self, number: int, kind: str | None) -> str:
-        if kind is None or number in self._rules.helpers[kind]:
+    def _helper(self, main: Function, number: int, kind: str | None) -> str:
+        own = RULES.get(main.section.name.partition("/")[2], self._rules)
+        if kind is None or number in own.helpers[kind]:
             return ""
         name = rules.HELPER_NAMES.get(number, "unnamed")
         return f"helper {number} ({name}) is not for {kind} programs"

@@ -23,6 +23,7 @@ HELPER_NAMES = {
     114: "probe_read_user_str", 115: "probe_read_kernel_str", 117: "send_signal_thread",
     120: "get_ns_current_pid_tgid", 125: "ktime_get_boot_ns", 130: "ringbuf_output",
     131: "ringbuf_reserve", 132: "ringbuf_submit", 133: "ringbuf_discard", 134: "ringbuf_query",
+    174: "get_attach_cookie",
 }  # fmt: skip
 TAIL_CALL = 12
 
@@ -39,6 +40,8 @@ _KPROBE = frozenset({55, 58})
 # bpf_tracing_func_proto() of 5.8, with the ring buffer (commit 457f44363a88, "bpf: Implement BPF
 # ring buffer and verifier support for it") and ktime_get_boot_ns (commit 71d19214776e).
 _TRACING_5_8 = frozenset({55, 112, 113, 114, 115, 117, 120, 125, 130, 131, 132, 133, 134})
+# What tells a program by which of its links it runs (commit 7adfc6c9b315).
+_TRACING_5_15 = frozenset({174})
 
 # --- program types, by the part of the section's name before the first slash ----------------------
 
@@ -79,6 +82,7 @@ def _rules(version: str, common: frozenset[int], newest_map_type: int, map_flags
 RULES = {
     "5.4": _rules("5.4", _TRACING_5_4 | _REWRITTEN, 25, (1 << 10) - 1),
     "5.8": _rules("5.8", _TRACING_5_4 | _TRACING_5_8, 27, (1 << 11) - 1),
+    "5.15": _rules("5.15", _TRACING_5_4 | _TRACING_5_8 | _TRACING_5_15, 30, (1 << 13) - 1),
 }
 
 # BPF_COMPLEXITY_LIMIT_INSNS since 5.2: the limit of a program's length for root, and of the

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A call of a hooked function, or a tracepoint that is hit: what the programs know of it on their
+ * way from the hook to the record.
+ */
+#ifndef TETRAPY_CALL_H
+#define TETRAPY_CALL_H
+
+#include "hook.h"
+#include "process.h"
+#include "scratch.h"
+#include "task.h"
+
+#define CALL_ARGUMENTS 8 /* a power of two: six at most are filled in */
+#define CALL_DATA_MASK 16383
+#define CALL_DATA_SIZE (CALL_DATA_MASK + 1 + sizeof(struct call_value) + PATH_LIMIT + 1)
+
+/* Calls that a CPU may be at, of one type of programs: see claim_call(). */
+#define CALL_PLACES 3
+
+/* What goes on where another program leaves off; each type of programs has an array of them. */
+enum call_step {
+	STEP_VALUES = 0, /* reads values, and sends the record after the last one */
+	STEP_PATH = 1, /* reads the path of a file */
+	STEP_PATH_DEEP = 2, /* goes on with it */
+	STEP_MATCH = 3, /* evaluates the filters that need more than numbers */
+	CALL_STEPS = 4,
+};
+
+/* What addresses are looked up by: the beginning of a set's key. IPv4 ones that are written as IPv6
+ * count as IPv4.
+ */
+struct address_key {
+	__u8 version; /* 4 or 6; 0: no address */
+	__u8 bytes[16];
+	__u8 __pad[7];
+};
+
+struct call {
+	__u32 owner; /* thread id of whose call it is, plus one; 0: nobody's */
+	__u32 __pad;
+	struct call_event event; /* followed by data[] */
+	__u8 data[CALL_DATA_SIZE];
+	struct path_walk walk;
+	struct set_key key;
+	struct rate_key rate;
+	__u64 arguments[CALL_ARGUMENTS];
+	__u64 returned;
+	__u64 numbers[CALL_NUMBERS]; /* enum call_number; of a text or a file its pointer */
+	struct call_socket sockets[HOOK_SOCKETS];
+	struct address_key addresses[2 * HOOK_SOCKETS]; /* source and destination of each */
+	__u32 text_at[HOOK_VALUES]; /* where in data[] the bytes of a value begin */
+	__u32 text_size[HOOK_VALUES];
+	__u32 slot; /* of `hooks` */
+	__u32 selectors; /* bits of those that have not failed yet */
+	__u32 next; /* value to read */
+	__u32 filtered; /* 1: values that filters ask for are read, 0: the others */
+	__u32 at_return; /* 1: the function returns */
+	__u32 used; /* bytes of data[] */
+	__u32 mode; /* of the file whose path is walked */
+	__u32 path_flags;
+	__u32 unreadable; /* bits of the values that could not be read */
+	__u32 held; /* 1: a filter that is joined with the next one holds */
+};
+
+/* Addresses of user space have no sign, on all machines that tetrapy knows. */
+static __always_inline int is_user(const void *pointer)
+{
+	return (__s64)pointer >= 0;
+}
+
+static __always_inline struct hook *find_hook(__u32 slot)
+{
+	void *map = bpf_map_lookup_elem(&hooks, &slot);
+	__u32 zero = 0;
+
+	return map ? bpf_map_lookup_elem(map, &zero) : 0;
+}
+
+#endif

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Functions of the kernel (kprobes) and of programs (uprobes). */
+#include "kernel.h"
+#include "events.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#define CALL_SECTION "?kprobe"
+#define CALL_NAME(x) kprobe_##x
+#define CALL_READS_CONTEXT 1
+#include "call_steps.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+enum machine {
+	MACHINE_X86_64 = 0,
+	MACHINE_ARM64 = 1,
+};
+
+const volatile enum machine machine;
+/* The hook, where a program is not told by which link it runs (before Linux 5.15). */
+const volatile __u64 fixed_cookie;
+
+/* Loads a saved register. In assembler: the compiler would compute the address first, which the
+ * verifier refuses for a context.
+ */
+#define LOAD(regs, number)                                    \
+	({                                                    \
+		__u64 loaded;                                 \
+		asm volatile("%0 = *(u64 *)(%1 + %2)"         \
+			     : "=r"(loaded)                   \
+			     : "r"(regs), "i"(8 * (number))); \
+		loaded;                                       \
+	})
+
+/* Places of the arguments in the saved registers: struct pt_regs of x86_64, struct user_pt_regs of
+ * arm64, both part of the kernel's interface to user space.
+ */
+static __always_inline void read_arguments(void *regs, struct call *call)
+{
+	if (machine == MACHINE_X86_64) {
+		call->arguments[0] = LOAD(regs, 14);
+		call->arguments[1] = LOAD(regs, 13);
+		call->arguments[2] = LOAD(regs, 12);
+		call->arguments[3] = LOAD(regs, 11);
+		call->arguments[4] = LOAD(regs, 9);
+		call->arguments[5] = LOAD(regs, 8);
+		return;
+	}
+	call->arguments[0] = LOAD(regs, 0);
+	call->arguments[1] = LOAD(regs, 1);
+	call->arguments[2] = LOAD(regs, 2);
+	call->arguments[3] = LOAD(regs, 3);
+	call->arguments[4] = LOAD(regs, 4);
+	call->arguments[5] = LOAD(regs, 5);
+}
+
+/* What a system call was called with: its function gets a pointer to the caller's registers. The
+ * fourth argument is in another place than for functions on x86_64.
+ */
+static __always_inline void read_syscall_arguments(struct call *call)
+{
+	const __u64 *regs = (const __u64 *)call->arguments[0];
+	__u64 saved[15] = {};
+
+	if (machine == MACHINE_X86_64) {
+		bpf_probe_read_kernel(saved, sizeof(saved), regs);
+		call->arguments[0] = saved[14];
+		call->arguments[1] = saved[13];
+		call->arguments[2] = saved[12];
+		call->arguments[3] = saved[7];
+		call->arguments[4] = saved[9];
+		call->arguments[5] = saved[8];
+		return;
+	}
+	bpf_probe_read_kernel(saved, sizeof(saved), regs);
+	call->arguments[0] = saved[0];
+	call->arguments[1] = saved[1];
+	call->arguments[2] = saved[2];
+	call->arguments[3] = saved[3];
+	call->arguments[4] = saved[4];
+	call->arguments[5] = saved[5];
+}
+
+static __always_inline __u64 read_returned(void *regs)
+{
+	return machine == MACHINE_X86_64 ? LOAD(regs, 10) : LOAD(regs, 0);
+}
+
+static __always_inline int call_begins(void *ctx, __u64 cookie)
+{
+	struct call *call = claim_call();
+
+	if (!call)
+		return 0;
+	read_arguments(ctx, call);
+	if (cookie & COOKIE_SYSCALL)
+		read_syscall_arguments(call);
+	enter(ctx, call, cookie);
+	return 0;
+}
+
+static __always_inline int call_returns(void *ctx, __u64 cookie)
+{
+	struct call *call = claim_call();
+
+	if (!call)
+		return 0;
+	call->returned = read_returned(ctx);
+	enter_return(ctx, call, cookie);
+	return 0;
+}
+
+SEC("?kprobe/5.15")
+int on_call(void *ctx)
+{
+	return call_begins(ctx, bpf_get_attach_cookie(ctx));
+}
+
+SEC("?kprobe")
+int on_call_fixed(void *ctx)
+{
+	return call_begins(ctx, fixed_cookie);
+}
+
+SEC("?kprobe/5.15")
+int on_return(void *ctx)
+{
+	return call_returns(ctx, bpf_get_attach_cookie(ctx));
+}
+
+SEC("?kprobe")
+int on_return_fixed(void *ctx)
+{
+	return call_returns(ctx, fixed_cookie);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Where the values of a call come from. Part of call_steps.h. */
+static __always_inline __u64 sign_extend(__u64 number, __u32 size)
+{
+	__u32 unused = 64 - 8 * size;
+
+	return (__u64)((__s64)(number << unused) >> unused);
+}
+
+static __always_inline long read_memory(void *to, __u32 size, const void *from)
+{
+	return is_user(from) ? bpf_probe_read_user(to, size, from)
+			     : bpf_probe_read_kernel(to, size, from);
+}
+
+/* Goes the way of a path. Returns 0 where it breaks off. */
+static __always_inline __u64 resolve(const struct hook *hook, __u32 index, __u64 pointer)
+{
+	const struct hook_path *path = &hook->paths[index];
+	__u32 i;
+
+	for (i = 0; i < HOOK_STEPS; i++) {
+		if (i >= path->count)
+			break;
+		if (read_memory(&pointer, sizeof(pointer),
+				(void *)pointer + hook->steps[index * HOOK_STEPS + i]) ||
+		    !pointer)
+			return 0;
+	}
+	return pointer + path->last;
+}
+
+static __always_inline __u64 read_source(__attribute__((unused)) void *ctx, struct call *call,
+					 const struct hook_value *value)
+{
+	if (value->source == SOURCE_RETURN)
+		return call->returned;
+	if (value->source == SOURCE_ARGUMENT)
+		return call->arguments[value->place & (CALL_ARGUMENTS - 1)];
+	if (value->source == SOURCE_TASK)
+		return bpf_get_current_task();
+#if CALL_READS_CONTEXT
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), ctx + value->place);
+	return number;
+#else
+	return 0;
+#endif
+}
+
+/* The number that a value is, or the pointer by which it is read. */
+static __always_inline __u64 read_number(void *ctx, struct call *call, const struct hook *hook,
+					 __u32 index)
+{
+	const struct hook_value *value = &hook->values[index];
+	__u64 number = read_source(ctx, call, value);
+	__u32 size = value->size;
+
+	if (value->flags & VALUE_RESOLVED)
+		number = resolve(hook, index, number);
+	if (value->kind == VALUE_POINTED) {
+		const void *pointer = (void *)number;
+
+		number = 0;
+		if (read_memory(&number, size > 8 ? 8 : size, pointer))
+			call->unreadable |= 1 << index;
+	}
+	if (!size || size >= 8)
+		return number;
+	if (value->flags & VALUE_SIGNED)
+		return sign_extend(number, size);
+	return number & ((1ULL << (8 * size)) - 1);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The values of a call, read and put behind one another into the record. */
+#ifndef TETRAPY_CALL_VALUE_H
+#define TETRAPY_CALL_VALUE_H
+
+#include "call.h"
+#include "call_socket.h"
+#include "walk.h"
+
+/* Of a path: the first look is part of the program that found the file. */
+#define PATH_FIRST_STEPS 24
+#define PATH_MORE_STEPS 64
+
+static __always_inline __u32 call_end(struct call *call)
+{
+	return *(volatile __u32 *)&call->used & CALL_DATA_MASK;
+}
+
+/* Begins a value; its bytes go where this returns. */
+static __always_inline struct call_value *begin_value(struct call *call, __u32 index)
+{
+	struct call_value *value = (void *)&call->data[call_end(call)];
+
+	value->index = index;
+	value->flags = 0;
+	value->size = 0;
+	value->detail = 0;
+	value->__pad = 0;
+	call->text_at[index & (HOOK_VALUES - 1)] = call->used + sizeof(*value);
+	call->text_size[index & (HOOK_VALUES - 1)] = 0;
+	call->used += sizeof(*value);
+	return value;
+}
+
+static __always_inline void end_value(struct call *call, struct call_value *value, __u32 index,
+				      __u32 size)
+{
+	value->size = size;
+	call->text_size[index & (HOOK_VALUES - 1)] = size;
+	call->used += size;
+}
+
+static __always_inline void append_number(struct call *call, __u32 index)
+{
+	struct call_value *value = begin_value(call, index);
+
+	if (call->unreadable >> (index & (HOOK_VALUES - 1)) & 1)
+		value->flags = CALL_VALUE_ERROR;
+	*(__u64 *)&call->data[call_end(call)] = call->numbers[index & (HOOK_VALUES - 1)];
+	end_value(call, value, index, sizeof(__u64));
+}
+
+static __always_inline void append_string(struct call *call, __u32 index)
+{
+	struct call_value *value = begin_value(call, index);
+	void *text = (void *)call->numbers[index & (HOOK_VALUES - 1)];
+	void *to = &call->data[call_end(call)];
+	long size;
+
+	if (is_user(text))
+		size = bpf_probe_read_user_str(to, PATH_LIMIT + 1, text);
+	else
+		size = bpf_probe_read_kernel_str(to, PATH_LIMIT + 1, text);
+	if (size < 0)
+		value->flags = CALL_VALUE_ERROR;
+	if (size <= 0) /* old kernels say 0 of a text that is empty */
+		size = 1;
+	if (size > PATH_LIMIT)
+		value->flags = CALL_VALUE_CUT;
+	end_value(call, value, index, (size - 1) & PATH_LIMIT);
+}
+
+/* As many bytes as another argument says; `detail` is that number. */
+static __always_inline void append_bytes(struct call *call, const struct hook_value *wanted,
+					 __u32 index)
+{
+	struct call_value *value = begin_value(call, index);
+	void *bytes = (void *)call->numbers[index & (HOOK_VALUES - 1)];
+	void *to = &call->data[call_end(call)];
+	__u64 size = 0;
+	__u32 which = wanted->length;
+	long err;
+
+	if (which)
+		size = call->arguments[(which - 1) & (CALL_ARGUMENTS - 1)];
+	value->detail = size;
+	/* What was asked for was filled in as far as the function says. */
+	if (call->at_return && (__s64)call->returned < (__s64)size)
+		size = (__s64)call->returned < 0 ? 0 : call->returned;
+	if (size > PATH_LIMIT) {
+		size = PATH_LIMIT;
+		value->flags = CALL_VALUE_CUT;
+	}
+	size &= PATH_LIMIT;
+	if (is_user(bytes))
+		err = bpf_probe_read_user(to, size, bytes);
+	else
+		err = bpf_probe_read_kernel(to, size, bytes);
+	if (err) {
+		value->flags |= CALL_VALUE_ERROR;
+		size = 0;
+	}
+	end_value(call, value, index, size);
+}
+
+static __always_inline void append_socket(struct call *call, const struct hook_value *wanted,
+					  __u32 index)
+{
+	struct call_value *value = begin_value(call, index);
+	struct call_socket *found = &call->sockets[wanted->length & (HOOK_SOCKETS - 1)];
+
+	if (!call->numbers[index & (HOOK_VALUES - 1)])
+		value->flags = CALL_VALUE_ERROR;
+	bpf_probe_read_kernel(&call->data[call_end(call)], sizeof(*found), found);
+	end_value(call, value, index, sizeof(*found));
+}
+
+/* The path of a unix socket's address; `detail` is the family. */
+static __always_inline void append_unix_address(struct call *call, const struct hook_value *wanted,
+						__u32 index)
+{
+	struct call_value *value = begin_value(call, index);
+	const char *path = (const char *)call->numbers[index & (HOOK_VALUES - 1)] + 2;
+	__u8 *to = &call->data[call_end(call)];
+	__u8 abstract = 1;
+	long size;
+
+	value->detail = call->sockets[wanted->length & (HOOK_SOCKETS - 1)].family;
+	if (value->detail != AF_UNIX) {
+		end_value(call, value, index, 0);
+		return;
+	}
+	if (is_user(path)) {
+		bpf_probe_read_user(&abstract, 1, path);
+		size = bpf_probe_read_user_str(to, UNIX_PATH + 1, abstract ? path : path + 1);
+	} else {
+		bpf_probe_read_kernel(&abstract, 1, path);
+		size = bpf_probe_read_kernel_str(to, UNIX_PATH + 1, abstract ? path : path + 1);
+	}
+	if (size < 0)
+		value->flags = CALL_VALUE_ERROR;
+	if (size <= 0) /* old kernels say 0 of a text that is empty */
+		size = 1;
+	if (!abstract)
+		value->flags |= CALL_VALUE_ABSTRACT;
+	end_value(call, value, index, (size - 1) & 127);
+}
+
+static __always_inline struct file *file_of_descriptor(__u64 number)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = 0;
+
+	if ((__u32)number >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file), &files[(__u32)number]);
+	return file;
+}
+
+/* Where the path of a value begins: call->walk. Returns 0 where there is none. That of a dentry
+ * ends at the root of its file system, since nobody knows a mount.
+ */
+static __always_inline int start_path(struct call *call, __u32 kind, __u64 pointer)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct path_walk *walk = &call->walk;
+	struct file *file = (struct file *)pointer;
+	struct path *path;
+	struct dentry *dentry;
+
+	walk->root_dentry = BPF_CORE_READ(fs, root.dentry);
+	walk->root_mount = mount_of(BPF_CORE_READ(fs, root.mnt));
+	if (kind == VALUE_FD)
+		file = file_of_descriptor(pointer);
+	if (kind == VALUE_BINARY)
+		file = BPF_CORE_READ(task, mm, exe_file);
+	if (kind == VALUE_BINPRM)
+		file = BPF_CORE_READ((struct linux_binprm *)pointer, file);
+	path = (void *)file + bpf_core_field_offset(struct file, f_path);
+	if (kind == VALUE_PATH)
+		path = (struct path *)pointer;
+	if (kind == VALUE_DENTRY) {
+		dentry = (struct dentry *)pointer;
+		start_walk(walk, 0, dentry);
+	} else {
+		dentry = file ? BPF_CORE_READ(path, dentry) : 0;
+		start_walk(walk, BPF_CORE_READ(path, mnt), dentry);
+	}
+	if (!dentry)
+		return 0;
+	call->mode = BPF_CORE_READ(dentry, d_inode, i_mode);
+	call->path_flags = is_unlinked(dentry) ? CALL_VALUE_DELETED : 0;
+	return 1;
+}
+
+static __always_inline void append_walked(struct call *call, __u32 index)
+{
+	struct call_value *value = begin_value(call, index);
+	struct path_walk *walk = &call->walk;
+	__u64 offset = walk->offset & PATH_LIMIT;
+	__u64 size = (PATH_LIMIT - offset) & PATH_LIMIT;
+
+	value->detail = call->mode;
+	value->flags = call->path_flags;
+	if (walk->end == WALK_UNREADABLE)
+		value->flags |= CALL_VALUE_ERROR;
+	else if (walk->end != WALK_AT_ROOT && (walk->end != WALK_UNREACHABLE ||
+					       walk->mount_root)) /* of a dentry it ends there */
+		value->flags |= CALL_VALUE_PARTIAL;
+	if (size)
+		bpf_probe_read_kernel(&call->data[call_end(call)], size & PATH_LIMIT,
+				      &walk->name[offset]);
+	else
+		call->data[call_end(call)] = '/';
+	end_value(call, value, index, size ? size : 1);
+}
+
+#endif

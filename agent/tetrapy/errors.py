@@ -120,6 +120,10 @@ class PolicyError(TetrapyError):
         self.problems = tuple(problems)
 
 
+class PolicyUnsupportedError(TetrapyError):
+    """A policy uses a feature of Tetragon that this agent does not have."""
+
+
 class ExportError(TetrapyError):
     """The export target cannot be written."""
 

@@ -54,6 +54,19 @@ def struct_layout(btf: Btf, name: str) -> StructLayout:
     return StructLayout(name, found.ref, members)
 
 
+def array_places(btf: Btf, name: str) -> Dict[str, Tuple[int, int]]:
+    """Offset in bytes and number of elements of each array that is a member of `struct name`.
+
+    Raises LayoutError when there is no such structure.
+    """
+    places = {}
+    for member in btf.members(_find(btf, name, k.KIND_STRUCT)):
+        target = btf.resolve(member.type_id)
+        if target.kind == k.KIND_ARRAY:
+            places[member.name] = (member.bit_offset // 8, btf.array(target)[1])
+    return places
+
+
 def unpacker(layout: StructLayout, names: Sequence[str]) -> Struct:
     """A `Struct` of exactly the struct's size that reads (or writes) the named fields.
 

@@ -7,9 +7,10 @@ import ctypes
 import errno
 import os
 from ctypes import byref, c_size_t
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Type
 
 from tetrapy.errors import KernelError, NotLoadedError
+from tetrapy.kernel import fdinfo
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf
 from tetrapy.kernel.libbpf_log import collected
 from tetrapy.kernel.shared_memory import at_address
@@ -68,6 +69,18 @@ class BpfObject:
         if error:
             raise self._error(f"map {map_name}: size {entries}", error)
 
+    def leave_out(self, map_name: str) -> None:
+        """Do not create a map: no program that is loaded uses it."""
+        self._lib.bpf_map__set_autocreate(self._map(map_name), False)
+
+    def share_maps(self, other: BpfObject, names: Iterable[str]) -> None:
+        """Use maps of a loaded object in place of own ones of the same names."""
+        for name in names:
+            with collected(self.messages):
+                error = self._lib.bpf_map__reuse_fd(self._map(name), other.map_fd(name))
+            if error:
+                raise self._error(f"map {name}: not shared", error)
+
     def set_constant(self, section: str, offset: int, value: bytes) -> None:
         """Write `value` into the initial contents of a data section, e.g. `.rodata`."""
         address, size = self._section(section)
@@ -81,7 +94,7 @@ class BpfObject:
         Such a program has a question mark before the name of its section; where it is passed over
         its relocations do not matter.
         """
-        self._lib.bpf_program__set_autoload(self._program(program_name), True)
+        self._lib.bpf_program__set_autoload(self.program(program_name), True)
 
     def load(self) -> None:
         """Have the kernel verify and take maps and programs.
@@ -102,7 +115,7 @@ class BpfObject:
 
         Raises KernelError when there is no such program, or the kernel refuses it.
         """
-        program = self._program(program_name)
+        program = self.program(program_name)
         with collected(self.messages):
             link = self._lib.bpf_program__attach(program)
         if not link:
@@ -124,6 +137,10 @@ class BpfObject:
                 fds[name] = fd
             program = self._lib.bpf_object__next_program(self._object, program)
         return fds
+
+    def kernel_memory(self) -> int:
+        """Bytes of kernel memory of its programs; 0 where procfs does not tell."""
+        return sum(map(fdinfo.kernel_memory, self.program_fds().values()))
 
     def contents(self, section: str) -> Tuple[memoryview, bool]:
         """The contents of a writable section, and whether the running programs share that memory.
@@ -147,7 +164,8 @@ class BpfObject:
             self._lib.bpf_object__close(self._object)
             self._object = None
 
-    def _program(self, name: str) -> Any:
+    def program(self, name: str) -> Any:
+        """libbpf's handle of a program. Raises KernelError when the object has none."""
         found = self._lib.bpf_object__find_program_by_name(self._object, name.encode())
         if not found:
             raise KernelError(f"BPF object {self.name} has no program {name}")

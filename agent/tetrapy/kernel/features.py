@@ -41,6 +41,9 @@ class Feature(NamedTuple):
 RAW_TRACEPOINTS = Feature("BPF programs of raw tracepoints", "4.17", _PROG_RAW_TRACEPOINT)
 RING_BUFFER = Feature("BPF ring buffers", "5.8", map_type=27)
 BOOT_CLOCK = Feature("bpf_ktime_get_boot_ns()", "5.8", _PROG_RAW_TRACEPOINT, helper=125)
+_PROG_KPROBE = 2
+ATTACH_COOKIE = Feature("cookies of BPF links", "5.15", _PROG_KPROBE, helper=174)
+KPROBES = Feature("BPF programs of kprobes", "4.1", _PROG_KPROBE)
 
 PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)
 RING_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS, RING_BUFFER, BOOT_CLOCK)

@@ -17,6 +17,7 @@ from ctypes import (
     c_int,
     c_size_t,
     c_uint32,
+    c_uint64,
     c_void_p,
 )
 from errno import errorcode
@@ -70,6 +71,51 @@ class ObjectOpenOptions(Structure):
     ]
 
 
+class MapCreateOptions(Structure):
+    """struct bpf_map_create_opts, as far as it is used here."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("btf_fd", c_uint32),
+        ("btf_key_type_id", c_uint32),
+        ("btf_value_type_id", c_uint32),
+        ("btf_vmlinux_value_type_id", c_uint32),
+        ("inner_map_fd", c_uint32),
+        ("map_flags", c_uint32),
+    ]
+
+
+class KprobeOptions(Structure):
+    """struct bpf_kprobe_opts"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("cookie", c_uint64),
+        ("offset", c_size_t),
+        ("is_return", c_bool),
+        ("attach_mode", c_int),
+    ]
+
+
+class UprobeOptions(Structure):
+    """struct bpf_uprobe_opts"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("reference_counter_offset", c_size_t),
+        ("cookie", c_uint64),
+        ("is_return", c_bool),
+        ("function_name", c_char_p),
+        ("attach_mode", c_int),
+    ]
+
+
+class PerfEventOptions(Structure):
+    """struct bpf_perf_event_opts"""
+
+    _fields_ = [("size", c_size_t), ("cookie", c_uint64), ("force_ioctl_attach", c_bool)]
+
+
 class TestRunOptions(Structure):
     """struct bpf_test_run_opts; `size` first, so that libbpf knows how much of it is given."""
 
@@ -105,11 +151,26 @@ _PROTOTYPES = {
     "bpf_program__fd": (c_int, [ProgramPointer]),
     "bpf_program__set_autoload": (c_int, [ProgramPointer, c_bool]),
     "bpf_program__attach": (LinkPointer, [ProgramPointer]),
+    "bpf_program__attach_kprobe_opts": (
+        LinkPointer,
+        [ProgramPointer, c_char_p, POINTER(KprobeOptions)],
+    ),
+    "bpf_program__attach_uprobe_opts": (
+        LinkPointer,
+        [ProgramPointer, c_int, c_char_p, c_size_t, POINTER(UprobeOptions)],
+    ),
+    "bpf_program__attach_perf_event_opts": (
+        LinkPointer,
+        [ProgramPointer, c_int, POINTER(PerfEventOptions)],
+    ),
+    "bpf_program__attach_raw_tracepoint": (LinkPointer, [ProgramPointer, c_char_p]),
     "bpf_link__destroy": (c_int, [LinkPointer]),
     "bpf_map__name": (c_char_p, [MapPointer]),
     "bpf_map__fd": (c_int, [MapPointer]),
     "bpf_map__map_flags": (c_uint32, [MapPointer]),
+    "bpf_map__reuse_fd": (c_int, [MapPointer, c_int]),
     "bpf_map__set_max_entries": (c_int, [MapPointer, c_uint32]),
+    "bpf_map__set_autocreate": (c_int, [MapPointer, c_bool]),
     "bpf_map__initial_value": (c_void_p, [MapPointer, POINTER(c_size_t)]),
     "btf__load_vmlinux_btf": (BtfPointer, []),
     "btf__find_by_name_kind": (c_int, [BtfPointer, c_char_p, c_uint32]),
@@ -121,7 +182,7 @@ _PROTOTYPES = {
     "bpf_map_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
     "bpf_map_create": (
         c_int,
-        [c_int, c_char_p, c_uint32, c_uint32, c_uint32, c_void_p],
+        [c_int, c_char_p, c_uint32, c_uint32, c_uint32, POINTER(MapCreateOptions)],
     ),
     "bpf_prog_test_run_opts": (c_int, [c_int, POINTER(TestRunOptions)]),
     "bpf_prog_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),

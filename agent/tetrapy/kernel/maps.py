@@ -7,10 +7,10 @@ import ctypes
 import errno as errnos
 import os
 from functools import lru_cache
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
-from tetrapy.kernel.libbpf import error_text, last_errno, libbpf
+from tetrapy.kernel.libbpf import MapCreateOptions, error_text, last_errno, libbpf
 
 _AFFINITY = {"x86_64": 204, "aarch64": 123}  # number of sched_getaffinity(2)
 _MAX_CPUS = 1 << 16
@@ -76,6 +76,38 @@ def expect_sizes(map_fd: int, key_size: int, value_size: int) -> None:
             f"a map has keys of {info[2]} and values of {info[3]} bytes, not {key_size} and"
             f" {value_size}"
         )
+
+
+ARRAY, LRU_HASH, LPM_TRIE = 2, 9, 11  # enum bpf_map_type (include/uapi/linux/bpf.h)
+NO_PREALLOC = 1  # BPF_F_NO_PREALLOC
+
+
+def create_map(kind: int, name: str, sizes: Tuple[int, int], entries: int, flags: int = 0) -> int:
+    """The file descriptor of a new map, which belongs to the caller; `sizes` of key and value.
+
+    Raises KernelError when the kernel refuses it.
+    """
+    options = MapCreateOptions(size=ctypes.sizeof(MapCreateOptions), map_flags=flags)
+    fd = libbpf().bpf_map_create(kind, name.encode(), *sizes, entries, ctypes.byref(options))
+    if fd < 0:
+        errno = last_errno()
+        raise KernelError(f"a map for {name}: {error_text(errno)}", errno)
+    return int(fd)
+
+
+def put(map_fd: int, key: bytes, value: bytes) -> None:
+    """Set an entry; both must have the sizes of the map. Raises KernelError."""
+    if libbpf().bpf_map_update_elem(map_fd, key, value, 0):
+        errno = last_errno()
+        raise KernelError(f"map update: {error_text(errno)}", errno)
+
+
+def drop(map_fd: int, key: bytes) -> None:
+    """Take an entry out, if it is there. Raises KernelError."""
+    if libbpf().bpf_map_delete_elem(map_fd, key):
+        errno = last_errno()
+        if errno != errnos.ENOENT:
+            raise KernelError(f"map deletion: {error_text(errno)}", errno)
 
 
 _ANY, _NOEXIST = 0, 1  # flags of an update: BPF_ANY, BPF_NOEXIST (include/uapi/linux/bpf.h)

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from tetrapy.events.schema import (
     CONVERSIONS,
-    ENUMS,
     EVENTS,
     FIELDS,
     MADE,
@@ -22,8 +21,18 @@ from tetrapy.events.schema import (
     PROCESS,
     SHARED,
 )
-from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, KNOWN, SELF, SET, Field
+from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, ONE, Field
 from tools.errors import BuildError
+from tools.event_docs.expressions import (
+    inner,
+    is_sure,
+    locals_of,
+    nested_name,
+    optional,
+    shown,
+    value_of,
+    variable,
+)
 from tools.fetch import ROOT
 
 PATH = "agent/tetrapy/events/encoders.py"
@@ -51,10 +60,17 @@ FORMATS: Lines = {{{formats}}}
 """Event -> format of its message."""
 
 _BETWEEN = '","'
+
+
+@lru_cache(maxsize=1024)
+def _few(value: Any) -> bytes:
+    """A text, or several, of which few different ones occur."""
+    if isinstance(value, str):
+        return json_bytes(quoted(value))
+    return json_bytes(f'[{{",".join(map(quoted, value))}}]')
 '''
 
 _WIDTH = 85  # characters of a piece of a literal
-_WRAPPERS = frozenset({"UInt32Value", "Int32Value", "BoolValue"})
 
 
 class Form(NamedTuple):
@@ -111,7 +127,7 @@ def _nested() -> list[Form]:
     for message in [PROCESS, *(EVENTS[name] for name in MADE)]:
         visit(message)
     top = {PROCESS, *EVENTS.values()}
-    return [Form(_nested_name(one), one, _filled(one), "") for one in found if one not in top]
+    return [Form(nested_name(one), one, _filled(one), "") for one in found if one not in top]
 
 
 def _processes() -> list[Form]:
@@ -144,11 +160,6 @@ def _filled(message: str) -> list[Field]:
     return [row for row in FIELDS[message].values() if row.is_filled]
 
 
-def _nested_name(message: str) -> str:
-    """BinaryProperties -> _binary_properties: fields, whose names are variables, have no _."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in message)
-
-
 def _function(form: Form) -> str:
     is_event = form.message in EVENTS.values()
     kind = "bytes" if is_event or form.message == PROCESS else "str"
@@ -158,28 +169,46 @@ def _function(form: Form) -> str:
         lines.insert(0, "@lru_cache(maxsize=256)")
     about = f". {form.about}" if form.about else "."
     lines.append(f'    """Message `{form.message}`{about}"""')
-    body = _event(form) if is_event else _text(form.rows, kind)
+    body = _event(form) if is_event else _text(form, kind)
     lines += [f"    {line}" for line in body]
+    if any(row.presence == ONE for row in form.rows):
+        lines.insert(0, _members(form))
     return "\n".join(lines) + "\n"
 
 
-def _text(rows: list[Field], kind: str) -> Iterator[str]:
+def _members(form: Form) -> str:
+    """The forms of the fields of which the message has one, by name."""
+    rows = [row for row in form.rows if row.presence == ONE]
+    entries = ", ".join(
+        f'"{row.name}": lambda it: f\'"{row.name}":'
+        + inner(row, f"{row.through}(it)" if row.through else "it")
+        + "'"
+        for row in rows
+    )
+    return f"{form.function}_members: Dict[str, Callable[[Any], str]] = {{{entries}}}\n\n"
+
+
+def _text(form: Form, kind: str) -> Iterator[str]:
     """The body of a function that writes a message as one format string."""
-    local = dict(_locals([row for row in rows if not _is_kept(row)]))
+    rows = [row for row in form.rows if row.presence != ONE]
+    local = dict(locals_of([row for row in rows if not _is_kept(row)]))
     yield from (f"{name} = {value}" for value, name in local.items())
     parts: list[str] = []
-    first_is_sure = _is_sure(rows[0])
+    has_members = len(rows) < len(form.rows)
+    if has_members:
+        parts.append(f"{{{form.function}_members[it.member](it.value)}}")
+    first_is_sure = has_members or is_sure(rows[0])
     for at, row in enumerate(rows):
-        value = local.get(_value(row), _value(row))
+        value = local.get(value_of(row), value_of(row))
         if _is_kept(row):
-            yield f"{_shown(row)} = _{row.name}[it.{row.source}]"
-            parts.append(f"{{{_shown(row)}}}")
-        elif _is_sure(row):
-            comma = "," if at or not first_is_sure else ""
-            parts.append(f'{comma}"{row.name}":{_inner(row, value)}')
+            yield f"{shown(row)} = _{row.name}[it.{row.source}]"
+            parts.append(f"{{{shown(row)}}}")
+        elif is_sure(row):
+            comma = "," if at or has_members or not first_is_sure else ""
+            parts.append(f'{comma}"{row.name}":{inner(row, value)}')
         else:
-            yield _optional(row, value)
-            parts.append(f"{{{_shown(row)}}}")
+            yield optional(row, value)
+            parts.append(f"{{{shown(row)}}}")
     if first_is_sure:
         text = _literal(["{{", *parts, "}}"])
     elif len(parts) == 1:
@@ -193,7 +222,7 @@ def _text(rows: list[Field], kind: str) -> Iterator[str]:
 
 def _is_kept(row: Field) -> bool:
     """Whether the field's text is made once for all equal values."""
-    return row.plain and bool(row.through)
+    return row.plain and row.type == "string" and bool(row.through)
 
 
 def _kept(row: Field) -> str:
@@ -225,7 +254,7 @@ def _literal(parts: list[str]) -> str:
 def _format(rows: list[Field]) -> str:
     """The format of an event's message: what may be missing brings its name along."""
     parts = [
-        f'{"," if at else ""}"{row.name}":{_mark(row)}' if _is_sure(row) else "%b"
+        f'{"," if at else ""}"{row.name}":{_mark(row)}' if is_sure(row) else "%b"
         for at, row in enumerate(rows)
     ]
     return f"{{{''.join(parts)}}}"
@@ -235,7 +264,7 @@ def _mark(row: Field) -> str:
     """What stands in a format of bytes for the value of a field."""
     if row.type == "uint32":
         return "%d"
-    return '"%b"' if row.plain else "%b"
+    return '"%b"' if row.plain and not row.few else "%b"
 
 
 def _event(form: Form) -> Iterator[str]:
@@ -243,87 +272,36 @@ def _event(form: Form) -> Iterator[str]:
     values = []
     yield "time = it.time.encode()"
     for row in form.rows:
-        name = row.name
+        name = variable(row.name)
         if row.type == f"[{PROCESS}]":
-            values.append(_shown(row))
-            yield f'{_shown(row)} = b\',"{name}":\' + ancestors if ancestors else b""'
-        elif _is_sure(row) and row.type != PROCESS:
-            values.append(_bytes(row, _value(row)))
+            values.append(shown(row))
+            yield f'{shown(row)} = b\',"{name}":\' + ancestors if ancestors else b""'
+        elif is_sure(row) and row.type != PROCESS:
+            values.append(_bytes(row, value_of(row)))
         else:
-            yield f"{name} = {_value(row)}"
-            if _is_sure(row):
+            yield f"{name} = {value_of(row)}"
+            if is_sure(row):
                 values.append(_bytes(row, name))
                 continue
-            values.append(_shown(row))
+            values.append(shown(row))
             test = f"{name} is not None" if row.type == PROCESS else name
-            text = f"b',\"{name}\":{_mark(row)}' % {_bytes(row, name)}"
+            text = f"b',\"{row.name}\":{_mark(row)}' % {_bytes(row, name)}"
             if _mark(row) == "%b":
-                text = f"b',\"{name}\":' + ({_bytes(row, name)})"
-            yield f'{_shown(row)} = {text} if {test} else b""'
+                text = f"b',\"{row.name}\":' + ({_bytes(row, name)})"
+            yield f'{shown(row)} = {text} if {test} else b""'
     yield f'return lines["{form.function}"] % ({", ".join(values)}, time)'
 
 
 def _bytes(row: Field, value: str) -> str:
     """The value of a field for its mark."""
+    if row.type == PROCESS and row.through:
+        return f"{row.through}({row.name}, it.tid)"
     if row.type == PROCESS:
         return f"{row.name}.json or keep({row.name})"
+    if row.few:
+        return f"_few({value})"
     if row.type == "uint32":
         return value
     if row.plain:
         return "time" if value == "it.time" else f"{value}.encode()"
-    return f"json_bytes(f'{_inner(row, value)}')"
-
-
-def _is_sure(row: Field) -> bool:
-    return row.presence in {ALWAYS, BEGUN, KNOWN}
-
-
-def _shown(row: Field) -> str:
-    return f"shown_{row.name.lower()}"
-
-
-def _value(row: Field) -> str:
-    """The value of a field, out of the object `it`."""
-    if row.source == SELF:
-        value = "it"
-    elif row.source.startswith("["):
-        value = f"it{row.source}"
-    else:
-        value = f"it.{row.source}"
-    return f"{row.through}({value})" if row.through else value
-
-
-def _locals(rows: list[Field]) -> Iterator[tuple[str, str]]:
-    """Values that are asked for more than once, with the names of variables."""
-    values = [_value(row) for row in rows]
-    for row, value in zip(rows, values, strict=True):
-        if value != "it" and (not _is_sure(row) or values.count(value) > 1):
-            yield value, row.name.lower() if values.count(value) == 1 else row.source
-
-
-def _optional(row: Field, value: str) -> str:
-    """A statement: the text of a field that may be missing."""
-    test = f"{value} is not None" if row.type in _WRAPPERS else value
-    text = f"',\"{row.name}\":{_inner(row, value)}'"
-    if "{" in text:
-        text = "f" + text
-    return f'{_shown(row)} = {text} if {test} else ""'
-
-
-def _inner(row: Field, value: str) -> str:
-    """What stands in a format string for the value of a field."""
-    if row.is_repeated:
-        if row.element in ENUMS:
-            return f'["{{_BETWEEN.join({value})}}"]'
-        return f'[{{",".join(map({_nested_name(row.element)}, {value}))}}]'
-    if row.type in MESSAGES:
-        return f"{{{_nested_name(row.type)}({value})}}"
-    if row.type == "bool" and row.presence == SET:
-        return "true"
-    if row.type in {"bool", "BoolValue"}:
-        return f'{{"true" if {value} else "false"}}'
-    if row.type in {"uint32", "UInt32Value", "Int32Value"}:
-        return f"{{{value}}}"
-    if row.plain or row.type in ENUMS or row.type == "uint64":
-        return f'"{{{value}}}"'
-    return f"{{quoted({value})}}"
+    return f"json_bytes(f'{inner(row, value)}')"

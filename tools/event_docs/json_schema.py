@@ -13,6 +13,7 @@ from tetrapy.events.schema import COMMON_ROWS, ENUMS, EVENT_ROWS, MADE, MESSAGES
 from tetrapy.events.schema.field import ALWAYS, Field
 
 _UINT32: dict[str, Any] = {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}
+_INT32: dict[str, Any] = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
 
 _SCALARS: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},
@@ -21,9 +22,11 @@ _SCALARS: dict[str, dict[str, Any]] = {
     "BoolValue": {"type": "boolean"},
     "uint32": _UINT32,
     "UInt32Value": _UINT32,
-    "Int32Value": {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
+    "int32": _INT32,
+    "Int32Value": _INT32,
     # protojson writes 64-bit numbers as texts.
     "uint64": {"type": "string", "pattern": "^[0-9]{1,20}$"},
+    "int64": {"type": "string", "pattern": "^-?[0-9]{1,19}$"},
     "Timestamp": {
         "type": "string",
         "pattern": r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.([0-9]{3}){1,3})?Z$",

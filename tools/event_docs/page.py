@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tetrapy.events.schema import COMMON_ROWS, ENUMS, EVENT_ROWS, EVENTS, MADE, MESSAGES
-from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, KNOWN, OWN, SET, Field
+from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, KNOWN, ONE, OWN, SET, Field
 
 _HEAD = """\
 # Events
@@ -22,13 +22,14 @@ A line is one event, as JSON in the form of protojson with the names of Tetragon
 | begun | always, but for a process of which nothing is known but its pid |
 | known | always, but for a process whose beginning was never seen |
 | set | when it is not empty, 0 or false; a `UInt32Value` when it is known, even if it is 0 |
+| one | of all fields of the message that say so one is there |
 | exec | as set, and only in the `process` of a `process_exec` |
 
 `[type]` is a list. "no." is the field's number in the .proto files; tetrapy's own fields have
 numbers from 1000 on.
 """
 
-_PRESENCE = {ALWAYS: "always", BEGUN: "begun", KNOWN: "known", SET: "set", EXEC: "exec"}
+_PRESENCE = {ALWAYS: "always", BEGUN: "begun", KNOWN: "known", SET: "set", ONE: "one", EXEC: "exec"}
 
 
 def markdown() -> str:

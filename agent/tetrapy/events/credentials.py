@@ -73,6 +73,15 @@ class Credentials(NamedTuple):
     fsgid: int
     securebits: int
 
+    @property
+    def caps(self) -> Optional[Capabilities]:
+        """Shown of credentials that are an argument (events/arguments.py), not of a process."""
+        return None
+
+    @property
+    def user_ns(self) -> None:
+        """Likewise."""
+
 
 class BinaryProperties(NamedTuple):
     """Privilege changes of the exec (message `BinaryProperties`)."""

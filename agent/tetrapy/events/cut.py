@@ -107,7 +107,7 @@ def shorten(process: Process, most: int) -> int:
             process.environment = kept
             process.flags |= flags.ERROR_ENVS
     if gone:
-        process.json = None
+        process.forget_json()
     return gone
 
 

@@ -13,6 +13,7 @@ from tetrapy.errors import LayoutError
 from tetrapy.events.records import (
     HEADER_FIELDS,
     ArgsRecord,
+    CallRecord,
     ContextRecord,
     ExecRecord,
     ExitRecord,
@@ -28,6 +29,7 @@ _RECORDS: Dict[str, Any] = {
     "fork": ForkRecord,
     "exit": ExitRecord,
     "throttle": ThrottleRecord,
+    "call": CallRecord,
 }
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Callable, Dict
 
+from tetrapy.events.caller import caller_json
 from tetrapy.events.credentials import capability_names, secure_bit_names
 from tetrapy.events.flags import flag_words
+from tetrapy.events.text import base64_text
 from tetrapy.json_codec import quoted
 from tetrapy.visible import json_bytes
 
@@ -22,12 +24,25 @@ Lines = Dict[str, bytes]  # event -> format of its line for the operator %: its 
 FORMATS: Lines = {
     "process_exec": b'{"process":%b%b%b}',
     "process_exit": b'{"process":%b%b%b%b,"time":"%b"%b}',
+    "process_kprobe": b'{"process":%b%b%b%b%b%b%b%b%b%b%b%b%b%b}',
+    "process_tracepoint": b'{"process":%b%b%b%b%b%b%b%b%b%b}',
+    "process_loader": b'{"process":%b%b%b%b%b}',
+    "process_uprobe": b'{"process":%b%b%b%b%b%b%b%b%b%b%b%b%b}',
     "process_throttle": b'{"type":%b,"cgroup":%b}',
+    "process_lsm": b'{"process":%b%b%b%b%b%b%b%b%b}',
     "rate_limit_info": b'{"number_of_dropped_process_events":%b}',
 }
 """Event -> format of its message."""
 
 _BETWEEN = '","'
+
+
+@lru_cache(maxsize=1024)
+def _few(value: Any) -> bytes:
+    """A text, or several, of which few different ones occur."""
+    if isinstance(value, str):
+        return json_bytes(quoted(value))
+    return json_bytes(f"[{','.join(map(quoted, value))}]")
 
 
 class _Flags(Dict[Any, str]):
@@ -99,14 +114,33 @@ def _namespaces(it: Any) -> str:
     return f"{{{text[1:]}}}"
 
 
+def _user_namespace(it: Any) -> str:
+    """Message `UserNamespace`."""
+    level = it.level
+    uid = it.uid
+    gid = it.gid
+    ns = it.ns
+    shown_level = f',"level":{level}' if level is not None else ""
+    shown_uid = f',"uid":{uid}' if uid is not None else ""
+    shown_gid = f',"gid":{gid}' if gid is not None else ""
+    shown_ns = f',"ns":{_namespace(ns)}' if ns else ""
+    text = f"{shown_level}{shown_uid}{shown_gid}{shown_ns}"
+    return f"{{{text[1:]}}}"
+
+
 @lru_cache(maxsize=256)
 def _process_credentials(it: Any) -> str:
     """Message `ProcessCredentials`."""
     securebits = secure_bit_names(it.securebits)
+    caps = it.caps
+    user_ns = it.user_ns
     shown_securebits = f',"securebits":["{_BETWEEN.join(securebits)}"]' if securebits else ""
+    shown_caps = f',"caps":{_capabilities(caps)}' if caps else ""
+    shown_user_ns = f',"user_ns":{_user_namespace(user_ns)}' if user_ns else ""
     return (
         f'{{"uid":{it.uid},"gid":{it.gid},"euid":{it.euid},"egid":{it.egid},"suid":{it.suid}'
-        f',"sgid":{it.sgid},"fsuid":{it.fsuid},"fsgid":{it.fsgid}{shown_securebits}}}'
+        f',"sgid":{it.sgid},"fsuid":{it.fsuid},"fsgid":{it.fsgid}{shown_securebits}{shown_caps}'
+        f"{shown_user_ns}}}"
     )
 
 
@@ -170,6 +204,287 @@ def _executed_file(it: Any) -> str:
     shown_interpreter = ',"interpreter":true' if interpreter else ""
     shown_partial = ',"partial":true' if partial else ""
     text = f"{shown_device}{shown_deleted}{shown_foreign}{shown_interpreter}{shown_partial}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_skb(it: Any) -> str:
+    """Message `KprobeSkb`."""
+    hash_ = it.hash
+    len_ = it.length
+    priority = it.priority
+    mark = it.mark
+    saddr = it.saddr
+    daddr = it.daddr
+    sport = it.sport
+    dport = it.dport
+    proto = it.proto
+    sec_path_len = it.sec_path_len
+    sec_path_olen = it.sec_path_olen
+    protocol = it.protocol
+    family = it.family
+    shown_hash = f',"hash":{hash_}' if hash_ else ""
+    shown_len = f',"len":{len_}' if len_ else ""
+    shown_priority = f',"priority":{priority}' if priority else ""
+    shown_mark = f',"mark":{mark}' if mark else ""
+    shown_saddr = f',"saddr":"{saddr}"' if saddr else ""
+    shown_daddr = f',"daddr":"{daddr}"' if daddr else ""
+    shown_sport = f',"sport":{sport}' if sport else ""
+    shown_dport = f',"dport":{dport}' if dport else ""
+    shown_proto = f',"proto":{proto}' if proto else ""
+    shown_sec_path_len = f',"sec_path_len":{sec_path_len}' if sec_path_len else ""
+    shown_sec_path_olen = f',"sec_path_olen":{sec_path_olen}' if sec_path_olen else ""
+    shown_protocol = f',"protocol":"{protocol}"' if protocol else ""
+    shown_family = f',"family":"{family}"' if family else ""
+    text = (
+        f"{shown_hash}{shown_len}{shown_priority}{shown_mark}{shown_saddr}{shown_daddr}"
+        f"{shown_sport}{shown_dport}{shown_proto}{shown_sec_path_len}{shown_sec_path_olen}"
+        f"{shown_protocol}{shown_family}"
+    )
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_path(it: Any) -> str:
+    """Message `KprobePath`."""
+    path = it.path
+    flags = it.flags
+    permission = it.permission
+    shown_path = f',"path":{quoted(path)}' if path else ""
+    shown_flags = f',"flags":"{flags}"' if flags else ""
+    shown_permission = f',"permission":"{permission}"' if permission else ""
+    text = f"{shown_path}{shown_flags}{shown_permission}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_file(it: Any) -> str:
+    """Message `KprobeFile`."""
+    path = it.path
+    flags = it.flags
+    permission = it.permission
+    shown_path = f',"path":{quoted(path)}' if path else ""
+    shown_flags = f',"flags":"{flags}"' if flags else ""
+    shown_permission = f',"permission":"{permission}"' if permission else ""
+    text = f"{shown_path}{shown_flags}{shown_permission}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_truncated_bytes(it: Any) -> str:
+    """Message `KprobeTruncatedBytes`."""
+    bytes_arg = base64_text(it.data)
+    orig_size = it.size
+    shown_bytes_arg = f',"bytes_arg":"{bytes_arg}"' if bytes_arg else ""
+    shown_orig_size = f',"orig_size":"{orig_size}"' if orig_size else ""
+    text = f"{shown_bytes_arg}{shown_orig_size}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_sock(it: Any) -> str:
+    """Message `KprobeSock`."""
+    family = it.family
+    type_ = it.kind
+    protocol = it.protocol
+    mark = it.mark
+    priority = it.priority
+    saddr = it.saddr
+    daddr = it.daddr
+    sport = it.sport
+    dport = it.dport
+    cookie = it.cookie
+    state = it.state
+    shown_family = f',"family":"{family}"' if family else ""
+    shown_type = f',"type":"{type_}"' if type_ else ""
+    shown_protocol = f',"protocol":"{protocol}"' if protocol else ""
+    shown_mark = f',"mark":{mark}' if mark else ""
+    shown_priority = f',"priority":{priority}' if priority else ""
+    shown_saddr = f',"saddr":"{saddr}"' if saddr else ""
+    shown_daddr = f',"daddr":"{daddr}"' if daddr else ""
+    shown_sport = f',"sport":{sport}' if sport else ""
+    shown_dport = f',"dport":{dport}' if dport else ""
+    shown_cookie = f',"cookie":"{cookie}"' if cookie else ""
+    shown_state = f',"state":"{state}"' if state else ""
+    text = (
+        f"{shown_family}{shown_type}{shown_protocol}{shown_mark}{shown_priority}{shown_saddr}"
+        f"{shown_daddr}{shown_sport}{shown_dport}{shown_cookie}{shown_state}"
+    )
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_bpf_attr(it: Any) -> str:
+    """Message `KprobeBpfAttr`."""
+    progtype = it.kind
+    insncnt = it.instructions
+    progname = it.name
+    shown_progtype = f',"ProgType":"{progtype}"' if progtype else ""
+    shown_insncnt = f',"InsnCnt":{insncnt}' if insncnt else ""
+    shown_progname = f',"ProgName":{quoted(progname)}' if progname else ""
+    text = f"{shown_progtype}{shown_insncnt}{shown_progname}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_perf_event(it: Any) -> str:
+    """Message `KprobePerfEvent`."""
+    kprobefunc = it.function
+    type_ = it.kind
+    config = it.config
+    probeoffset = it.offset
+    shown_kprobefunc = f',"KprobeFunc":{quoted(kprobefunc)}' if kprobefunc else ""
+    shown_type = f',"Type":"{type_}"' if type_ else ""
+    shown_config = f',"Config":"{config}"' if config else ""
+    shown_probeoffset = f',"ProbeOffset":"{probeoffset}"' if probeoffset else ""
+    text = f"{shown_kprobefunc}{shown_type}{shown_config}{shown_probeoffset}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_bpf_map(it: Any) -> str:
+    """Message `KprobeBpfMap`."""
+    maptype = it.kind
+    keysize = it.key_size
+    valuesize = it.value_size
+    maxentries = it.max_entries
+    mapname = it.name
+    shown_maptype = f',"MapType":"{maptype}"' if maptype else ""
+    shown_keysize = f',"KeySize":{keysize}' if keysize else ""
+    shown_valuesize = f',"ValueSize":{valuesize}' if valuesize else ""
+    shown_maxentries = f',"MaxEntries":{maxentries}' if maxentries else ""
+    shown_mapname = f',"MapName":{quoted(mapname)}' if mapname else ""
+    text = f"{shown_maptype}{shown_keysize}{shown_valuesize}{shown_maxentries}{shown_mapname}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_capability(it: Any) -> str:
+    """Message `KprobeCapability`."""
+    name = it.name
+    shown_name = f',"name":"{name}"' if name else ""
+    return f'{{"value":{it.number}{shown_name}}}'
+
+
+def _kernel_module(it: Any) -> str:
+    """Message `KernelModule`."""
+    name = it.name
+    signature_ok = it.signature_ok
+    tainted = it.tainted
+    shown_name = f',"name":{quoted(name)}' if name else ""
+    shown_signature_ok = (
+        f',"signature_ok":{"true" if signature_ok else "false"}' if signature_ok is not None else ""
+    )
+    shown_tainted = f',"tainted":["{_BETWEEN.join(tainted)}"]' if tainted else ""
+    text = f"{shown_name}{shown_signature_ok}{shown_tainted}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_linux_binprm(it: Any) -> str:
+    """Message `KprobeLinuxBinprm`."""
+    path = it.path
+    flags = it.flags
+    permission = it.permission
+    shown_path = f',"path":{quoted(path)}' if path else ""
+    shown_flags = f',"flags":"{flags}"' if flags else ""
+    shown_permission = f',"permission":"{permission}"' if permission else ""
+    text = f"{shown_path}{shown_flags}{shown_permission}"
+    return f"{{{text[1:]}}}"
+
+
+def _syscall_id(it: Any) -> str:
+    """Message `SyscallId`."""
+    id_ = it.number
+    abi = it.abi
+    shown_id = f',"id":{id_}' if id_ else ""
+    shown_abi = f',"abi":"{abi}"' if abi else ""
+    text = f"{shown_id}{shown_abi}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_sockaddr(it: Any) -> str:
+    """Message `KprobeSockaddr`."""
+    family = it.family
+    addr = it.address
+    port = it.port
+    shown_family = f',"family":"{family}"' if family else ""
+    shown_addr = f',"addr":"{addr}"' if addr else ""
+    shown_port = f',"port":{port}' if port else ""
+    text = f"{shown_family}{shown_addr}{shown_port}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_bpf_prog(it: Any) -> str:
+    """Message `KprobeBpfProg`."""
+    progtype = it.kind
+    insncnt = it.instructions
+    progname = it.name
+    shown_progtype = f',"ProgType":"{progtype}"' if progtype else ""
+    shown_insncnt = f',"InsnCnt":{insncnt}' if insncnt else ""
+    shown_progname = f',"ProgName":{quoted(progname)}' if progname else ""
+    text = f"{shown_progtype}{shown_insncnt}{shown_progname}"
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_error(it: Any) -> str:
+    """Message `KprobeError`."""
+    shown_message = f',"Message":{quoted(it)}' if it else ""
+    text = shown_message
+    return f"{{{text[1:]}}}"
+
+
+def _kprobe_sockaddr_un(it: Any) -> str:
+    """Message `KprobeSockaddrUn`."""
+    family = it.family
+    path = it.path
+    shown_family = f',"family":"{family}"' if family else ""
+    shown_path = f',"path":{quoted(path)}' if path else ""
+    text = f"{shown_family}{shown_path}"
+    return f"{{{text[1:]}}}"
+
+
+_kprobe_argument_members: Dict[str, Callable[[Any], str]] = {
+    "string_arg": lambda it: f'"string_arg":{quoted(it)}',
+    "int_arg": lambda it: f'"int_arg":{it}',
+    "skb_arg": lambda it: f'"skb_arg":{_kprobe_skb(it)}',
+    "size_arg": lambda it: f'"size_arg":"{it}"',
+    "bytes_arg": lambda it: f'"bytes_arg":"{base64_text(it)}"',
+    "path_arg": lambda it: f'"path_arg":{_kprobe_path(it)}',
+    "file_arg": lambda it: f'"file_arg":{_kprobe_file(it)}',
+    "truncated_bytes_arg": lambda it: f'"truncated_bytes_arg":{_kprobe_truncated_bytes(it)}',
+    "sock_arg": lambda it: f'"sock_arg":{_kprobe_sock(it)}',
+    "long_arg": lambda it: f'"long_arg":"{it}"',
+    "bpf_attr_arg": lambda it: f'"bpf_attr_arg":{_kprobe_bpf_attr(it)}',
+    "perf_event_arg": lambda it: f'"perf_event_arg":{_kprobe_perf_event(it)}',
+    "bpf_map_arg": lambda it: f'"bpf_map_arg":{_kprobe_bpf_map(it)}',
+    "uint_arg": lambda it: f'"uint_arg":{it}',
+    "capability_arg": lambda it: f'"capability_arg":{_kprobe_capability(it)}',
+    "process_credentials_arg": lambda it: f'"process_credentials_arg":{_process_credentials(it)}',
+    "user_ns_arg": lambda it: f'"user_ns_arg":{_user_namespace(it)}',
+    "module_arg": lambda it: f'"module_arg":{_kernel_module(it)}',
+    "kernel_cap_t_arg": lambda it: f'"kernel_cap_t_arg":"{it}"',
+    "cap_inheritable_arg": lambda it: f'"cap_inheritable_arg":"{it}"',
+    "cap_permitted_arg": lambda it: f'"cap_permitted_arg":"{it}"',
+    "cap_effective_arg": lambda it: f'"cap_effective_arg":"{it}"',
+    "linux_binprm_arg": lambda it: f'"linux_binprm_arg":{_kprobe_linux_binprm(it)}',
+    "bpf_cmd_arg": lambda it: f'"bpf_cmd_arg":"{it}"',
+    "syscall_id": lambda it: f'"syscall_id":{_syscall_id(it)}',
+    "sockaddr_arg": lambda it: f'"sockaddr_arg":{_kprobe_sockaddr(it)}',
+    "bpf_prog_arg": lambda it: f'"bpf_prog_arg":{_kprobe_bpf_prog(it)}',
+    "error_arg": lambda it: f'"error_arg":{_kprobe_error(it)}',
+    "sockaddrun_arg": lambda it: f'"sockaddrun_arg":{_kprobe_sockaddr_un(it)}',
+}
+
+
+def _kprobe_argument(it: Any) -> str:
+    """Message `KprobeArgument`."""
+    label = it.label
+    shown_label = f',"label":{quoted(label)}' if label else ""
+    return f"{{{_kprobe_argument_members[it.member](it.value)}{shown_label}}}"
+
+
+def _stack_trace_entry(it: Any) -> str:
+    """Message `StackTraceEntry`."""
+    address = it.address
+    offset = it.offset
+    symbol = it.symbol
+    module = it.module
+    shown_address = f',"address":"{address}"' if address else ""
+    shown_offset = f',"offset":"{offset}"' if offset else ""
+    shown_symbol = f',"symbol":{quoted(symbol)}' if symbol else ""
+    shown_module = f',"module":{quoted(module)}' if module else ""
+    text = f"{shown_address}{shown_offset}{shown_symbol}{shown_module}"
     return f"{{{text[1:]}}}"
 
 
@@ -334,12 +649,219 @@ def process_exit(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     )
 
 
+def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
+    """Message `ProcessKprobe`."""
+    time = it.time.encode()
+    process = it.process
+    parent = it.parent
+    shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
+    function_name = it.probe.function_name
+    shown_function_name = b',"function_name":' + (_few(function_name)) if function_name else b""
+    args = it.args
+    shown_args = (
+        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+    )
+    return_ = it.returned
+    shown_return = b',"return":' + (json_bytes(f"{_kprobe_argument(return_)}")) if return_ else b""
+    action = it.action
+    shown_action = b',"action":' + (_few(action)) if action else b""
+    kernel_stack_trace = it.kernel_stack
+    shown_kernel_stack_trace = (
+        b',"kernel_stack_trace":'
+        + (json_bytes(f"[{','.join(map(_stack_trace_entry, kernel_stack_trace))}]"))
+        if kernel_stack_trace
+        else b""
+    )
+    policy_name = it.probe.policy_name
+    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
+    return_action = it.return_action
+    shown_return_action = b',"return_action":' + (_few(return_action)) if return_action else b""
+    message = it.probe.message
+    shown_message = b',"message":' + (_few(message)) if message else b""
+    tags = it.probe.tags
+    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
+    user_stack_trace = it.user_stack
+    shown_user_stack_trace = (
+        b',"user_stack_trace":'
+        + (json_bytes(f"[{','.join(map(_stack_trace_entry, user_stack_trace))}]"))
+        if user_stack_trace
+        else b""
+    )
+    shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    data = it.data
+    shown_data = (
+        b',"data":' + (json_bytes(f"[{','.join(map(_kprobe_argument, data))}]")) if data else b""
+    )
+    return lines["process_kprobe"] % (
+        caller_json(process, it.tid),
+        shown_parent,
+        shown_function_name,
+        shown_args,
+        shown_return,
+        shown_action,
+        shown_kernel_stack_trace,
+        shown_policy_name,
+        shown_return_action,
+        shown_message,
+        shown_tags,
+        shown_user_stack_trace,
+        shown_ancestors,
+        shown_data,
+        time,
+    )
+
+
+def process_tracepoint(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
+    """Message `ProcessTracepoint`."""
+    time = it.time.encode()
+    process = it.process
+    parent = it.parent
+    shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
+    subsys = it.probe.subsys
+    shown_subsys = b',"subsys":' + (_few(subsys)) if subsys else b""
+    event = it.probe.event
+    shown_event = b',"event":' + (_few(event)) if event else b""
+    args = it.args
+    shown_args = (
+        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+    )
+    policy_name = it.probe.policy_name
+    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
+    action = it.action
+    shown_action = b',"action":' + (_few(action)) if action else b""
+    message = it.probe.message
+    shown_message = b',"message":' + (_few(message)) if message else b""
+    tags = it.probe.tags
+    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
+    shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    return lines["process_tracepoint"] % (
+        caller_json(process, it.tid),
+        shown_parent,
+        shown_subsys,
+        shown_event,
+        shown_args,
+        shown_policy_name,
+        shown_action,
+        shown_message,
+        shown_tags,
+        shown_ancestors,
+        time,
+    )
+
+
+def process_loader(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
+    """Message `ProcessLoader`."""
+    time = it.time.encode()
+    process = it.process
+    path = it.path
+    shown_path = b',"path":' + (json_bytes(f"{quoted(path)}")) if path else b""
+    buildid = base64_text(it.buildid)
+    shown_buildid = b',"buildid":"%b"' % buildid.encode() if buildid else b""
+    parent = it.parent
+    shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
+    shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    return lines["process_loader"] % (
+        caller_json(process, it.tid),
+        shown_path,
+        shown_buildid,
+        shown_parent,
+        shown_ancestors,
+        time,
+    )
+
+
+def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
+    """Message `ProcessUprobe`."""
+    time = it.time.encode()
+    process = it.process
+    parent = it.parent
+    shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
+    path = it.probe.path
+    shown_path = b',"path":' + (_few(path)) if path else b""
+    symbol = it.probe.symbol
+    shown_symbol = b',"symbol":' + (_few(symbol)) if symbol else b""
+    policy_name = it.probe.policy_name
+    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
+    message = it.probe.message
+    shown_message = b',"message":' + (_few(message)) if message else b""
+    args = it.args
+    shown_args = (
+        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+    )
+    tags = it.probe.tags
+    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
+    shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    offset = it.probe.offset
+    shown_offset = b',"offset":' + (json_bytes(f'"{offset}"')) if offset else b""
+    ref_ctr_offset = it.probe.ref_ctr_offset
+    shown_ref_ctr_offset = (
+        b',"ref_ctr_offset":' + (json_bytes(f'"{ref_ctr_offset}"')) if ref_ctr_offset else b""
+    )
+    action = it.action
+    shown_action = b',"action":' + (_few(action)) if action else b""
+    data = it.data
+    shown_data = (
+        b',"data":' + (json_bytes(f"[{','.join(map(_kprobe_argument, data))}]")) if data else b""
+    )
+    return lines["process_uprobe"] % (
+        caller_json(process, it.tid),
+        shown_parent,
+        shown_path,
+        shown_symbol,
+        shown_policy_name,
+        shown_message,
+        shown_args,
+        shown_tags,
+        shown_ancestors,
+        shown_offset,
+        shown_ref_ctr_offset,
+        shown_action,
+        shown_data,
+        time,
+    )
+
+
 def process_throttle(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessThrottle`."""
     time = it.time.encode()
     return lines["process_throttle"] % (
         json_bytes(f'"{it.action}"'),
         json_bytes(f"{quoted(it.cgroup)}"),
+        time,
+    )
+
+
+def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
+    """Message `ProcessLsm`."""
+    time = it.time.encode()
+    process = it.process
+    parent = it.parent
+    shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
+    function_name = it.probe.function_name
+    shown_function_name = b',"function_name":' + (_few(function_name)) if function_name else b""
+    policy_name = it.probe.policy_name
+    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
+    message = it.probe.message
+    shown_message = b',"message":' + (_few(message)) if message else b""
+    args = it.args
+    shown_args = (
+        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+    )
+    action = it.action
+    shown_action = b',"action":' + (_few(action)) if action else b""
+    tags = it.probe.tags
+    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
+    shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    return lines["process_lsm"] % (
+        caller_json(process, it.tid),
+        shown_parent,
+        shown_function_name,
+        shown_policy_name,
+        shown_message,
+        shown_args,
+        shown_action,
+        shown_tags,
+        shown_ancestors,
         time,
     )
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Optional, Tuple
 
 from tetrapy.events.process import Process
+
+if TYPE_CHECKING:
+    from tetrapy.events.calls import Probe
 
 
 class Event:
@@ -24,6 +27,15 @@ class Event:
     parent: Optional[Process] = None
     ancestors: Tuple[Process, ...] = ()
 
-    def of(self, process: Process) -> Event:
-        """The same event, of `process`; of events that are about one."""
+    probe: Optional[Probe] = None  # of events of policies
+
+    def own_sizes(self) -> Tuple[int, ...]:
+        """The bytes of JSON of each text that the process chose and that is not in `process`."""
+        return ()
+
+    def of(self, process: Process, most: Optional[int] = None) -> Event:
+        """The same event, of `process`; of events that are about one.
+
+        Each of the texts that `own_sizes` counts is cut to `most` bytes.
+        """
         raise NotImplementedError

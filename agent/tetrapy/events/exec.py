@@ -32,7 +32,7 @@ class ProcessExec(Event):
         self.ancestors = ancestors
         self.time = process.start_time
 
-    def of(self, process: Process) -> ProcessExec:
+    def of(self, process: Process, most: Optional[int] = None) -> ProcessExec:
         """The same event, of `process`."""
         return ProcessExec(process, self.parent, self.ancestors)
 

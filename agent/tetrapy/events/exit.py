@@ -50,7 +50,7 @@ class ProcessExit(Event):
             self.signal = _signal(code)
             self.status = (code >> 8) & 0xFF
 
-    def of(self, process: Process) -> ProcessExit:
+    def of(self, process: Process, most: Optional[int] = None) -> ProcessExit:
         """The same event, of `process`."""
         return ProcessExit(process, self.parent, self.code, self.time, self.ancestors)
 

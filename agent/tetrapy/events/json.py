@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
+from tetrapy.events.caller import keep
 from tetrapy.events.cut import json_size, shorten
 from tetrapy.events.encoders import FORMATS
 from tetrapy.events.event import Event
-from tetrapy.events.process import Process
 from tetrapy.json_codec import dumps, loads, quoted
 from tetrapy.visible import json_bytes
-
-_KEPT = 8192  # bytes of a process that are kept for the next line; longer ones are encoded anew
 
 MAX_BYTES = 2 << 20  # of a line, unless the settings say otherwise
 MIN_BYTES = 64 << 10  # what a line needs: a process and a parent of which every text is cut
@@ -26,14 +24,6 @@ _FLAGS = 100  # bytes for the words that say what is cut
 _BODIES = {name: message + b"%.0b" for name, message in FORMATS.items()}
 
 Change = Callable[[Dict[str, Any]], Dict[str, Any]]  # of an event's message
-
-
-def keep(process: Process) -> bytes:
-    """The JSON of a process that has none yet; the process keeps it unless it is long."""
-    body = process.encoded()
-    if len(body) <= _KEPT:
-        process.json = body
-    return body
 
 
 def body_of(event: Event) -> Dict[str, Any]:
@@ -50,8 +40,8 @@ def _body(event: Event, ancestors: bytes) -> Dict[str, Any]:
 class JsonEncoder:
     """Event -> one line, ended by a line feed.
 
-    A line has at most `max_bytes`; of one that would have more the texts of the process are cut,
-    and its flags say so. The most distant of many ancestors are left out.
+    A line has at most `max_bytes`; of one that would have more the texts of the process and of the
+    call are cut, and flags say so. The most distant of many ancestors are left out.
     """
 
     def __init__(self, node_name: str, cluster_name: str = "", max_bytes: int = MAX_BYTES) -> None:
@@ -101,13 +91,14 @@ class JsonEncoder:
         process = event.process.copy()
         texts = json_size(process.arguments)
         texts += sum(json_size(key) + json_size(text) for key, text in process.environment)
-        most = self._most - (size - texts) - _FLAGS
-        if process.environment:
-            most //= 2  # for the arguments, and as much for the variables
+        own = event.own_sizes()
+        most = self._most - (size - texts - sum(own)) - _FLAGS
+        # As much for the process's arguments as for the variables and for each text of the event.
+        most //= 1 + (1 if process.environment else 0) + len(own)
         while True:
             most = max(most, 0)
             shorten(process, most)
-            line = self._changed(event.of(process), ancestors, change, count)
+            line = self._changed(event.of(process, most), ancestors, change, count)
             if len(line) <= self._most or not most:
                 return line
             most //= 2

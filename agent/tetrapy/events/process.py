@@ -26,6 +26,7 @@ class Process:
         "arguments",
         "auid",
         "binary",
+        "caller_json",
         "cwd",
         "docker",
         "executed",
@@ -69,6 +70,7 @@ class Process:
         # The file that it executes; None if it is the host's at `binary`, as far as is known.
         self.executed: Optional[ExecutedFile] = None
         self.json: Optional[bytes] = None
+        self.caller_json: Optional[bytes] = None  # as events of its calls show it
         self._exec_id: Optional[str] = None
 
     @property
@@ -98,8 +100,12 @@ class Process:
         for one in self.__class__.__mro__:
             for name in getattr(one, "__slots__", ()):
                 setattr(other, name, getattr(self, name))
-        other.json = None
+        other.forget_json()
         return other
+
+    def forget_json(self) -> None:
+        """Have the JSON made anew: it takes too much, or says what is not so any more."""
+        self.json = self.caller_json = None
 
     def leave(self) -> None:
         """Let go of the parent, but not of its id: the process is gone, or runs another image."""

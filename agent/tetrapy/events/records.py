@@ -114,5 +114,20 @@ class ThrottleRecord(NamedTuple):
     cgroup_size: int
 
 
+class CallRecord(NamedTuple):
+    """struct call_event; the values follow, each behind a struct call_value, then the stacks."""
+
+    ktime: int
+    start: int
+    pid: int
+    tid: int
+    hook: int
+    selector: int
+    flags: int
+    values_size: int
+    kernel_stack_size: int
+    user_stack_size: int
+
+
 HEADER_FIELDS = frozenset({"ktime", "size", "cpu", "kind"})
 """Names of struct event_header; in a record's layout they are called `header.<name>`."""

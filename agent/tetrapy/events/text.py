@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from posixpath import normpath
 from typing import Callable, List, TypeVar
 
@@ -71,6 +72,11 @@ def _one_each(text: _Runs, mark: _Runs) -> _Runs:
         if double in text:
             text = text.replace(mark * 64, mark).replace(mark * 8, mark).replace(double, mark)
     return text
+
+
+def base64_text(data: bytes) -> str:
+    """Standard base64, padded: how JSON has bytes."""
+    return b2a_base64(data, newline=False).decode()
 
 
 def join_arguments(arguments: List[str]) -> str:

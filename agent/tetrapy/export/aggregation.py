@@ -75,7 +75,7 @@ def _size(event: Event) -> int:
     process = event.process
     if process is None:
         return 0
-    size = len(process.arguments) + len(process.cwd) + len(process.binary)
+    size = sum(event.own_sizes()) + len(process.arguments) + len(process.cwd) + len(process.binary)
     return size + (characters(process.environment) if process.environment else 0)
 
 

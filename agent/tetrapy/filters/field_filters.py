@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, FrozenSet, List, Optional
 
-from tetrapy.events.schema import ENUMS, EVENT_TYPES, EVENTS, FIELDS, SCALARS
+from tetrapy.events.schema import EVENT_TYPES, EVENTS, FIELDS
 from tetrapy.events.schema.field import Field
 from tetrapy.filters.enums import enum_values, event_types
 from tetrapy.filters.json_objects import Place, fields_of, objects_of, shown, snake_case
@@ -104,11 +104,7 @@ def _path_in(table: Dict[str, Field], names: List[str]) -> Optional[List[str]]:
         return None
     if len(names) == 1:
         return [name]
-    kind = table[name].element
-    if kind not in FIELDS and kind not in SCALARS and kind not in ENUMS:
-        # A message of events that are not made yet, which has no rows.
-        return [name, *map(snake_case, names[1:])] if all(names) else None
-    rest = _path_in(FIELDS.get(kind, {}), names[1:])
+    rest = _path_in(FIELDS.get(table[name].element, {}), names[1:])
     return None if rest is None else [name, *rest]
 
 

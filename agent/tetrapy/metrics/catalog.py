@@ -39,7 +39,7 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
         Family(
             "tetragon_tracingpolicy_loaded",
             GAUGE,
-            "Tracing policies by state; this release loads none",
+            "Tracing policies by state",
             ("state",),
         ),
         # --- the kernel side
@@ -324,7 +324,13 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "Events, before any filter of the export",
             ("binary", "namespace", "node_name", "pod", "type", "workload"),
         ),
-        Family("tetrapy_event_series", GAUGE, "Series of tetragon_events_total"),
+        Family(
+            "tetragon_policy_events_total",
+            COUNTER,
+            "Events of policies, before any filter of the export",
+            ("binary", "hook", "namespace", "node_name", "pod", "policy", "workload"),
+        ),
+        Family("tetrapy_event_series", GAUGE, "Series of the two counters of events"),
         Family(
             "tetrapy_event_series_capacity",
             GAUGE,

@@ -30,6 +30,7 @@ OPCODES: Dict[str, str] = {
     "fork": "23",
     "args": "24",
     "throttle": "27",
+    "call": "13",  # of kprobes; those of tracepoints and uprobes travel in the same records
 }
 UNKNOWN = ""  # a record whose kind is none of these
 UNKNOWN_OPCODE = "0"
@@ -65,7 +66,6 @@ _STATES = ("disabled", "enabled", "error", "load_error", "partially_enabled", "s
 # Figures that are 0 in this release, and are told because dashboards divide by them or alert on
 # them: without the series they would say "no data" where all is well. The values of each label.
 ALWAYS_ZERO: Dict[str, Tuple[Tuple[str, ...], ...]] = {
-    "tetragon_tracingpolicy_loaded": (_STATES,),
     "tetragon_observer_ringbuf_errors_total": (),
     "tetragon_observer_ringbuf_queue_events_lost_total": (),
     "tetragon_notify_overflowed_events_total": (),
@@ -88,6 +88,7 @@ def collectors(
         flags,
         Caches(sources),
         Export(sources),
+        Policies(sources),
         Constant(),
         Resources(),
     ]
@@ -259,6 +260,18 @@ class Export:
         yield CATALOG["tetrapy_patterns_over_budget_total"].by_label(
             {**dict.fromkeys(PATTERN_SETTINGS, 0), **exporter.over_budget}
         )
+
+
+class Policies:
+    """Tracing policies."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        """How many are in each state."""
+        counts = {**dict.fromkeys(_STATES, 0), **self._sources.policies()}
+        yield CATALOG["tetragon_tracingpolicy_loaded"].by_label(counts)
 
 
 class Constant:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, Iterator
+from typing import Dict, FrozenSet, Iterable, Iterator, Tuple
 
 from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
@@ -24,7 +24,8 @@ def enabled_labels(names: Iterable[str]) -> FrozenSet[str]:
 
 
 class EventCounter:
-    """`tetragon_events_total`: events by type and binary.
+    """`tetragon_events_total`: events by type and binary; `tetragon_policy_events_total`: those of
+    policies by policy, hook and binary.
 
     Anybody who may run programs can make up any number of binaries, so that the number and size of
     the series are limited.
@@ -38,6 +39,7 @@ class EventCounter:
         self._node_name = node_name if "node_name" in labels else ""
         self._capacity = capacity
         self._counts: Dict[str, Dict[str, int]] = {}  # type -> binary -> events
+        self._policies: Dict[Tuple[str, str], Dict[str, int]] = {}  # policy, hook -> the same
         self.count = self._by_binary if "binary" in labels else self._by_type
 
     def _by_binary(self, events: Iterable[Event]) -> None:
@@ -48,15 +50,22 @@ class EventCounter:
             try:
                 counts[event.type][binary] += 1
             except KeyError:
-                self._begin(event.type, binary)
+                self._begin(self._counts.setdefault(event.type, {}), binary)
+            probe = event.probe
+            if probe is not None:
+                key = probe.policy_name, probe.label
+                self._begin(self._policies.setdefault(key, {}), binary)
 
     def _by_type(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._begin(event.type, "")
+            self._begin(self._counts.setdefault(event.type, {}), "")
+            probe = event.probe
+            if probe is not None:
+                key = probe.policy_name, probe.label
+                self._begin(self._policies.setdefault(key, {}), "")
 
-    def _begin(self, kind: str, binary: str) -> None:
-        """Count what has no series yet, or the one of all others."""
-        series = self._counts.setdefault(kind, {})
+    def _begin(self, series: Dict[str, int], binary: str) -> None:
+        """Count what may have no series yet, or the one of all others."""
         if (
             binary
             and binary not in series
@@ -66,7 +75,7 @@ class EventCounter:
         series[binary] = series.get(binary, 0) + 1
 
     def _series(self) -> int:
-        return sum(map(len, self._counts.values()))
+        return sum(map(len, self._counts.values())) + sum(map(len, self._policies.values()))
 
     def collect(self) -> Iterator[Metric]:
         """The series, how many there are, and how many there may be."""
@@ -76,7 +85,14 @@ class EventCounter:
             for kind, series in counts.items()
             for binary, count in series.items()
         )
-        yield CATALOG["tetrapy_event_series"].single(sum(map(len, counts.values())))
+        policies = {key: series.copy() for key, series in self._policies.copy().items()}
+        yield CATALOG["tetragon_policy_events_total"].of(
+            ((binary, hook, "", self._node_name, "", policy, ""), count)
+            for (policy, hook), series in policies.items()
+            for binary, count in series.items()
+        )
+        series = sum(map(len, counts.values())) + sum(map(len, policies.values()))
+        yield CATALOG["tetrapy_event_series"].single(series)
         yield CATALOG["tetrapy_event_series_capacity"].single(self._capacity)
 
 

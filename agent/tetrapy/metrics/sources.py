@@ -132,5 +132,6 @@ class Sources:
         self.dispatcher: Callable[[], Dispatcher] = Dispatcher
         self.table: Callable[[], Table] = Table
         self.exporter: Callable[[], Exporter] = Exporter
+        self.policies: Callable[[], Mapping[str, int]] = dict  # by state: tracing policies
         # When the main loop last began a turn, by time.monotonic(); the agent's start before that.
         self.heartbeat: Callable[[], float] = lambda: started

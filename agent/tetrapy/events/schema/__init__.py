@@ -3,8 +3,7 @@
 
 Derived from it are the JSON encoders (events/encoders.py), docs/events.md and
 docs/events.schema.json, which `python3 -m tools.event_docs` writes; which fields filters may name,
-the types of CEL, and what makes events equal for aggregation. A message that is only named here,
-such as KprobeArgument, has no rows yet: filters may name any field in it.
+the types of CEL, and what makes events equal for aggregation.
 
 A new field is a row here, and an attribute of the object that the message is made of. A new event
 is a row of EVENT_ROWS, its message, and a class of that name (events/exec.py is one).
@@ -17,18 +16,22 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, Tuple
 
 from tetrapy.events.credentials import CAPABILITY_NAMES, PRIVILEGES_CHANGED, SECURE_BITS
+from tetrapy.events.schema.arguments import ARGUMENT_ENUMS, ARGUMENT_MESSAGES
 from tetrapy.events.schema.field import ALWAYS, SELF, SET, Field, field, unfilled
 from tetrapy.events.schema.policies import POLICY_MESSAGES
 from tetrapy.events.schema.process import PROCESS_MESSAGES
 
 SCALARS: FrozenSet[str] = frozenset(
-    "string uint32 uint64 bool bytes UInt32Value Int32Value BoolValue Timestamp map".split()
+    "string int32 int64 uint32 uint64 bool bytes UInt32Value Int32Value BoolValue Timestamp"
+    " map".split()
 )
 
 CONVERSIONS: Dict[str, str] = {
     "capability_names": "tetrapy.events.credentials",
     "secure_bit_names": "tetrapy.events.credentials",
     "flag_words": "tetrapy.events.flags",
+    "base64_text": "tetrapy.events.text",
+    "caller_json": "tetrapy.events.caller",
 }
 """Function that makes a field's value of an attribute -> the module that has it."""
 
@@ -37,6 +40,7 @@ ENUMS: Dict[str, Dict[str, int]] = {
     "SecureBitsType": {name: 1 << number for number, name in enumerate(SECURE_BITS)},
     "ProcessPrivilegesChanged": {name: number for number, name in enumerate(PRIVILEGES_CHANGED, 1)},
     "ThrottleType": {"THROTTLE_UNKNOWN": 0, "THROTTLE_START": 1, "THROTTLE_STOP": 2},
+    **ARGUMENT_ENUMS,
 }
 
 _ANCESTORS = "those beyond the parent, from the grandparent to the first"
@@ -69,19 +73,20 @@ MESSAGES: Dict[str, Tuple[Field, ...]] = {
     ),
     **PROCESS_MESSAGES,
     **POLICY_MESSAGES,
+    **ARGUMENT_MESSAGES,
     "AggregationInfo": (field(1, "count", "uint64", "events of the line", ALWAYS, source=SELF),),
 }  # fmt: skip
 
 EVENT_ROWS: Tuple[Field, ...] = (
     field(1, "process_exec", "ProcessExec", "a process began to run a program"),
     field(5, "process_exit", "ProcessExit", "the last thread of a process is gone"),
-    unfilled(9, "process_kprobe", "ProcessKprobe"),
-    unfilled(10, "process_tracepoint", "ProcessTracepoint"),
-    unfilled(11, "process_loader", "ProcessLoader"),
-    unfilled(12, "process_uprobe", "ProcessUprobe"),
+    field(9, "process_kprobe", "ProcessKprobe", "a function of the kernel was called"),
+    field(10, "process_tracepoint", "ProcessTracepoint", "a tracepoint of the kernel was reached"),
+    field(11, "process_loader", "ProcessLoader", "a program or library was mapped"),
+    field(12, "process_uprobe", "ProcessUprobe", "a function of a program was called"),
     field(27, "process_throttle", "ProcessThrottle",
           "a cgroup makes more events than it may, or no longer", setting="cgroup-rate"),
-    unfilled(28, "process_lsm", "ProcessLsm"),
+    field(28, "process_lsm", "ProcessLsm", "a hook of Linux security modules was called"),
     unfilled(29, "process_usdt", "ProcessUsdt"),
     unfilled(40000, "test", "Test"),
     field(40001, "rate_limit_info", "RateLimitInfo", "the rate limit held events back",

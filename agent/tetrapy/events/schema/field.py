@@ -12,6 +12,7 @@ ALWAYS = "always"
 BEGUN = "begun"  # always, but for a process of which nothing is known but its pid
 KNOWN = "known"  # always, but for a process whose beginning was never seen
 SET = "set"  # when it is not empty, 0 or false; a wrapper (UInt32Value ...) when it is not None
+ONE = "one"  # of all such fields of the message one is set; the object's `member` names it
 EXEC = "exec"  # as SET, and only in the process of a process_exec itself
 
 SELF = "."  # the source of a field whose value is the object itself
@@ -26,11 +27,12 @@ class Field(NamedTuple):
     type: str  # scalar, wrapper, enum or message; `[type]` is repeated, `map` from text to text
     help: str
     presence: str
-    source: str  # attribute of the object that the message is made of, `[n]` its element, SELF
+    source: str  # attribute of the object that the message is made of, `a.b`, `[n]`, SELF
     through: str  # function that makes the value of it (CONVERSIONS), "" for none
     plain: bool  # a text that has nothing that JSON escapes
     identity: bool  # tells which of many equal events this is: aggregation does not compare it
     setting: str  # that asks for it, "" for none
+    few: bool  # a text, or texts, of which few different ones occur: their JSON is kept
 
     @property
     def is_repeated(self) -> bool:
@@ -63,10 +65,13 @@ def field(
     plain: bool = False,
     identity: bool = False,
     setting: str = "",
+    few: bool = False,
 ) -> Field:
     """A row; its source is the attribute of its own name unless another is given."""
     source = name if source is None else source
-    return Field(number, name, type_, help_, presence, source, through, plain, identity, setting)
+    return Field(
+        number, name, type_, help_, presence, source, through, plain, identity, setting, few
+    )
 
 
 def unfilled(number: int, name: str, type_: str, help_: str = "", identity: bool = False) -> Field:

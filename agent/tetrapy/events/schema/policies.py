@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The events that tracing policies will make: nothing fills them yet, but filters may name them."""
+"""The events of tracing policies (Tetragon's tetragon.proto).
+
+Nothing fills `process_usdt` and `test` yet, but filters may name them.
+"""
 
 from __future__ import annotations
 
 from typing import Dict, Tuple
 
-from tetrapy.events.schema.field import Field, unfilled
+from tetrapy.events.schema.field import ALWAYS, Field, field, unfilled
+
+_STACK = "[StackTraceEntry]"
+_ARGUMENTS = "[KprobeArgument]"
 
 
 def _rows(text: str) -> Tuple[Field, ...]:
@@ -14,69 +20,115 @@ def _rows(text: str) -> Tuple[Field, ...]:
     return tuple(unfilled(int(number), name, kind) for number, name, kind in rows)
 
 
+def _process(number: int = 1) -> Field:
+    return field(number, "process", "Process", "the process, and the thread that called", ALWAYS,
+                 through="caller_json")  # fmt: skip
+
+
+def _parent(number: int = 2) -> Field:
+    return field(number, "parent", "Process", "the process that started it")
+
+
+def _ancestors(number: int) -> Field:
+    return field(number, "ancestors", "[Process]",
+                 "those beyond the parent, from the grandparent to the first", identity=True,
+                 setting="enable-ancestors")  # fmt: skip
+
+
+def _of_probe(number: int, name: str, help_: str, type_: str = "string") -> Field:
+    """What all events of a hook have in common."""
+    return field(number, name, type_, help_, source=f"probe.{name}", few=True)
+
+
+def _policy_name(number: int) -> Field:
+    return _of_probe(number, "policy_name", "name of the policy")
+
+
+def _message(number: int) -> Field:
+    return _of_probe(number, "message", "the hook's message, as the policy has it")
+
+
+def _tags(number: int) -> Field:
+    return _of_probe(number, "tags", "the hook's tags", "[string]")
+
+
+def _action(number: int) -> Field:
+    return field(number, "action", "KprobeAction", "what was done when the call began", few=True)
+
+
+def _args(number: int) -> Field:
+    return field(number, "args", _ARGUMENTS, "the arguments that the policy asks for")
+
+
+def _data(number: int) -> Field:
+    return field(number, "data", _ARGUMENTS, "what the policy asks for beside the arguments")
+
+
 POLICY_MESSAGES: Dict[str, Tuple[Field, ...]] = {
-    "ProcessKprobe": _rows("""
-        1 process Process
-        2 parent Process
-        3 function_name string
-        4 args [KprobeArgument]
-        5 return KprobeArgument
-        6 action KprobeAction
-        7 kernel_stack_trace [StackTraceEntry]
-        8 policy_name string
-        9 return_action KprobeAction
-        10 message string
-        11 tags [string]
-        12 user_stack_trace [StackTraceEntry]
-        13 ancestors [Process]
-        14 data [KprobeArgument]
-    """),
-    "ProcessTracepoint": _rows("""
-        1 process Process
-        2 parent Process
-        4 subsys string
-        5 event string
-        6 args [KprobeArgument]
-        7 policy_name string
-        8 action KprobeAction
-        9 message string
-        10 tags [string]
-        11 ancestors [Process]
-    """),
-    "ProcessLoader": _rows("""
-        1 process Process
-        2 path string
-        3 buildid bytes
-        4 parent Process
-        5 ancestors [Process]
-    """),
-    "ProcessUprobe": _rows("""
-        1 process Process
-        2 parent Process
-        3 path string
-        4 symbol string
-        5 policy_name string
-        6 message string
-        7 args [KprobeArgument]
-        8 tags [string]
-        9 ancestors [Process]
-        10 offset uint64
-        11 ref_ctr_offset uint64
-        12 action KprobeAction
-        13 data [KprobeArgument]
-    """),
-    "ProcessLsm": _rows("""
-        1 process Process
-        2 parent Process
-        3 function_name string
-        5 policy_name string
-        6 message string
-        7 args [KprobeArgument]
-        8 action KprobeAction
-        9 tags [string]
-        10 ancestors [Process]
-        11 ima_hash string
-    """),
+    "ProcessKprobe": (
+        _process(),
+        _parent(),
+        _of_probe(3, "function_name", "the function, or the system call's"),
+        _args(4),
+        field(5, "return", "KprobeArgument", "what the function returned", source="returned"),
+        _action(6),
+        field(7, "kernel_stack_trace", _STACK, "the kernel's stack", source="kernel_stack"),
+        _policy_name(8),
+        field(9, "return_action", "KprobeAction", "what was done when it returned", few=True),
+        _message(10),
+        _tags(11),
+        field(12, "user_stack_trace", _STACK, "the process's stack", source="user_stack"),
+        _ancestors(13),
+        _data(14),
+    ),
+    "ProcessTracepoint": (
+        _process(),
+        _parent(),
+        _of_probe(4, "subsys", "subsystem of the tracepoint"),
+        _of_probe(5, "event", "its name"),
+        _args(6),
+        _policy_name(7),
+        _action(8),
+        _message(9),
+        _tags(10),
+        _ancestors(11),
+    ),
+    "ProcessLoader": (
+        _process(),
+        field(2, "path", "string", "the file that was mapped"),
+        field(3, "buildid", "bytes", "its build id", through="base64_text", plain=True),
+        _parent(4),
+        _ancestors(5),
+    ),
+    "ProcessUprobe": (
+        _process(),
+        _parent(),
+        _of_probe(3, "path", "the program or library"),
+        _of_probe(4, "symbol", "the function in it"),
+        _policy_name(5),
+        _message(6),
+        _args(7),
+        _tags(8),
+        _ancestors(9),
+        field(10, "offset", "uint64", "where in the file, for a hook without symbol",
+              source="probe.offset"),
+        field(11, "ref_ctr_offset", "uint64", "where in the file its reference counter is",
+              source="probe.ref_ctr_offset"),
+        _action(12),
+        _data(13),
+    ),
+    "ProcessLsm": (
+        _process(),
+        _parent(),
+        _of_probe(3, "function_name", "the LSM hook"),
+        _policy_name(5),
+        _message(6),
+        _args(7),
+        _action(8),
+        _tags(9),
+        _ancestors(10),
+        unfilled(11, "ima_hash", "string"),
+    ),
     "ProcessUsdt": _rows("""
         1 process Process
         2 parent Process
@@ -97,4 +149,4 @@ POLICY_MESSAGES: Dict[str, Tuple[Field, ...]] = {
         3 arg2 uint64
         4 arg3 uint64
     """),
-}
+}  # fmt: skip

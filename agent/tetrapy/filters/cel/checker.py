@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types in an expression, found before it is evaluated.
 
-A type is the name of a message, a scalar type, `[type]` for a list, or "" for what is not known,
-such as the parts of events that tetrapy does not make yet.
+A type is the name of a message, a scalar type, `[type]` for a list, or "" for what is not known.
 """
 
 from __future__ import annotations
@@ -22,6 +21,8 @@ Path = Tuple[str, ...]
 
 _ALIASES = {
     "UInt32Value": "uint",
+    "int32": "int",
+    "int64": "int",
     "uint32": "uint",
     "uint64": "uint",
     "Int32Value": "int",
@@ -241,8 +242,6 @@ def _type_of_field(row: Field) -> str:
         kind = "int"
     elif kind in SCALARS:
         kind = _ALIASES.get(kind, kind)
-    elif kind not in FIELDS:
-        kind = ""  # a message of events that are not made yet, which has no rows
     return f"[{kind}]" if row.is_repeated else kind
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any, Callable, Dict
 
 from celpy.celtypes import (
     BoolType,
+    BytesType,
     IntType,
     ListType,
     MapType,
@@ -20,6 +22,9 @@ from tetrapy.events.schema import ENUMS, FIELDS
 
 _SCALARS: Dict[str, Callable[[Any], Any]] = {
     "string": StringType,
+    "bytes": lambda content: BytesType(b64decode(content)),
+    "int32": IntType,
+    "int64": lambda content: IntType(int(content)),
     "uint32": UintType,
     "uint64": lambda content: UintType(int(content)),
     "bool": BoolType,
@@ -31,6 +36,9 @@ _SCALARS: Dict[str, Callable[[Any], Any]] = {
 
 _DEFAULTS: Dict[str, Callable[[], Any]] = {
     "string": lambda: StringType(""),
+    "bytes": lambda: BytesType(b""),
+    "int32": lambda: IntType(0),
+    "int64": lambda: IntType(0),
     "uint32": lambda: UintType(0),
     "uint64": lambda: UintType(0),
     "bool": lambda: BoolType(False),

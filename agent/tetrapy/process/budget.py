@@ -32,6 +32,8 @@ def weight(process: Process) -> int:
         total += _FILE + process.executed.path.__sizeof__()
     if process.json is not None:
         total += len(process.json)
+    if process.caller_json is not None:
+        total += len(process.caller_json)
     if process.environment:
         total += characters(process.environment) + 150 * len(process.environment)
     return total
@@ -61,9 +63,9 @@ def lighten(images: List[Process], limit: int) -> Tuple[int, int]:
         return total, 0
     aim = limit * 3 // 4
     for process in images:
-        if process.json is not None and total > aim:
-            total -= len(process.json)
-            process.json = None
+        if total > aim:
+            total -= len(process.json or b"") + len(process.caller_json or b"")
+            process.forget_json()
     cut = 0
     for most in _STEPS:
         for process in images:

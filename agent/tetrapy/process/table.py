@@ -47,7 +47,7 @@ class ProcessTable:
         max_bytes: int = budget.LIMIT,
     ) -> None:
         self._node = node.encode()
-        self._procfs = procfs
+        self.procfs = procfs
         self._details = details
         self._live: Dict[int, Process] = {}
         self._suspects: Dict[int, Process] = {}
@@ -168,13 +168,13 @@ class ProcessTable:
         process = self.find(pid, start)
         if process is not None:
             return process
-        seen = read_process(self._procfs, pid) if self._procfs else None
+        seen = read_process(self.procfs, pid) if self.procfs else None
         if seen is None or seen.start != start - start % TICK_NS:
             self.misses += 1
             return None
         line = [seen]
         while seen is not None and seen.parent_pid not in self._live and len(line) < _LINE_LIMIT:
-            seen = read_process(self._procfs, seen.parent_pid)
+            seen = read_process(self.procfs, seen.parent_pid)
             if seen is not None:
                 line.append(seen)
         for ancestor in reversed(line):
@@ -197,7 +197,7 @@ class ProcessTable:
         suspects, self._suspects = self._suspects, {}
         dropped = 0
         for pid, process in list(self._live.items()):
-            if not pid or os.path.exists(f"{self._procfs}/{pid}"):
+            if not pid or os.path.exists(f"{self.procfs}/{pid}"):
                 continue
             if suspects.get(pid) is process:
                 del self._live[pid]
@@ -214,6 +214,10 @@ class ProcessTable:
 
     def from_procfs(self, seen: ProcfsProcess) -> Process:
         """The image that procfs shows, put into the table under the parent found there."""
+        return self.put(self.image(seen))
+
+    def image(self, seen: ProcfsProcess) -> Process:
+        """The image that procfs shows, under the parent in the table."""
         process = self.new(seen.pid, seen.start, seen.start)
         process.from_procfs = True
         process.uid = seen.uid
@@ -231,8 +235,8 @@ class ProcessTable:
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent
         if self._details is not None and not seen.is_kernel_thread:
-            self._details.of_procfs(process, self._procfs)
-        return self.put(process)
+            self._details.of_procfs(process, self.procfs)
+        return process
 
     def _make_kernel(self) -> Process:
         kernel = Process(self._node, 0, 0, _KERNEL_KTIME)

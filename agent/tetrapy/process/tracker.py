@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable, Dict, Optional, Protocol, Tuple
 
 from tetrapy.containers.cgroup import container_of_names
 from tetrapy.errors import FormatError
@@ -31,6 +31,13 @@ _RECENT_EXITS = 256
 DELETED = " (deleted)"  # as procfs and Tetragon say of a working directory
 
 
+class Ended(Protocol):
+    """Where images go that ended."""
+
+    def keep(self, process: Process) -> None:
+        """A process has ended."""
+
+
 class ProcessTracker:
     """Keeps the process table in step with the kernel."""
 
@@ -42,13 +49,14 @@ class ProcessTracker:
         details: Optional[Details] = None,
     ) -> None:
         """`details` is None when nothing beyond the usual is asked for."""
-        self._table = table
+        self.table = table
         self._abi = abi
         exec_flags = abi.exec_flags
         self._format_time = format_time
         self._details = details
         self._with_ancestors = table.keeps_ancestors
         self._replaced = ReplacedImages()
+        self.ended: Optional[Ended] = None  # of who asks for the images that ended
         self.starting = False  # while records are handled that came before procfs was read
         # (pid, start) -> whether it was in the tree of a container's first process
         self._recent_exits: Dict[Tuple[int, int], bool] = {}
@@ -73,12 +81,12 @@ class ProcessTracker:
 
     def on_fork(self, record: ForkRecord) -> None:
         """A process that runs its creator's image; it makes no event."""
-        table = self._table
+        table = self.table
         pid, start = record.pid, record.start
         creator = self._creator(record)
         if record.parent_pid == record.creator_pid:
             self._replaced.reported(record.creator_pid, record.creator_start, record.start)
-        if table.find(pid, start) is not None or self._has_ended(pid, start):
+        if table.find(pid, start) is not None or self.has_ended(pid, start):
             return  # procfs showed it first, or it is reported twice
         if creator is None:
             # Its records were lost and it is gone; the child may still be there.
@@ -105,11 +113,11 @@ class ProcessTracker:
     def _creator(self, record: ForkRecord) -> Optional[Process]:
         """The image that the new process runs: what its creator ran when it forked."""
         pid, start = record.creator_pid, record.creator_start
-        creator = self._table.find(pid, start)
+        creator = self.table.find(pid, start)
         if creator is not None and creator.ktime <= record.ktime:
             return creator
         replaced = self._replaced.find(pid, start, record.ktime)
-        return replaced or creator or self._table.find_or_read(pid, start)
+        return replaced or creator or self.table.find_or_read(pid, start)
 
     def on_exec(
         self, record: ExecRecord, data: bytes, at: int, arguments: bytes, environment: bytes = b""
@@ -120,7 +128,7 @@ class ProcessTracker:
         None for an image of which nobody wants events. Raises FormatError when the parts do not fit
         into `data`.
         """
-        table = self._table
+        table = self.table
         (
             ktime,
             start,
@@ -219,12 +227,12 @@ class ProcessTracker:
         if parent is None:
             process.parent_exec_id = table.exec_id(parent_pid, parent_start)
         else:
-            process.parent_exec_id = (parent if parent.start_time else self._shown(parent)).exec_id
+            process.parent_exec_id = (parent if parent.start_time else self.shown(parent)).exec_id
         table.put(process)
         if found & self._suppressed:
             process.suppressed = True
             return None
-        ancestors = self._ancestors(parent) if self._with_ancestors else ()
+        ancestors = self.ancestors(parent) if self._with_ancestors else ()
         return ProcessExec(process, parent, ancestors)
 
     def _file(self, part: bytes, process: Process) -> Optional[ExecutedFile]:
@@ -247,29 +255,31 @@ class ProcessTracker:
             interpreter=bool(found & bits["FILE_INTERPRETER"]),
             partial=bool(found & bits["FILE_PARTIAL"]),
         )
-        return file.of(process.binary, process.docker, self._table.with_files)
+        return file.of(process.binary, process.docker, self.table.with_files)
 
-    def _has_ended(self, pid: int, start: int) -> bool:
+    def has_ended(self, pid: int, start: int) -> bool:
+        """Whether its end was reported a short while ago."""
         return (pid, start) in self._recent_exits or (pid, start) in self._older_exits
 
     def _was_in_init_tree(self, pid: int, start: int) -> bool:
         """Whether the parent at the fork, which may have ended since, was in such a tree."""
-        parent = self._table.find(pid, start)
+        parent = self.table.find(pid, start)
         if parent is None:
             key = (pid, start)
             return self._recent_exits.get(key, False) or self._older_exits.get(key, False)
         return parent.in_init_tree
 
-    def _ancestors(self, parent: Optional[Process]) -> Tuple[Process, ...]:
-        ancestors = self._table.ancestors(parent)
+    def ancestors(self, parent: Optional[Process]) -> Tuple[Process, ...]:
+        """Those beyond the parent, as events show them."""
+        ancestors = self.table.ancestors(parent)
         for ancestor in ancestors:
-            self._shown(ancestor)
+            self.shown(ancestor)
         return ancestors
 
     def on_exit(self, record: ExitRecord) -> Optional[ProcessExit]:
         """The end of a process; None when it was told before, or nobody wants it."""
         ktime, start, pid, code, deferred_children = record
-        exits, table = self._recent_exits, self._table
+        exits, table = self._recent_exits, self.table
         key = (pid, start)
         if key in exits or key in self._older_exits:
             return None
@@ -283,30 +293,32 @@ class ProcessTracker:
             process = table.unknown(pid, start)
         parent = process.parent
         if not process.start_time:
-            self._shown(process)
+            self.shown(process)
         if parent is not None and not parent.start_time:
-            self._shown(parent)
-        ancestors = self._ancestors(parent) if self._with_ancestors else ()
+            self.shown(parent)
+        ancestors = self.ancestors(parent) if self._with_ancestors else ()
         event = ProcessExit(process, parent, code, self._format_time(ktime), ancestors)
         if deferred_children or self._replaced:
             self._replaced.keep(process, deferred_children, ktime)
+        if self.ended is not None:
+            self.ended.keep(process)
         table.leave(process)
         return None if process.suppressed else event
 
-    def _shown(self, process: Process) -> Process:
+    def shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""
         if not process.start_time:
             process.start_time = self._format_time(process.ktime)
             if not process.parent_exec_id:
                 parent = process.parent
-                process.parent_exec_id = (self._table.kernel if parent is None else parent).exec_id
+                process.parent_exec_id = (self.table.kernel if parent is None else parent).exec_id
         return process
 
     def on_seed(self, process: Process) -> ProcessExec:
         """A process of the table that was there before the agent."""
         parent = process.parent
-        shown = None if parent is None else self._shown(parent)
-        return ProcessExec(self._shown(process), shown, self._ancestors(parent))
+        shown = None if parent is None else self.shown(parent)
+        return ProcessExec(self.shown(process), shown, self.ancestors(parent))
 
 
 def _data_arguments(arguments: bytes, path_size: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 from struct import Struct
-from typing import Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
@@ -32,9 +32,14 @@ from tetrapy.sensors.base_handler import BaseHandler
 from tetrapy.sensors.filter_masks import FilterMasks
 from tetrapy.sensors.options import SensorOptions
 from tetrapy.sensors.owners import Owner, OwnerLosses
+from tetrapy.sensors.policy.hook import Hooks
 from tetrapy.sensors.sensor import Sensor
 from tetrapy.sensors.source import EventSource
 from tetrapy.sensors.throttle import CgroupRates
+
+if TYPE_CHECKING:
+    from tetrapy.sensors.policy.handler import CallHandler
+    from tetrapy.sensors.policy.programs import Programs
 
 RING_OBJECT = "bpf/base.bpf.o"
 PERF_OBJECT = "bpf/base-perf.bpf.o"
@@ -65,6 +70,9 @@ class BaseSource(EventSource):
         self.uses_ring = options.use_ring
         self.filter_masks: Optional[FilterMasks] = None
         self.rates: Optional[CgroupRates] = None
+        self.hooks = Hooks()  # of tracing policies
+        self.calls: Optional[CallHandler] = None  # who decodes their records, if there are any
+        self._programs: Optional[Programs] = None
         self._options = options
         self._variables = {**rodata_offsets(btf, ".rodata"), **rodata_offsets(btf, ".bss")}
         needed = features.RING_FLAVOUR if options.use_ring else features.PERF_FLAVOUR
@@ -72,6 +80,7 @@ class BaseSource(EventSource):
         programs = [program for hook in self._attached.values() for program in hook]
         self._sensor = Sensor("base", data, programs, needed, options.btf_path)
         self._buffer: Union[RingBuffer, PerfBuffer, None] = None
+        self._constants: Dict[str, bytes] = {}
         try:
             self._configure(btf)
             self._sensor.load()
@@ -86,7 +95,8 @@ class BaseSource(EventSource):
             loaded.ask_for(program)
         for name, value in configuration.constants(options, btf).items():
             offset, size = self._variables[name]
-            loaded.set_constant(".rodata", offset, value.to_bytes(size, "little"))
+            self._constants[name] = value.to_bytes(size, "little")
+            loaded.set_constant(".rodata", offset, self._constants[name])
         for name, entries in configuration.sizes(options).items():
             loaded.set_max_entries(name, entries)
 
@@ -148,6 +158,18 @@ class BaseSource(EventSource):
         """Start the flow of records."""
         self._sensor.attach()
 
+    def policy_programs(self, btf_path: Optional[str]) -> Programs:
+        """Who loads the programs of policies, which write into this source's buffer.
+
+        `btf_path`: of the BTF in place of the kernel's own; it must last while policies are loaded.
+        Raises LayoutError when their object is not what this agent expects.
+        """
+        # Imported late: most agents have no policies.
+        from tetrapy.sensors.policy.programs import Programs
+
+        self._programs = Programs(self._sensor.object, self._constants, btf_path, self.uses_ring)
+        return self._programs
+
     def handler(
         self,
         table: ProcessTable,
@@ -157,7 +179,10 @@ class BaseSource(EventSource):
         """Who decodes the records."""
         tracker = ProcessTracker(table, format_time, self.abi, details)
         clock = None if self.uses_ring else monotonic_gap_ns
-        return BaseHandler(self.abi, tracker, format_time, clock, self, self._options.reassembly)
+        handler = BaseHandler(self.abi, tracker, format_time, clock, self, self._options.reassembly)
+        if self._programs is not None:
+            self.calls = self._programs.handler(handler, self.hooks)
+        return handler
 
     def report_forks_eagerly(self, yes: bool) -> None:
         """Report each fork when it happens, or defer its record until it matters."""

@@ -50,13 +50,13 @@ class BaseHandler:
 
         `capacity`: how many long arguments may wait for their exec.
         """
-        self._format_time = format_time
+        self.format_time = format_time
         self._measure_gap = measure_gap
         self._kernel = kernel
         self.clock_gap = 0  # time spent suspended, where records do not count it
         self.refresh_clock()
-        self._abi = abi
-        self._tracker = tracker
+        self.abi = abi
+        self.tracker = tracker
         self._kind_offset = abi.kind_offset
         self._exec, self._exit = abi.decoders["exec"], abi.decoders["exit"]
         self._apart = abi.exec_flags["EXEC_ARGS_APART"]
@@ -82,15 +82,15 @@ class BaseHandler:
     @property
     def starting(self) -> bool:
         """Whether records are handled that came before procfs was read."""
-        return self._tracker.starting
+        return self.tracker.starting
 
     @starting.setter
     def starting(self, yes: bool) -> None:
-        self._tracker.starting = yes
+        self.tracker.starting = yes
 
     def seed_event(self, process: Process) -> Event:
         """What is reported of a process that was there before."""
-        return self._tracker.on_seed(process)
+        return self.tracker.on_seed(process)
 
     def seeded(self, processes: Iterable[Process]) -> None:
         """From now on fork records are deferred until they matter, and the kernel may suppress
@@ -119,14 +119,14 @@ class BaseHandler:
         rates = self._rates
         if rates is None or not rates.any_throttled:
             return []
-        time = self._format_time(now)
+        time = self.format_time(now)
         return [ProcessThrottle(STOP, name, time) for name in rates.ended(now - self.clock_gap)]
 
     def touched(self, records: List[bytes]) -> Touched:
         """Which processes forked or executed, according to `records`."""
         forked: Set[Tuple[int, int]] = set()
         executed: Dict[int, Executed] = {}
-        fork, execute = self._abi.decoders["fork"], self._exec
+        fork, execute = self.abi.decoders["fork"], self._exec
         for data in records:
             kind = data[self._kind_offset : self._kind_offset + 1]
             if kind == b"%c" % fork.kind and len(data) >= fork.size:
@@ -150,7 +150,7 @@ class BaseHandler:
             or self._filter_masks
         ):
             return self._on_rare_exec(self._exec.make(values), data)
-        return self._tracker.on_exec(values, data, self._exec.size, b"")
+        return self.tracker.on_exec(values, data, self._exec.size, b"")
 
     def _on_rare_exec(self, record: ExecRecord, data: bytes) -> Optional[Event]:
         """Parts came ahead, the clock counts otherwise, or the binary may have no filter masks."""
@@ -167,7 +167,7 @@ class BaseHandler:
                 record = record._replace(flags=record.flags | self._env_error)
         if self.clock_gap:
             record = record._replace(ktime=record.ktime + self.clock_gap)
-        event = self._tracker.on_exec(record, data, self._exec.size, arguments, environment)
+        event = self.tracker.on_exec(record, data, self._exec.size, arguments, environment)
         if self._filter_masks is not None and event is not None:
             path = data[self._exec.size : self._exec.size + record.path_size]
             self._filter_masks.learn(path, record.cgroup_id, event.process)
@@ -177,26 +177,26 @@ class BaseHandler:
         return self.reassembly.claim((record.pid, record.ktime, area), size)
 
     def _on_args(self, data: bytes) -> Optional[Event]:
-        decoder = self._abi.decoders["args"]
+        decoder = self.abi.decoders["args"]
         record = decoder.make(decoder.unpack(data))
         piece = data[decoder.size : decoder.size + record.args_size]
         self.reassembly.add((record.pid, record.ktime, record.area), record.offset, piece)
         return None
 
     def _on_throttle(self, data: bytes) -> Optional[Event]:
-        decoder = self._abi.decoders["throttle"]
+        decoder = self.abi.decoders["throttle"]
         record = decoder.make(decoder.unpack(data))
         name = to_text(data[decoder.size : decoder.size + record.cgroup_size])
         if self._rates is None or not self._rates.began(record.cgroup_id, name):
             return None
-        return ProcessThrottle(START, name, self._format_time(record.ktime + self.clock_gap))
+        return ProcessThrottle(START, name, self.format_time(record.ktime + self.clock_gap))
 
     def _on_fork(self, data: bytes) -> Optional[Event]:
-        decoder = self._abi.decoders["fork"]
+        decoder = self.abi.decoders["fork"]
         record = decoder.make(decoder.unpack(data))
         if self.clock_gap:
             record = record._replace(ktime=record.ktime + self.clock_gap)
-        self._tracker.on_fork(record)
+        self.tracker.on_fork(record)
         return None
 
     def _on_exit(self, data: bytes) -> Optional[Event]:
@@ -204,4 +204,4 @@ class BaseHandler:
         if self.clock_gap:
             record = self._exit.make(values)
             values = record._replace(ktime=record.ktime + self.clock_gap)
-        return self._tracker.on_exit(values)
+        return self.tracker.on_exit(values)

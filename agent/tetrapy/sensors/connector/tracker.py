@@ -159,7 +159,7 @@ class ConnectorTracker:
             process.uid = record.uid
             if isinstance(process, DetailedProcess):
                 process.user = ""  # its name is not known, and that of the former one is wrong
-            process.json = None
+            process.forget_json()
 
     def on_name(self, record: Name) -> None:
         """A thread got another name, which stands for a binary that could not be read."""
@@ -168,7 +168,7 @@ class ConnectorTracker:
             return
         if process.flags & flags.ERROR_FILENAME and record.comm:
             process.binary = to_text(record.comm)
-            process.json = None
+            process.forget_json()
 
     def on_gap(self) -> None:
         """Messages were lost: from now on procfs is asked which threads there are."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracing policies in the kernel: what their hooks read, filter and report."""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel functions of a policy, on this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import List, Sequence, Tuple
+
+from tetrapy.errors import PolicyUnsupportedError
+from tetrapy.kernel import features
+from tetrapy.policy import names
+from tetrapy.policy.functions import MACHINES, Syscall, functions
+from tetrapy.policy.types import KprobeHook
+from tetrapy.policy.values import UnfitError
+from tetrapy.sensors.policy.hook import KPROBE
+from tetrapy.sensors.policy.member_path import KernelTypes
+from tetrapy.sensors.policy.place import Place
+from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
+
+_PMU = "/sys/bus/event_source/devices/kprobe"
+MAX_FUNCTIONS = 4096
+"""Of one hook: a list that the kernel fills may have tens of thousands."""
+# Makes of a name a system call that nobody calls.
+_NEVER_CALLED = re.compile(r"sys_(ni_|call)", re.ASCII)
+
+
+def plan(hook: KprobeHook, machine: Machine) -> Plan:
+    """Where it is. Raises PlaceError, PolicyUnsupportedError, KernelError."""
+    if not features.KPROBES.is_there or not os.path.exists(_PMU):
+        raise PlaceError(
+            "this kernel has no kprobes (CONFIG_KPROBE_EVENTS), or /sys is not mounted: there is"
+            f" no {_PMU}; boot one that has them, or hook a tracepoint or raw tracepoint"
+        )
+    symbols, is_syscall = _symbols(hook, machine)
+    found = machine.symbols.functions(symbols)
+    missing = [symbol for symbol in symbols if symbol not in found]
+    if missing and not (hook.ignore and hook.ignore.call_not_found):
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise PlaceError(_absent(hook, missing[0]) + more)
+    kept = [symbol for symbol in symbols if symbol in found]
+    for symbol in kept:
+        if machine.symbols.is_blacklisted(symbol):
+            raise PlaceError(
+                f"function {symbol} is on the kernel's blacklist (kprobes/blacklist in debugfs):"
+                " nobody may hook it"
+            )
+    if len(kept) > MAX_FUNCTIONS:
+        raise PlaceError(
+            f"{hook.call} are {len(kept)} functions; at most {MAX_FUNCTIONS} can be hooked"
+        )
+    sites = tuple(
+        Site(Place(KPROBE, (symbol,), 0, is_syscall=is_syscall), (symbol,)) for symbol in kept
+    )
+    return Plan(
+        KPROBE,
+        sites,
+        hook,
+        hook.args,
+        hook.data,
+        hook.return_arg if hook.returns else None,
+        prototype=_prototype,
+        left_out=tuple(f"kprobe:{symbol}: there is no such function" for symbol in missing),
+    )
+
+
+def _symbols(hook: KprobeHook, machine: Machine) -> Tuple[List[str], bool]:
+    try:
+        found = functions(
+            hook.call, syscall=hook.syscall, lists=machine.spec.lists, machine=machine.machine
+        )
+    except UnfitError as err:
+        raise PlaceError(f"call {hook.call} {err}") from err
+    symbols = list(found.symbols)
+    if found.generated == names.ALL_SYSCALLS:
+        prefix = Syscall(MACHINES[machine.machine][0], "").symbol
+        symbols = [one for one in machine.symbols.starting(prefix) if not _NEVER_CALLED.search(one)]
+    elif found.generated == names.TRACEABLE_FUNCTIONS:
+        try:
+            wanted = re.compile(found.pattern)
+        except re.error as err:
+            raise PlaceError(f"{hook.call}: pattern {found.pattern!r}: {err}") from err
+        symbols = sorted({one for one in machine.symbols.traceable() if wanted.search(one)})
+    if not symbols:
+        raise PlaceError(f"call {hook.call}: no function of this kernel is meant by it")
+    return list(dict.fromkeys(symbols)), found.syscall
+
+
+def _absent(hook: KprobeHook, symbol: str) -> str:
+    text = f"this kernel has no function {symbol}"
+    if hook.syscall and not hook.call.startswith(names.LIST_PREFIX) and "sys_" not in hook.call:
+        return f"{text}: {hook.call} is no system call; for other functions write syscall: false"
+    return f"{text}; with ignore: {{callNotFound: true}} it may be missing"
+
+
+def _prototype(types: KernelTypes, site: Site) -> Sequence[int]:
+    if site.place.is_syscall:
+        raise PolicyUnsupportedError(
+            "resolve of a system call's argument: it is in user space; hook a function"
+        )
+    return types.function(site.target[0])

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where programs of policies are attached, and which programs those are."""
+
+from __future__ import annotations
+
+from typing import Mapping, Tuple
+
+from tetrapy.named import NamedTuple
+from tetrapy.sensors.policy.hook import KPROBE, RAW_TRACEPOINT, TRACEPOINT, UPROBE
+
+
+class Place(NamedTuple):
+    """Where a program is attached, and the number that its records carry."""
+
+    kind: str
+    target: Tuple[str, ...]  # function; path; subsystem and event
+    number: int
+    offset: int = 0  # in the file of a uprobe
+    tracepoint: int = 0  # the kernel's number of it, from its format file
+    reference_counter: int = 0  # its offset in the file of a uprobe; 0: none
+    is_syscall: bool = False
+    is_return: bool = False
+    arguments: int = 0  # of a raw tracepoint
+
+
+class Family(NamedTuple):
+    """Programs that call one another; an instance of them serves all hooks of a kind."""
+
+    name: str  # their names begin with it, and those of their own maps
+    entries: Tuple[str, ...]  # attached: to where a call begins, and to where it returns
+    cookie: str  # the constant that stands for the link's number where a link has none
+    calls: int  # that one CPU may be at: see claim_call() of bpf/call_steps.h
+
+
+FAMILIES: Mapping[str, Family] = {
+    KPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 1),
+    UPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 3),
+    TRACEPOINT: Family("tracepoint", ("on_tracepoint",), "fixed_tracepoint_cookie", 2),
+    RAW_TRACEPOINT: Family("raw_tracepoint", ("on_raw_tracepoint",), "fixed_raw_cookie", 3),
+}
+FAMILY_NAMES = frozenset(family.name for family in FAMILIES.values())

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values of a hook: arguments of a policy -> how the kernel side reads them."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Mapping, Optional, Sequence
+
+from tetrapy.abi.tracepoint_format import Field
+from tetrapy.errors import PolicyUnsupportedError
+from tetrapy.named import NamedTuple
+from tetrapy.policy import names
+from tetrapy.policy.types import Argument
+from tetrapy.sensors.policy.hook import HookValue
+from tetrapy.sensors.policy.member_path import KernelTypes
+from tetrapy.sensors.policy.tables import HookWriter, Value
+
+# Type of an argument -> how it is read; numbers are not listed.
+_KINDS: Mapping[str, str] = {
+    "string": "VALUE_STRING",
+    "char_buf": "VALUE_BYTES",
+    "file": "VALUE_FILE",
+    "path": "VALUE_PATH",
+    "dentry": "VALUE_DENTRY",
+    "linux_binprm": "VALUE_BINPRM",
+    "fd": "VALUE_FD",
+    "nop": "VALUE_NONE",
+    "sock": "VALUE_SOCK",
+    "socket": "VALUE_SOCKET",
+    "sockaddr": "VALUE_SOCKADDR",
+    "sockaddr_un": "VALUE_SOCKADDR_UN",
+}
+SOCKETS = frozenset({"sock", "socket", "sockaddr", "sockaddr_un"})
+_CAPABILITY_BYTES = 8
+
+_X86_64 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss"
+# Offsets in struct pt_regs (x86_64) and struct user_pt_regs (arm64), in bytes.
+_REGISTERS: Mapping[str, Mapping[str, int]] = {
+    "x86_64": {name: 8 * number for number, name in enumerate(_X86_64.split())},
+    "aarch64": {
+        **{f"x{number}": 8 * number for number in range(31)},
+        "sp": 8 * 31,
+        "pc": 8 * 32,
+        "pstate": 8 * 33,
+    },
+}
+
+
+class Source(NamedTuple):
+    """Where the values of a hook come from."""
+
+    machine: str  # as uname tells it
+    fields: Optional[Sequence[Field]] = None  # of a tracepoint's record, the common ones first
+    # The kernel's types, which `resolve` needs: may raise PolicyUnsupportedError.
+    types: Optional[Callable[[], KernelTypes]] = None
+    prototype: Optional[Callable[[KernelTypes], Sequence[int]]] = None  # types of the arguments
+
+
+class HookValues:
+    """The values of one hook, in the order in which they are added."""
+
+    def __init__(self, writer: HookWriter, source: Source) -> None:
+        self._writer = writer
+        self._source = source
+        self.values: List[Value] = []
+        self.reported: List[HookValue] = []
+        self.sockets: List[int] = []  # indexes of those that are sockets or their addresses
+
+    def add(self, argument: Argument, role: str) -> int:
+        """Returns the index of the value. Raises PolicyUnsupportedError."""
+        value = self._value(argument)
+        if role == "return":
+            flags = value.flags | self._writer.value_flags["VALUE_AT_RETURN"]
+            source = self._writer.sources["SOURCE_RETURN"]
+            value = value._replace(source=source, place=0, flags=flags)
+        self.values.append(value)
+        self.reported.append(HookValue(argument.type, argument.label, role, value.size))
+        return len(self.values) - 1
+
+    def add_binary(self) -> int:
+        """The executable of the process, which only filters ask for; its index."""
+        kind = self._writer.kinds["VALUE_BINARY"]
+        self.values.append(Value(kind, self._writer.sources["SOURCE_ARGUMENT"]))
+        self.reported.append(HookValue("file", role="hidden"))
+        return len(self.values) - 1
+
+    def read_first(self, index: int) -> None:
+        """A filter asks for a value that is no number."""
+        value = self.values[index]
+        flags = value.flags | self._writer.value_flags["VALUE_FILTERED"]
+        self.values[index] = value._replace(flags=flags)
+
+    def is_at_return(self, index: int) -> bool:
+        """Whether the value is read when the function returns."""
+        return bool(self.values[index].flags & self._writer.value_flags["VALUE_AT_RETURN"])
+
+    def _value(self, argument: Argument) -> Value:
+        for feature, used in (
+            ("maxData", argument.max_data),
+            ("btfTypeModule", argument.btf_type_module),
+        ):
+            if used:
+                raise PolicyUnsupportedError(f"args: {feature}")
+        if argument.source == names.REGISTERS:
+            return self._register(argument)
+        if argument.resolve:
+            return self._resolved(argument)
+        return self._as_type(argument)
+
+    def _as_type(self, argument: Argument) -> Value:
+        """An argument or a field, read as its type says."""
+        kinds, sources = self._writer.kinds, self._writer.sources
+        source, place, size, flags = sources["SOURCE_ARGUMENT"], argument.index, 8, 0
+        fields = self._source.fields
+        if fields is not None:
+            if argument.index >= len(fields):
+                raise PolicyUnsupportedError(
+                    f"args: index {argument.index}: the tracepoint has {len(fields)} fields"
+                )
+            field = fields[argument.index]
+            source, place, size = sources["SOURCE_FIELD"], field.offset, field.size
+        if argument.return_copy:
+            flags |= self._writer.value_flags["VALUE_AT_RETURN"]
+        if argument.type in names.INTEGERS:
+            bits, is_signed = names.INTEGERS[argument.type]
+            if is_signed:
+                flags |= self._writer.value_flags["VALUE_SIGNED"]
+            return Value(kinds["VALUE_NUMBER"], source, place, min(size, bits // 8), flags)
+        if argument.type in names.CAPABILITY_SETS:
+            kind = kinds["VALUE_POINTED"]
+            return Value(kind, source, place, _CAPABILITY_BYTES, flags)
+        if argument.type not in _KINDS or (fields is not None and argument.size_arg_index):
+            raise PolicyUnsupportedError(f"args: type {argument.type}")
+        kind = kinds[_KINDS[argument.type]]
+        if argument.type in SOCKETS:
+            self.sockets.append(len(self.values))
+            return Value(kind, source, place, 0, flags, len(self.sockets) - 1)
+        return Value(kind, source, place, 0, flags, argument.size_arg_index)
+
+    def _resolved(self, argument: Argument) -> Value:
+        """A member of a structure that the argument, or the current task, points to."""
+        if self._source.types is None:
+            raise PolicyUnsupportedError("resolve of this kind of hook")
+        types, sources = self._source.types(), self._writer.sources
+        source, place = sources["SOURCE_ARGUMENT"], argument.index
+        if argument.source == names.CURRENT_TASK:
+            start, source, place = types.structure("task_struct"), sources["SOURCE_TASK"], 0
+        elif argument.btf_type:
+            start = types.structure(argument.btf_type)
+        else:
+            parameters = self._source.prototype(types) if self._source.prototype else ()
+            if argument.index >= len(parameters):
+                raise PolicyUnsupportedError(f"resolve: the hook has {len(parameters)} arguments")
+            start = parameters[argument.index]
+        found = types.resolve(start, argument.resolve)
+        value = self._as_type(argument)
+        kind, size, kinds = value.kind, value.size, self._writer.kinds
+        if kind == kinds["VALUE_NUMBER"] and not found.is_pointer:
+            kind, size = kinds["VALUE_POINTED"], min(size, found.size or size)
+        flags = value.flags | self._writer.value_flags["VALUE_RESOLVED"]
+        return value._replace(
+            kind=kind, source=source, place=place, size=size, flags=flags, path=found.path
+        )
+
+    def _register(self, argument: Argument) -> Value:
+        offset = _REGISTERS.get(self._source.machine, {}).get(argument.resolve)
+        if offset is None:
+            raise PolicyUnsupportedError(
+                f"source {names.REGISTERS}: register {argument.resolve} of {self._source.machine}"
+            )
+        value = self._as_type(argument)
+        return value._replace(source=self._writer.sources["SOURCE_REGISTERS"], place=offset)

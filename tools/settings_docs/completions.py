@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tetrapy.cli.btf.commands import COMMANDS as BTF_COMMANDS
-from tetrapy.config.setting import BOOL, DIRECTORY, FILE, LIST, Setting
+from tetrapy.config.setting import BOOL, DIRECTORY, FILE, FILES, LIST, Setting
 from tetrapy.config.table import SETTINGS
 
 HEAD = """\
@@ -62,8 +62,8 @@ complete -F _tetrapy tetrapy tetrapy.pyz
 def bash() -> str:
     """completions/tetrapy.bash."""
     cases = [_case([f"--{one.name}"], _words(one.choices)) for one in SETTINGS if one.choices]
-    for kind, action in ((FILE, "-f"), (DIRECTORY, "-d")):
-        cases.append(_case([f"--{one.name}" for one in SETTINGS if one.kind == kind], action))
+    for kind, action in (((FILE, FILES), "-f"), ((DIRECTORY,), "-d")):
+        cases.append(_case([f"--{one.name}" for one in SETTINGS if one.kind in kind], action))
     cases.append(_case(["--output", "-o"], _words(["text", "json"])))
     cases.append(_case([f"--{one.name}" for one in SETTINGS if not _completed(one)], ""))
     switches = " ".join(f"--{one.name}" for one in SETTINGS if one.kind == BOOL)
@@ -146,7 +146,7 @@ def fish() -> str:
 
 
 def _completed(setting: Setting) -> bool:
-    return setting.kind in {BOOL, FILE, DIRECTORY} or bool(setting.choices)
+    return setting.kind in {BOOL, FILE, FILES, DIRECTORY} or bool(setting.choices)
 
 
 def _words(words: Iterable[str]) -> str:
@@ -175,7 +175,7 @@ def _zsh_spec(setting: Setting) -> str:
     if setting.choices and setting.kind != LIST:
         action = f"({' '.join(setting.choices)})"
     else:
-        action = {FILE: "_files", DIRECTORY: "_files -/"}.get(setting.kind, "")
+        action = {FILE: "_files", FILES: "_files", DIRECTORY: "_files -/"}.get(setting.kind, "")
     return f"--{setting.name}=[{text}]:{setting.kind}:{action}"
 
 
@@ -184,7 +184,7 @@ def _fish_line(setting: Setting) -> str:
         how = ""
     elif setting.choices:
         how = f" -x -a {_quoted(' '.join(setting.choices))}"
-    elif setting.kind == FILE:
+    elif setting.kind in {FILE, FILES}:
         how = " -r -F"
     elif setting.kind == DIRECTORY:
         how = " -x -a '(__fish_complete_directories)'"

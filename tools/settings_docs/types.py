@@ -10,6 +10,7 @@ from tetrapy.config.setting import (
     DIRECTORY,
     DURATION,
     FILE,
+    FILES,
     INT,
     LINES,
     LIST,
@@ -26,7 +27,7 @@ _TYPES = {
     **dict.fromkeys((STRING, FILE, DIRECTORY, ADDRESS, LINES), "str"),
     **dict.fromkeys((INT, UINT, SIZE, DURATION, MODE), "int"),
     BOOL: "bool",
-    LIST: "Tuple[str, ...]",
+    **dict.fromkeys((LIST, FILES), "Tuple[str, ...]"),
     CGROUP_RATE: "Optional[CgroupRate]",
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tetrapy policy check FILE...` and `tetrapy policy schema`: policies without a kernel.
+"""`tetrapy policy`: the policies of the running agent, files of policies, their schema.
 
 Exit codes: 0 all files are policies that keep the rules; 1 one is not, or wrong use; 255 a file
 cannot be read.
@@ -16,14 +16,16 @@ from tetrapy.errors import PolicyError
 from tetrapy.visible import printable
 
 HELP = """\
-Looks at TracingPolicies without loading them. Neither root nor a kernel is
-needed; whether this kernel has a function or tracepoint is not asked.
+Shows the TracingPolicies of the running agent, and looks at files of policies
+without loading them: for that neither root nor a kernel is needed; whether this
+kernel has a function or tracepoint is not asked.
 
 Usage:
+  tetrapy policy list           the policies of the running agent
   tetrapy policy check FILE...  whether each file is a policy that can be loaded
   tetrapy policy schema         the JSON Schema of policies, for editors
 
-  --json      check: a document for programs
+  --json      list, check: a document for programs
   -h, --help  show this text and exit
 
 check names the place of each mistake, FILE:LINE:COLUMN, and what of a policy
@@ -31,7 +33,7 @@ this agent does not do yet. Editors complete and check a policy whose first
 line is
   # yaml-language-server: $schema=FILE
 where FILE has the schema. Exit codes: 0 all are right; 1 one is not, or wrong
-use; 255 a file cannot be read.
+use; 255 a file cannot be read, or no agent runs whose policies could be listed.
 """
 EXIT_OK, EXIT_REFUSED, EXIT_FATAL = 0, 1, 255
 
@@ -61,10 +63,14 @@ def main(words: List[str]) -> int:
     unknown = [flag for flag in flags if flag != "--json"]
     if command == "check" and files and not unknown:
         return _check(files, as_json=bool(flags))
-    if command not in {"check", "schema"}:
+    if command == "list" and not files and not unknown:
+        from tetrapy.cli.policy_list import run
+
+        return run(as_json=bool(flags))
+    if command not in {"check", "list", "schema"}:
         what = f"unknown command: {printable(command)}" if command else "no command is given"
-    elif command == "schema":
-        what = f"schema takes no arguments: {printable(rest[0])}"
+    elif command == "schema" or (files and command == "list"):
+        what = f"{command} takes no arguments: {printable(rest[0])}"
     else:
         what = f"unknown flag: {printable(unknown[0])}" if unknown else "no file is given"
     warn(f"Error: {what}\nRun tetrapy policy --help for its use.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from tetrapy.config.setting import BOOL, LIST, Setting
+from tetrapy.config.setting import BOOL, FILES, LIST, Setting
 from tetrapy.config.table import BY_NAME
 from tetrapy.config.values import parse as parse_value
 from tetrapy.errors import SettingsError
@@ -19,8 +19,8 @@ def parse(words: List[str], table: Mapping[str, Setting] = BY_NAME) -> Tuple[Dic
 
     The words are `--name value`, `--name=value`, and of a BOOL `--name` alone.
 
-    A flag that is given again replaces what it said before; that of a LIST adds to it. Nothing
-    after --help or --version is looked at.
+    A flag that is given again replaces what it said before; that of a LIST or FILES adds to it.
+    Nothing after --help or --version is looked at.
 
     Raises SettingsError for what is no flag, and for a value that does not parse.
     """
@@ -40,7 +40,7 @@ def parse(words: List[str], table: Mapping[str, Setting] = BY_NAME) -> Tuple[Dic
         if not equals:
             text = "true" if setting.kind == BOOL else _next(rest, name)
         value = parse_value(setting, text, "--" + setting.name)
-        if setting.kind == LIST:
+        if setting.kind in {LIST, FILES}:
             value = values.get(setting.name, ()) + value
         values[setting.name] = value
     return values, ""

@@ -13,6 +13,7 @@ from tetrapy.config.setting import (
     DIRECTORY,
     DURATION,
     FILE,
+    FILES,
     INT,
     LINES,
     LIST,
@@ -36,7 +37,8 @@ Usage:
   tetrapy config [flags]  the settings in force, and what set each
   tetrapy btf COMMAND     kernels without BTF: which are known, how others are
                           added
-  tetrapy policy COMMAND  TracingPolicies: whether a file is right
+  tetrapy policy COMMAND  TracingPolicies: which are loaded, whether a file is
+                          right
 """
 _TAIL = """\
 Every flag can be set elsewhere too; what comes first wins:
@@ -65,6 +67,7 @@ _PLACEHOLDERS = {
     SIZE: "SIZE",
     DURATION: "TIME",
     LIST: "LIST",
+    FILES: "PATH",
     MODE: "MODE",
     CGROUP_RATE: "N,TIME",
 }

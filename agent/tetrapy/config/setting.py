@@ -19,6 +19,7 @@ UINT = "uint"  # the same, from 0
 SIZE = "size"  # int, bytes; written with K, M or G, powers of 1024
 DURATION = "duration"  # int, nanoseconds; written as Go writes it: 1h30m, 15s, 100ms
 LIST = "list"  # tuple of str; written with commas or white space between
+FILES = "files"  # tuple of str, paths; written one a line, as a path may hold anything else
 MODE = "mode"  # int, permission bits; written in octal
 CGROUP_RATE = (
     "cgroup-rate"  # config.cgroup_rate.CgroupRate or None; written as events,interval: 1000,1s

@@ -82,6 +82,9 @@ class TypedSettings:
         btf_archive: str
         btf_check: bool
         kernel: str
+        tracing_policy: Tuple[str, ...]
+        tracing_policy_dir: str
+        tracing_policy_strict: bool
         metrics_server: str
         enable_event_metrics: bool
         metrics_label_filter: Tuple[str, ...]
@@ -102,8 +105,6 @@ class TypedSettings:
         pprof_address: str
         cpuprofile: str
         memprofile: str
-        tracing_policy: str
-        tracing_policy_dir: str
         disable_kprobe_multi: bool
         expose_stack_addresses: bool
         kmods: Tuple[str, ...]

@@ -12,6 +12,7 @@ from tetrapy.config.setting import (
     DIRECTORY,
     DURATION,
     FILE,
+    FILES,
     INT,
     LINES,
     LIST,
@@ -71,6 +72,8 @@ def show(setting: Setting, value: Any) -> str:
         return "true" if value else "false"
     if setting.kind == LIST:
         return ",".join(value)
+    if setting.kind == FILES:
+        return "\n".join(value)
     if setting.kind == MODE:
         return f"{value:o}"
     if setting.kind == DURATION:
@@ -158,6 +161,10 @@ def _list(text: str) -> Tuple[str, ...]:
     return tuple(_string(text).replace(",", " ").split())
 
 
+def _files(text: str) -> Tuple[str, ...]:
+    return tuple(line for line in map(str.strip, _string(text).split("\n")) if line)
+
+
 def _duration(text: str) -> int:
     from tetrapy.config import duration  # most starts have none to read
 
@@ -199,6 +206,7 @@ _PARSERS: Dict[str, Callable[[str], Any]] = {
     SIZE: _size,
     DURATION: _duration,
     LIST: _list,
+    FILES: _files,
     MODE: _mode,
     CGROUP_RATE: _cgroup_rate,
 }
@@ -209,5 +217,6 @@ _ZEROES: Dict[str, Any] = {
     SIZE: 0,
     DURATION: 0,
     LIST: (),
+    FILES: (),
     CGROUP_RATE: None,
 }

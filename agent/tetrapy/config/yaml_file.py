@@ -9,7 +9,7 @@ import yaml
 
 from tetrapy.config.dropins import parse_file
 from tetrapy.config.given import Given
-from tetrapy.config.setting import BOOL, LINES, LIST, Setting
+from tetrapy.config.setting import BOOL, FILES, LINES, LIST, Setting
 from tetrapy.config.table import BY_NAME, OWN_NAMES
 from tetrapy.config.values import parse_elements
 from tetrapy.config.yaml_nodes import NULL, compose
@@ -65,7 +65,7 @@ def _value(setting: Setting, node: yaml.Node, source: str) -> Any:
     elements = node.value if isinstance(node, yaml.SequenceNode) else None
     if elements is None:
         raise SettingsError(f"{source}: {setting.name} is a mapping, not a value")
-    if setting.kind not in {LIST, LINES}:
+    if setting.kind not in {LIST, FILES, LINES}:
         raise SettingsError(f"{source}: {setting.name} is a list, not a value")
     if not all(isinstance(element, yaml.ScalarNode) for element in elements):
         raise SettingsError(f"{source}: {setting.name} has an element that is no text")

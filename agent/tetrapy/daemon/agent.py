@@ -102,10 +102,11 @@ class Agent:
             target = open_target(settings, stages.writes, log)
             subscription = subscribe(settings, stages, target)
             acquired.callback(subscription.close)
-            sensor, source = sensing.attached(
+            sensor, source, policies = sensing.attached(
                 settings, wanted, stages.pushdown, log, RUN_DIRECTORY, procfs
             )
             acquired.callback(sensor.close)
+            acquired.callback(policies.close)
             self._give_up_privileges(sensor.name)
             # After the search for BTF, which forks: a process with threads had better not.
             if serving is not None:
@@ -113,12 +114,14 @@ class Agent:
             epoll = acquired.enter_context(select.epoll())
             epoll.register(signal_fd, select.EPOLLIN)
             sensor.register(epoll)
-            acquired.callback(InfoFile(RUN_DIRECTORY, settings, source, sensor, log).remove)
+            acquired.callback(
+                InfoFile(RUN_DIRECTORY, settings, source, sensor, policies, log).remove
+            )
             table, details = make_table(settings, wanted, sensor, procfs)
             fanout = Fanout([subscription], log, serving.counters if serving else ())
             loop = Loop(sensor, fanout, table, details, procfs, log)
             if serving is not None:
-                serving.watch(sensor, loop, subscription, target, details)
+                serving.watch(sensor, loop, subscription, target, details, policies)
             if self._manager:
                 # Imported late: only a service manager shows it.
                 from tetrapy.daemon.status import Status

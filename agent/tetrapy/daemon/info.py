@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The info file: what runs here and how, for tools that look after the agent.
 
-Names of the keys are those of Tetragon's tetragon-info.json; `btf_source`, `btf_kind`, `sensor` and
-`blind` (what the sensor cannot see) are ours.
+Names of the keys are those of Tetragon's tetragon-info.json; `btf_source`, `btf_kind`, `sensor`,
+`blind` (what the sensor cannot see) and `policies` (what `tetrapy policy list` shows) are ours.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Callable
+from typing import Any, Callable, Dict
 
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
+from tetrapy.daemon.policies import Policies
 from tetrapy.sensors.source import EventSource
 
 NAME = "tetrapy-info.json"
@@ -29,11 +30,12 @@ class InfoFile:
         settings: Settings,
         source: BtfSource,
         sensor: EventSource,
+        policies: Policies,
         log: Log,
     ) -> None:
         """Write it; what cannot be written is logged, for the agent does not depend on it."""
         self.path = os.path.join(directory, NAME)
-        content = {
+        content: Dict[str, Any] = {
             "export_fname": settings.export_filename,
             "lib_dir": settings.bpf_lib,
             "btf_fname": source.origin,
@@ -43,6 +45,7 @@ class InfoFile:
             "sensor": sensor.name,
             "blind": list(sensor.blind),
             "pid": os.getpid(),
+            "policies": policies.described(),
         }
         aside = f"{self.path}.{os.getpid()}"
         # What bears this name already, be it a link or a FIFO, is never opened.

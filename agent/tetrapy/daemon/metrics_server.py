@@ -16,6 +16,7 @@ from tetrapy.daemon.figures import (
     table_figures,
 )
 from tetrapy.daemon.loop import Loop
+from tetrapy.daemon.policies import Policies
 from tetrapy.daemon.start import node_name
 from tetrapy.errors import MetricsError
 from tetrapy.export.fanout import Count
@@ -87,12 +88,14 @@ class MetricsServer:
         subscription: Subscription,
         target: SinkTarget,
         details: Optional[Details],
+        policies: Policies,
     ) -> None:
         """From now on the figures are those of these parts."""
         sources = self._sources
         sources.sensor = lambda: sensor_figures(sensor, loop)
         sources.table = lambda: table_figures(loop.table)
         sources.exporter = lambda: exporter_figures(subscription, target)
+        sources.policies = policies.states
         sources.heartbeat = lambda: loop.heartbeat
         handler = loop.handler
         dispatcher, reassembly = handler.dispatcher, handler.reassembly

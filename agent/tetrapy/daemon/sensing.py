@@ -9,7 +9,8 @@ from typing import Any, Callable, Optional, Tuple
 
 from tetrapy.btf.source import KIND_NONE, BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.daemon import btf
+from tetrapy.daemon import btf, policies
+from tetrapy.daemon.policies import Policies
 from tetrapy.daemon.start import load_sensor, sensor_options
 from tetrapy.errors import (
     BtfNotFoundError,
@@ -49,15 +50,29 @@ def attached(
     log: Log,
     run_directory: str,
     procfs: str,
-) -> Tuple[EventSource, BtfSource]:
+) -> Tuple[EventSource, BtfSource, Policies]:
     """The sensor that the settings and this kernel allow, attached, and where types came from.
 
-    Raises TetrapyError that names the obstacle.
+    With the tracing policies, attached too. Raises TetrapyError that names the obstacle.
     """
+
+    def attach(sensor: EventSource, source: BtfSource) -> Policies:
+        """Policies are prepared before events flow, which nobody takes meanwhile."""
+        with contextlib.ExitStack() as acquired:
+            acquired.callback(sensor.close)
+            prepared = policies.prepared(settings, sensor, source, procfs, run_directory, log)
+            acquired.callback(prepared.close)
+            sensor.attach()
+            policies.attach(prepared, settings)
+            acquired.pop_all()
+        return prepared
+
     if settings.sensor == CONNECTOR:
-        return _connector(settings, wanted, log, procfs, "the settings ask for it"), NO_BTF
+        sensor = _connector(settings, wanted, log, procfs, "the settings ask for it")
+        return sensor, NO_BTF, attach(sensor, NO_BTF)
     try:
-        return _ebpf(settings, wanted, filters, log, run_directory)
+        sensor, source = _ebpf(settings, wanted, filters, log, run_directory)
+        return sensor, source, attach(sensor, source)
     except _OBSTACLES as err:
         # A BTF file that somebody named and that does not serve is a mistake to be mended.
         if settings.sensor != AUTO or settings.btf:
@@ -65,7 +80,8 @@ def attached(
         if isinstance(err, KernelError) and err.log:
             log("debug", "libbpf", log=err.log)
         try:
-            return _connector(settings, wanted, log, procfs, str(err)), NO_BTF
+            sensor = _connector(settings, wanted, log, procfs, str(err))
+            return sensor, NO_BTF, attach(sensor, NO_BTF)
         except TetrapyError as second:
             log("info", "The process connector cannot be used either", error=str(second))
             raise err from second
@@ -80,14 +96,7 @@ def _ebpf(
 ) -> Tuple[EventSource, BtfSource]:
     privilege.check_bpf()
     options = sensor_options(settings, wanted, filters)
-    sensor, source = btf.loaded(
-        settings, log, lambda types: load_sensor(options, types, log, run_directory)
-    )
-    with contextlib.ExitStack() as acquired:
-        acquired.callback(sensor.close)
-        sensor.attach()
-        acquired.pop_all()
-    return sensor, source
+    return btf.loaded(settings, log, lambda types: load_sensor(options, types, log, run_directory))
 
 
 def _connector(settings: Settings, wanted: Wanted, log: Log, procfs: str, why: str) -> EventSource:
@@ -95,10 +104,6 @@ def _connector(settings: Settings, wanted: Wanted, log: Log, procfs: str, why: s
     from tetrapy.sensors.connector import source as connector
 
     sensor: Any = connector.open_sensor(settings, wanted, procfs)
-    with contextlib.ExitStack() as acquired:
-        acquired.callback(sensor.close)
-        sensor.attach()
-        acquired.pop_all()
     log(
         "warn",
         "Events come from the process connector, not from eBPF",

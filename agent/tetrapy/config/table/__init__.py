@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, Tuple
 
 from tetrapy.config.setting import Setting, Topic
-from tetrapy.config.table import events, export, general, kernel, later, servers
+from tetrapy.config.table import events, export, general, kernel, later, policies, servers
 
 TOPICS: Tuple[Topic, ...] = (
     *general.TOPICS,
     *events.TOPICS,
     *export.TOPICS,
     *kernel.TOPICS,
+    *policies.TOPICS,
     *servers.TOPICS,
     *later.TOPICS,
 )

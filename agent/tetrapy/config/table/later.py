@@ -33,15 +33,8 @@ def _kubernetes(name: str, kind: str, default: object, text: str) -> Setting:
 
 TOPICS: Tuple[Topic, ...] = (
     (
-        "Tracing policies",
+        "Tracing policies, later",
         (
-            _policies("tracing-policy", FILE, "", "policy that is loaded at start"),
-            _policies(
-                "tracing-policy-dir",
-                DIRECTORY,
-                "/etc/tetrapy/tetrapy.tp.d",
-                "absolute directory of policies that are loaded at start",
-            ),
             _policies("disable-kprobe-multi", BOOL, False, "attach kprobes one by one"),
             _policies(
                 "expose-stack-addresses",

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tetrapy policy list`: the policies of the running agent, out of its info file."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Optional, Sequence
+
+from tetrapy.cli.btf.output import warn
+from tetrapy.cli.config import write
+from tetrapy.daemon.info import NAME
+from tetrapy.pidfile import RUN_DIRECTORY
+from tetrapy.visible import printable
+
+EXIT_NO_AGENT = 255
+_COLUMNS = ("ID", "NAME", "STATE", "MODE", "SENSORS", "HOOKS", "KERNEL MEMORY", "NAMESPACE")
+_MAX_FILE = 64 << 20  # bytes
+
+Policy = Dict[str, Any]
+
+
+def run(*, as_json: bool) -> int:
+    """Print the list; returns the exit code."""
+    path = os.path.join(RUN_DIRECTORY, NAME)
+    try:
+        with open(path, "rb") as file:
+            info = json.loads(file.read(_MAX_FILE))
+        policies: List[Policy] = info["policies"]
+        pid = int(info["pid"])
+    except FileNotFoundError:
+        return _no_agent(f"no agent runs here: there is no {path}")
+    except OSError as err:
+        return _no_agent(f"{path}: {err.strerror}")
+    except (ValueError, KeyError, TypeError):
+        return _no_agent(f"{path} is no info file of this version")
+    if not os.path.exists(f"/proc/{pid}"):
+        return _no_agent(f"no agent runs here: {path} is of process {pid}, which is gone")
+    if as_json:
+        return write(json.dumps({"policies": policies}, indent=2) + "\n")
+    return write("".join(line + "\n" for line in _lines(policies)))
+
+
+def _no_agent(why: str) -> int:
+    warn(f"Error: {why}")
+    return EXIT_NO_AGENT
+
+
+def _lines(policies: List[Policy]) -> List[str]:
+    if not policies:
+        return ["no policies"]
+    rows: List[Sequence[str]] = [_COLUMNS, *map(_row, policies)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
+    lines = []
+    for row, policy in zip(rows, [None, *policies]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths))
+        lines.append(line.rstrip())
+        lines += _notes(policy)
+    return lines
+
+
+def _row(policy: Policy) -> Sequence[str]:
+    return tuple(
+        printable(str(cell) if cell not in ("", None) else "-")
+        for cell in (
+            policy["id"],
+            policy["name"],
+            policy["state"],
+            policy["mode"],
+            ",".join(policy["sensors"]),
+            policy["hooks"],
+            policy["kernel_memory_bytes"],
+            policy["namespace"],
+        )
+    )
+
+
+def _notes(policy: Optional[Policy]) -> List[str]:
+    """What does not fit into a column: below the policy's line."""
+    if policy is None:
+        return []
+    notes = [("left out", what) for what in policy["left_out"]]
+    if policy["error"]:
+        notes.append(("error", policy["error"]))
+    if notes:
+        notes.insert(0, ("file", policy["file"]))
+    return [printable(f"    {name}: {text}") for name, text in notes]

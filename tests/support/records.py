@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 DATA = DATA / "events"
 BTF_COPY = DATA / "base.btf"
 OBJECT = ROOT / "build/bundle/bpf/base.bpf.o"
+POLICY_COPY = DATA / "policy.btf"
+POLICY_OBJECT = OBJECT.with_name("policy.bpf.o")
 
 NODE = "host1"
 NOWHERE = "/nonexistent/"  # a procfs that shows nothing
@@ -47,6 +49,12 @@ SECOND = 1_000_000_000
 def btf() -> Btf:
     """The types of the object, from the committed copy."""
     return Btf(BTF_COPY.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def policy_btf() -> Btf:
+    """The types of the object of policies, from the committed copy."""
+    return Btf(POLICY_COPY.read_bytes())
 
 
 @lru_cache(maxsize=1)
@@ -261,8 +269,10 @@ class World:
 
 def refresh() -> None:
     """Take the built object's types over, and write the golden records with them."""
-    BTF_COPY.write_bytes(section_data(OBJECT.read_bytes(), ".BTF"))
+    for copy, object_file in ((BTF_COPY, OBJECT), (POLICY_COPY, POLICY_OBJECT)):
+        copy.write_bytes(section_data(object_file.read_bytes(), ".BTF"))
     btf.cache_clear()
+    policy_btf.cache_clear()
     abi.cache_clear()
     from tests.support import golden_cases  # makes records at once
 

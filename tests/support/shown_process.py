@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import importlib
 import json
+from operator import attrgetter
 from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.support.records import NODE
+from tetrapy.events import arguments as args
 from tetrapy.events import flags
+from tetrapy.events.calls import CallEvent, Probe, ProcessKprobe
 from tetrapy.events.credentials import (
     PRIVILEGES_CHANGED,
     BinaryProperties,
@@ -18,10 +21,10 @@ from tetrapy.events.credentials import (
     Credentials,
 )
 from tetrapy.events.executed import ExecutedFile
-from tetrapy.events.namespaces import Namespaces
+from tetrapy.events.namespaces import Namespace, Namespaces
 from tetrapy.events.process import DetailedProcess, ExecutedProcess, Process, UnknownProcess
-from tetrapy.events.schema import CONVERSIONS, FIELDS, PROCESS
-from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, KNOWN, SELF, Field
+from tetrapy.events.schema import CONVERSIONS, ENUMS, FIELDS, PROCESS
+from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, KNOWN, ONE, SELF, Field
 from tetrapy.visible import json_bytes
 
 # All of Unicode that is text, with what encoders treat in their own way drawn often.
@@ -104,6 +107,104 @@ def any_process(draw: st.DrawFn) -> Process:
     return made
 
 
+signed32 = st.integers(-(2**31), 2**31 - 1)
+words = st.sampled_from(["AF_INET", "TCP_LISTEN", "", "7"])  # of fields that are plain
+permissions = st.sampled_from(["-rw-r--r--", "---------", "drwxrwxrwt"])
+hexadecimal = numbers.map(lambda number: f"{number:016x}")
+user_namespaces = st.builds(
+    args.UserNamespace, signed32, ids, ids, st.builds(Namespace, ids, st.booleans())
+)
+files = st.builds(args.File, texts, st.sampled_from(["", args.UNRESOLVED]), permissions)
+sets = st.builds(Capabilities, *[st.integers(0, 2**41 - 1)] * 3)
+
+# Member of KprobeArgument -> its values.
+ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
+    "string_arg": texts,
+    "int_arg": signed32,
+    "skb_arg": st.builds(
+        args.Skb, *[ids] * 4, words, words, *[ids] * 5, st.just("IPPROTO_TCP"), words
+    ),
+    "size_arg": numbers,
+    "bytes_arg": st.binary(max_size=20),
+    "path_arg": files,
+    "file_arg": files,
+    "truncated_bytes_arg": st.builds(args.TruncatedBytes, st.binary(max_size=20), numbers),
+    "sock_arg": st.builds(
+        args.Sock, words, words, words, ids, ids, words, words, ids, ids, numbers, words
+    ),
+    "long_arg": st.integers(-(2**63), 2**63 - 1),
+    "bpf_attr_arg": st.builds(args.Program, words, ids, texts),
+    "perf_event_arg": st.builds(args.PerfEvent, texts, words, numbers, numbers),
+    "bpf_map_arg": st.builds(args.BpfMap, words, ids, ids, ids, texts),
+    "uint_arg": ids,
+    "capability_arg": st.builds(args.Capability, signed32, words),
+    "process_credentials_arg": st.builds(
+        args.CallerCredentials, *[ids] * 8, st.integers(0, 255), sets, user_namespaces
+    ),
+    "user_ns_arg": user_namespaces,
+    "module_arg": st.builds(
+        args.Module,
+        texts,
+        st.none() | st.booleans(),
+        st.lists(st.sampled_from(list(ENUMS["TaintedBitsType"])), unique=True).map(tuple),
+    ),
+    **dict.fromkeys(
+        (f"{name}_arg" for name in ("kernel_cap_t", "cap_inheritable", "cap_permitted")),
+        hexadecimal,
+    ),
+    "cap_effective_arg": hexadecimal,
+    "linux_binprm_arg": files,
+    "bpf_cmd_arg": st.sampled_from(list(ENUMS["BpfCmd"])),
+    "syscall_id": st.builds(args.Syscall, ids, st.sampled_from(["x64", "i386"])),
+    "sockaddr_arg": st.builds(args.Sockaddr, words, words, ids),
+    "bpf_prog_arg": st.builds(args.Program, words, ids, texts),
+    "error_arg": texts,
+    "sockaddrun_arg": st.builds(args.SockaddrUn, words, texts),
+}
+
+
+@st.composite
+def any_argument(draw: st.DrawFn) -> args.Argument:
+    """An argument of any type."""
+    member = draw(st.sampled_from(list(ARGUMENTS)))
+    return args.Argument(member, draw(ARGUMENTS[member]), draw(texts))
+
+
+probes = st.builds(
+    Probe,
+    texts,
+    texts,
+    texts,
+    st.lists(texts, max_size=2).map(tuple),
+    *[texts] * 5,
+    numbers,
+    numbers,
+)
+
+
+@st.composite
+def any_call(draw: st.DrawFn, kind: type[CallEvent] = ProcessKprobe) -> CallEvent:
+    """An event of a policy."""
+    several = st.lists(any_argument(), max_size=3).map(tuple)
+    entries = st.lists(st.builds(args.StackEntry, numbers, numbers, texts, texts), max_size=2)
+    actions = st.sampled_from(list(ENUMS["KprobeAction"]))
+    return kind(
+        draw(probes),
+        draw(any_process()),
+        draw(ids),
+        draw(st.none() | any_process()),
+        "t",
+        draw(actions),
+        draw(several),
+        draw(several),
+        draw(st.none() | any_argument()),
+        draw(actions),
+        tuple(draw(st.lists(any_process(), max_size=2))),
+        tuple(draw(entries)),
+        tuple(draw(entries)),
+    )
+
+
 def some_file() -> st.SearchStrategy[ExecutedFile]:
     """A file that was executed, whatever is known of it."""
     return st.builds(ExecutedFile, texts, numbers, ids, ids, *[st.booleans()] * 5)
@@ -121,11 +222,26 @@ def message(name: str, of: Any) -> dict[str, Any]:
     for row in FIELDS[name].values():
         if not row.is_filled or (name == PROCESS and not is_shown(row, of)):
             continue
+        if row.presence == ONE:
+            if row.name == of.member:
+                out[row.name] = content_of(row, value_of(row, of))
+            continue
+        if row.through == "caller_json":
+            out[row.name] = caller(of.process, of.tid)
+            continue
         value = value_of(row, of)
         is_sure = row.presence in {ALWAYS, BEGUN, KNOWN}
         if is_sure or (value is not None if row.type.endswith("Value") else value):
             out[row.name] = content_of(row, value)
     return out
+
+
+def caller(of: Process, tid: int) -> dict[str, Any]:
+    """A process as the events of its calls show it."""
+    copy = of.copy()
+    copy.refcnt = copy.refcnt or 1
+    shown = message(PROCESS, copy)
+    return {**shown, "tid": tid} if "tid" in shown else shown
 
 
 def is_shown(row: Field, of: Process) -> bool:
@@ -144,7 +260,7 @@ def value_of(row: Field, of: Any) -> Any:
     elif row.source.startswith("["):
         value = of[int(row.source[1:-1])]
     else:
-        value = getattr(of, row.source)
+        value = attrgetter(row.source)(of)
     if row.through:
         value = getattr(importlib.import_module(CONVERSIONS[row.through]), row.through)(value)
     return value
@@ -157,7 +273,7 @@ def content_of(row: Field, value: Any) -> Any:
         return [content_of(inner, one) for one in value]
     if row.type in FIELDS:
         return message(row.type, value)
-    return str(value) if row.type == "uint64" else value
+    return str(value) if row.type in {"int64", "uint64"} else value
 
 
 def fields(of: Process) -> dict[str, Any]:

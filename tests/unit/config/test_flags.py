@@ -17,6 +17,7 @@ from tetrapy.errors import SettingsError
 TEXTS = {
     "string": "x",
     "file": "/x",
+    "files": "/x y,z",
     "directory": "/x",
     "address": "localhost:1",
     "lines": "{}\n{}",
@@ -65,6 +66,13 @@ def test_every_setting_is_a_flag(setting: Setting) -> None:
 def test_a_boolean_flag_alone_is_true(words: list[str]) -> None:
     """Also in front of another flag, and by its short form."""
     assert values(*words)["debug"] is True
+
+
+def test_files_are_added_and_may_be_called_anything() -> None:
+    """Each word is one path, also with commas and spaces; a text of several lines has several."""
+    found = values("--tracing-policy=/a b,c.yaml", "--tracing-policy", "/d")
+    assert found == {"tracing-policy": ("/a b,c.yaml", "/d")}
+    assert values("--tracing-policy", "/a\n\n /b \n") == {"tracing-policy": ("/a", "/b")}
 
 
 def test_a_boolean_flag_can_be_turned_off() -> None:

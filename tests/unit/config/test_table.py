@@ -15,6 +15,7 @@ from tetrapy.config.setting import (
     DIRECTORY,
     DURATION,
     FILE,
+    FILES,
     INT,
     LINES,
     LIST,
@@ -43,6 +44,7 @@ TYPES = {
     DURATION: int,
     MODE: int,
     LIST: tuple,
+    FILES: tuple,
     CGROUP_RATE: type(None),
 }
 # The kinds by which Go's types of Tetragon's flags are read here, some of them stricter.
@@ -53,7 +55,7 @@ KINDS = {
     "uint64": {UINT},
     "duration": {DURATION},
     "[]string": {LIST},
-    "string": {STRING, FILE, DIRECTORY, ADDRESS, LINES, SIZE, MODE, CGROUP_RATE, LIST},
+    "string": {STRING, FILE, DIRECTORY, ADDRESS, LINES, SIZE, MODE, CGROUP_RATE, LIST, FILES},
 }
 # Name, Go's type and default of every flag of Tetragon's daemon, with our paths.
 TETRAGON = [line.split("\t") for line in (DATA / "tetragon_flags.tsv").read_text().splitlines()]
@@ -184,7 +186,7 @@ def test_nothing_is_said_of_defaults() -> None:
     ("flag", "sentence"),
     [
         ("--enable-k8s-api", "has no effect yet: Kubernetes support comes later"),
-        ("--tracing-policy=/x.yaml", "has no effect yet: tracing policies come later"),
+        ("--parents-map-enabled", "has no effect yet: tracing policies come later"),
         ("--server-address=", "has no effect yet: the gRPC API comes later"),
         ("--gops-address=:8118", "has no effect here: it serves tools that look into Go programs"),
         (

@@ -14,6 +14,7 @@ from tests.support.agent_run import FakeSensor, Recorder
 from tetrapy.btf.source import KIND_INFERRED, KIND_KERNEL, BtfSource
 from tetrapy.config.sources import read
 from tetrapy.daemon.info import NAME, InfoFile
+from tetrapy.daemon.policies import Policies
 
 KERNEL = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
 TARGET = "what was there before"
@@ -22,7 +23,8 @@ TARGET = "what was there before"
 def write(directory: Path, *flags: str, source: BtfSource = KERNEL) -> tuple[InfoFile, Recorder]:
     log = Recorder()
     settings = read(list(flags), {})
-    return InfoFile(str(directory), settings, source, FakeSensor(), log), log
+    none = Policies(lambda _acquired: pytest.fail("no policy is to be loaded"), log)
+    return InfoFile(str(directory), settings, source, FakeSensor(), none, log), log
 
 
 def content(directory: Path) -> dict[str, object]:
@@ -51,6 +53,7 @@ def test_what_it_says(tmp_path: Path) -> None:
         "sensor": "ebpf",
         "blind": [],
         "pid": os.getpid(),
+        "policies": [],
     }
     assert log.lines == []
 

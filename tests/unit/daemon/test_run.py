@@ -54,6 +54,7 @@ def test_the_log_of_a_run(run: Run) -> None:
         "config settings",
         "tetrapy pid file creation succeeded",
         "Exporter configuration",
+        "Loading Tracing Policies from directory ignored, directory does not exist",
         "Capabilities kept",
         f"Read ProcFS {run.procfs.root}/ appended 1/2 entries",
         "Listening for events...",

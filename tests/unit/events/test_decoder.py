@@ -71,7 +71,7 @@ def test_a_kind_that_the_agent_does_not_know(monkeypatch: pytest.MonkeyPatch) ->
     """An object with one more kind is not for this agent; both sides are listed."""
     members = {**layout.union_members(btf(), "event"), "connect": "connect_event"}
     monkeypatch.setattr(module, "union_members", lambda *_: members)
-    with pytest.raises(LayoutError, match=r"connect.*union event has args, connect, exec.*agent"):
+    with pytest.raises(LayoutError, match=r"connect.*union event has args, call, connect, .*agent"):
         EventAbi(btf())
 
 

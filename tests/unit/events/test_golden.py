@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import golden_cases
-from tests.support.records import BTF_COPY, DATA, OBJECT, World, abi, btf
+from tests.support.records import (
+    BTF_COPY,
+    DATA,
+    OBJECT,
+    POLICY_COPY,
+    POLICY_OBJECT,
+    World,
+    abi,
+    btf,
+)
 from tetrapy.abi import layout
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
@@ -20,6 +29,8 @@ if TYPE_CHECKING:
 CASES = sorted(golden_cases.cases())
 REFRESH = "run: PYTHONPATH=agent python -m tests.support.records"
 ENUMS = ("event_kind", "event_limit", "exec_flag", "args_area", "exec_privilege")
+CALL_STRUCTS = ("call_value", "call_socket")
+CALL_ENUMS = ("call_flag", "call_value_flag")
 
 
 def records_of(data: bytes) -> Iterator[bytes]:
@@ -74,10 +85,25 @@ def test_the_copy_of_the_types_is_the_builds() -> None:
         assert abi_of(Btf(section_data(path.read_bytes(), ".BTF"))) == copy, REFRESH
 
 
+def call_abi_of(types: Btf) -> dict[str, object]:
+    """All that crosses from programs of policies."""
+    found: dict[str, object] = {name: layout.struct_layout(types, name) for name in CALL_STRUCTS}
+    return {**found, **{name: layout.enum_values(types, name) for name in CALL_ENUMS}}
+
+
+def test_the_copy_of_the_types_of_policies_is_the_builds() -> None:
+    """Likewise, of the object of policies."""
+    if not POLICY_OBJECT.exists():
+        pytest.skip(f"needs {POLICY_OBJECT.name}: make build")
+    copy = call_abi_of(Btf(POLICY_COPY.read_bytes()))
+    for path in (POLICY_OBJECT, POLICY_OBJECT.with_name("policy-perf.bpf.o")):
+        assert call_abi_of(Btf(section_data(path.read_bytes(), ".BTF"))) == copy, REFRESH
+
+
 def test_every_kind_has_a_decoder() -> None:
     """Kinds, names and decoders of the object's enum and union belong together."""
     kinds = layout.enum_values(btf(), "event_kind")
-    assert abi().kind_names == ["", "exec", "fork", "exit", "args", "throttle"]
+    assert abi().kind_names == ["", "exec", "fork", "exit", "args", "throttle", "call"]
     for name, decoder in abi().decoders.items():
         assert decoder.kind == kinds[f"EVENT_{name.upper()}"]
         assert decoder.size == layout.struct_layout(btf(), f"{name}_event").size

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.records import NODE
 from tests.support.shown_process import (
+    any_call,
     any_process,
     detailed,
     fields,
@@ -20,10 +21,17 @@ from tests.support.shown_process import (
     texts,
 )
 from tetrapy.events import flags
+from tetrapy.events.calls import (
+    CallEvent,
+    ProcessLsm,
+    ProcessTracepoint,
+    ProcessUprobe,
+)
 from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.json import JsonEncoder, body_of
+from tetrapy.events.loader import ProcessLoader
 from tetrapy.events.process import Process, UnknownProcess
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.events.schema import EVENTS, MADE, PROCESS
@@ -95,6 +103,12 @@ def test_what_is_written_out_is_the_message(made: Process) -> None:
     assert made.encoded() == plain(message(PROCESS, made))
 
 
+def as_kind(called: CallEvent, kind: type[CallEvent]) -> CallEvent:
+    """The same call as an event of another kind."""
+    fields = {name: getattr(called, name) for name in CallEvent.__slots__}
+    return kind(**fields)
+
+
 @pytest.mark.slow
 @given(
     any_process(),
@@ -102,9 +116,15 @@ def test_what_is_written_out_is_the_message(made: Process) -> None:
     st.lists(any_process(), max_size=2),
     st.integers(0, 2**17),
     texts,
+    any_call(),
 )
 def test_every_event_is_its_message(
-    made: Process, parent: Process | None, ancestors: list[Process], code: int, text: str
+    made: Process,
+    parent: Process | None,
+    ancestors: list[Process],
+    code: int,
+    text: str,
+    called: CallEvent,
 ) -> None:
     """The fields of each event are those of the schema's message, in their order.
 
@@ -113,7 +133,12 @@ def test_every_event_is_its_message(
     events: list[Event] = [
         ProcessExec(made, parent, tuple(ancestors)),
         ProcessExit(made, parent, code, "t", tuple(ancestors)),
+        called,
+        as_kind(called, ProcessTracepoint),
+        ProcessLoader(made, code, parent, "t", text, text.encode(), tuple(ancestors)),
+        as_kind(called, ProcessUprobe),
         ProcessThrottle(START, text, "t"),
+        as_kind(called, ProcessLsm),
         RateLimitInfo(code, "t"),
     ]
     assert [event.name for event in events] == list(MADE)

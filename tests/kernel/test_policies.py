@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies from files to attached programs, in the built file on this kernel, and their list."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.agent import PYZ, Agent, until
+from tests.support.compile import installed
+
+HAS_KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
+
+
+def policy(name: str, spec: dict[str, Any]) -> str:
+    """A document; JSON is YAML."""
+    return json.dumps(
+        {
+            "apiVersion": "cilium.io/v1alpha1",
+            "kind": "TracingPolicy",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+    )
+
+
+def opened(*prefixes: str, event: str = "sys_enter_openat") -> dict[str, Any]:
+    """A tracepoint for files with these beginnings that are opened."""
+    return {
+        "subsystem": "syscalls",
+        "event": event,
+        "args": [{"index": 6, "type": "string"}],
+        "selectors": [
+            {"matchArgs": [{"index": 6, "operator": "Prefix", "values": list(prefixes)}]}
+        ],
+    }
+
+
+def listed(agent: Agent) -> list[dict[str, Any]]:
+    """What `tetrapy policy list --json` says where the agent's files are."""
+    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ)]
+    run = subprocess.run(
+        [*command, "policy", "list", "--json"], check=True, stdout=subprocess.PIPE, timeout=60
+    )
+    found = json.loads(run.stdout)["policies"]
+    assert isinstance(found, list)
+    return found
+
+
+def started(directory: Path, *flags: str, **files: str) -> Agent:
+    """An agent with a policy for each file."""
+    directory.mkdir(exist_ok=True)
+    words = []
+    for name, text in files.items():
+        path = directory / f"{name}.yaml"
+        path.write_text(text)
+        words += ["--tracing-policy", str(path)]
+    return Agent(directory, *words, *flags)
+
+
+def count(agent: Agent, kind: str, name: str) -> int:
+    """Events of a policy."""
+    needle = f'"policy_name":"{name}"'.encode()
+    return sum(
+        1 for line in agent.lines() if line.startswith(f'{{"{kind}"'.encode()) and needle in line
+    )
+
+
+def test_tracepoints(tmp_path: Path) -> None:
+    """Two hooks at one tracepoint, both observe; a raw one; none when the agent is gone."""
+    wanted, other = tmp_path / "wanted", tmp_path / "other"
+    text = policy("opens", {"tracepoints": [opened(str(wanted)), opened(str(wanted))]})
+    raw = policy(
+        "raw",
+        {
+            "tracepoints": [
+                {
+                    "subsystem": "sched",
+                    "event": "sched_process_exit",
+                    "raw": True,
+                    "selectors": [
+                        {"matchBinaries": [{"operator": "In", "values": ["/usr/bin/nothing"]}]}
+                    ],
+                }
+            ]
+        },
+    )
+    with started(tmp_path / "agent", opens=text, raw=raw) as agent:
+        agent.started()
+        subprocess.run(["cat", str(wanted), str(other)], check=False, stderr=subprocess.DEVNULL)
+        until(lambda: count(agent, "process_tracepoint", "opens") == 2, "both events")
+        one, two = listed(agent)
+        assert (one["id"], one["name"], one["state"], one["hooks"]) == (1, "opens", "enabled", 2)
+        assert one["sensors"] == ["generic_tracepoint"]
+        assert (one["mode"], one["error"]) == ("monitor_only", "")
+        assert 0 < one["kernel_memory_bytes"] < 300_000
+        assert (two["id"], two["name"], two["state"]) == (2, "raw", "enabled")
+        assert agent.stop() == 0
+        assert agent.statistics()["errors"] == 0
+
+
+def test_a_function_of_a_program(tmp_path: Path) -> None:
+    """By its symbol, by an offset and an address; one event for each call and hook."""
+    target = installed("called", tmp_path)
+    hook = {"path": str(target), "args": [{"index": 0, "type": "int"}]}
+    text = policy("calls", {"uprobes": [{**hook, "symbols": ["called"]}]})
+    with started(tmp_path / "agent", calls=text) as agent:
+        agent.started()
+        subprocess.run([target], input=b"7 1 2 3 61\n" * 3, check=True, stdout=subprocess.DEVNULL)
+        until(lambda: count(agent, "process_uprobe", "calls") == 3, "three events")
+        assert [one["state"] for one in listed(agent)] == ["enabled"]
+
+
+REFUSED = {
+    "yaml": ("spec: [", "no YAML"),
+    "unknown": (policy("a", {"kprobe": []}), "kprobe"),
+    "no_subsystem": (
+        policy("b", {"tracepoints": [{"subsystem": "nothing", "event": "at_all"}]}),
+        "spec.tracepoints[0]: this kernel has no tracepoint nothing/at_all: no subsystem nothing",
+    ),
+    "no_event": (
+        policy("c", {"tracepoints": [{"subsystem": "raw_syscalls", "event": "sys_entr"}]}),
+        "did you mean sys_enter",
+    ),
+    "no_field": (
+        policy("d", {"tracepoints": [opened("/x", event="sys_enter_close")]}),
+        "fields 0 to 5, not 6",
+    ),
+    "auto": (
+        policy(
+            "e",
+            {
+                "tracepoints": [
+                    {
+                        "subsystem": "sched",
+                        "event": "sched_process_exec",
+                        "args": [{"index": 4, "type": "auto"}],
+                    }
+                ]
+            },
+        ),
+        "type auto of field 4 of sched/sched_process_exec (__data_loc char[] filename)",
+    ),
+    "no_file": (
+        policy("f", {"uprobes": [{"path": "/nothing/there", "symbols": ["x"]}]}),
+        "spec.uprobes[0]: /nothing/there: No such file or directory",
+    ),
+    "no_program": (
+        policy("g", {"uprobes": [{"path": "/etc/passwd", "symbols": ["x"]}]}),
+        "/etc/passwd: no little-endian ELF64 file",
+    ),
+    "no_symbol": (
+        policy("h", {"uprobes": [{"path": "/bin/sh", "symbols": ["nothing_of_it"]}]}),
+        "there is no symbol nothing_of_it",
+    ),
+    "digest": (
+        policy(
+            "i",
+            {
+                "uprobes": [
+                    {"path": "/bin/sh", "offsets": [4096], "binaryDigests": ["sha1:" + "0" * 40]}
+                ]
+            },
+        ),
+        "/bin/sh is another file than those of binaryDigests",
+    ),
+    "lsm": (policy("j", {"lsmhooks": [{"hook": "file_open"}]}), "lsmhooks is not supported yet"),
+    "fentry": (policy("k", {"fentries": [{"call": "x"}]}), "fentries is not supported yet"),
+    "loader": (policy("l", {"loader": True}), "loader is not supported yet"),
+    "pods": (policy("m", {"podSelector": {}, "tracepoints": [opened("/x")]}), "podSelector"),
+    "acts": (
+        policy(
+            "n",
+            {
+                "tracepoints": [
+                    {
+                        "subsystem": "raw_syscalls",
+                        "event": "sys_enter",
+                        "selectors": [{"matchActions": [{"action": "Sigkill"}]}],
+                    }
+                ]
+            },
+        ),
+        "action Sigkill",
+    ),
+    "half": (
+        policy(
+            "o",
+            {"tracepoints": [opened("/x"), {"subsystem": "nothing", "event": "at_all"}]},
+        ),
+        "spec.tracepoints[1]",
+    ),
+}
+
+
+def test_what_cannot_be_loaded(tmp_path: Path) -> None:
+    """It stays in the list with its error, in the log and the metrics; the others are loaded."""
+    texts = {name: text for name, (text, _) in REFUSED.items()}
+    if not HAS_KPROBES:
+        texts["kprobe"] = policy("p", {"kprobes": [{"call": "sys_getpgid"}]})
+    good = policy("good", {"tracepoints": [opened("/x")]})
+    again = policy("good", {"tracepoints": [opened("/y")]})
+    flags = ("--metrics-server", "127.0.0.1:0")
+    with started(tmp_path / "agent", *flags, **texts, good=good, again=again) as agent:
+        agent.started()
+        found = {Path(one["file"]).stem: one for one in listed(agent)}
+        for name, (_, why) in REFUSED.items():
+            assert (found[name]["state"], found[name]["mode"]) == ("load_error", "")
+            assert why in found[name]["error"], found[name]["error"]
+        if not HAS_KPROBES:
+            assert "this kernel has no kprobes" in found["kprobe"]["error"]
+        assert found["good"]["state"] == "enabled"
+        assert "the name good is loaded already" in found["again"]["error"]
+        assert agent.log.count("Policy is not loaded") == len(texts) + 1
+        line = next(x for x in agent.log.splitlines() if "Starting metrics server" in x)
+        address = line.split("addr=")[1].split()[0]
+        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+            metrics = answer.read().decode()
+        assert 'tetragon_tracingpolicy_loaded{state="enabled"} 1' in metrics
+        assert f'tetragon_tracingpolicy_loaded{{state="load_error"}} {len(texts) + 1}' in metrics
+        assert agent.stop() == 0
+
+
+def test_the_directory(tmp_path: Path) -> None:
+    """Files in it and one level below, whatever they are called, in order; hidden ones are none."""
+    home = tmp_path / "policies"
+    (home / "b" / "deeper").mkdir(parents=True)
+    (home / "..data").mkdir()
+    for name in ("a.yaml", "b/x.json", "b/deeper/no", "c", ".hidden", "..data/c"):
+        (home / name).write_text(policy(name.replace("/", "-").strip("."), {}))
+    (home / "d").symlink_to(home / "c-of-nowhere")
+    with started(tmp_path / "agent", "--tracing-policy-dir", str(home)) as agent:
+        agent.started()
+        found = [(os.path.relpath(one["file"], home), one["state"]) for one in listed(agent)]
+        names = [("a.yaml", "enabled"), ("b/x.json", "enabled"), ("c", "enabled")]
+        assert found == [*names, ("d", "load_error")]
+
+
+def test_twenty_policies(tmp_path: Path) -> None:
+    """All observe the same tracepoint, each its own file."""
+    paths = [tmp_path / f"file-{number:02}" for number in range(20)]
+    texts = {
+        f"p{number}": policy(f"p{number}", {"tracepoints": [opened(str(path))]})
+        for number, path in enumerate(paths)
+    }
+    with started(tmp_path / "agent", **texts) as agent:
+        agent.started()
+        assert [one["state"] for one in listed(agent)] == ["enabled"] * 20
+        subprocess.run(["cat", *paths], check=False, stderr=subprocess.DEVNULL)
+        for name in texts:
+            until(lambda name=name: count(agent, "process_tracepoint", name) == 1, name)
+
+
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_strictness(tmp_path: Path, what: str) -> None:
+    """As Tetragon: the start ends where a policy cannot be loaded."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("nothing: true")
+    flags = {"file": ("--tracing-policy", str(bad)), "directory": ("--tracing-policy-dir", "/no")}
+    with started(tmp_path / "agent", "--tracing-policy-strict", *flags[what]) as agent:
+        assert agent.wait() == 255
+        assert {"file": str(bad), "directory": "policies dir /no"}[what] in agent.log
+
+
+def test_the_connector_has_none(tmp_path: Path) -> None:
+    """It says so; the agent goes on."""
+    text = policy("a", {"tracepoints": [opened("/x")]})
+    with started(tmp_path / "agent", "--sensor", "connector", a=text) as agent:
+        agent.started()
+        (one,) = listed(agent)
+        assert one["state"] == "load_error"
+        assert "policies need eBPF" in one["error"]
+
+
+def test_no_mount_is_left(tmp_path: Path) -> None:
+    """Tracefs is read without mounting it where anybody sees it."""
+    text = policy("a", {"tracepoints": [opened("/x")]})
+    before = Path("/proc/self/mountinfo").read_text()
+    with started(tmp_path / "agent", a=text) as agent:
+        agent.started()
+        mounts = Path(f"/proc/{agent.pid}/mountinfo").read_text()
+        assert mounts.count("tracefs") == before.count("tracefs")
+        links = [os.readlink(fd) for fd in Path(f"/proc/{agent.pid}/fd").iterdir()]
+        assert not [link for link in links if link.endswith("(unreachable)/")]
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_the_list_without_an_agent() -> None:
+    """It says that there is none."""
+    command = [sys.executable, str(PYZ), "policy", "list"]
+    if Path("/var/run/tetrapy/tetrapy-info.json").exists():
+        pytest.skip("an agent runs here")
+    run = subprocess.run(command, check=False, stderr=subprocess.PIPE, timeout=60)
+    assert run.returncode == 255
+    assert b"no agent runs here" in run.stderr

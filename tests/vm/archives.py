@@ -22,6 +22,7 @@ from tetrapy.btf import requirements
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.harvest.images import read_image
 from tetrapy.btf.pack import pack
+from tools.bpf_objects import FLAVOURS
 from tools.guest import qemu
 from tools.guest.kernels import Kernel
 from tools.guest.unpackers import UNPACKERS
@@ -82,7 +83,8 @@ def truth(kernel: Kernel, pyz: Path) -> Truth:
     with zipfile.ZipFile(pyz) as file:
         names = file.namelist()
         (packed,) = [file.read(name) for name in names if name.endswith(MEMBER)]
-        objects = [file.read(name) for name in names if name.endswith(".bpf.o")]
+        flavours = [name for name in names if name.rpartition("/")[2] in FLAVOURS]
+        objects = [file.read(name) for name in flavours]
     queries = CoreQueries(objects)
     optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
     answers = queries.answers(_full_btf(qemu.image(kernel)))

@@ -20,7 +20,14 @@ FLAGS = ("--rb-size-total=512K", "--export-file-max-size-mb=1000")
 _PROCESSES, _WIDTH = 1000, 8
 _SHORT = {"process_exec": "exec", "process_exit": "exit"}
 # Label msg_op -> kind of records; docs/metrics.md has all of them.
-_OPCODES = {"5": "exec", "7": "exit", "23": "fork", "24": "args", "27": "throttle"}
+_OPCODES = {
+    "5": "exec",
+    "7": "exit",
+    "13": "call",
+    "23": "fork",
+    "24": "args",
+    "27": "throttle",
+}
 _FULL = re.compile(r'^tetragon_bpf_missed_events_total\{.*msg_op="(\d+)".*\} (\d+)', re.MULTILINE)
 _SKIPPED = re.compile(
     r'^tetragon_missed_prog_probes_total\{attach="sched_process_(\w+)".*\} (\d+)', re.MULTILINE

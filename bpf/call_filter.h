@@ -124,6 +124,15 @@ static __always_inline void decide(struct call *call, const struct hook_filter *
 		*(volatile __u32 *)&call->selectors = call->selectors & ~filter->selectors;
 }
 
+/* Whether the filter is on a value that could not be read. Nobody evades a filter by making memory
+ * unreadable: the call counts as one that the filter wants, and the record says so.
+ */
+static __always_inline int is_unreadable(struct call *call, const struct hook_filter *filter)
+{
+	return filter->comparison != COMPARE_ADDRESS && filter->number < HOOK_VALUES &&
+	       call->unreadable >> (filter->number & (HOOK_VALUES - 1)) & 1;
+}
+
 /* Evaluates filters that need nothing but numbers. */
 static __always_inline void match_numbers(struct call *call, struct hook *hook, __u32 first,
 					  __u32 count, __u32 most)
@@ -135,7 +144,8 @@ static __always_inline void match_numbers(struct call *call, struct hook *hook, 
 
 		if (i >= count)
 			return;
-		decide(call, filter, number_holds(call, filter));
+		if (!is_unreadable(call, filter))
+			decide(call, filter, number_holds(call, filter));
 	}
 }
 
@@ -151,7 +161,9 @@ static __always_inline void match_texts(struct call *call, struct hook *hook)
 
 		if (first + i >= count)
 			return;
-		decide(call, filter, text_key(call, filter) && is_in_set(call, filter->set));
+		if (!is_unreadable(call, filter))
+			decide(call, filter,
+			       text_key(call, filter) && is_in_set(call, filter->set));
 	}
 }
 

@@ -184,17 +184,6 @@ static __always_inline int is_too_soon(struct call *call, const struct hook_acti
 	return 0;
 }
 
-/* Puts the addresses of a stack behind the values; returns their bytes. */
-static __always_inline __u32 append_stack(void *ctx, struct call *call, __u64 flags)
-{
-	long size = bpf_get_stack(ctx, &call->data[call_end(call)], STACK_BYTES, flags);
-
-	if (size <= 0)
-		return 0;
-	call->used += size;
-	return size;
-}
-
 static __always_inline void submit_call(void *ctx, struct call *call, struct hook *hook)
 {
 	__u32 selector = first_selector(call->selectors);
@@ -204,8 +193,6 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 
 	call->event.selector = selector;
 	call->event.values_size = call_end(call);
-	call->event.kernel_stack_size = 0;
-	call->event.user_stack_size = 0;
 	if (call->at_return) {
 		/* User space has the first half already, and waits. */
 		if (!call->selectors || !posts)
@@ -215,10 +202,6 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 			return;
 		if (action->interval && is_too_soon(call, action))
 			return;
-		if (action->flags & ACTION_KERNEL_STACK)
-			call->event.kernel_stack_size = append_stack(ctx, call, 0);
-		if (action->flags & ACTION_USER_STACK)
-			call->event.user_stack_size = append_stack(ctx, call, BPF_F_USER_STACK);
 	}
 	report_caller(ctx, call);
 	size = sizeof(call->event) + call_end(call);

@@ -207,7 +207,7 @@ enum call_flag {
 };
 
 /* A call that a tracing policy reports. Followed by a struct call_value and its bytes for each
- * value that was read, then by the kernel's and the program's stack.
+ * value that was read.
  */
 struct call_event {
 	struct event_header header;
@@ -218,8 +218,6 @@ struct call_event {
 	__u32 selector; /* the first that matched */
 	__u32 flags; /* enum call_flag */
 	__u32 values_size; /* bytes of all values with their headers */
-	__u32 kernel_stack_size;
-	__u32 user_stack_size;
 };
 
 enum call_value_flag {

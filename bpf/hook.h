@@ -28,7 +28,6 @@ enum hook_limit {
 	RETURNING_CALLS = 2048, /* that have been reported and have not returned yet */
 	RATE_CALLS = 2048, /* calls with different values whose rate is limited */
 	RATE_BYTES = 192, /* of the values, in which such calls may differ */
-	STACK_BYTES = 1016, /* 127 addresses, the most that the kernel records */
 	SET_MEMBERS = 65536, /* the most of one set; Linux before 5.10 wants it of all sets alike */
 	SET_DATA = 256, /* bytes of a set's key, the most that a trie of the kernel has */
 };
@@ -159,8 +158,6 @@ struct hook_action {
 
 enum action_flag {
 	ACTION_POST = 1, /* the call is reported */
-	ACTION_KERNEL_STACK = 2,
-	ACTION_USER_STACK = 4,
 	ACTION_SCOPE_THREAD = 0, /* of the interval */
 	ACTION_SCOPE_PROCESS = 8,
 	ACTION_SCOPE_GLOBAL = 16,

@@ -34,7 +34,6 @@ enum bpf_map_type {
 
 #define BPF_ANY 0
 #define BPF_F_NO_PREALLOC 1
-#define BPF_F_USER_STACK 256
 #define BPF_F_CURRENT_CPU 0xffffffffULL
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2

@@ -103,11 +103,14 @@ def policy(rng: random.Random, name: str, program: Path) -> dict[str, Any]:
     }
 
 
-def calls(rng: random.Random) -> list[tuple[int, int, int, str, int]]:
-    """What the function is called with; the last argument tells the calls apart."""
+def calls(rng: random.Random) -> list[tuple[int, int, int, str | None, int]]:
+    """What the function is called with; the last argument tells the calls apart.
+
+    A text that is None is a pointer to nothing.
+    """
     made = []
     for number in range(CALLS):
-        text = rng.choice([*TEXTS, rng.choice(TEXTS) + rng.choice(TEXTS), "y" * 5000])
+        text = rng.choice([*TEXTS, rng.choice(TEXTS) + rng.choice(TEXTS), "y" * 5000, None])
         made.append((within(rng, 0), within(rng, 1), within(rng, 2), text, number))
     return made
 
@@ -125,7 +128,7 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
         flags += ["--tracing-policy", str(file)]
     made = calls(rng)
     lines = "".join(
-        f"{number} {small} {wide} {ident} {text.encode().hex()}\n"
+        f"{number} {small} {wide} {ident} {'-' if text is None else text.encode().hex()}\n"
         for number, small, wide, text, ident in made
     )
     with Agent(tmp_path / "agent", *flags) as agent:
@@ -145,7 +148,8 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
             assert arguments[0] == {"int_arg": number}
             assert arguments[1] == {"uint_arg": small}
             assert arguments[2] == {"long_arg": str(wide), "label": "wide"}
-            assert arguments[3] == {"string_arg": text[:4095]}
+            unreadable = {"error_arg": {"Message": "Bad address for basic type"}}
+            assert arguments[3] == (unreadable if text is None else {"string_arg": text[:4095]})
             reported[body["policy_name"]].append(ident)
     for name, document in documents.items():
         read = read_policy(json.dumps(document))
@@ -153,7 +157,7 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
         expected = []
         for number, small, wide, text, ident in made:
             call = Call(
-                (number, small, wide, text.encode()[:4095], ident),
+                (number, small, wide, None if text is None else text.encode()[:4095], ident),
                 binary=str(program).encode(),
                 pid=-1,
             )

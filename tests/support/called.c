@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Calls a function once for each line of standard input: NUMBER SMALL WIDE ID TEXT, the text in
- * hexadecimal digits. Tests hook that function.
+ * hexadecimal digits; a dash is a pointer to nothing that can be read. Tests hook that function.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,8 @@ int main(void)
 			text[at] = (char)strtoul(digits, 0, 16);
 		}
 		text[length] = 0;
-		called(number, (unsigned char)small, wide, text, id);
+		called(number, (unsigned char)small, wide, hex[0] == '-' ? (const char *)8 : text,
+		       id);
 	}
 	return 0;
 }

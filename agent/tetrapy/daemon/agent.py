@@ -38,6 +38,7 @@ from tetrapy.version import __version__
 
 if TYPE_CHECKING:
     from tetrapy.daemon.metrics_server import MetricsServer
+    from tetrapy.daemon.policies import Policies
 
 _STANDARD_INPUT = 0
 _SECOND = 1_000_000_000
@@ -132,7 +133,7 @@ class Agent:
                 self._after_start = lambda: self._manager.heartbeat(status.line())
                 loop.after_round = self._manager.starting
             self._reload = self._first_reload(subscription, target, loop, details)
-            self._watch(loop, epoll)
+            self._watch(loop, epoll, policies)
 
     def _take_pid_file(self, acquired: contextlib.ExitStack) -> None:
         try:
@@ -170,7 +171,7 @@ class Agent:
             ) from err
         return MetricsServer(settings, self._log)
 
-    def _watch(self, loop: Loop, epoll: select.epoll) -> None:
+    def _watch(self, loop: Loop, epoll: select.epoll, policies: Policies) -> None:
         loop.seed()
         self._log("info", "Listening for events...")
         # What exists now lives as long as the agent; looking at it again is wasted work.
@@ -184,6 +185,7 @@ class Agent:
         if self._stopped_by is not None:
             name = _SIGNALS[self._stopped_by]
             self._log("info", f"Received signal {name}, shutting down...")
+        policies.detach()  # else their records have no end
         loop.stop(self._settings.stop_timeout / _SECOND)
 
     def _stopped(self) -> Optional[int]:

@@ -148,6 +148,9 @@ class Loop:
             if not records:
                 break
             given_up += len(records) - self._handle(records, end)
+        waited = self.handler.ended()
+        if waited:
+            self._fanout.publish(waited)
         if given_up:
             self.losses.totals["left at the stop"] = given_up
             self._log(

@@ -193,6 +193,12 @@ class Policies:
         if self._loader is not None:
             self._loader.close()
 
+    def detach(self) -> None:
+        """Stop all programs; what they reported before can still be understood."""
+        for entry in self.entries:
+            if entry.loaded is not None:
+                entry.loaded.detach()
+
     def close(self) -> None:
         """Take all out of the kernel, the last one first."""
         for entry in reversed(self.entries):

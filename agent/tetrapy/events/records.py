@@ -115,7 +115,7 @@ class ThrottleRecord(NamedTuple):
 
 
 class CallRecord(NamedTuple):
-    """struct call_event; the values follow, each behind a struct call_value, then the stacks."""
+    """struct call_event; the values follow, each behind a struct call_value."""
 
     ktime: int
     start: int
@@ -125,8 +125,6 @@ class CallRecord(NamedTuple):
     selector: int
     flags: int
     values_size: int
-    kernel_stack_size: int
-    user_stack_size: int
 
 
 HEADER_FIELDS = frozenset({"ktime", "size", "cpu", "kind"})

@@ -35,7 +35,8 @@ class Socket(NamedTuple):
     destination_port: int = 0
 
 
-Known = Union[int, bytes, Socket]
+Known = Union[int, bytes, Socket, None]
+"""A value; None where it could not be read: then the filters on it hold, whatever they say."""
 
 
 class Call(NamedTuple):
@@ -114,6 +115,8 @@ def _positive(operator: str) -> Tuple[str, bool]:
 
 def holds(found: Condition, value: Known) -> bool:
     """Whether a value fulfils a filter. Raises ValueError for a filter that is not known."""
+    if value is None:
+        return True
     operator, negated = _positive(found.operator)
     return _compare(found, operator, value) != negated
 

@@ -34,6 +34,16 @@ class KernelSide(Protocol):
         """Report each fork when it happens, or defer its record until it matters."""
 
 
+class Calls(Protocol):
+    """Who decodes records of calls, some of which wait for others."""
+
+    def late(self) -> List[Event]:
+        """Events that found no place among those of the records."""
+
+    def ended(self) -> List[Event]:
+        """No record comes any more: what waited for one."""
+
+
 class BaseHandler:
     """Decodes each record and gives it to the tracker; other kinds are added to `dispatcher`."""
 
@@ -66,6 +76,7 @@ class BaseHandler:
         self.reassembly = Reassembly(capacity)
         self._filter_masks: Optional[FilterMasks] = None  # from `seeded` on
         self._rates = None if kernel is None else kernel.rates
+        self.calls: Optional[Calls] = None  # who decodes the records of policies
         self.dispatcher = dispatcher = Dispatcher(abi)
         dispatcher.add("exec", self._on_exec)
         dispatcher.add("args", self._on_args)
@@ -115,12 +126,18 @@ class BaseHandler:
             self.clock_gap = self._measure_gap()
 
     def tick(self, now: int) -> List[Event]:
-        """Cgroups that are throttled no longer."""
+        """Cgroups that are throttled no longer, and calls that waited for their return in vain."""
+        events = self.calls.late() if self.calls is not None else []
         rates = self._rates
-        if rates is None or not rates.any_throttled:
-            return []
-        time = self.format_time(now)
-        return [ProcessThrottle(STOP, name, time) for name in rates.ended(now - self.clock_gap)]
+        if rates is not None and rates.any_throttled:
+            time = self.format_time(now)
+            ended = rates.ended(now - self.clock_gap)
+            events += [ProcessThrottle(STOP, name, time) for name in ended]
+        return events
+
+    def ended(self) -> List[Event]:
+        """No record comes any more: what waited for one."""
+        return self.calls.ended() if self.calls is not None else []
 
     def touched(self, records: List[bytes]) -> Touched:
         """Which processes forked or executed, according to `records`."""

@@ -71,6 +71,9 @@ class Handler(Protocol):
     def tick(self, now: int) -> List[Event]:
         """What is to be told because time has passed; `now` in ns since boot."""
 
+    def ended(self) -> List[Event]:
+        """No record comes any more: what is to be told that waited for one."""
+
 
 class EventSource:
     """Records in batches. What a record is, only the source and its handler know.

@@ -68,6 +68,10 @@ class ConnectorDispatcher:
         """Nothing is told because time has passed."""
         return []
 
+    def ended(self) -> List[Event]:
+        """Nothing waits for a record."""
+        return []
+
     def events(self, records: List[Record]) -> List[Event]:
         """The events that a batch of records makes."""
         events: List[Event] = []

@@ -21,7 +21,7 @@ _SCOPES: Mapping[str, str] = {
 def action_of(selector: Selector, flags: Mapping[str, int]) -> Action:
     """The action, by enum action_flag of bpf/hook.h.
 
-    Raises PolicyUnsupportedError for what acts on processes.
+    Raises PolicyUnsupportedError for what acts on processes, and for what events cannot show yet.
     """
     chosen, interval = flags["ACTION_POST"], 0
     for action in selector.match_actions:
@@ -32,8 +32,11 @@ def action_of(selector: Selector, flags: Mapping[str, int]) -> Action:
         if action.rate_limit:
             interval = rate_limit(action.rate_limit) * _NS_PER_MS
             chosen |= flags[_SCOPES[action.rate_limit_scope]] if action.rate_limit_scope else 0
-        if action.kernel_stack_trace:
-            chosen |= flags["ACTION_KERNEL_STACK"]
-        if action.user_stack_trace:
-            chosen |= flags["ACTION_USER_STACK"]
+        for feature, used in (
+            ("kernelStackTrace", action.kernel_stack_trace),
+            ("userStackTrace", action.user_stack_trace),
+            ("imaHash", action.ima_hash),
+        ):
+            if used:
+                raise PolicyUnsupportedError(f"action {action.action}: {feature}")
     return Action(chosen, interval)

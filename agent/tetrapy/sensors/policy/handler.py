@@ -103,11 +103,13 @@ class CallHandler:
         self._readings: Dict[int, _Reading] = {}
         self._begun: OrderedDict[_Key, _Begun] = OrderedDict()
         self._begun_bytes = 0
+        self._late: List[Event] = []
         self.orphans = 0  # records of hooks that are not there any more
         self.pushed = 0  # calls that waited for their return
         self.merged = 0  # ... and were told when they returned
-        self.unmerged = 0  # returns whose call is not known, and calls whose return never came
+        self.unmerged = 0  # returns whose call is not known, and calls told without their return
         base.dispatcher.add("call", self.on_call)
+        base.calls = self
         hooks.removed = self._forget
 
     @property
@@ -133,17 +135,17 @@ class CallHandler:
 
     def _on_call(self, data: bytes) -> Optional[Event]:
         record = self._record
-        ktime, start, pid, tid, number, selector, flags, size, kernel, user = record.unpack(data)
+        ktime, start, pid, tid, number, selector, flags, size = record.unpack(data)
         reading = self._readings.get(number) or self._prepare(number)
         if reading is None:
             self.orphans += 1
             return None
         at = record.size
         end = at + size
-        if end + kernel + user > len(data):
+        if end > len(data):
             raise FormatError(f"record of a call, of {len(data)} bytes, {end} by its own sizes")
         if flags & self._is_return:
-            return self._on_return(reading, (number, tid), data, at, end, flags)
+            return self._on_return(reading, (number, tid), data, at, end, flags, selector)
         values: _Values = [None] * len(reading.decoders)
         self._decode(reading.decoders, data, at, end, values)
         action = reading.hook.actions[selector]
@@ -151,11 +153,17 @@ class CallHandler:
         begun = _Begun(ktime, process, parent, action, values, size)
         if not reading.hook.returns:
             return self._event(reading, begun, tid)
-        self._wait((number, tid), begun)
-        return None
+        return self._wait((number, tid), begun)
 
     def _on_return(
-        self, reading: _Reading, key: _Key, data: bytes, at: int, end: int, flags: int
+        self,
+        reading: _Reading,
+        key: _Key,
+        data: bytes,
+        at: int,
+        end: int,
+        flags: int,
+        selector: int,
     ) -> Optional[Event]:
         begun = self._take(key)
         if begun is None:
@@ -165,7 +173,8 @@ class CallHandler:
         self.merged += 1
         if flags & self._is_unwanted:
             return None
-        return self._event(reading, begun, key[1])
+        # What is returned may have ruled out the selectors that were first when it was called.
+        return self._event(reading, begun._replace(action=reading.hook.actions[selector]), key[1])
 
     def _decode(
         self,
@@ -208,15 +217,38 @@ class CallHandler:
 
     # --- calls that are told when they return -----------------------------------------------
 
-    def _wait(self, key: _Key, begun: _Begun) -> None:
-        if self._take(key) is not None:
-            self.unmerged += 1  # it called itself, or never returned
+    def _wait(self, key: _Key, begun: _Begun) -> Optional[Event]:
+        """Keep a call until it returns; the event of one for which there is no room any more."""
+        events = []
+        earlier = self._take(key)
+        if earlier is not None:  # it called itself, or never returned
+            events.append(self._unreturned(key, earlier))
         self._begun[key] = begun
         self._begun_bytes += begun.size
         self.pushed += 1
         while len(self._begun) > MAX_BEGUN or self._begun_bytes > MAX_BEGUN_BYTES:
-            self._take(next(iter(self._begun)))
-            self.unmerged += 1
+            oldest = next(iter(self._begun))
+            events.append(self._unreturned(oldest, self._begun[oldest]))
+            self._take(oldest)
+        self._late += events[1:]
+        return events[0] if events else None
+
+    def _unreturned(self, key: _Key, begun: _Begun) -> Event:
+        """The event of a call without what it returns: that it was made is told all the same."""
+        self.unmerged += 1
+        return self._event(self._readings[key[0]], begun, key[1])
+
+    def late(self) -> List[Event]:
+        """Events that found no place among those of the records."""
+        events, self._late = self._late, []
+        return events
+
+    def ended(self) -> List[Event]:
+        """No record comes any more: the calls that have not returned."""
+        events = [self._unreturned(key, begun) for key, begun in self._begun.items()]
+        self._begun.clear()
+        self._begun_bytes = 0
+        return self.late() + events
 
     def _take(self, key: _Key) -> Optional[_Begun]:
         begun = self._begun.pop(key, None)

@@ -76,8 +76,13 @@ class LoadedPolicy:
             self.close()
             raise
 
+    def detach(self) -> None:
+        """Stop its programs; what they reported before can still be understood."""
+        for _, hook in self.prepared:
+            hook.detach()
+
     def close(self) -> None:
-        """Detach all; safe to call twice."""
+        """Detach all, and give it back; safe to call twice."""
         self.acquired.close()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno as errnos
 import os
 from struct import Struct
 from typing import Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
@@ -82,6 +83,7 @@ class Programs:
         self._has_cookies: Optional[bool] = None
         self._tracepoints: Set[Tuple[str, ...]] = set()  # where the common instance is attached
         self._made: Set[str] = set()
+        self._sets_differ = True  # in size, as far as is known
         self._free_hooks = list(range(self.writer.limits["HOOK_SLOTS"] - 1, 0, -1))
         self._free_sets = list(range(self.writer.limits["HOOK_SETS"] - 1, 0, -1))
 
@@ -238,8 +240,17 @@ class Programs:
 
     def put_set(self, members: Tuple[Prefix, ...]) -> Slot:
         """Put a set into the kernel. Raises KernelError."""
+        if self._sets_differ:
+            try:
+                return self._put_set(members, len(members))
+            except KernelError as err:
+                if err.errno != errnos.EINVAL:
+                    raise
+                self._sets_differ = False  # before Linux 5.10 all maps of a slot are alike in size
+        return self._put_set(members, self.writer.limits["SET_MEMBERS"])
+
+    def _put_set(self, members: Tuple[Prefix, ...], entries: int) -> Slot:
         size = self.writer.set_key
-        entries = self.writer.limits["SET_MEMBERS"]
         fd = create_map(LPM_TRIE, "policy_set", (size, _MEMBER.size), entries, NO_PREALLOC)
         rows = [
             ((_SLOT.pack(bits) + data).ljust(size, b"\0"), _MEMBER.pack(1))
@@ -255,9 +266,8 @@ class Programs:
                 put(fd, key, value)
             if not free:
                 raise KernelError(f"no room for more {outer} of policies")
-            slot = free.pop()
-            put(self._outer(outer), _SLOT.pack(slot), _FD.pack(fd))
-            return Slot(slot, kernel_memory(fd))
+            put(self._outer(outer), _SLOT.pack(free[-1]), _FD.pack(fd))
+            return Slot(free.pop(), kernel_memory(fd))
         finally:
             os.close(fd)  # the kernel keeps what is in a slot
 
@@ -312,13 +322,17 @@ class AttachedHook:
         self.kernel_memory += slot.kernel_memory
         return slot.number
 
-    def close(self) -> None:
-        """Detach, then forget the table."""
+    def detach(self) -> None:
+        """Stop the programs; safe to call twice."""
         for link in self.links:
             link.close()
+        self.attachments, self.links = [], []
+
+    def close(self) -> None:
+        """Detach, then forget the table."""
+        self.detach()
         for loaded in self.objects:
             loaded.close()
         self._programs.give_back(self._hooks, self._sets, self.tracepoints)
-        self.attachments, self.links = [], []
         self.objects, self.tracepoints = [], []
         self._hooks, self._sets = [], []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of calls -> events: values, processes, calls that return."""
+"""Records of calls -> events: whose they are, and records that make no sense."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import stat
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +30,6 @@ from tests.support.records import SECOND, Task, execute, exit_of, fork
 from tetrapy.errors import FormatError
 from tetrapy.events.process import UnknownProcess
 from tetrapy.policy.names import ARGUMENT_TYPES
-from tetrapy.sensors.policy import handler
 from tetrapy.sensors.policy.hook import KPROBE, LSM, TRACEPOINT, UPROBE, Hook, HookValue
 
 ERROR = {"error_arg": {"Message": "Bad address for basic type"}}
@@ -149,96 +147,6 @@ def test_ancestors_for_those_who_ask() -> None:
 
 
 # --- calls that return --------------------------------------------------------------------------
-
-
-def returning(**more: Any) -> Hook:
-    values = (HookValue("int"), HookValue("char_buf"), HookValue("int", role="return"))
-    return Hook(KPROBE, "p", ("f",), values, returns=True, **more)
-
-
-def back(hook: int, *values: bytes, **more: Any) -> bytes:
-    return call(hook, *values, flags=["CALL_RETURNED", *more.pop("flags", [])], **more)
-
-
-def test_both_halves_make_one_event(world: CallWorld) -> None:
-    """At the return, of the time of the call; arguments that are read then are in their places."""
-    which = world.hooks.add(
-        returning(actions=("KPROBE_ACTION_SIGNAL",), return_action="KPROBE_ACTION_TRACKSOCK")
-    )
-    assert world.feed(call(which, number(0, 3), at=5 * SECOND)) == []
-    assert world.calls.waiting == 1
-    record = back(which, number(2, -2), value(1, b"ab", detail=2), at=9 * SECOND)
-    line = json.loads(world.line(world.one(record)))
-    made = line["process_kprobe"]
-    assert line["time"] == "2026-01-01T00:00:05Z"
-    assert made["args"] == [{"int_arg": 3}, {"bytes_arg": "YWI="}]
-    assert made["return"] == {"int_arg": -2}
-    assert (made["action"], made["return_action"]) == (
-        "KPROBE_ACTION_SIGNAL",
-        "KPROBE_ACTION_TRACKSOCK",
-    )
-    assert (world.calls.waiting, world.calls.pushed, world.calls.merged) == (0, 1, 1)
-
-
-def test_the_return_value_of_a_uprobe_is_its_last_argument(world: CallWorld) -> None:
-    """Its message has no place for it."""
-    hook = returning()._replace(kind=UPROBE, target=("/bin/it", "f"))
-    which = world.hooks.add(hook)
-    world.feed(call(which, number(0, 3)))
-    made = body(world, back(which, number(2, 9)))
-    assert made["args"] == [{"int_arg": 3}, {"int_arg": 9}]
-    assert "return" not in made
-    assert "return_action" not in made
-
-
-def test_the_image_that_called(world: CallWorld) -> None:
-    """A process that executes meanwhile is another one when the call returns."""
-    which = world.hooks.add(returning())
-    world.feed(call(which, number(0, 3)), execute(TASK, INIT, b"/bin/new", at=4 * SECOND))
-    assert body(world, back(which))["process"]["binary"] == "/bin/it"
-
-
-def test_a_return_that_is_not_wanted(world: CallWorld) -> None:
-    """Its call is forgotten, and nothing is amiss."""
-    which = world.hooks.add(returning())
-    world.feed(call(which, number(0, 3)))
-    assert world.feed(back(which, flags=["CALL_UNWANTED"])) == []
-    assert (world.calls.waiting, world.calls.unmerged) == (0, 0)
-
-
-def test_halves_without_the_other(world: CallWorld) -> None:
-    """They make no event, and are counted."""
-    which = world.hooks.add(returning())
-    assert world.feed(back(which)) == []
-    world.feed(call(which, number(0, 1)), call(which, number(0, 2)))
-    assert world.calls.unmerged == 2
-    assert body(world, back(which))["args"] == [{"int_arg": 2}]
-    assert world.calls.waiting == 0
-
-
-def test_threads_and_hooks_do_not_mix(world: CallWorld) -> None:
-    """Calls are told apart by both."""
-    first, second = world.hooks.add(returning()), world.hooks.add(returning())
-    calls = [(first, 50), (first, 51), (second, 50)]
-    for at, (which, tid) in enumerate(calls):
-        world.feed(call(which, number(0, at), tid=tid))
-    for at, (which, tid) in enumerate(calls):
-        assert body(world, back(which, tid=tid))["args"] == [{"int_arg": at}]
-
-
-def test_calls_that_never_return_are_few(world: CallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In number and bytes; the first give way."""
-    which = world.hooks.add(returning())
-    monkeypatch.setattr(handler, "MAX_BEGUN", 5)
-    for tid in range(9):
-        world.feed(call(which, number(0, tid), tid=tid))
-    assert (world.calls.waiting, world.calls.unmerged) == (5, 4)
-    monkeypatch.setattr(handler, "MAX_BEGUN_BYTES", 3000)
-    for tid in range(20, 24):
-        world.feed(call(which, value(1, b"x" * 1000, detail=1000), tid=tid))
-    assert world.calls.waiting == 2
-    world.hooks.remove(which)
-    assert world.calls.waiting == 0
 
 
 def test_a_hook_that_is_gone(world: CallWorld) -> None:

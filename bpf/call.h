@@ -58,7 +58,8 @@ struct call {
 	__u32 used; /* bytes of data[] */
 	__u32 mode; /* of the file whose path is walked */
 	__u32 path_flags;
-	__u32 unreadable; /* bits of the values that could not be read */
+	__u32 unreadable; /* bits of the numbers that could not be read */
+	__u32 unknown_paths; /* bits of the paths that were not read to the root */
 	__u32 held; /* 1: a filter that is joined with the next one holds */
 };
 

@@ -124,15 +124,6 @@ static __always_inline void decide(struct call *call, const struct hook_filter *
 		*(volatile __u32 *)&call->selectors = call->selectors & ~filter->selectors;
 }
 
-/* Whether the filter is on a value that could not be read. Nobody evades a filter by making memory
- * unreadable: the call counts as one that the filter wants, and the record says so.
- */
-static __always_inline int is_unreadable(struct call *call, const struct hook_filter *filter)
-{
-	return filter->comparison != COMPARE_ADDRESS && filter->number < HOOK_VALUES &&
-	       call->unreadable >> (filter->number & (HOOK_VALUES - 1)) & 1;
-}
-
 /* Evaluates filters that need nothing but numbers. */
 static __always_inline void match_numbers(struct call *call, struct hook *hook, __u32 first,
 					  __u32 count, __u32 most)
@@ -144,8 +135,7 @@ static __always_inline void match_numbers(struct call *call, struct hook *hook, 
 
 		if (i >= count)
 			return;
-		if (!is_unreadable(call, filter))
-			decide(call, filter, number_holds(call, filter));
+		decide(call, filter, number_holds(call, filter));
 	}
 }
 
@@ -161,7 +151,10 @@ static __always_inline void match_texts(struct call *call, struct hook *hook)
 
 		if (first + i >= count)
 			return;
-		if (!is_unreadable(call, filter))
+		/* Nobody evades a filter by a path that is too deep to be read whole: the call
+		 * counts as one that the filter wants, and the record says so.
+		 */
+		if (!(call->unknown_paths >> (filter->number & (HOOK_VALUES - 1)) & 1))
 			decide(call, filter,
 			       text_key(call, filter) && is_in_set(call, filter->set));
 	}

@@ -40,12 +40,6 @@ static __always_inline void end_value(struct call *call, struct call_value *valu
 	call->used += size;
 }
 
-/* The value could not be read, or not enough of it to be compared. */
-static __always_inline void mark_unreadable(struct call *call, __u32 index)
-{
-	call->unreadable |= 1 << (index & (HOOK_VALUES - 1));
-}
-
 static __always_inline void append_number(struct call *call, __u32 index)
 {
 	struct call_value *value = begin_value(call, index);
@@ -67,10 +61,8 @@ static __always_inline void append_string(struct call *call, __u32 index)
 		size = bpf_probe_read_user_str(to, PATH_LIMIT + 1, text);
 	else
 		size = bpf_probe_read_kernel_str(to, PATH_LIMIT + 1, text);
-	if (size < 0) {
+	if (size < 0)
 		value->flags = CALL_VALUE_ERROR;
-		mark_unreadable(call, index);
-	}
 	if (size <= 0) /* old kernels say 0 of a text that is empty */
 		size = 1;
 	if (size > PATH_LIMIT)
@@ -106,7 +98,6 @@ static __always_inline void append_bytes(struct call *call, const struct hook_va
 		err = bpf_probe_read_kernel(to, size, bytes);
 	if (err) {
 		value->flags |= CALL_VALUE_ERROR;
-		mark_unreadable(call, index);
 		size = 0;
 	}
 	end_value(call, value, index, size);
@@ -146,10 +137,8 @@ static __always_inline void append_unix_address(struct call *call, const struct 
 		bpf_probe_read_kernel(&abstract, 1, path);
 		size = bpf_probe_read_kernel_str(to, UNIX_PATH + 1, abstract ? path : path + 1);
 	}
-	if (size < 0) {
+	if (size < 0)
 		value->flags = CALL_VALUE_ERROR;
-		mark_unreadable(call, index);
-	}
 	if (size <= 0) /* old kernels say 0 of a text that is empty */
 		size = 1;
 	if (!abstract)
@@ -217,7 +206,7 @@ static __always_inline void append_walked(struct call *call, __u32 index)
 	value->detail = call->mode;
 	value->flags = call->path_flags;
 	if (walk->end == WALK_UNREADABLE || walk->end == WALK_TOO_LONG)
-		mark_unreadable(call, index);
+		call->unknown_paths |= 1 << (index & (HOOK_VALUES - 1));
 	if (walk->end == WALK_UNREADABLE)
 		value->flags |= CALL_VALUE_ERROR;
 	else if (walk->end != WALK_AT_ROOT && (walk->end != WALK_UNREACHABLE ||

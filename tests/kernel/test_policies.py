@@ -9,68 +9,14 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.agent import PYZ, Agent, until
+from tests.support.agent import PYZ, until
 from tests.support.compile import installed
+from tests.support.policy_agent import count, listed, opened, policy, started
 
 HAS_KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
-
-
-def policy(name: str, spec: dict[str, Any]) -> str:
-    """A document; JSON is YAML."""
-    return json.dumps(
-        {
-            "apiVersion": "cilium.io/v1alpha1",
-            "kind": "TracingPolicy",
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-    )
-
-
-def opened(*prefixes: str, event: str = "sys_enter_openat") -> dict[str, Any]:
-    """A tracepoint for files with these beginnings that are opened."""
-    return {
-        "subsystem": "syscalls",
-        "event": event,
-        "args": [{"index": 6, "type": "string"}],
-        "selectors": [
-            {"matchArgs": [{"index": 6, "operator": "Prefix", "values": list(prefixes)}]}
-        ],
-    }
-
-
-def listed(agent: Agent) -> list[dict[str, Any]]:
-    """What `tetrapy policy list --json` says where the agent's files are."""
-    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ)]
-    run = subprocess.run(
-        [*command, "policy", "list", "--json"], check=True, stdout=subprocess.PIPE, timeout=60
-    )
-    found = json.loads(run.stdout)["policies"]
-    assert isinstance(found, list)
-    return found
-
-
-def started(directory: Path, *flags: str, **files: str) -> Agent:
-    """An agent with a policy for each file."""
-    directory.mkdir(exist_ok=True)
-    words = []
-    for name, text in files.items():
-        path = directory / f"{name}.yaml"
-        path.write_text(text)
-        words += ["--tracing-policy", str(path)]
-    return Agent(directory, *words, *flags)
-
-
-def count(agent: Agent, kind: str, name: str) -> int:
-    """Events of a policy."""
-    needle = f'"policy_name":"{name}"'.encode()
-    return sum(
-        1 for line in agent.lines() if line.startswith(f'{{"{kind}"'.encode()) and needle in line
-    )
 
 
 def test_tracepoints(tmp_path: Path) -> None:
@@ -290,6 +236,19 @@ def test_no_mount_is_left(tmp_path: Path) -> None:
         links = [os.readlink(fd) for fd in Path(f"/proc/{agent.pid}/fd").iterdir()]
         assert not [link for link in links if link.endswith("(unreachable)/")]
     assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_ancestors(tmp_path: Path) -> None:
+    """Shown by the kinds of events that the setting names, beyond the parent."""
+    text = policy("opens", {"tracepoints": [opened(str(tmp_path / "wanted"))]})
+    with started(tmp_path / "a", "--enable-ancestors=base,tracepoint", a=text) as agent:
+        agent.started()
+        command = f"sh -c 'cat {tmp_path}/wanted; true'; true"
+        subprocess.run(["sh", "-c", command], check=True, stderr=subprocess.DEVNULL)
+        until(lambda: count(agent, "process_tracepoint", "opens"), "the event")
+        (line,) = [one for one in agent.lines() if one.startswith(b'{"process_tracepoint"')]
+    body = json.loads(line)["process_tracepoint"]
+    assert body["ancestors"][0]["exec_id"] == body["parent"]["parent_exec_id"]
 
 
 def test_the_list_without_an_agent() -> None:

@@ -157,7 +157,7 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
         expected = []
         for number, small, wide, text, ident in made:
             call = Call(
-                (number, small, wide, None if text is None else text.encode()[:4095], ident),
+                (number, small, wide, (text or "").encode()[:4095], ident),
                 binary=str(program).encode(),
                 pid=-1,
             )

@@ -227,7 +227,7 @@ def prepared(
         # Imported late: most agents have no policies.
         from tetrapy.daemon.policy_loader import make
 
-        return make(sensor, source, procfs, run_directory, acquired)
+        return make(settings, sensor, source, procfs, run_directory, acquired)
 
     policies = Policies(make_loader, log)
     with contextlib.ExitStack() as acquired:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Dict, Optional
+from typing import Dict, FrozenSet, Mapping, Optional, Sequence
 
 from tetrapy.abi.btf import Btf
 from tetrapy.btf import custom_btf
 from tetrapy.btf.source import KIND_ARCHIVE, KIND_INFERRED, KIND_SCANNED, BtfSource
+from tetrapy.config.settings import Settings
 from tetrapy.errors import PolicyUnsupportedError
+from tetrapy.events.calls import ProcessKprobe, ProcessTracepoint, ProcessUprobe
 from tetrapy.policy import names
 from tetrapy.process.procfs import host_namespaces
 from tetrapy.sensors.base import BaseSource
@@ -19,11 +21,18 @@ from tetrapy.sensors.policy.loader import PolicyLoader, PolicyLoadError
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.source import EventSource
 
+# What enable-ancestors calls events -> their type.
+_TYPES: Mapping[str, str] = {
+    "kprobe": ProcessKprobe.type,
+    "tracepoint": ProcessTracepoint.type,
+    "uprobe": ProcessUprobe.type,
+}
 _KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 _MINIMIZED = frozenset({KIND_ARCHIVE, KIND_INFERRED, KIND_SCANNED})
 
 
 def make(
+    settings: Settings,
     sensor: EventSource,
     source: BtfSource,
     procfs: str,
@@ -41,10 +50,16 @@ def make(
         )
     path = acquired.enter_context(custom_btf.custom_path(source, run_directory))
     programs = sensor.policy_programs(path)
+    sensor.hooks.ancestors = _with_ancestors(settings.enable_ancestors)
     acquired.callback(programs.close)
     host = Host(os.uname().machine, _namespaces(procfs or "/proc"))
     partial = source.description if source.kind in _MINIMIZED else ""
     return PolicyLoader(programs, sensor.hooks, host, _Types(source).get, partial)
+
+
+def _with_ancestors(kinds: Sequence[str]) -> FrozenSet[str]:
+    """The types of events that show ancestors, which are kept with those of execs only."""
+    return frozenset(_TYPES[kind] for kind in kinds if kind in _TYPES and "base" in kinds)
 
 
 def _namespaces(procfs: str) -> Dict[str, int]:

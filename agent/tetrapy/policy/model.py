@@ -36,7 +36,7 @@ class Socket(NamedTuple):
 
 
 Known = Union[int, bytes, Socket, None]
-"""A value; None where it could not be read: then the filters on it hold, whatever they say."""
+"""A value; None for a path that is too deep to be read, on which each filter holds."""
 
 
 class Call(NamedTuple):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
@@ -166,7 +166,7 @@ class HookWriter:
     def _way(self, path: Optional[MemberPath]) -> Dict[str, int]:
         return {"count": len(path.steps), "last": path.last} if path else {}
 
-    def _row(self, one: Filter, slots: object) -> Dict[str, int]:
+    def _row(self, one: Filter, slots: Iterator[int]) -> Dict[str, int]:
         row = {
             "comparison": one.comparison,
             "number": one.number,
@@ -175,7 +175,7 @@ class HookWriter:
             "joined": int(one.joined),
             "end": one.end,
             "flip": one.flip,
-            "set": next(slots) if one.members else 0,  # type: ignore[call-overload]
+            "set": next(slots) if one.members else 0,
         }
         ranges: List[Tuple[int, int]] = list(one.ranges)
         ranges += [(1, 0)] * (self.limits["HOOK_RANGES"] - len(ranges))  # empty

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents with policies: documents, their start, what they list and report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.agent import PYZ, Agent
+
+HAS_KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
+
+
+def policy(name: str, spec: dict[str, Any]) -> str:
+    """A document; JSON is YAML."""
+    return json.dumps(
+        {
+            "apiVersion": "cilium.io/v1alpha1",
+            "kind": "TracingPolicy",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+    )
+
+
+def opened(*prefixes: str, event: str = "sys_enter_openat") -> dict[str, Any]:
+    """A tracepoint for files with these beginnings that are opened."""
+    return {
+        "subsystem": "syscalls",
+        "event": event,
+        "args": [{"index": 6, "type": "string"}],
+        "selectors": [
+            {"matchArgs": [{"index": 6, "operator": "Prefix", "values": list(prefixes)}]}
+        ],
+    }
+
+
+def listed(agent: Agent) -> list[dict[str, Any]]:
+    """What `tetrapy policy list --json` says where the agent's files are."""
+    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ)]
+    run = subprocess.run(
+        [*command, "policy", "list", "--json"], check=True, stdout=subprocess.PIPE, timeout=60
+    )
+    found = json.loads(run.stdout)["policies"]
+    assert isinstance(found, list)
+    return found
+
+
+def started(directory: Path, *flags: str, **files: str) -> Agent:
+    """An agent with a policy for each file."""
+    directory.mkdir(exist_ok=True)
+    words = []
+    for name, text in files.items():
+        path = directory / f"{name}.yaml"
+        path.write_text(text)
+        words += ["--tracing-policy", str(path)]
+    return Agent(directory, *words, *flags)
+
+
+def count(agent: Agent, kind: str, name: str) -> int:
+    """Events of a policy."""
+    needle = f'"policy_name":"{name}"'.encode()
+    return sum(
+        1 for line in agent.lines() if line.startswith(f'{{"{kind}"'.encode()) and needle in line
+    )

@@ -8,11 +8,6 @@
 
 #define ARGS_CHUNKS (ARGS_LIMIT / ARGS_CHUNK + 1)
 
-struct area {
-	unsigned long start;
-	__u64 size;
-};
-
 static __always_inline struct area find_area(unsigned long start, unsigned long end)
 {
 	struct area area = { .start = start };
@@ -48,14 +43,54 @@ static __always_inline struct area find_env(struct task_struct *task)
 	return find_area(BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 }
 
-/* Sends an area ahead of its exec event; returns the size of what was sent, and leaves in
- * scratch->area_flags whether it was all. How far it got is kept in the map, not in a register:
- * there the verifier forgets the value, so that it sees the same state in every turn of the loop.
+/* Sends the next piece of an area. Returns 1 when that was all. How far it got is kept in the map,
+ * not in a register: there the verifier forgets the value, so that it sees the same state in every
+ * turn of the loop.
  */
-static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, struct area area,
-					 enum args_area what, __u32 pid, __u64 ktime)
+static __always_inline int send_piece(void *ctx, struct scratch *scratch, unsigned long start)
 {
 	volatile __u32 *sent = &scratch->area_sent;
+	struct args_chunk *chunk = &scratch->chunk;
+	__u64 offset = *sent;
+	__u64 size = scratch->area_total - offset;
+
+	if (!size)
+		return 1;
+	if (size > ARGS_CHUNK)
+		size = ARGS_CHUNK;
+	chunk->event.offset = offset;
+	chunk->event.args_size = size;
+	size = *(volatile __u32 *)&chunk->event.args_size & ARGS_CHUNK;
+	if (bpf_probe_read_user(chunk->data, size, (void *)(start + offset))) {
+		scratch->area_flags |= EXEC_ARGS_ERROR;
+		return 1;
+	}
+	/* Counted behind the loop: the verifier walks every turn of it. */
+	scratch->area_lost +=
+		(__u64)output_record(ctx, &chunk->event.header, sizeof(chunk->event) + size) >> 63;
+	*sent = offset + size;
+	return 0;
+}
+
+struct piece {
+	void *ctx;
+	struct scratch *scratch;
+	unsigned long start;
+};
+
+static long send_piece_in_loop(__attribute__((unused)) __u32 turn, struct piece *piece)
+{
+	return send_piece(piece->ctx, piece->scratch, piece->start);
+}
+
+/* Sends an area ahead of its exec event; returns the size of what was sent, and leaves in
+ * scratch->area_flags whether it was all.
+ */
+static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, struct area area,
+					 enum args_area what, const struct exec_task *exec,
+					 enum loop_kind loop)
+{
+	struct piece piece = { .ctx = ctx, .scratch = scratch, .start = area.start };
 	struct args_chunk *chunk = &scratch->chunk;
 	int i;
 
@@ -67,33 +102,19 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 		scratch->area_flags = EXEC_ARGS_TRUNCATED;
 	}
 	scratch->area_total = area.size;
-	fill_header(&chunk->event.header, EVENT_ARGS, ktime);
-	chunk->event.pid = pid;
+	fill_header(&chunk->event.header, EVENT_ARGS, exec->ktime);
+	chunk->event.pid = exec->pid;
 	chunk->event.area = what;
-	for (i = 0; i < ARGS_CHUNKS; i++) {
-		__u64 offset = *sent;
-		__u64 size = scratch->area_total - offset;
-
-		if (!size)
-			break;
-		if (size > ARGS_CHUNK)
-			size = ARGS_CHUNK;
-		chunk->event.offset = offset;
-		chunk->event.args_size = size;
-		size = *(volatile __u32 *)&chunk->event.args_size & ARGS_CHUNK;
-		if (bpf_probe_read_user(chunk->data, size, (void *)(area.start + offset))) {
-			scratch->area_flags |= EXEC_ARGS_ERROR;
-			break;
-		}
-		/* Counted behind the loop: the verifier walks every turn of it. */
-		scratch->area_lost += (__u64)output_record(ctx, &chunk->event.header,
-							   sizeof(chunk->event) + size) >>
-				      63;
-		*sent = offset + size;
+	if (loop == LOOP_BY_HELPER) {
+		bpf_loop(ARGS_CHUNKS, send_piece_in_loop, &piece, 0);
+	} else {
+		for (i = 0; i < ARGS_CHUNKS; i++)
+			if (send_piece(ctx, scratch, area.start))
+				break;
 	}
 	if (scratch->area_lost)
 		count_losses(EVENT_ARGS, scratch->area_lost);
-	return *sent;
+	return *(volatile __u32 *)&scratch->area_sent;
 }
 
 /* Puts arguments that are short enough behind the path. */

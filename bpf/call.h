@@ -9,10 +9,16 @@
 #include "process.h"
 #include "scratch.h"
 #include "task.h"
+#include "value_records.h"
 
 #define CALL_ARGUMENTS 8 /* a power of two: six at most are filled in */
-#define CALL_DATA_MASK 16383
-#define CALL_DATA_SIZE (CALL_DATA_MASK + 1 + sizeof(struct call_value) + PATH_LIMIT + 1)
+
+/* The most bytes of a text. Five such values have room: the sixth may begin at CALL_DATA_MOST. A
+ * map's value on each CPU has 32 KiB at most, of which a path in the making needs a part.
+ */
+#define TEXT_LIMIT 4096
+#define CALL_DATA_MOST (5 * (sizeof(struct call_value) + TEXT_LIMIT) + 128)
+#define CALL_DATA_SIZE (CALL_DATA_MOST + sizeof(struct call_value) + TEXT_LIMIT + 1 + SET_DATA)
 
 /* Calls that a CPU may be at, of one type of programs: see claim_call(). */
 #define CALL_PLACES 3
@@ -23,7 +29,16 @@ enum call_step {
 	STEP_PATH = 1, /* reads the path of a file */
 	STEP_PATH_DEEP = 2, /* goes on with it */
 	STEP_MATCH = 3, /* evaluates the filters that need more than numbers */
-	CALL_STEPS = 4,
+	/* Loaded where a hook needs them. */
+	STEP_PACKET = 4, /* looks into packets */
+	STEP_STRUCTURE = 5, /* reads a structure of the kernel */
+	STEP_STACK = 6, /* adds stacks to a call that is reported */
+	STEP_VECTOR = 7, /* reads what vectors of buffers point to */
+	STEP_BULK = 8, /* sends what has no room in one record */
+	STEP_SEARCH = 9, /* evaluates the filters that look into texts */
+	STEP_RETURN = 10, /* makes numbers of what is returned, for its filters */
+	STEP_ACT = 11, /* acts on the process, before anything is reported */
+	CALL_STEPS = 12,
 };
 
 /* What addresses are looked up by: the beginning of a set's key. IPv4 ones that are written as IPv6
@@ -46,6 +61,7 @@ struct call {
 	__u64 arguments[CALL_ARGUMENTS];
 	__u64 returned;
 	__u64 numbers[CALL_NUMBERS]; /* enum call_number; of a text or a file its pointer */
+	__u64 results[OPERATIONS]; /* by enum operation, see call_operations.h */
 	struct call_socket sockets[HOOK_SOCKETS];
 	struct address_key addresses[2 * HOOK_SOCKETS]; /* source and destination of each */
 	__u32 text_at[HOOK_VALUES]; /* where in data[] the bytes of a value begin */
@@ -54,13 +70,31 @@ struct call {
 	__u32 selectors; /* bits of those that have not failed yet */
 	__u32 next; /* value to read */
 	__u32 filtered; /* 1: values that filters ask for are read, 0: the others */
+	__u32 filtered_end; /* number behind the last one that filters ask for */
 	__u32 at_return; /* 1: the function returns */
 	__u32 used; /* bytes of data[] */
 	__u32 mode; /* of the file whose path is walked */
 	__u32 path_flags;
 	__u32 unreadable; /* bits of the numbers that could not be read */
 	__u32 unknown_paths; /* bits of the paths that were not read to the root */
+	const void *vector_at; /* the next buffer of a vector */
+	__u64 vector_count; /* of buffers that are left */
+	__u64 vector_skip; /* bytes of a vector that are passed over */
+	__u64 vector_left; /* ... and that are still to be read */
+	__u64 vector_size; /* of all that was there */
+	__u64 vector_read;
+	__u64 vector_next; /* bytes that are read now */
+	__u64 bulk_at; /* bytes of the bulk value that have left */
+	__u64 search_state; /* of a comparison with long texts: what the bytes before were */
+	__u32 texts; /* number of the first filter of texts */
+	__u32 texts_end;
+	__u32 search; /* ... of the next one that looks into a text */
+	__u32 search_end;
+	__u32 search_at; /* bytes of the text that it has looked at */
+	__u32 spare_steps; /* programs that may still follow one another for what is long */
 	__u32 held; /* 1: a filter that is joined with the next one holds */
+	__u32 unknown_workload; /* 1: user space decides for whom it is; nobody is acted on */
+	__s64 verdict; /* what the program returns, where the kernel asks for it */
 };
 
 /* Addresses of user space have no sign, on all machines that tetrapy knows. */

@@ -4,61 +4,20 @@
 #define TETRAPY_CALL_FILTER_H
 
 #include "call.h"
+#include "call_context.h"
 
-/* Of the innermost one in which a task has a pid. */
-static __always_inline __u64 task_pid_namespace(struct pid *pid)
+/* What is said of the longest member of a set that is the beginning of `call->key`; 0: none is. */
+static __always_inline __u64 *find_in_set(struct call *call, __u32 slot)
 {
-	unsigned int level = BPF_CORE_READ(pid, level) & 31;
-	struct upid *upid = (void *)pid + bpf_core_field_offset(pid->numbers) +
-			    level * bpf_core_type_size(struct upid);
+	void *set = bpf_map_lookup_elem(&sets, &slot);
 
-	return BPF_CORE_READ(upid, ns, ns.inum);
-}
-
-#define NAMESPACE(which, member)                        \
-	if (wanted & (1 << NUMBER_##which##_NAMESPACE)) \
-	call->numbers[NUMBER_##which##_NAMESPACE] =     \
-		bpf_core_field_exists(proxy->member) ? BPF_CORE_READ(proxy, member, ns.inum) : 0
-
-#define CAPABILITIES(which, member)                                          \
-	if (wanted & (1 << NUMBER_##which))                                  \
-	bpf_probe_read_kernel(&call->numbers[NUMBER_##which], sizeof(__u64), \
-			      (void *)cred + bpf_core_field_offset(cred->member))
-
-/* Reads the numbers of the process that filters look at. */
-static __always_inline void read_context(struct call *call, __u32 wanted)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct nsproxy *proxy = BPF_CORE_READ(task, nsproxy);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-	__u32 inner = task_inner_pid(BPF_CORE_READ(task, group_leader));
-
-	call->numbers[NUMBER_PID] = call->event.pid;
-	call->numbers[NUMBER_NAMESPACE_PID] = inner ? inner : call->event.pid;
-	NAMESPACE(UTS, uts_ns);
-	NAMESPACE(IPC, ipc_ns);
-	NAMESPACE(MNT, mnt_ns);
-	NAMESPACE(PID_FOR_CHILDREN, pid_ns_for_children);
-	NAMESPACE(NET, net_ns);
-	NAMESPACE(TIME, time_ns);
-	NAMESPACE(TIME_FOR_CHILDREN, time_ns_for_children);
-	NAMESPACE(CGROUP, cgroup_ns);
-	if (wanted & (1 << NUMBER_PID_NAMESPACE))
-		call->numbers[NUMBER_PID_NAMESPACE] =
-			task_pid_namespace(BPF_CORE_READ(task, thread_pid));
-	if (wanted & (1 << NUMBER_USER_NAMESPACE))
-		call->numbers[NUMBER_USER_NAMESPACE] = BPF_CORE_READ(cred, user_ns, ns.inum);
-	CAPABILITIES(PERMITTED, cap_permitted);
-	CAPABILITIES(EFFECTIVE, cap_effective);
-	CAPABILITIES(INHERITABLE, cap_inheritable);
+	return set ? bpf_map_lookup_elem(set, &call->key) : 0;
 }
 
 /* Whether a member of the filter's set is the beginning of `call->key`. */
 static __always_inline int is_in_set(struct call *call, __u32 slot)
 {
-	void *set = bpf_map_lookup_elem(&sets, &slot);
-
-	return set && bpf_map_lookup_elem(set, &call->key);
+	return find_in_set(call, slot) != 0;
 }
 
 static __always_inline int number_holds(struct call *call, const struct hook_filter *filter)
@@ -91,15 +50,28 @@ static __always_inline int number_holds(struct call *call, const struct hook_fil
 	       (filter->low3 <= number && number <= filter->high3);
 }
 
-/* Puts the text of a value, or as many bytes of its end as the filter says, in front of call->key,
- * ended by a zero byte. Returns 0 where the text is shorter.
+/* Whether some member of the filter's set has this byte where all of them differ most from other
+ * texts.
  */
-static __always_inline int text_key(struct call *call, const struct hook_filter *filter)
+static __always_inline int is_telling(const struct hook_filter *filter, __u32 byte)
+{
+	const __u64 *bytes = &filter->low0;
+
+	/* Ranges are pairs: their low ends are every second word. */
+	return bytes[2 * (byte >> 6)] >> (byte & 63) & 1;
+}
+
+/* Whether the text of a value, or as many bytes of its end as the filter says, begins with a member
+ * of the filter's set. Behind a text is a zero byte, with which members may end.
+ */
+static __always_inline int text_holds(struct call *call, const struct hook_filter *filter)
 {
 	__u32 value = filter->number & (HOOK_VALUES - 1);
 	__u32 at = call->text_at[value];
 	__u32 size = call->text_size[value];
 	__u32 end = filter->end;
+	__u32 telling = filter->telling;
+	__u32 most = filter->last + 1;
 
 	if (end) {
 		if (size < end)
@@ -107,11 +79,18 @@ static __always_inline int text_key(struct call *call, const struct hook_filter 
 		at += size - end;
 		size = end;
 	}
-	call->key.bits = 8 * SET_DATA;
-	bpf_probe_read_kernel(call->key.data, SET_DATA, &call->data[at & CALL_DATA_MASK]);
-	if (size < SET_DATA)
+	if (at > CALL_DATA_SIZE - SET_DATA)
+		return 0;
+	/* Most texts fail here. */
+	if (size < telling || !is_telling(filter, size > telling ? call->data[at + telling] : 0))
+		return 0;
+	call->key.bits = 8 * most;
+	bpf_probe_read_kernel(call->key.data, most, &call->data[at]);
+	if (size < most) {
+		barrier_var(size); /* else the compiler drops the mask, which old verifiers need */
 		call->key.data[size & (SET_DATA - 1)] = 0;
-	return 1;
+	}
+	return is_in_set(call, filter->set);
 }
 
 static __always_inline void decide(struct call *call, const struct hook_filter *filter, __u32 holds)
@@ -142,21 +121,22 @@ static __always_inline void match_numbers(struct call *call, struct hook *hook, 
 /* Evaluates the others. */
 static __always_inline void match_texts(struct call *call, struct hook *hook)
 {
-	__u32 first = hook->head.plain_filters;
-	__u32 count = hook->head.filters_count;
+	__u32 first = call->texts;
+	__u32 end = call->texts_end;
 	__u32 i;
 
 	for (i = 0; i < HOOK_TEXT_FILTERS; i++) {
 		struct hook_filter *filter = &hook->filters[(first + i) & (HOOK_FILTERS - 1)];
 
-		if (first + i >= count)
+		if (first + i >= end)
 			return;
+		if (!(filter->selectors & *(volatile __u32 *)&call->selectors))
+			continue; /* they have failed already */
 		/* Nobody evades a filter by a path that is too deep to be read whole: the call
 		 * counts as one that the filter wants, and the record says so.
 		 */
 		if (!(call->unknown_paths >> (filter->number & (HOOK_VALUES - 1)) & 1))
-			decide(call, filter,
-			       text_key(call, filter) && is_in_set(call, filter->set));
+			decide(call, filter, text_holds(call, filter));
 	}
 }
 

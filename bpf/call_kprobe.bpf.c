@@ -9,16 +9,12 @@
 #define CALL_SECTION "?kprobe"
 #define CALL_NAME(x) kprobe_##x
 #define CALL_READS_CONTEXT 1
+#define CALL_RESULT(call) 0
 #include "call_steps.h"
+#include "call_syscall.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-enum machine {
-	MACHINE_X86_64 = 0,
-	MACHINE_ARM64 = 1,
-};
-
-const volatile enum machine machine;
 /* The hook, where a program is not told by which link it runs (before Linux 5.15). */
 const volatile __u64 fixed_cookie;
 
@@ -56,33 +52,6 @@ static __always_inline void read_arguments(void *regs, struct call *call)
 	call->arguments[5] = LOAD(regs, 5);
 }
 
-/* What a system call was called with: its function gets a pointer to the caller's registers. The
- * fourth argument is in another place than for functions on x86_64.
- */
-static __always_inline void read_syscall_arguments(struct call *call)
-{
-	const __u64 *regs = (const __u64 *)call->arguments[0];
-	__u64 saved[15] = {};
-
-	if (machine == MACHINE_X86_64) {
-		bpf_probe_read_kernel(saved, sizeof(saved), regs);
-		call->arguments[0] = saved[14];
-		call->arguments[1] = saved[13];
-		call->arguments[2] = saved[12];
-		call->arguments[3] = saved[7];
-		call->arguments[4] = saved[9];
-		call->arguments[5] = saved[8];
-		return;
-	}
-	bpf_probe_read_kernel(saved, sizeof(saved), regs);
-	call->arguments[0] = saved[0];
-	call->arguments[1] = saved[1];
-	call->arguments[2] = saved[2];
-	call->arguments[3] = saved[3];
-	call->arguments[4] = saved[4];
-	call->arguments[5] = saved[5];
-}
-
 static __always_inline __u64 read_returned(void *regs)
 {
 	return machine == MACHINE_X86_64 ? LOAD(regs, 10) : LOAD(regs, 0);
@@ -97,8 +66,7 @@ static __always_inline int call_begins(void *ctx, __u64 cookie)
 	read_arguments(ctx, call);
 	if (cookie & COOKIE_SYSCALL)
 		read_syscall_arguments(call);
-	enter(ctx, call, cookie);
-	return 0;
+	return enter(ctx, call, cookie);
 }
 
 static __always_inline int call_returns(void *ctx, __u64 cookie)
@@ -108,8 +76,7 @@ static __always_inline int call_returns(void *ctx, __u64 cookie)
 	if (!call)
 		return 0;
 	call->returned = read_returned(ctx);
-	enter_return(ctx, call, cookie);
-	return 0;
+	return enter_return(ctx, call, cookie);
 }
 
 SEC("?kprobe/5.15")

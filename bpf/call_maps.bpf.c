@@ -12,7 +12,10 @@
 #undef SHARED
 #define SHARED
 #include "hook.h"
+#include "lineage.h"
+#include "workloads.h"
 #include "call.h"
+#include "call_syscall.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -21,8 +24,20 @@ const struct hook *hook_abi __attribute__((unused));
 const struct set_key *set_key_abi __attribute__((unused));
 const struct returning_key *returning_key_abi __attribute__((unused));
 const struct returning *returning_abi __attribute__((unused));
+const struct enforcement_key *enforcement_key_abi __attribute__((unused));
+const struct tracked_key *tracked_key_abi __attribute__((unused));
+const struct tracked *tracked_abi __attribute__((unused));
+const struct enforcement *enforcement_abi __attribute__((unused));
 const struct rate_key *rate_key_abi __attribute__((unused));
+const struct workload *workload_abi __attribute__((unused));
+const struct image *image_abi __attribute__((unused));
 const struct call_socket *call_socket_abi __attribute__((unused));
+const struct call_packet *call_packet_abi __attribute__((unused));
+const struct call_credentials *call_credentials_abi __attribute__((unused));
+const struct call_bpf_program *call_bpf_program_abi __attribute__((unused));
+const struct call_bpf_map *call_bpf_map_abi __attribute__((unused));
+const struct call_perf_event *call_perf_event_abi __attribute__((unused));
+const struct call_module *call_module_abi __attribute__((unused));
 enum socket_number socket_numbers __attribute__((unused));
 const struct call_value *call_value_abi __attribute__((unused));
 enum hook_limit hook_limits __attribute__((unused));
@@ -31,7 +46,11 @@ enum value_source value_sources __attribute__((unused));
 enum value_flag value_flags __attribute__((unused));
 enum call_number number_names __attribute__((unused));
 enum comparison comparisons __attribute__((unused));
+enum operation operations __attribute__((unused));
 enum action_flag action_flags __attribute__((unused));
+enum action_count action_counts __attribute__((unused));
+enum acts_flag acts_flags __attribute__((unused));
+enum stack_index stack_indexes __attribute__((unused));
 enum call_step call_steps __attribute__((unused));
 enum call_flag call_flags __attribute__((unused));
 enum call_value_flag call_value_flags __attribute__((unused));

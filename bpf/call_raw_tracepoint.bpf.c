@@ -9,6 +9,7 @@
 #define CALL_SECTION "?raw_tp"
 #define CALL_NAME(x) raw_tracepoint_##x
 #define CALL_READS_CONTEXT 0
+#define CALL_RESULT(call) 0
 #include "call_steps.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -36,6 +37,5 @@ int on_raw_tracepoint(struct bpf_raw_tracepoint_args *ctx)
 		call->arguments[3] = ctx->args[3];
 	if (raw_arguments > 4)
 		call->arguments[4] = ctx->args[4];
-	enter(ctx, call, fixed_raw_cookie);
-	return 0;
+	return enter(ctx, call, fixed_raw_cookie);
 }

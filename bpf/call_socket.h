@@ -20,10 +20,11 @@ struct address_of_socket {
 
 static __always_inline void read_sock(struct call_socket *found, struct sock *sock)
 {
-	struct sock_common *common = (void *)sock + bpf_core_field_offset(sock->__sk_common);
+	struct sock_common *common;
 
-	if (!bpf_core_field_exists(common->skc_daddr))
+	if (!bpf_core_field_exists(sock->__sk_common))
 		return;
+	common = (void *)sock + bpf_core_field_offset(sock->__sk_common);
 	found->family = BPF_CORE_READ(common, skc_family);
 	found->state = BPF_CORE_READ(common, skc_state);
 	found->type = BPF_CORE_READ_BITFIELD_PROBED(sock, sk_type);
@@ -84,21 +85,12 @@ static __always_inline void make_address_key(struct address_key *key, __u32 fami
 	}
 }
 
-/* Reads one of the hook's sockets, and what filters look at. */
-static __always_inline void read_socket(struct call *call, const struct hook_value *value,
-					__u32 index, __u32 slot)
+/* What filters look at. */
+static __always_inline void note_socket(struct call *call, const struct call_socket *found,
+					__u32 slot)
 {
-	struct call_socket *found = &call->sockets[slot];
 	__u64 *numbers = &call->numbers[NUMBER_SOCKETS + slot * SOCKET_NUMBERS];
-	__u64 pointer = call->numbers[index];
 
-	__builtin_memset(found, 0, sizeof(*found));
-	if (value->kind == VALUE_SOCKET)
-		pointer = (__u64)BPF_CORE_READ((struct socket *)pointer, sk);
-	if (value->kind == VALUE_SOCKADDR || value->kind == VALUE_SOCKADDR_UN)
-		read_sockaddr(found, (void *)pointer);
-	else
-		read_sock(found, (struct sock *)pointer);
 	numbers[SOCKET_FAMILY] = found->family;
 	numbers[SOCKET_TYPE] = found->type;
 	numbers[SOCKET_PROTOCOL] = found->protocol;
@@ -107,6 +99,23 @@ static __always_inline void read_socket(struct call *call, const struct hook_val
 	numbers[SOCKET_DESTINATION_PORT] = found->destination_port;
 	make_address_key(&call->addresses[2 * slot], found->family, found->source);
 	make_address_key(&call->addresses[2 * slot + 1], found->family, found->destination);
+}
+
+/* Reads one of the hook's sockets. Packets are looked into later: see call_packet.h. */
+static __always_inline void read_socket(struct call *call, const struct hook_value *value,
+					__u32 index, __u32 slot)
+{
+	struct call_socket *found = &call->sockets[slot];
+	__u64 pointer = call->numbers[index];
+
+	__builtin_memset(found, 0, sizeof(*found));
+	if (value->kind == VALUE_SOCKET && bpf_core_field_exists(struct socket, sk))
+		pointer = (__u64)BPF_CORE_READ((struct socket *)pointer, sk);
+	if (value->kind == VALUE_SOCKADDR || value->kind == VALUE_SOCKADDR_UN)
+		read_sockaddr(found, (void *)pointer);
+	else if (value->kind != VALUE_PACKET)
+		read_sock(found, (struct sock *)pointer);
+	note_socket(call, found, slot);
 }
 
 static __always_inline void read_sockets(struct call *call, const struct hook *hook)

@@ -30,9 +30,38 @@ static __always_inline __u64 resolve(const struct hook *hook, __u32 index, __u64
 	return pointer + path->last;
 }
 
-static __always_inline __u64 read_source(__attribute__((unused)) void *ctx, struct call *call,
-					 const struct hook_value *value)
+#if CALL_READS_CONTEXT
+static __always_inline __u64 read_word(void *ctx, __u32 place)
 {
+	__u64 word = 0;
+
+	bpf_probe_read_kernel(&word, sizeof(word), ctx + place);
+	return word;
+}
+
+/* An argument of a static probe that is in memory. */
+static __always_inline __u64 read_operand(void *ctx, struct call *call, const struct hook *hook,
+					  __u32 index)
+{
+	const __u32 *words = &hook->steps[index * HOOK_STEPS];
+	__u64 address = read_word(ctx, hook->values[index].place);
+	__u32 size = hook->paths[index].last;
+	__u64 number = 0;
+
+	address += words[0] | (__u64)words[1] << 32;
+	if (words[2])
+		address += read_word(ctx, words[2] - 1) * words[3];
+	if (bpf_probe_read_user(&number, size > 8 ? 8 : size, (void *)address))
+		call->unreadable |= 1 << index;
+	return number;
+}
+#endif
+
+static __always_inline __u64 read_source(__attribute__((unused)) void *ctx, struct call *call,
+					 const struct hook *hook, __u32 index)
+{
+	const struct hook_value *value = &hook->values[index];
+
 	if (value->source == SOURCE_RETURN)
 		return call->returned;
 	if (value->source == SOURCE_ARGUMENT)
@@ -40,10 +69,11 @@ static __always_inline __u64 read_source(__attribute__((unused)) void *ctx, stru
 	if (value->source == SOURCE_TASK)
 		return bpf_get_current_task();
 #if CALL_READS_CONTEXT
-	__u64 number = 0;
-
-	bpf_probe_read_kernel(&number, sizeof(number), ctx + value->place);
-	return number;
+	if (value->source < SOURCE_CONSTANT)
+		return read_word(ctx, value->place);
+	if (value->source == SOURCE_MEMORY)
+		return read_operand(ctx, call, hook, index);
+	return hook->steps[index * HOOK_STEPS] | (__u64)hook->steps[index * HOOK_STEPS + 1] << 32;
 #else
 	return 0;
 #endif
@@ -54,11 +84,13 @@ static __always_inline __u64 read_number(void *ctx, struct call *call, const str
 					 __u32 index)
 {
 	const struct hook_value *value = &hook->values[index];
-	__u64 number = read_source(ctx, call, value);
+	__u64 number = read_source(ctx, call, hook, index);
 	__u32 size = value->size;
 
 	if (value->flags & VALUE_RESOLVED)
 		number = resolve(hook, index, number);
+	if (value->flags & VALUE_OF_USER && !is_user((void *)number))
+		number = 0;
 	if (value->kind == VALUE_POINTED) {
 		const void *pointer = (void *)number;
 

@@ -5,9 +5,12 @@
  *   CALL_SECTION        the section of a program that is only called,
  *   CALL_NAME(x)        the name of program x of this type,
  *   CALL_READS_CONTEXT  1 where values are read from the context: registers, a record,
+ *   CALL_RESULT(call)   what a program returns in the end,
  * and includes this.
  */
 #include "call_filter.h"
+#include "call_operations.h"
+#include "call_rate.h"
 #include "call_value.h"
 
 /* The steps of this type, by enum call_step; user space fills them in. */
@@ -25,7 +28,17 @@ static __always_inline void go_on(void *ctx, enum call_step step)
 	bpf_tail_call(ctx, &CALL_NAME(steps), step);
 }
 
+/* Gives the place of a call back; returns what the program returns. */
+static __always_inline int end_call(struct call *call)
+{
+	int result = CALL_RESULT(call);
+
+	release_call(call);
+	return result;
+}
+
 #include "call_source.h"
+#include "call_caller.h"
 
 /* Fills in the head of the record, and finds the hook's tables. */
 static __always_inline struct hook *begin_call(struct call *call, __u64 cookie)
@@ -37,8 +50,10 @@ static __always_inline struct hook *begin_call(struct call *call, __u64 cookie)
 	call->event.tid = ids;
 	call->event.hook = cookie & COOKIE_HOOK;
 	call->event.flags = 0;
-	call->at_return = 0;
+	call->bulk_at = PATH_LIMIT;
 	call->held = 0;
+	call->verdict = 0;
+	call->unknown_workload = 0;
 	call->unreadable = 0;
 	call->unknown_paths = 0;
 	call->used = 0;
@@ -66,32 +81,99 @@ static __always_inline void read_numbers(void *ctx, struct call *call, struct ho
 	}
 }
 
+/* All filters have decided: acts, where the hook does. */
+static __always_inline void go_to_act(void *ctx, struct hook *hook, int at_return)
+{
+	if (hook->head.acts & (at_return ? ACTS_AT_RETURN : ACTS_AT_CALL))
+		go_on(ctx, STEP_ACT);
+}
+
+/* Reads values, and sends the record. Does not return. */
+static __always_inline void begin_reading(void *ctx, struct call *call, struct hook *hook,
+					  int at_return)
+{
+	call->filtered_end = HOOK_VALUES;
+	if (!call->filtered) {
+		begin_record(call);
+		go_to_act(ctx, hook, at_return);
+	} else if (!at_return) {
+		call->filtered_end = hook->head.filtered_end;
+		if (hook->head.first_path) {
+			call->next = hook->head.first_path;
+			go_on(ctx, STEP_PATH);
+		}
+	}
+	go_on(ctx, STEP_VALUES);
+}
+
+/* What numbers decide of what is returned. Does not return: user space waits for the record. */
+static __always_inline void match_returned(void *ctx, struct call *call, struct hook *hook)
+{
+	call->filtered = hook->head.reads_texts >> 1;
+	call->texts = hook->head.filters_count + hook->head.return_filters;
+	call->texts_end = hook->head.return_texts_end;
+	call->search = hook->head.searches_end;
+	call->search_end = hook->head.return_searches_end;
+	match_numbers(call, hook, hook->head.filters_count, hook->head.return_filters,
+		      HOOK_RETURN_FILTERS);
+	begin_reading(ctx, call, hook, 1);
+}
+
+/* What numbers decide. Does not return when there is something to be reported. */
+static __always_inline void begin_values(void *ctx, struct call *call, struct hook *hook,
+					 int at_return)
+{
+	call->spare_steps = hook->head.spare_steps;
+	if (at_return) {
+		if (hook->head.return_operations)
+			go_on(ctx, STEP_RETURN);
+		match_returned(ctx, call, hook);
+		return;
+	}
+	if (hook->head.context)
+		read_context(call, hook->head.context);
+	if (hook->head.workloads)
+		read_workloads(call);
+	make_numbers(call, hook);
+	call->selectors = hook->head.selectors;
+	match_numbers(call, hook, 0, hook->head.plain_filters, HOOK_FILTERS);
+	if (!call->selectors)
+		return;
+	call->filtered = hook->head.reads_texts & 1;
+	call->texts = hook->head.plain_filters;
+	call->texts_end = hook->head.filters_count;
+	call->search = hook->head.return_texts_end;
+	call->search_end = hook->head.searches_end;
+	begin_reading(ctx, call, hook, 0);
+}
+
+/* Reads what the tables of a hook say of a call, in one way or the other. */
+static __always_inline void read_call(void *ctx, struct call *call, struct hook *hook,
+				      int at_return)
+{
+	read_numbers(ctx, call, hook);
+	if (hook->head.sockets)
+		read_sockets(call, hook);
+	if (hook->head.packets)
+		go_on(ctx, STEP_PACKET);
+	begin_values(ctx, call, hook, at_return);
+}
+
 /* Reads what the tables of a hook say of a call. Does not return when there is something to be
  * reported.
  */
-static __always_inline void enter(void *ctx, struct call *call, __u64 cookie)
+static __always_inline int enter(void *ctx, struct call *call, __u64 cookie)
 {
 	struct hook *hook = begin_call(call, cookie);
 
-	if (hook) {
-		read_numbers(ctx, call, hook);
-		if (hook->head.sockets)
-			read_sockets(call, hook);
-		if (hook->head.context)
-			read_context(call, hook->head.context);
-		call->selectors = hook->head.selectors;
-		match_numbers(call, hook, 0, hook->head.plain_filters, HOOK_FILTERS);
-		if (call->selectors) {
-			begin_record(call);
-			call->filtered = hook->head.filters_count > hook->head.plain_filters;
-			go_on(ctx, STEP_VALUES);
-		}
-	}
-	release_call(call);
+	call->at_return = 0;
+	if (hook)
+		read_call(ctx, call, hook, 0);
+	return end_call(call);
 }
 
 /* The same when a function returns whose call was reported. */
-static __always_inline void enter_return(void *ctx, struct call *call, __u64 cookie)
+static __always_inline int enter_return(void *ctx, struct call *call, __u64 cookie)
 {
 	struct hook *hook = begin_call(call, cookie);
 	struct returning_key key = { call->event.tid, call->event.hook };
@@ -101,20 +183,14 @@ static __always_inline void enter_return(void *ctx, struct call *call, __u64 coo
 
 	if (hook && began) {
 		call->selectors = began->selectors;
+		call->unknown_workload = began->unknown_workload;
 		bpf_probe_read_kernel(call->arguments, sizeof(call->arguments), began->arguments);
 		bpf_map_delete_elem(map, &key);
 		call->at_return = 1;
-		call->filtered = 0;
 		call->event.flags = CALL_RETURNED;
-		read_numbers(ctx, call, hook);
-		if (hook->head.sockets)
-			read_sockets(call, hook);
-		match_numbers(call, hook, hook->head.filters_count, hook->head.return_filters,
-			      HOOK_RETURN_FILTERS);
-		begin_record(call);
-		go_on(ctx, STEP_VALUES);
+		read_call(ctx, call, hook, 1);
 	}
-	release_call(call);
+	return end_call(call);
 }
 
 static __always_inline __u32 first_selector(__u32 selectors)
@@ -127,62 +203,20 @@ static __always_inline __u32 first_selector(__u32 selectors)
 	return 0;
 }
 
-/* Whoever is reported has to be known. */
-static __always_inline void report_caller(void *ctx, struct call *call)
+/* Sends the record. */
+static __always_inline void finish_call(void *ctx, struct call *call, struct hook *hook)
 {
-	struct process *process = find_process(call->event.pid, call->event.start);
+	__u32 values = call_size(call);
+	__u64 size;
 
-	if (!process)
+	call->event.values_size = values;
+	report_caller(ctx, call);
+	size = sizeof(call->event) + values;
+	if (!admit(size, EVENT_CALL))
 		return;
-	if (process->state & PROCESS_DEFERRED) {
-		submit_fork(ctx, process, call->event.pid);
-		process->state &= ~PROCESS_DEFERRED;
-		end_deferral(process);
-	}
-	if (process->state & PROCESS_SUPPRESSED)
-		call->event.flags |= CALL_PROCESS_UNREPORTED;
-}
-
-/* Where the call is reported when it returns, what the other program needs. */
-static __always_inline void keep_until_return(struct call *call)
-{
-	struct returning_key key = { call->event.tid, call->event.hook };
-	struct returning began = { .selectors = call->selectors };
-	__u32 zero = 0;
-	void *map = bpf_map_lookup_elem(&returning, &zero);
-
-	if (!map)
-		return;
-	bpf_probe_read_kernel(began.arguments, sizeof(began.arguments), call->arguments);
-	bpf_map_update_elem(map, &key, &began, BPF_ANY);
-}
-
-/* Whether a call with the same values was reported less than the action's interval ago. */
-static __always_inline int is_too_soon(struct call *call, const struct hook_action *action)
-{
-	struct rate_key *key = &call->rate;
-	__u32 zero = 0;
-	void *map = bpf_map_lookup_elem(&rates, &zero);
-	__u64 now = call->event.header.ktime;
-	__u32 size = call->used < RATE_BYTES ? call->used : RATE_BYTES;
-	__u64 *last;
-
-	if (!map)
-		return 0;
-	key->hook = call->event.hook;
-	key->selector = call->event.selector;
-	key->scope = call->event.tid;
-	if (action->flags & ACTION_SCOPE_PROCESS)
-		key->scope = call->event.pid;
-	if (action->flags & ACTION_SCOPE_GLOBAL)
-		key->scope = 0;
-	__builtin_memset(key->values, 0, sizeof(key->values));
-	bpf_probe_read_kernel(key->values, size, call->data);
-	last = bpf_map_lookup_elem(map, key);
-	if (last && now - *last < action->interval)
-		return 1;
-	bpf_map_update_elem(map, key, &now, BPF_ANY);
-	return 0;
+	submit(ctx, &call->event.header, size);
+	if (!call->at_return && hook->head.reports_return)
+		keep_until_return(call);
 }
 
 static __always_inline void submit_call(void *ctx, struct call *call, struct hook *hook)
@@ -190,10 +224,14 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 	__u32 selector = first_selector(call->selectors);
 	const struct hook_action *action = &hook->actions[selector & 7];
 	int posts = action->flags & ACTION_POST;
-	__u64 size;
 
 	call->event.selector = selector;
-	call->event.values_size = call_end(call);
+	if (call->unknown_workload) {
+		/* The first one that is for it may be another, and tell more. */
+		call->event.selector |= call->selectors << CALL_SELECTORS_SHIFT;
+		call->event.flags |= CALL_UNKNOWN_WORKLOAD;
+		posts = 1;
+	}
 	if (call->at_return) {
 		/* User space has the first half already, and waits. */
 		if (!call->selectors || !posts)
@@ -201,16 +239,16 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 	} else {
 		if (!posts && !hook->head.reports_return)
 			return;
-		if (action->interval && is_too_soon(call, action))
+		if (action->interval && !call->unknown_workload && is_too_soon(call, action))
 			return;
 	}
-	report_caller(ctx, call);
-	size = sizeof(call->event) + call_end(call);
-	if (!admit(size, EVENT_CALL))
-		return;
-	submit(ctx, &call->event.header, size);
-	if (!call->at_return && hook->head.reports_return)
-		keep_until_return(call);
+	if (action->flags & ACTION_NOTES_STATE && !call->at_return)
+		note_current_state(call);
+	if (!call->at_return && action->flags & (ACTION_KERNEL_STACK | ACTION_USER_STACK))
+		go_on(ctx, STEP_STACK);
+	if (!call->at_return && hook->head.bulk)
+		go_on(ctx, STEP_BULK);
+	finish_call(ctx, call, hook);
 }
 
 static __always_inline int is_read_now(struct call *call, const struct hook_value *value)
@@ -236,7 +274,7 @@ int CALL_NAME(values)(void *ctx)
 			struct hook_value *value = &hook->values[index & (HOOK_VALUES - 1)];
 			__u32 kind = value->kind;
 
-			if (index >= hook->head.values_count)
+			if (index >= hook->head.values_count || call->used > CALL_DATA_MOST)
 				break;
 			call->next = index + 1;
 			if (!is_read_now(call, value))
@@ -247,9 +285,15 @@ int CALL_NAME(values)(void *ctx)
 				append_string(call, index);
 			else if (kind == VALUE_BYTES)
 				append_bytes(call, value, index);
+			else if (kind == VALUE_DATA_LOC)
+				append_dynamic(ctx, call, index);
 			else if (kind == VALUE_SOCKADDR_UN)
 				append_unix_address(call, value, index);
-			else if (kind >= VALUE_SOCK)
+			else if (kind >= VALUE_VECTORS)
+				go_on(ctx, STEP_VECTOR);
+			else if (kind >= VALUE_STRUCTURES)
+				go_on(ctx, STEP_STRUCTURE);
+			else if (kind >= VALUE_SOCK && kind <= VALUE_SOCKADDR)
 				append_socket(call, value, index);
 			else if (kind != VALUE_NONE)
 				go_on(ctx, STEP_PATH);
@@ -258,52 +302,28 @@ int CALL_NAME(values)(void *ctx)
 			go_on(ctx, STEP_MATCH);
 		submit_call(ctx, call, hook);
 	}
-	release_call(call);
-	return 0;
+	return end_call(call);
 }
 
-static __always_inline void walk_path(void *ctx, struct call *call, int steps)
-{
-	if (!walk_up(&call->walk, steps)) {
-		go_on(ctx, STEP_PATH_DEEP);
-		call->walk.end = WALK_TOO_LONG;
-	}
-	append_walked(call, call->next - 1);
-	go_on(ctx, STEP_VALUES);
-}
+#include "call_path.h"
 
-SEC(CALL_SECTION)
-int CALL_NAME(path)(void *ctx)
+/* Reads the other values. Of a call that returns all are told: user space waits. */
+static __always_inline void end_match(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
-	__u32 index;
-
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		index = (call->next - 1) & (HOOK_VALUES - 1);
-		if (start_path(call, hook->values[index].kind, call->numbers[index]))
-			walk_path(ctx, call, PATH_FIRST_STEPS);
-		else
-			begin_value(call, index)->flags = CALL_VALUE_ERROR;
+	if (call->selectors || call->at_return) {
+		begin_record(call);
+		call->filtered = 0;
+		call->next = 0;
+		go_to_act(ctx, hook, call->at_return);
 		go_on(ctx, STEP_VALUES);
 	}
-	release_call(call);
-	return 0;
 }
 
-SEC(CALL_SECTION)
-int CALL_NAME(path_deep)(void *ctx)
+static __always_inline void begin_search(void *ctx, struct call *call)
 {
-	struct call *call = claimed_call();
-
-	if (call) {
-		walk_path(ctx, call, PATH_MORE_STEPS);
-		release_call(call);
-	}
-	return 0;
+	call->search_at = 0;
+	call->search_state = 0;
+	go_on(ctx, STEP_SEARCH);
 }
 
 SEC(CALL_SECTION)
@@ -317,12 +337,11 @@ int CALL_NAME(match)(void *ctx)
 	hook = find_hook(call->slot);
 	if (hook) {
 		match_texts(call, hook);
-		if (call->selectors) {
-			call->filtered = 0;
-			call->next = 0;
-			go_on(ctx, STEP_VALUES);
-		}
+		if (call->search < call->search_end)
+			begin_search(ctx, call);
+		end_match(ctx, call, hook);
 	}
-	release_call(call);
-	return 0;
+	return end_call(call);
 }
+
+#include "call_optional.h"

@@ -9,6 +9,7 @@
 #define CALL_SECTION "?tracepoint"
 #define CALL_NAME(x) tracepoint_##x
 #define CALL_READS_CONTEXT 1
+#define CALL_RESULT(call) 0
 #include "call_steps.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -20,9 +21,7 @@ static __always_inline int tracepoint_hit(void *ctx, __u64 cookie)
 {
 	struct call *call = claim_call();
 
-	if (call)
-		enter(ctx, call, cookie);
-	return 0;
+	return call ? enter(ctx, call, cookie) : 0;
 }
 
 SEC("?tracepoint/5.15")

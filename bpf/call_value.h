@@ -5,6 +5,8 @@
 
 #include "call.h"
 #include "call_socket.h"
+#include "kernel_values.h"
+#include "call_nameless.h"
 #include "walk.h"
 
 /* Of a path: the first look is part of the program that found the file. */
@@ -13,7 +15,17 @@
 
 static __always_inline __u32 call_end(struct call *call)
 {
-	return *(volatile __u32 *)&call->used & CALL_DATA_MASK;
+	__u32 used = *(volatile __u32 *)&call->used;
+
+	return used > CALL_DATA_MOST ? CALL_DATA_MOST : used;
+}
+
+/* Bytes of all values: of those that had room. */
+static __always_inline __u32 call_size(struct call *call)
+{
+	__u32 used = *(volatile __u32 *)&call->used;
+
+	return used > CALL_DATA_SIZE ? CALL_DATA_SIZE : used;
 }
 
 /* Begins a value; its bytes go where this returns. */
@@ -46,28 +58,51 @@ static __always_inline void append_number(struct call *call, __u32 index)
 
 	if (call->unreadable >> (index & (HOOK_VALUES - 1)) & 1)
 		value->flags = CALL_VALUE_ERROR;
-	*(__u64 *)&call->data[call_end(call)] = call->numbers[index & (HOOK_VALUES - 1)];
+	*(__u64 *)(value + 1) = call->numbers[index & (HOOK_VALUES - 1)];
 	end_value(call, value, index, sizeof(__u64));
+}
+
+/* What reading a text came to: `size` is a helper's answer, of at most `most` bytes. */
+static __always_inline void end_text(struct call *call, struct call_value *value, __u32 index,
+				     long size, long most)
+{
+	if (size < 0)
+		value->flags |= CALL_VALUE_ERROR;
+	if (size <= 0) /* old kernels say 0 of a text that is empty */
+		size = 1;
+	if (size > most)
+		value->flags |= CALL_VALUE_CUT;
+	end_value(call, value, index, (size - 1) & (2 * TEXT_LIMIT - 1));
+}
+
+static __always_inline void append_text(struct call *call, __u32 index, void *text)
+{
+	struct call_value *value = begin_value(call, index);
+	void *to = value + 1;
+	long size;
+
+	if (is_user(text))
+		size = bpf_probe_read_user_str(to, TEXT_LIMIT + 1, text);
+	else
+		size = bpf_probe_read_kernel_str(to, TEXT_LIMIT + 1, text);
+	end_text(call, value, index, size, TEXT_LIMIT);
 }
 
 static __always_inline void append_string(struct call *call, __u32 index)
 {
+	append_text(call, index, (void *)call->numbers[index & (HOOK_VALUES - 1)]);
+}
+
+/* A tracepoint's dynamic array: the number is its size and its offset in the record. */
+static __always_inline void append_dynamic(void *ctx, struct call *call, __u32 index)
+{
 	struct call_value *value = begin_value(call, index);
-	void *text = (void *)call->numbers[index & (HOOK_VALUES - 1)];
-	void *to = &call->data[call_end(call)];
+	__u64 place = call->numbers[index & (HOOK_VALUES - 1)];
+	__u32 most = (place >> 16) & (TEXT_LIMIT - 1);
 	long size;
 
-	if (is_user(text))
-		size = bpf_probe_read_user_str(to, PATH_LIMIT + 1, text);
-	else
-		size = bpf_probe_read_kernel_str(to, PATH_LIMIT + 1, text);
-	if (size < 0)
-		value->flags = CALL_VALUE_ERROR;
-	if (size <= 0) /* old kernels say 0 of a text that is empty */
-		size = 1;
-	if (size > PATH_LIMIT)
-		value->flags = CALL_VALUE_CUT;
-	end_value(call, value, index, (size - 1) & PATH_LIMIT);
+	size = bpf_probe_read_kernel_str(value + 1, most + 1, ctx + (place & 0xffff));
+	end_text(call, value, index, size, TEXT_LIMIT);
 }
 
 /* As many bytes as another argument says; `detail` is that number. */
@@ -76,7 +111,7 @@ static __always_inline void append_bytes(struct call *call, const struct hook_va
 {
 	struct call_value *value = begin_value(call, index);
 	void *bytes = (void *)call->numbers[index & (HOOK_VALUES - 1)];
-	void *to = &call->data[call_end(call)];
+	void *to = value + 1;
 	__u64 size = 0;
 	__u32 which = wanted->length;
 	long err;
@@ -111,7 +146,7 @@ static __always_inline void append_socket(struct call *call, const struct hook_v
 
 	if (!call->numbers[index & (HOOK_VALUES - 1)])
 		value->flags = CALL_VALUE_ERROR;
-	bpf_probe_read_kernel(&call->data[call_end(call)], sizeof(*found), found);
+	bpf_probe_read_kernel(value + 1, sizeof(*found), found);
 	end_value(call, value, index, sizeof(*found));
 }
 
@@ -121,7 +156,7 @@ static __always_inline void append_unix_address(struct call *call, const struct 
 {
 	struct call_value *value = begin_value(call, index);
 	const char *path = (const char *)call->numbers[index & (HOOK_VALUES - 1)] + 2;
-	__u8 *to = &call->data[call_end(call)];
+	__u8 *to = (void *)(value + 1);
 	__u8 abstract = 1;
 	long size;
 
@@ -137,13 +172,9 @@ static __always_inline void append_unix_address(struct call *call, const struct 
 		bpf_probe_read_kernel(&abstract, 1, path);
 		size = bpf_probe_read_kernel_str(to, UNIX_PATH + 1, abstract ? path : path + 1);
 	}
-	if (size < 0)
-		value->flags = CALL_VALUE_ERROR;
-	if (size <= 0) /* old kernels say 0 of a text that is empty */
-		size = 1;
 	if (!abstract)
 		value->flags |= CALL_VALUE_ABSTRACT;
-	end_value(call, value, index, (size - 1) & 127);
+	end_text(call, value, index, size, UNIX_PATH);
 }
 
 static __always_inline struct file *file_of_descriptor(__u64 number)
@@ -159,6 +190,28 @@ static __always_inline struct file *file_of_descriptor(__u64 number)
 	return file;
 }
 
+/* The file that a value names; 0 where there is none, or where the types of the kernel do not tell.
+ */
+static __always_inline struct file *file_of(struct task_struct *task, __u32 kind, __u64 pointer)
+{
+	if (kind == VALUE_FD)
+		return bpf_core_field_exists(struct files_struct, fdt) ? file_of_descriptor(pointer)
+								       : 0;
+	if (kind == VALUE_BINARY)
+		return bpf_core_field_exists(struct mm_struct, exe_file)
+			       ? BPF_CORE_READ(task, mm, exe_file)
+			       : 0;
+	if (kind == VALUE_BINPRM)
+		return bpf_core_field_exists(struct linux_binprm, file)
+			       ? BPF_CORE_READ((struct linux_binprm *)pointer, file)
+			       : 0;
+	if (kind == VALUE_KIOCB)
+		return bpf_core_field_exists(struct kiocb, ki_filp)
+			       ? BPF_CORE_READ((struct kiocb *)pointer, ki_filp)
+			       : 0;
+	return (struct file *)pointer;
+}
+
 /* Where the path of a value begins: call->walk. Returns 0 where there is none. That of a dentry
  * ends at the root of its file system, since nobody knows a mount.
  */
@@ -167,18 +220,16 @@ static __always_inline int start_path(struct call *call, __u32 kind, __u64 point
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct path_walk *walk = &call->walk;
-	struct file *file = (struct file *)pointer;
-	struct path *path;
+	struct file *file = file_of(task, kind, pointer);
+	struct path_end root = READ_PATH(fs, root);
+	struct path_end end = {};
 	struct dentry *dentry;
+	struct path *path;
 
-	walk->root_dentry = BPF_CORE_READ(fs, root.dentry);
-	walk->root_mount = mount_of(BPF_CORE_READ(fs, root.mnt));
-	if (kind == VALUE_FD)
-		file = file_of_descriptor(pointer);
-	if (kind == VALUE_BINARY)
-		file = BPF_CORE_READ(task, mm, exe_file);
-	if (kind == VALUE_BINPRM)
-		file = BPF_CORE_READ((struct linux_binprm *)pointer, file);
+	if (!bpf_core_field_exists(struct file, f_path))
+		return 0;
+	walk->root_dentry = root.dentry;
+	walk->root_mount = mount_of(root.mnt);
 	path = (void *)file + bpf_core_field_offset(struct file, f_path);
 	if (kind == VALUE_PATH)
 		path = (struct path *)pointer;
@@ -186,8 +237,11 @@ static __always_inline int start_path(struct call *call, __u32 kind, __u64 point
 		dentry = (struct dentry *)pointer;
 		start_walk(walk, 0, dentry);
 	} else {
-		dentry = file ? BPF_CORE_READ(path, dentry) : 0;
-		start_walk(walk, BPF_CORE_READ(path, mnt), dentry);
+		if (file)
+			end = read_path_end(path, bpf_core_field_offset(path->mnt),
+					    bpf_core_field_offset(path->dentry));
+		dentry = end.dentry;
+		start_walk(walk, end.mnt, dentry);
 	}
 	if (!dentry)
 		return 0;
@@ -200,11 +254,22 @@ static __always_inline void append_walked(struct call *call, __u32 index)
 {
 	struct call_value *value = begin_value(call, index);
 	struct path_walk *walk = &call->walk;
-	__u64 offset = walk->offset & PATH_LIMIT;
-	__u64 size = (PATH_LIMIT - offset) & PATH_LIMIT;
+	__u64 offset, size;
+	int flags;
 
 	value->detail = call->mode;
 	value->flags = call->path_flags;
+	/* In no directory, and not the root of a mount. */
+	if (walk->end == WALK_UNREACHABLE && walk->offset == PATH_LIMIT && walk->mount_root &&
+	    walk->mount_root != walk->dentry) {
+		flags = name_nameless(walk);
+		if (flags >= 0) {
+			walk->end = WALK_AT_ROOT;
+			value->flags = flags;
+		}
+	}
+	offset = walk->offset & PATH_LIMIT;
+	size = (PATH_LIMIT - offset) & PATH_LIMIT;
 	if (walk->end == WALK_UNREADABLE || walk->end == WALK_TOO_LONG)
 		call->unknown_paths |= 1 << (index & (HOOK_VALUES - 1));
 	if (walk->end == WALK_UNREADABLE)
@@ -213,10 +278,9 @@ static __always_inline void append_walked(struct call *call, __u32 index)
 					       walk->mount_root)) /* of a dentry it ends there */
 		value->flags |= CALL_VALUE_PARTIAL;
 	if (size)
-		bpf_probe_read_kernel(&call->data[call_end(call)], size & PATH_LIMIT,
-				      &walk->name[offset]);
+		bpf_probe_read_kernel(value + 1, size & PATH_LIMIT, &walk->name[offset]);
 	else
-		call->data[call_end(call)] = '/';
+		*(char *)(value + 1) = '/';
 	end_value(call, value, index, size ? size : 1);
 }
 

@@ -19,7 +19,9 @@ enum exec_call {
 	CALL_ON_EXEC = 5,
 	CALL_ON_FORK = 6,
 	CALL_ON_EXIT = 7,
-	EXEC_CALLS = 8,
+	CALL_ON_EXEC_LOOP = 8,
+	CALL_ON_EXEC_FILE_LOOP = 9,
+	EXEC_CALLS = 10,
 };
 
 SHARED struct {

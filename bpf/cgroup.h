@@ -117,19 +117,30 @@ static __always_inline int step_cgroup(struct scratch *scratch)
 	return 0;
 }
 
-static __always_inline void append_cgroup(struct scratch *scratch, struct task_struct *task)
+static __always_inline void start_cgroup(struct scratch *scratch, struct task_struct *task)
 {
 	__u64 id;
-	int level;
 
 	scratch->cgroup = cgroup_node(task, &id);
 	scratch->event.cgroup_id = id;
+}
+
+static __always_inline void end_cgroup(struct scratch *scratch, int levels)
+{
+	if (levels == CGROUP_LEVELS)
+		scratch->event.flags |= EXEC_CGROUP_PARTIAL;
+	scratch->used += scratch->event.cgroup_size;
+}
+
+static __always_inline void append_cgroup(struct scratch *scratch, struct task_struct *task)
+{
+	int level;
+
+	start_cgroup(scratch, task);
 	for (level = 0; level < CGROUP_LEVELS; level++)
 		if (step_cgroup(scratch))
 			break;
-	if (level == CGROUP_LEVELS)
-		scratch->event.flags |= EXEC_CGROUP_PARTIAL;
-	scratch->used += scratch->event.cgroup_size;
+	end_cgroup(scratch, level);
 }
 
 #endif

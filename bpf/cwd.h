@@ -9,10 +9,12 @@ static __always_inline void start_cwd(struct scratch *scratch, struct task_struc
 {
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct path_walk *walk = &scratch->cwd;
+	struct path_end directory = READ_PATH(fs, pwd);
+	struct path_end root = READ_PATH(fs, root);
 
-	start_walk(walk, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
-	walk->root_dentry = BPF_CORE_READ(fs, root.dentry);
-	walk->root_mount = mount_of(BPF_CORE_READ(fs, root.mnt));
+	start_walk(walk, directory.mnt, directory.dentry);
+	walk->root_dentry = root.dentry;
+	walk->root_mount = mount_of(root.mnt);
 	if (is_unlinked(walk->dentry))
 		scratch->event.flags |= EXEC_CWD_DELETED;
 }

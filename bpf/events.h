@@ -204,7 +204,11 @@ enum call_flag {
 	CALL_RETURNED = 1, /* the function returned; the value it returned is among the values */
 	CALL_PROCESS_UNREPORTED = 2, /* user space does not know the image of the process */
 	CALL_UNWANTED = 4, /* of one that returned: no selector wants it reported any more */
+	CALL_CHUNK = 8, /* not a call, but more bytes of a value of the one whose record follows */
+	CALL_UNKNOWN_WORKLOAD = 16, /* user space decides which selectors are for the process */
 };
+
+#define CALL_SELECTORS_SHIFT 8
 
 /* A call that a tracing policy reports. Followed by a struct call_value and its bytes for each
  * value that was read.
@@ -215,7 +219,9 @@ struct call_event {
 	__u32 pid;
 	__u32 tid;
 	__u32 hook; /* number that user space gave it when it attached the program */
-	__u32 selector; /* the first that matched */
+	__u32 selector; /* the first that matched; with CALL_UNKNOWN_WORKLOAD the bits of all that
+			 * did are in those from CALL_SELECTORS_SHIFT on
+			 */
 	__u32 flags; /* enum call_flag */
 	__u32 values_size; /* bytes of all values with their headers */
 };

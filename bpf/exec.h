@@ -13,19 +13,10 @@
 #include "settings.h"
 #include "task.h"
 
-/* The process that an exec event is about, and since when. */
-struct exec_task {
-	struct task_struct *task; /* the leader of its thread group, or any thread */
-	struct task_struct *parent;
-	__u64 start;
-	__u64 ktime;
-	__u32 pid;
-};
-
 /* What goes ahead of the event, and its fixed part. */
 static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 				       const struct exec_task *exec, struct area args,
-				       struct area env)
+				       struct area env, enum loop_kind loop)
 {
 	struct exec_event *event = &scratch->event;
 	struct task_struct *parent = exec->parent;
@@ -33,12 +24,12 @@ static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 	__u32 flags = 0, args_size = 0, env_size = 0;
 
 	if (want_env) {
-		env_size = submit_area(ctx, scratch, env, AREA_ENV, exec->pid, exec->ktime);
+		env_size = submit_area(ctx, scratch, env, AREA_ENV, exec, loop);
 		if (scratch->area_flags)
 			flags |= EXEC_ENV_ERROR;
 	}
 	if (args.size > ARGS_INLINE_LIMIT) {
-		args_size = submit_area(ctx, scratch, args, AREA_ARGS, exec->pid, exec->ktime);
+		args_size = submit_area(ctx, scratch, args, AREA_ARGS, exec, loop);
 		flags |= EXEC_ARGS_APART | scratch->area_flags;
 	}
 	fill_header(&event->header, EVENT_EXEC, exec->ktime);
@@ -101,22 +92,23 @@ static __always_inline void submit_exec(void *ctx, struct scratch *scratch)
 	submit(ctx, &scratch->event.header, sizeof(scratch->event) + used);
 }
 
-/* What comes behind the arguments. */
+/* What comes behind the paths. */
 static __always_inline void finish_exec(void *ctx, struct scratch *scratch)
 {
-	append_cwd(scratch);
-	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
 	if (want_context)
 		go_on_in(ctx, CALL_ON_EXEC_CONTEXT);
 	submit_exec(ctx, scratch);
 }
 
+/* What comes behind the arguments. */
 static __always_inline void walk_and_finish(void *ctx, struct scratch *scratch, int steps)
 {
 	if (!walk_up(&scratch->cwd, steps)) {
 		walk_on(ctx, scratch, CALL_ON_EXEC_DEEP);
 		scratch->cwd.end = WALK_TOO_LONG;
 	}
+	append_cwd(scratch);
+	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
 	finish_exec(ctx, scratch);
 }
 

@@ -50,7 +50,9 @@ static __always_inline int has_hosts_root(struct path_walk *walk, struct task_st
 	       BPF_CORE_READ(fs, root.dentry) == walk->root_dentry;
 }
 
-/* Whether the walk has led to the path that was asked for. Longer ones are reported. */
+/* Whether the walk has led to the path that was asked for. Longer ones are reported. Eight bytes at
+ * once: what is behind the end is shifted out.
+ */
 static __always_inline int is_path(struct path_walk *walk, char *given, const char *path)
 {
 	__u64 offset = walk->offset;
@@ -59,26 +61,26 @@ static __always_inline int is_path(struct path_walk *walk, char *given, const ch
 
 	if ((__u64)bpf_probe_read_kernel_str(given, MASKS_PATH, path) != size + 1)
 		return 0;
-	for (i = 0; i < MASKS_PATH; i++) {
-		if (i == size)
-			return 1;
-		if (given[i] != walk->name[(offset + i) & PATH_LIMIT])
+	for (i = 0; i < MASKS_PATH; i += 8) {
+		__u64 name = *(const __u64 *)&walk->name[(offset + i) & PATH_LIMIT];
+		__u64 differences = *(const __u64 *)&given[i] ^ name;
+
+		if (i + 8 >= size)
+			return !size || !(differences << (8 * (i + 8 - size) & 63));
+		if (differences)
 			return 0;
 	}
 	return 0;
 }
 
-static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct scratch *scratch,
-				  struct file_check *found, int steps)
+/* What the walk has led to. */
+static __always_inline void conclude(struct bpf_raw_tracepoint_args *ctx, struct scratch *scratch,
+				     struct file_check *found)
 {
 	struct linux_binprm *binprm = (struct linux_binprm *)ctx->args[2];
 	const char *path = BPF_CORE_READ(binprm, filename);
 	struct path_walk *walk = &found->walk;
 
-	if (!walk_up(walk, steps)) {
-		walk_on(ctx, scratch, CALL_ON_EXEC_FILE_DEEP);
-		walk->end = WALK_TOO_LONG;
-	}
 	if (walk->end == WALK_UNREACHABLE)
 		found->file.flags |= FILE_FOREIGN;
 	else if (walk->end)
@@ -93,6 +95,20 @@ static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct sc
 	go_on_in(ctx, CALL_ON_EXEC);
 }
 
+static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct scratch *scratch,
+				  struct file_check *found, int steps)
+{
+	if (use_loops) {
+		go_on_in(ctx, CALL_ON_EXEC_FILE_LOOP);
+		return;
+	}
+	if (!walk_up(&found->walk, steps)) {
+		walk_on(ctx, scratch, CALL_ON_EXEC_FILE_DEEP);
+		found->walk.end = WALK_TOO_LONG;
+	}
+	conclude(ctx, scratch, found);
+}
+
 static __always_inline void check_file(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)ctx->args[0];
@@ -101,6 +117,7 @@ static __always_inline void check_file(struct bpf_raw_tracepoint_args *ctx)
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 	struct scratch *scratch = get_scratch();
+	struct entry_names entry;
 	struct file_check *found;
 	__u32 flags = 0;
 
@@ -111,8 +128,9 @@ static __always_inline void check_file(struct bpf_raw_tracepoint_args *ctx)
 		return;
 	start_walk(&found->walk, BPF_CORE_READ(file, f_path.mnt), dentry);
 	/* A file without a directory, such as a memfd, has but a name. */
-	if (BPF_CORE_READ(dentry, d_parent) == dentry && dentry != found->walk.mount_root)
-		put_name(&found->walk, dentry, PATH_LIMIT);
+	read_entry_names(&entry, dentry);
+	if (entry.parent == dentry && dentry != found->walk.mount_root)
+		put_name(&found->walk, &entry, PATH_LIMIT);
 	if (!has_hosts_root(&found->walk, task))
 		flags |= FILE_FOREIGN;
 	found->file.inode = BPF_CORE_READ(inode, i_ino);
@@ -142,3 +160,21 @@ static __always_inline void check_file_deep(struct bpf_raw_tracepoint_args *ctx)
 
 SEC("?raw_tp")
 BEHIND_GATE(on_exec_file_deep, check_file_deep)
+
+/* Goes on with any path. */
+static __always_inline void check_file_in_loop(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct scratch *scratch = get_scratch();
+	struct file_check *found;
+
+	if (!scratch)
+		return;
+	found = get_file_check(scratch);
+	if (!found)
+		return;
+	walk_in_loop(&found->walk);
+	conclude(ctx, scratch, found);
+}
+
+SEC("?raw_tp/5.17")
+BEHIND_GATE(on_exec_file_loop, check_file_in_loop)

@@ -33,7 +33,7 @@ static __always_inline void report_fork_suppressed(struct bpf_raw_tracepoint_arg
 		env = find_env(task);
 	if (!admit(size_of_exec(args, env), EVENT_EXEC))
 		return;
-	begin_exec(ctx, scratch, &exec, args, env);
+	begin_exec(ctx, scratch, &exec, args, env, LOOP_BOUNDED);
 	restore_suppressed(scratch, process);
 	append_args(scratch, args);
 	start_cwd(scratch, task);

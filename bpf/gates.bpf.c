@@ -33,12 +33,12 @@ struct {
 static __always_inline void enter(void *ctx, int gate, enum gated_hook hook, __u32 thread,
 				  __u64 event)
 {
-	__u32 place = thread & (CLAIMS - 1), zero = 0, number = hook * GATES + gate;
+	__u32 place = thread & (CLAIMS - 1), zero = 0, number = hook * gates + gate;
 	struct entries *all = bpf_map_lookup_elem(&entries, &zero);
 	__u64 *claim = bpf_map_lookup_elem(&claims, &place);
 	volatile struct entry *entry;
 
-	if (!all || !claim)
+	if (!all || !claim || number >= ENTRIES)
 		return;
 	if (gate) {
 		if (*claim == event)
@@ -49,7 +49,7 @@ static __always_inline void enter(void *ctx, int gate, enum gated_hook hook, __u
 	/* In this order: whoever was noted here before is not noted with the new time. */
 	entry = &all->of[number];
 	entry->task = bpf_get_current_pid_tgid();
-	entry->when = bpf_ktime_get_ns() << 4 | number;
+	entry->when = bpf_ktime_get_ns() << ENTRY_BITS | number;
 	go_on_in(ctx, hook == HOOK_EXEC	  ? CALL_ON_EXEC
 		      : hook == HOOK_FORK ? CALL_ON_FORK
 					  : CALL_ON_EXIT);
@@ -87,7 +87,15 @@ static __always_inline void enter_exit(struct bpf_raw_tracepoint_args *ctx, int 
 		return 0;                                                 \
 	}
 
-#define GATES_OF(hook) GATE(hook, 0) GATE(hook, 1) GATE(hook, 2) GATE(hook, 3)
+#define GATES_OF(hook) \
+	GATE(hook, 0)  \
+	GATE(hook, 1)  \
+	GATE(hook, 2)  \
+	GATE(hook, 3)  \
+	GATE(hook, 4)  \
+	GATE(hook, 5)  \
+	GATE(hook, 6)  \
+	GATE(hook, 7)
 
 GATES_OF(exec)
 GATES_OF(fork)

@@ -26,13 +26,15 @@ enum gated_hook {
 	HOOKS = 3,
 };
 
-#define GATES 4 /* of each hook */
+#define GATES 8 /* of each hook, at most: `gates` are used */
 #define ENTRIES (HOOKS * GATES)
+#define ENTRY_BITS 5
+#define ENTRY_MASK ((1 << ENTRY_BITS) - 1)
 
 /* Who came in last by a gate on this CPU. */
 struct entry {
 	__u64 task; /* as bpf_get_current_pid_tgid() */
-	__u64 when; /* ns << 4 | number of the entry */
+	__u64 when; /* ns << ENTRY_BITS | number of the entry */
 };
 
 struct entries {
@@ -46,7 +48,7 @@ SHARED struct {
 	__type(value, struct entries);
 } entries SEC(".maps");
 
-/* By which entry the current task came in: hook * GATES + gate; 0 where there are no gates. A task
+/* By which entry the current task came in: hook * gates + gate; 0 where there are no gates. A task
  * that is still noted at another one came in there earlier.
  */
 static __always_inline __u32 current_entry(void)
@@ -54,20 +56,21 @@ static __always_inline __u32 current_entry(void)
 	__u64 task, when, last = 0;
 	struct entries *all;
 	__u32 zero = 0;
-	int i;
+	__u32 i;
 
-	if (!use_gates)
+	if (!gates)
 		return 0;
 	all = bpf_map_lookup_elem(&entries, &zero);
 	if (!all)
 		return 0;
 	task = bpf_get_current_pid_tgid();
-	for (i = 0; i < ENTRIES; i++) {
+#pragma clang loop unroll(disable)
+	for (i = 0; i < ENTRIES && i < HOOKS * gates; i++) {
 		when = all->of[i].when;
 		if (all->of[i].task == task && when > last)
 			last = when;
 	}
-	return last & 15;
+	return last & ENTRY_MASK;
 }
 
 /* Goes on in another program; returns where it is not loaded. */
@@ -88,11 +91,11 @@ static __always_inline void go_on_in(void *ctx, __u32 program)
 		disable_preemption();                                \
 		body(ctx);                                           \
 		enable_preemption();                                 \
-		if (use_gates > 1)                                   \
+		if (gates > GATES)                                   \
 			bpf_tail_call(ctx, &exec_calls, EXEC_CALLS); \
 		return 0;                                            \
 	}
 
-_Static_assert(ENTRIES <= 16, "the number of an entry has four bits");
+_Static_assert(ENTRIES <= 1 << ENTRY_BITS, "the number of an entry has so many bits");
 
 #endif

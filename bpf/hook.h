@@ -10,6 +10,8 @@
 #ifndef TETRAPY_HOOK_H
 #define TETRAPY_HOOK_H
 
+#include "call_numbers.h"
+
 #ifndef SHARED
 #define SHARED extern
 #endif
@@ -21,16 +23,30 @@ enum hook_limit {
 	HOOK_FILTERS = 64,
 	HOOK_TEXT_FILTERS = 24, /* that compare texts; the verifier walks each */
 	HOOK_SELECTORS = 5,
+	HOOK_SIGNALS = 3, /* of a selector */
 	HOOK_RANGES = 4, /* of a filter; more go into a set */
 	HOOK_RETURN_FILTERS = 8,
 	HOOK_STEPS = 10, /* pointers on the way from a value to a member that a path names */
+	HOOK_OPERATIONS = 48,
+	HOOK_FILE_TYPES = 2, /* values that are files whose type is asked for */
+	BULK_BYTES = 327360, /* the most of a value that goes into several records */
+	BULK_STEP_BYTES = 32768, /* of it in one program */
 	HOOK_SOCKETS = 2, /* values that are sockets or addresses of them */
 	RETURNING_CALLS = 2048, /* that have been reported and have not returned yet */
 	RATE_CALLS = 2048, /* calls with different values whose rate is limited */
+	ENFORCEMENTS = 4096, /* threads that an enforcer awaits */
+	TRACKED_SOCKETS = 32000,
 	RATE_BYTES = 192, /* of the values, in which such calls may differ */
+	LINEAGE_PROCESSES = 32768,
+	IMAGE_NAMESPACES = 10,
+	IMAGE_CAPABILITIES = 3,
+	WORKLOAD_CGROUPS = 16384, /* of which user space says which policies they are for */
+	MARK_UNKNOWN = 63, /* the bit of a binary that is not known: filters count it as theirs */
 	SET_MEMBERS = 65536, /* the most of one set; Linux before 5.10 wants it of all sets alike */
 	SET_DATA = 256, /* bytes of a set's key, the most that a trie of the kernel has */
 };
+
+#include "hook_action.h"
 
 /* The number of a link: slot of `hooks` in the high half; in the low one what the record says. */
 #define COOKIE_SYSCALL (1ULL << 31) /* the function gets a pointer to its caller's registers */
@@ -43,6 +59,13 @@ enum value_source {
 	SOURCE_FIELD = 2, /* `place` is an offset in a tracepoint's record, `size` its bytes */
 	SOURCE_TASK = 3, /* the current struct task_struct * */
 	SOURCE_REGISTERS = 4, /* `place` is an offset in the saved registers */
+	/* Of a static probe; the words are steps[] of the value. */
+	SOURCE_CONSTANT = 5, /* both halves of it */
+	/* What is in the process's memory: `place` is that of the register with an address; `last`
+	 * of the value's path are its bytes. The words: both halves of what is added, one more than
+	 * the place of a register that is added too (0: none), and what that is multiplied by.
+	 */
+	SOURCE_MEMORY = 6,
 };
 
 /* How a value is read from there, and what is sent of it. */
@@ -63,7 +86,23 @@ enum value_kind {
 	VALUE_SOCKET = 13, /* ... struct socket * */
 	VALUE_SOCKADDR = 14, /* of IPv4 or IPv6, copied by the kernel already */
 	VALUE_SOCKADDR_UN = 15, /* the same of a unix socket: a text */
-	VALUE_KINDS = 16,
+	VALUE_KIOCB = 16, /* the pointer is a struct kiocb *, of a file */
+	/* Read by programs that are loaded for those who ask for them. */
+	VALUE_STRUCTURES = 32, /* the first of STEP_STRUCTURE; the pointer is a ... */
+	VALUE_FILENAME = 32, /* ... struct filename *: a text */
+	VALUE_NET_DEVICE = 33, /* ... struct net_device *: its name */
+	VALUE_PACKET = 34, /* ... struct sk_buff *, which STEP_PACKET has looked into */
+	VALUE_CREDENTIALS = 35, /* ... struct cred * */
+	VALUE_USER_NAMESPACE = 36, /* ... struct user_namespace * */
+	VALUE_BPF_ATTRIBUTES = 37, /* ... union bpf_attr * of a program to be loaded */
+	VALUE_BPF_PROGRAM = 38, /* ... struct bpf_prog * */
+	VALUE_BPF_MAP = 39, /* ... struct bpf_map * */
+	VALUE_PERF_EVENT = 40, /* ... struct perf_event * */
+	VALUE_MODULE = 41, /* ... struct module * */
+	VALUE_LOAD_INFO = 42, /* ... struct load_info *, of a module */
+	VALUE_VECTORS = 48, /* the first of STEP_VECTOR */
+	VALUE_IOVEC = 48, /* the pointer is a struct iovec *, of as many as `length` says */
+	VALUE_IOV_ITER = 49, /* ... struct iov_iter * */
 };
 
 enum value_flag {
@@ -71,6 +110,7 @@ enum value_flag {
 	VALUE_FILTERED = 2, /* a filter asks for it, so that it is read first */
 	VALUE_AT_RETURN = 4, /* it is read when the function returns */
 	VALUE_RESOLVED = 8, /* the source is where the hook's path of the same number begins */
+	VALUE_OF_USER = 16, /* a pointer that a process chose: never followed into the kernel */
 };
 
 struct hook_value {
@@ -92,38 +132,32 @@ struct hook_path {
 	__u32 last; /* added in the end, where nothing is read */
 };
 
-/* The numbers of a call that filters look at: what was read of each value, and these of the
- * process, each read only where `context` of the hook has its bit.
+/* How a number is made of others. Those of 32 bits are kept extended to 64, by their sign if they
+ * have one.
  */
-enum call_number {
-	NUMBER_VALUES = 0, /* the first of HOOK_VALUES */
-	NUMBER_PID = 8, /* of the process, in the initial pid namespace */
-	NUMBER_NAMESPACE_PID = 9, /* in its own */
-	NUMBER_UTS_NAMESPACE = 10, /* inode number, as of all namespaces */
-	NUMBER_IPC_NAMESPACE = 11,
-	NUMBER_MNT_NAMESPACE = 12,
-	NUMBER_PID_NAMESPACE = 13,
-	NUMBER_PID_FOR_CHILDREN_NAMESPACE = 14,
-	NUMBER_NET_NAMESPACE = 15,
-	NUMBER_TIME_NAMESPACE = 16,
-	NUMBER_TIME_FOR_CHILDREN_NAMESPACE = 17,
-	NUMBER_CGROUP_NAMESPACE = 18,
-	NUMBER_USER_NAMESPACE = 19,
-	NUMBER_PERMITTED = 20, /* capabilities, one bit each */
-	NUMBER_EFFECTIVE = 21,
-	NUMBER_INHERITABLE = 22,
-	NUMBER_SOCKETS = 32, /* SOCKET_NUMBERS of each, by enum socket_number */
-	CALL_NUMBERS = 64, /* a power of two */
+enum operation {
+	OPERATION_COPY = 0, /* of the right operand */
+	OPERATION_ADD = 1,
+	OPERATION_SUBTRACT = 2,
+	OPERATION_AND = 3,
+	OPERATION_OR = 4,
+	OPERATION_XOR = 5,
+	OPERATION_AND_NOT = 6,
+	OPERATION_EQUAL = 7, /* 1 or 0, as the next two */
+	OPERATION_LESS = 8, /* with a sign */
+	OPERATION_BELOW = 9, /* without */
+	OPERATION_INT32 = 10, /* the lower half of the right operand, extended by its sign */
+	OPERATIONS = 16, /* a power of two */
 };
 
-enum socket_number {
-	SOCKET_FAMILY = 0,
-	SOCKET_TYPE = 1,
-	SOCKET_PROTOCOL = 2,
-	SOCKET_STATE = 3,
-	SOCKET_SOURCE_PORT = 4,
-	SOCKET_DESTINATION_PORT = 5,
-	SOCKET_NUMBERS = 8,
+struct hook_operation {
+	__u8 operation; /* enum operation */
+	__u8 to; /* enum call_number, as left and right */
+	__u8 left;
+	__u8 right;
+	__u32 __pad;
+	__u64 constant_mask; /* all bits: the right operand is `constant`; else both are 0 */
+	__u64 constant;
 };
 
 /* How a filter compares. */
@@ -134,6 +168,9 @@ enum comparison {
 	COMPARE_ADDRESS = 3, /* the same of a socket's address: `number` is twice the socket's, plus
 			      * one for the destination
 			      */
+	/* By STEP_SEARCH: see call_search.h. */
+	COMPARE_INSIDE = 4, /* a member of the set is somewhere in the text */
+	COMPARE_WHOLE = 5, /* the bytes are those of a member, however many */
 };
 
 struct hook_filter {
@@ -143,36 +180,57 @@ struct hook_filter {
 	__u8 joined; /* 1: the next filter holds too where this one does, and this fails nothing */
 	__u32 selectors; /* bits of the selectors that fail where it does not hold */
 	__u32 set; /* slot in `sets` */
-	__u32 end; /* bytes of a text's end that are looked up in the set; 0: its beginning */
+	__u16 end; /* bytes of a text's end that are looked up in the set; 0: its beginning */
+	/* Of a set of texts: place of the last byte of the longest member, and of the byte that is
+	 * looked at first: see low0.
+	 */
+	__u8 last;
+	__u8 telling;
 	__u64 flip; /* that the operand is xor-ed with: the sign bit, where it is signed */
-	/* A range that is not used is empty: its low end is above the high one. */
+	/* A range that is not used is empty: its low end is above the high one. Of a set of texts a
+	 * bit for each byte that a member has at `telling`, of COMPARE_INSIDE for each that one
+	 * begins with, 64 in each of low0 to low3; high0: what is put to each byte that is an
+	 * upper-case letter before it is looked up.
+	 */
 	__u64 low0, high0, low1, high1, low2, high2, low3, high3;
 };
 
-/* What is done with a call that a selector matches. */
-struct hook_action {
-	__u64 interval; /* ns in which at most one call with the same values is reported; 0: all */
-	__u32 flags; /* enum action_flag */
-	__u32 __pad;
-};
-
-enum action_flag {
-	ACTION_POST = 1, /* the call is reported */
-	ACTION_SCOPE_THREAD = 0, /* of the interval */
-	ACTION_SCOPE_PROCESS = 8,
-	ACTION_SCOPE_GLOBAL = 16,
+/* Stacks travel as values behind those of the hook: addresses, the innermost first. */
+enum stack_index {
+	STACK_OF_KERNEL = HOOK_VALUES,
+	STACK_OF_USER = HOOK_VALUES + 1,
 };
 
 struct hook_head {
 	__u32 values_count;
 	__u32 filters_count; /* of all that a call is held to when it begins */
 	__u32 plain_filters; /* the first ones, which need nothing but numbers */
-	__u32 return_filters; /* behind those: of what the function returns, a number */
+	__u32 return_filters; /* behind those: of what the function returns, a number ... */
+	__u32 return_texts_end; /* ... and behind those a text: number of the last one, plus one */
+	__u32 searches_end; /* the same of those behind, of texts that STEP_SEARCH looks into ... */
+	__u32 return_searches_end; /* ... and of those that are returned */
+	__u32 reads_texts; /* 1: values are read for filters when the call begins; 2: at its end */
+	__u32 return_operations; /* 1: operations make numbers of what is returned */
+	__u32 spare_steps; /* that walks and searches may take beyond the first of each */
 	__u32 selectors; /* bits of those that there are */
 	__u32 context; /* bits of the numbers of the process that filters look at */
 	__u32 reports_return; /* 1: a second record is made when the call returns */
-	__u32 sockets; /* how many values are sockets or addresses */
+	__u32 file_types; /* how many values are files whose type is asked for */
+	__u8 file_values[8]; /* which */
+	__u32 operations; /* how many of operations[] there are */
+	__u32 sockets; /* how many values are sockets, addresses, or packets */
 	__u8 socket_values[8]; /* which, HOOK_SOCKETS at most */
+	__u32 packets; /* 1: one of them is a packet */
+	__u32 bulk; /* one more than the number of the value that may be larger than a record */
+	/* One more than the number of the first value that filters of texts ask for, where that is
+	 * a path; and of the last one of any kind.
+	 */
+	__u32 first_path;
+	__u32 filtered_end;
+	__u32 acts; /* enum acts_flag */
+	__u32 policy; /* number of one that acts on processes or sockets; else 0 */
+	__u32 workloads; /* 1: filters look at NUMBER_WORKLOADS */
+	__u32 __pad;
 };
 
 struct hook {
@@ -181,7 +239,10 @@ struct hook {
 	struct hook_path paths[HOOK_VALUES];
 	__u32 steps[HOOK_VALUES * HOOK_STEPS];
 	struct hook_action actions[HOOK_SELECTORS + 3];
+	struct hook_operation operations[HOOK_OPERATIONS];
 	struct hook_filter filters[HOOK_FILTERS];
+	/* The kernel's own: ACTION_COUNTS of each selector, by enum action_count. */
+	__u64 counts[(HOOK_SELECTORS + 3) * ACTION_COUNTS];
 };
 
 /* One hook, and the template of what is in `hooks`. Such templates tell sizes and no types: kernels
@@ -204,7 +265,7 @@ struct set_map {
 	__uint(max_entries, SET_MEMBERS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(key_size, sizeof(struct set_key));
-	__uint(value_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64)); /* marks, where lineage.h asks; else any */
 };
 
 SHARED struct {
@@ -230,7 +291,7 @@ struct returning_key {
 struct returning {
 	__u64 arguments[8];
 	__u32 selectors;
-	__u32 __pad;
+	__u32 unknown_workload; /* 1: see struct call */
 };
 
 /* Forgets the oldest: some functions never return. */

@@ -34,6 +34,7 @@ enum bpf_map_type {
 
 #define BPF_ANY 0
 #define BPF_F_NO_PREALLOC 1
+#define BPF_F_USER_STACK (1ULL << 8)
 #define BPF_F_CURRENT_CPU 0xffffffffULL
 #define BPF_RB_NO_WAKEUP 1
 #define BPF_RB_FORCE_WAKEUP 2
@@ -99,6 +100,9 @@ struct cgroup_namespace {
 };
 
 struct user_namespace {
+	int level;
+	kuid_t owner;
+	kgid_t group;
 	struct ns_common ns;
 };
 
@@ -234,6 +238,7 @@ enum cgroup_subsys_id {
 
 struct super_block {
 	unsigned int s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {

@@ -18,7 +18,7 @@
 
 static __always_inline void disable_preemption(void)
 {
-	if (use_gates)
+	if (gates)
 		asm volatile(PREEMPT_DISABLE ::: "r0", "r1", "r2", "r3", "r4", "r5", "memory");
 }
 
@@ -30,7 +30,7 @@ static __always_inline void enable_preemption(void)
 {
 	__u64 flags;
 
-	if (use_gates)
+	if (gates)
 		asm volatile("r1 = %[flags]\n" IRQ_SAVE PREEMPT_ENABLE "r1 = %[flags]\n" IRQ_RESTORE
 			     :
 			     : [flags] "r"(&flags)

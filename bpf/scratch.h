@@ -53,6 +53,32 @@ struct throttle_record {
 	char name[CGROUP_NAME];
 };
 
+/* The process that an exec event is about, and since when. */
+struct exec_task {
+	struct task_struct *task; /* the leader of its thread group, or any thread */
+	struct task_struct *parent;
+	__u64 start;
+	__u64 ktime;
+	__u32 pid;
+};
+
+/* Arguments or environment, where the kernel put them for the new image. */
+struct area {
+	unsigned long start;
+	__u64 size;
+};
+
+/* What on_exec has found out of an image that is to be reported. */
+struct new_image {
+	struct exec_task exec;
+	const char *path;
+	struct area args;
+	struct area env;
+	__u64 fork_parent_start;
+	__u32 fork_parent_pid;
+	__u32 deferred_children;
+};
+
 struct scratch {
 	/* Long arguments have left before the exec event is put together. */
 	union {
@@ -63,6 +89,7 @@ struct scratch {
 		struct args_chunk chunk;
 		struct throttle_record throttle;
 	};
+	struct new_image image;
 	struct path_walk cwd;
 	struct kernfs_node *cgroup; /* the next one whose name is read */
 	struct linux_binprm *binprm; /* 0 for an image that was suppressed */

@@ -32,10 +32,20 @@ SHARED const volatile __u32 want_file;
 /* 1: exec events have a struct exec_context. */
 SHARED const volatile __u32 want_context;
 
-/* 1: the programs are entered by gates (gates.h). 0: they are attached themselves, and nothing else
- * enters a CPU that is inside of one.
+/* How many gates lead to each program (gates.h). 0: the programs are attached themselves, and
+ * nothing else enters a CPU that is inside of one.
  */
-SHARED const volatile __u32 use_gates;
+SHARED const volatile __u32 gates;
+
+/* 1: the programs that loop by bpf_loop() are loaded, in place of those that do without. */
+SHARED const volatile __u32 use_loops;
+
+/* How a loop is made. */
+enum loop_kind {
+	LOOP_BOUNDED = 0, /* the verifier walks each turn, and a start waits for it */
+	LOOP_BY_HELPER =
+		1, /* bpf_loop(), since Linux 5.17: the verifier walks the body about once */
+};
 
 /* Set while user space reads procfs: forks are reported at once. */
 SHARED volatile __u32 eager_forks;

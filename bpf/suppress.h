@@ -88,7 +88,7 @@ static __always_inline void submit_replaced(void *ctx, struct scratch *scratch,
 	struct area none = {};
 
 	former.ktime = process->ktime;
-	begin_exec(ctx, scratch, &former, none, none);
+	begin_exec(ctx, scratch, &former, none, none, LOOP_BOUNDED);
 	scratch->event.flags |= EXEC_ARGS_ERROR | EXEC_CWD_ERROR;
 	if (want_env)
 		scratch->event.flags |= EXEC_ENV_ERROR;

@@ -8,9 +8,10 @@
 #include "gates.h"
 #include "scratch.h"
 
-/* Steps of one program. The first look is part of another program; deep paths go on in one that
- * calls itself. A path has at most 2047 components, so 29 calls are enough; two paths of such a
- * depth are reported in part. The verifier walks each step, and every start waits for it.
+/* Steps of one program without bpf_loop(). The first look is part of another program; deep paths go
+ * on in one that calls itself. A path has at most 2047 components, so 29 calls are enough; two
+ * paths of such a depth are reported in part. The verifier walks each step, and every start waits
+ * for it.
  */
 #define WALK_FIRST_STEPS 8
 #define WALK_MORE_STEPS 72
@@ -19,6 +20,56 @@
  * has none left is not reported. Steps have no bound, since a mount may be on another one's root.
  */
 #define WALK_CALLS 29
+
+/* What a struct path leads to. */
+struct path_end {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+/* Reads a struct path: at once where its members are neighbours, as in all kernels that do not
+ * shuffle their structures. The verifier knows which, and drops the rest.
+ */
+static __always_inline struct path_end read_path_end(const void *from, __u64 mnt_at,
+						     __u64 dentry_at)
+{
+	struct path_end end = {};
+
+	if (dentry_at == mnt_at + sizeof(end.mnt)) {
+		bpf_probe_read_kernel(&end, sizeof(end), from + mnt_at);
+	} else {
+		bpf_probe_read_kernel(&end.mnt, sizeof(end.mnt), from + mnt_at);
+		bpf_probe_read_kernel(&end.dentry, sizeof(end.dentry), from + dentry_at);
+	}
+	return end;
+}
+
+#define READ_PATH(from, member)                                        \
+	read_path_end(from, bpf_core_field_offset((from)->member.mnt), \
+		      bpf_core_field_offset((from)->member.dentry))
+
+/* What a walk wants of a directory entry. */
+struct entry_names {
+	struct dentry *parent;
+	__u32 hash;
+	__u32 length;
+	const unsigned char *name;
+};
+
+/* As read_path_end() does. */
+static __always_inline void read_entry_names(struct entry_names *found, struct dentry *dentry)
+{
+	__u64 parent_at = bpf_core_field_offset(dentry->d_parent);
+
+	if (bpf_core_field_offset(dentry->d_name.len) == parent_at + 12 &&
+	    bpf_core_field_offset(dentry->d_name.name) == parent_at + 16) {
+		bpf_probe_read_kernel(found, sizeof(*found), (void *)dentry + parent_at);
+		return;
+	}
+	found->parent = BPF_CORE_READ(dentry, d_parent);
+	found->length = BPF_CORE_READ(dentry, d_name.len);
+	found->name = BPF_CORE_READ(dentry, d_name.name);
+}
 
 static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
 {
@@ -47,19 +98,19 @@ static __always_inline int is_unlinked(struct dentry *dentry)
 }
 
 /* Puts the entry's name in front. Returns 1, and says why in `end`, when it cannot. */
-static __always_inline int put_name(struct path_walk *walk, struct dentry *dentry, __u64 offset)
+static __always_inline int put_name(struct path_walk *walk, const struct entry_names *entry,
+				    __u64 offset)
 {
-	__u64 length = BPF_CORE_READ(dentry, d_name.len) & 255;
-	const unsigned char *name;
+	__u64 length = entry->length & 255;
 
 	if (offset < length + 1) {
 		walk->end = WALK_TOO_LONG;
 		return 1;
 	}
-	name = BPF_CORE_READ(dentry, d_name.name);
 	offset -= length + 1;
 	walk->name[offset & PATH_LIMIT] = '/';
-	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & 255, name)) {
+	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & 255,
+				  entry->name)) {
 		walk->end = WALK_UNREADABLE;
 		return 1;
 	}
@@ -76,7 +127,7 @@ static __always_inline int step(struct path_walk *walk)
 	struct dentry *dentry = *(struct dentry *volatile *)&walk->dentry;
 	struct mount *mount = *(struct mount *volatile *)&walk->mount;
 	__u64 offset = *(volatile __u64 *)&walk->offset;
-	struct dentry *parent;
+	struct entry_names entry;
 
 	if (dentry == walk->root_dentry && mount == walk->root_mount)
 		return 1;
@@ -92,14 +143,14 @@ static __always_inline int step(struct path_walk *walk)
 		walk->mount_root = BPF_CORE_READ(below, mnt.mnt_root);
 		return 0;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
-	if (parent == dentry) {
+	read_entry_names(&entry, dentry);
+	if (entry.parent == dentry) {
 		walk->end = WALK_UNREACHABLE;
 		return 1;
 	}
-	if (put_name(walk, dentry, offset))
+	if (put_name(walk, &entry, offset))
 		return 1;
-	walk->dentry = parent;
+	walk->dentry = entry.parent;
 	return 0;
 }
 
@@ -121,6 +172,21 @@ static __always_inline int walk_up(struct path_walk *walk, int steps)
 		if (step(walk))
 			return 1;
 	return 0;
+}
+
+/* A path of 2047 components, and mounts between them. */
+#define WALK_LOOP_STEPS 2304
+
+static long step_in_loop(__attribute__((unused)) __u32 turn, struct path_walk **walk)
+{
+	return step(*walk);
+}
+
+/* The whole walk, in programs that are loaded only where the kernel has bpf_loop(). */
+static __always_inline void walk_in_loop(struct path_walk *walk)
+{
+	if (bpf_loop(WALK_LOOP_STEPS, step_in_loop, &walk, 0) == WALK_LOOP_STEPS)
+		walk->end = WALK_TOO_LONG;
 }
 
 #endif

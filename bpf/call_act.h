@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What is done to the process that calls, once all filters have decided and before anything is
+ * reported: also where the call is not reported in the end. Part of call_optional.h.
+ */
+
+/* Among the selectors of a call that is kept until it returns: its record was not sent, so that
+ * only actions wait for the return.
+ */
+#define UNTOLD (1U << 31)
+
+static __always_inline void count_action(struct hook *hook, __u32 selector, enum action_count which)
+{
+	__sync_fetch_and_add(&hook->counts[(selector & 7) * ACTION_COUNTS + which], 1);
+}
+
+static __always_inline void send_signals(struct hook *hook, __u32 selector, __u32 signals,
+					 int monitors)
+{
+	__u32 i;
+
+	for (i = 0; i < HOOK_SIGNALS; i++) {
+		__u32 signal = signals >> 8 * i & 0xff;
+
+		if (!signal)
+			return;
+		if (monitors)
+			count_action(hook, selector, COUNT_MONITOR_SIGNAL);
+		else if (bpf_send_signal(signal))
+			count_action(hook, selector, COUNT_FAILED);
+		else
+			count_action(hook, selector, COUNT_SIGNAL);
+	}
+}
+
+/* Has an enforcer await the thread, or no longer. */
+static __always_inline void notify(struct hook *hook, __u32 selector,
+				   const struct hook_action *action, int monitors)
+{
+	struct enforcement_key key = { bpf_get_current_pid_tgid(), hook->head.policy };
+	struct enforcement what = { action->notify_error, action->notify_signal };
+	__u32 zero = 0;
+	void *map = bpf_map_lookup_elem(&enforcements, &zero);
+
+	if (!map)
+		return;
+	if (action->flags & ACTION_CLEANUP)
+		bpf_map_delete_elem(map, &key);
+	if (!(action->flags & ACTION_NOTIFY))
+		return;
+	if (!monitors)
+		bpf_map_update_elem(map, &key, &what, BPF_ANY);
+	count_action(hook, selector,
+		     monitors ? COUNT_MONITOR_NOTIFY_ENFORCER : COUNT_NOTIFY_ENFORCER);
+}
+
+/* Notes, or forgets, whose a socket is. */
+static __always_inline void track(struct call *call, struct hook *hook, __u64 socket, int forget)
+{
+	struct tracked_key key = { socket, hook->head.policy, 0 };
+	struct tracked owner = { call->event.start, call->event.pid, call->event.tid };
+	__u32 zero = 0;
+	void *map = bpf_map_lookup_elem(&tracked, &zero);
+
+	if (!map || !socket)
+		return;
+	if (forget)
+		bpf_map_delete_elem(map, &key);
+	else
+		bpf_map_update_elem(map, &key, &owner, BPF_ANY);
+}
+
+/* Has a call be told of whose its sockets are. */
+static __always_inline void find_owner(struct call *call, struct hook *hook)
+{
+	__u32 zero = 0;
+	void *map = bpf_map_lookup_elem(&tracked, &zero);
+	__u32 slot;
+
+	if (!map)
+		return;
+	for (slot = 0; slot < HOOK_SOCKETS; slot++) {
+		struct tracked_key key = { call->sockets[slot].cookie, hook->head.policy, 0 };
+		struct tracked *owner;
+
+		if (slot >= hook->head.sockets)
+			return;
+		owner = bpf_map_lookup_elem(map, &key);
+		if (owner) {
+			call->event.start = owner->start;
+			call->event.pid = owner->pid;
+			call->event.tid = owner->tid;
+		}
+	}
+}
+
+static __always_inline void act(struct call *call, struct hook *hook)
+{
+	__u32 selector = first_selector(call->selectors);
+	const struct hook_action *action = &hook->actions[selector & 7];
+	int monitors_only =
+		call->unknown_workload || bpf_map_lookup_elem(&monitors, &hook->head.policy) != 0;
+
+	if (call->at_return) {
+		send_signals(hook, selector, action->return_signals, monitors_only);
+		/* As if no selector matched: user space waits for the second half. */
+		if (action->flags & ACTION_RETURN_QUIET)
+			call->selectors = 0;
+		return;
+	}
+	send_signals(hook, selector, action->signals, monitors_only);
+	if (action->flags & (ACTION_TRACK | ACTION_UNTRACK))
+		track(call, hook, call->sockets[action->socket & (HOOK_SOCKETS - 1)].cookie,
+		      action->flags & ACTION_UNTRACK);
+	if (action->flags & (ACTION_NOTIFY | ACTION_CLEANUP))
+		notify(hook, selector, action, monitors_only);
+	if (!(action->flags & ACTION_OVERRIDE))
+		return;
+	if (!monitors_only)
+		call->verdict = action->error;
+	count_action(hook, selector, monitors_only ? COUNT_MONITOR_OVERRIDE : COUNT_OVERRIDE);
+}
+
+SEC(CALL_SECTION)
+int CALL_NAME(act)(void *ctx)
+{
+	struct call *call = claimed_call();
+	struct hook *hook;
+	__u32 untold;
+
+	if (!call)
+		return 0;
+	hook = find_hook(call->slot);
+	untold = call->selectors & UNTOLD;
+	call->selectors &= ~UNTOLD;
+	if (hook) {
+		if (!call->at_return && hook->head.acts & ACTS_AT_RETURN) {
+			call->selectors |= UNTOLD;
+			keep_until_return(call);
+			call->selectors &= ~UNTOLD;
+		}
+		if (hook->head.acts & ACTS_FOR_OWNER)
+			find_owner(call, hook);
+		if (call->at_return &&
+		    hook->head.acts & (ACTS_TRACK_RETURNED | ACTS_UNTRACK_RETURNED))
+			track(call, hook, call->returned, hook->head.acts & ACTS_UNTRACK_RETURNED);
+		if (call->selectors)
+			act(call, hook);
+		if (!untold)
+			go_on(ctx, STEP_VALUES);
+	}
+	return end_call(call);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a hook does with a call that one of its selectors matches. Part of hook.h. */
+#ifndef TETRAPY_HOOK_ACTION_H
+#define TETRAPY_HOOK_ACTION_H
+
+/* What is done with a call that a selector matches. */
+struct hook_action {
+	__u64 interval; /* ns in which at most one call with the same values is reported; 0: all */
+	__u32 flags; /* enum action_flag */
+	/* That the process gets when it calls, and when the function returns: a byte for each, the
+	 * first one in the lowest.
+	 */
+	__u32 signals;
+	__u32 return_signals;
+	__s32 error; /* with ACTION_OVERRIDE: what the function returns */
+	/* With ACTION_NOTIFY: what awaits the thread at an enforcer. */
+	__s32 notify_error;
+	__u32 notify_signal;
+	__u32 socket; /* with ACTION_TRACK, ACTION_UNTRACK: its number among those of the hook */
+	__u32 __pad;
+};
+
+/* What was done, or would have been in a policy that only monitors; counted by selector. */
+enum action_count {
+	COUNT_SIGNAL = 0, /* sent */
+	COUNT_MONITOR_SIGNAL = 1,
+	COUNT_OVERRIDE = 2, /* the function did not run */
+	COUNT_MONITOR_OVERRIDE = 3,
+	COUNT_NOTIFY_ENFORCER = 4,
+	COUNT_MONITOR_NOTIFY_ENFORCER = 5,
+	COUNT_FAILED =
+		6, /* the kernel refused: signals to the first process and to its own threads */
+	ACTION_COUNTS = 8, /* a power of two */
+};
+
+enum action_flag {
+	ACTION_POST = 1, /* the call is reported */
+	ACTION_SCOPE_THREAD = 0, /* of the interval */
+	ACTION_SCOPE_PROCESS = 8,
+	ACTION_SCOPE_GLOBAL = 16,
+	ACTION_NOTES_STATE = 32, /* changes are told once: from now on they are to this state */
+	ACTION_KERNEL_STACK = 64, /* is reported too */
+	ACTION_USER_STACK = 128,
+	ACTION_OVERRIDE = 256, /* the function does not run, and returns `error` */
+	ACTION_RETURN_QUIET = 512, /* a call that this selector still matches at its return is not
+				    * reported
+				    */
+	ACTION_NOTIFY = 1024, /* the next function of the policy's enforcers that the thread calls
+			       * gets a signal, does not run, or both
+			       */
+	ACTION_CLEANUP = 2048, /* ... gets none any more */
+	ACTION_TRACK = 4096, /* the socket is the thread's: see tracked */
+	ACTION_UNTRACK = 8192,
+};
+
+/* When something is done besides reporting. */
+enum acts_flag {
+	ACTS_AT_CALL = 1,
+	ACTS_AT_RETURN = 2,
+	ACTS_FOR_OWNER = 4, /* calls with a socket are told of whose it is */
+	ACTS_TRACK_RETURNED = 8, /* the function returns a socket, which is the thread's ... */
+	ACTS_UNTRACK_RETURNED = 16,
+};
+
+/* Policies that act on nobody and count what they would have done, by hook_head.policy. One entry
+ * for all hooks of a policy: with it they begin to act, and cease, at the same time.
+ */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HOOK_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} monitors SEC(".maps");
+
+/* What awaits a thread at the functions of a policy's enforcers. */
+struct enforcement_key {
+	__u32 tid;
+	__u32 policy;
+};
+
+struct enforcement {
+	__s32 error; /* that the function returns instead of running; 0: it runs */
+	__u32 signal; /* 0: none */
+};
+
+/* Forgets the oldest: some threads never come there. */
+struct enforcement_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, ENFORCEMENTS);
+	__uint(key_size, sizeof(struct enforcement_key));
+	__uint(value_size, sizeof(struct enforcement));
+};
+
+/* Whose a socket is: other threads and interrupts work on it, too. */
+struct tracked_key {
+	__u64 socket; /* the kernel's address of it */
+	__u32 policy;
+	__u32 __pad;
+};
+
+struct tracked {
+	__u64 start; /* of the process */
+	__u32 pid;
+	__u32 tid;
+};
+
+/* Forgets the oldest. */
+struct tracked_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TRACKED_SOCKETS);
+	__uint(key_size, sizeof(struct tracked_key));
+	__uint(value_size, sizeof(struct tracked));
+};
+
+/* One of each, made when the first policy needs it. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct enforcement_map);
+} enforcements SEC(".maps");
+
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct tracked_map);
+} tracked SEC(".maps");
+
+#endif

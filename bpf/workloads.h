@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which policies that are for some containers only are for the process that calls, by its cgroup.
+ *
+ * User space says it of the cgroups that it knows: a bit for each filter of workloads. A cgroup
+ * that is not among them is in the container of the first one above it that is, wherever a process
+ * made it and moves to. Of all others user space decides itself, when it has the record.
+ */
+#ifndef TETRAPY_WORKLOADS_H
+#define TETRAPY_WORKLOADS_H
+
+#include "cgroup.h"
+#include "hook.h"
+
+struct workload {
+	__u64 marks; /* bits of the filters that hold */
+	__u32 only_itself; /* 1: it is no container, and says nothing of the cgroups below it */
+	__u32 __pad;
+};
+
+struct workload_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, WORKLOAD_CGROUPS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(__u64));
+	__uint(value_size, sizeof(struct workload));
+};
+
+/* One, made when the first policy needs it: by the numbers that cgroup_node() gives. */
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct workload_map);
+} workloads SEC(".maps");
+
+#endif

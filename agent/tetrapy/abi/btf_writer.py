@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes BTF, in the order in which types are added. The format: see `btf_sections`.
 
-Ids count from 1. Equal calls give equal bytes; a type that is there already is not added again.
+Ids count from 1. Equal calls give equal bytes; a type that is there already is not added again,
+unless a place was reserved for it, as for types that refer to each other.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class BtfWriter:
 
     def __init__(self) -> None:
         self._ids: Dict[bytes, int] = {}
+        self._types: List[bytes] = []
         self._names: Dict[str, int] = {"": 0}
         self._strings = bytearray(b"\0")
 
@@ -35,12 +37,24 @@ class BtfWriter:
         *,
         vlen: int = 0,
         flag: bool = False,
+        reserved: int = 0,
     ) -> int:
-        """A type's id; `ref` is its size or type, `words` are what follows it."""
+        """A type's id, or the `reserved` one; `ref` is its size or type, `words` what follows."""
         head = flag << 31 | kind << 24 | vlen
         body = pack(f"<{len(words)}I", *words)
         data = _TYPE.pack(self._name(name), head, ref) + body
-        return self._ids.setdefault(data, len(self._ids) + 1)
+        if reserved:
+            self._types[reserved - 1] = data
+            return reserved
+        known = self._ids.setdefault(data, len(self._types) + 1)
+        if known > len(self._types):
+            self._types.append(data)
+        return known
+
+    def reserve(self) -> int:
+        """An id for a type that is added later, and has to be."""
+        self._types.append(b"")
+        return len(self._types)
 
     def integer(self, size: int, signed: bool, name: str = "") -> int:
         """An integer of that many bytes; the name is made up if none is given."""
@@ -53,14 +67,18 @@ class BtfWriter:
         """An array; what counts its elements is an integer of 4 bytes."""
         return self.add(k.KIND_ARRAY, words=[element_id, self.integer(4, signed=False), elements])
 
-    def composite(self, kind: int, name: str, size: int, members: List[MemberSpec]) -> int:
-        """A struct or union of that many bytes."""
+    def composite(
+        self, kind: int, name: str, size: int, members: List[MemberSpec], reserved: int = 0
+    ) -> int:
+        """A struct or union of that many bytes, at the `reserved` id if given."""
         has_bitfields = any(member[3] for member in members)
         words: List[int] = []
         for text, type_id, offset, bits in members:
             place = bits << 24 | offset if has_bitfields else offset
             words += [self._name(text), type_id, place]
-        return self.add(kind, name, size, words, vlen=len(members), flag=has_bitfields)
+        return self.add(
+            kind, name, size, words, vlen=len(members), flag=has_bitfields, reserved=reserved
+        )
 
     def enum(self, name: str, size: int, signed: bool, values: Sequence[Tuple[str, int]]) -> int:
         """An enum of values that are 64 bits wide; of the 64-bit kind only where they need it."""
@@ -77,7 +95,7 @@ class BtfWriter:
 
     def build(self) -> bytes:
         """The image: header, types, names."""
-        types = b"".join(self._ids)
+        types = b"".join(self._types)
         size, names = len(types), bytes(self._strings)
         return HEADER.pack(MAGIC, 1, 0, HEADER.size, 0, size, size, len(names)) + types + names
 

@@ -19,6 +19,9 @@ from tetrapy.abi.core_queries import Question, stride_texts
 from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
 
+POINTER_SIZE = 8
+"""Bytes; kernels of 64 bits only."""
+
 
 class PathStep(NamedTuple):
     """One step of a path: to a named member, or to an element of elements of `stride` bytes."""
@@ -106,11 +109,17 @@ def elements(paths: Sequence[MemberPath]) -> List[MemberPath]:
 
 
 def stride(paths: Sequence[MemberPath]) -> Optional[int]:
-    """The size of an element of an array in bytes, if a path inside it tells."""
+    """The size of an element of an array in bytes, if a path inside it tells.
+
+    Nobody needs to ask for the size of a pointer, which BTF does not state either.
+    """
     for found in paths:
         if found.steps[0].stride is not None:
             return found.steps[0].stride
-    return next((found.size for found in paths if len(found.steps) == 1 and found.size), None)
+    elements = [found for found in paths if len(found.steps) == 1]
+    if any(found.declared.kind == k.KIND_PTR for found in elements):
+        return POINTER_SIZE
+    return next((found.size for found in elements if found.size), None)
 
 
 def own(paths: Sequence[MemberPath]) -> Optional[MemberPath]:

@@ -207,7 +207,7 @@ class _Maker:
             element = self._plain(inner, name, size or None, path)
             count = int(bool(size))
             if inner.kind == k.KIND_PTR and size:
-                count = size // 8
+                count = size // core_members.POINTER_SIZE
             return writer.array(element, count)
         return writer.add(k.KIND_PTR)
 
@@ -221,7 +221,7 @@ class _Maker:
         if found.kind == k.KIND_ARRAY:
             element_id = local.array(found).element_id
             inner = local.resolve(element_id)
-            unit = 8 if inner.kind == k.KIND_PTR else size or 1
+            unit = core_members.POINTER_SIZE if inner.kind == k.KIND_PTR else size or 1
             element = self._copy(local, element_id, unit, depth + 1)
             return writer.array(element, 1 if size is None else size // unit)
         if found.kind == k.KIND_FUNC_PROTO:

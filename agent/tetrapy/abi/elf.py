@@ -61,6 +61,7 @@ class Section(NamedTuple):
     link: int
     info: int
     entry_size: int
+    address: int = 0
 
 
 class Symbol(NamedTuple):
@@ -184,9 +185,11 @@ class Elf:
         strings = self._read(place, size, "names of the sections")
         sections = []
         for number, row in enumerate(rows):
-            name, kind, flags, _address, start, size, link, info, _align, entry = row
+            name, kind, flags, address, start, size, link, info, _align, entry = row
             name = _name(strings, name)
-            sections.append(Section(number, name, kind, flags, start, size, link, info, entry))
+            sections.append(
+                Section(number, name, kind, flags, start, size, link, info, entry, address)
+            )
         return sections
 
     def _at(self, index: int) -> Section:

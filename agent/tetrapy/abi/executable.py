@@ -9,9 +9,11 @@ are moved (ET_DYN) alike. Only these parts of the file are read.
 from __future__ import annotations
 
 from struct import Struct
-from typing import Iterator, List, Optional, Union
+from typing import Dict, Iterator, List, Optional, Tuple, Union
 
+from tetrapy.abi import static_probes
 from tetrapy.abi.elf import SHT_SYMTAB, STT_FUNC, Elf, FileBytes, Section
+from tetrapy.abi.static_probes import StaticProbe
 from tetrapy.errors import ElfError
 from tetrapy.named import NamedTuple
 
@@ -79,6 +81,23 @@ class Executable:
             what = f"{what}: the file has no symbols (stripped)"
         raise ElfError(what)
 
+    def offset_of_data(self, address: int) -> int:
+        """The same of a variable. Raises ElfError where the file has none there."""
+        for segment in sorted(self.segments, key=lambda one: one.is_code):
+            if segment.address <= address < segment.address + segment.size:
+                return address - segment.address + segment.offset
+        raise ElfError(f"address {address:#x} is in no segment of the file")
+
+    def static_probes(self) -> Iterator[StaticProbe]:
+        """All places of static probes, in the order of their notes. Raises FormatError."""
+        section = self._elf.section(static_probes.SECTION)
+        if section is None:
+            return
+        if section.size > static_probes.MAX_SECTION:
+            raise ElfError(f"{section.name} has more than {static_probes.MAX_SECTION} bytes")
+        base = self._elf.section(static_probes.BASE_SECTION)
+        yield from static_probes.read_notes(self._elf.data(section), base and base.address)
+
     def build_id(self) -> Optional[str]:
         """What the linker calls this build, in hexadecimal digits; None where it has no name."""
         for section in self._elf.sections:
@@ -93,6 +112,17 @@ class Executable:
                     at = begin + (size + 3 & ~3)
         return None
 
+    def functions(self) -> List[str]:
+        """The names of its functions, each once. Raises ElfError."""
+        names: Dict[str, None] = {}
+        for table in self._tables():
+            strings, data = self._contents(table)
+            for name, info, _other, _section, value, _size in _SYMBOL.iter_unpack(data):
+                if info & 15 == STT_FUNC and value:
+                    end = strings.find(b"\0", name)
+                    names[strings[name:end].decode("utf-8", "surrogateescape")] = None
+        return list(names)
+
     def _tables(self) -> List[Section]:
         """That of all symbols first: what a library exports is in both."""
         kinds = (SHT_SYMTAB, _SHT_DYNSYM)
@@ -100,21 +130,13 @@ class Executable:
         return sorted(found, key=lambda one: kinds.index(one.type))
 
     def _addresses(self, table: Section, wanted: bytes) -> Iterator[int]:
-        if table.link >= len(self._elf.sections):
-            raise ElfError(f"section {table.name} has no names")
-        strings = self._elf.sections[table.link]
-        if max(table.size, strings.size) > _MAX_TABLE:
-            raise ElfError(f"section {table.name} has more than {_MAX_TABLE} bytes")
-        names = self._elf.data(strings)
+        names, data = self._contents(table)
         # The name may be the end of a longer one, which share their bytes; so all places count.
         places = _places(names, wanted)
         if not places:
             return
-        data = self._elf.data(table)
         weak: List[int] = []
-        for name, info, _other, section, value, _size in _SYMBOL.iter_unpack(
-            data[: len(data) // _SYMBOL.size * _SYMBOL.size]
-        ):
+        for name, info, _other, section, value, _size in _SYMBOL.iter_unpack(data):
             if name not in places or not section or not value:
                 continue
             kind = info & 15
@@ -123,6 +145,16 @@ class Executable:
             elif kind in (_STT_NOTYPE, _STT_GNU_IFUNC):
                 weak.append(value)
         yield from weak
+
+    def _contents(self, table: Section) -> Tuple[bytes, bytes]:
+        """The names that a table of symbols refers to, and the table, in whole symbols."""
+        if table.link >= len(self._elf.sections):
+            raise ElfError(f"section {table.name} has no names")
+        strings = self._elf.sections[table.link]
+        if max(table.size, strings.size) > _MAX_TABLE:
+            raise ElfError(f"section {table.name} has more than {_MAX_TABLE} bytes")
+        data = self._elf.data(table)
+        return self._elf.data(strings), data[: len(data) // _SYMBOL.size * _SYMBOL.size]
 
     def _read_segments(self) -> List[Segment]:
         header = self._data[0 : _HEADER.size]

@@ -14,6 +14,7 @@ from tetrapy.kernel import fdinfo
 from tetrapy.kernel.libbpf import ObjectOpenOptions, error_text, last_errno, libbpf
 from tetrapy.kernel.libbpf_log import collected
 from tetrapy.kernel.shared_memory import at_address
+from tetrapy.named import NamedTuple
 
 # What says why: the verifier's log, after libbpf's editing, of a structure that the BTF does not
 # have, and libbpf of BTF that it does not understand.
@@ -29,6 +30,20 @@ _STATISTICS = "processed "  # the last line of a verifier's log: instructions, s
 _NO_ROOM = frozenset((errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC))
 
 _MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (include/uapi/linux/bpf.h)
+
+
+class Aim(NamedTuple):
+    """A way to run a program at a function of the kernel (include/uapi/linux/bpf.h)."""
+
+    name: str
+    program_type: int  # enum bpf_prog_type
+    attach_type: int  # enum bpf_attach_type
+
+
+FENTRY = Aim("fentry", 26, 24)
+FEXIT = Aim("fexit", 26, 25)
+MODIFY_RETURN = Aim("fmod_ret", 26, 26)
+LSM_HOOK = Aim("LSM hook", 29, 27)
 
 
 class BpfObject:
@@ -76,10 +91,14 @@ class BpfObject:
     def share_maps(self, other: BpfObject, names: Iterable[str]) -> None:
         """Use maps of a loaded object in place of own ones of the same names."""
         for name in names:
-            with collected(self.messages):
-                error = self._lib.bpf_map__reuse_fd(self._map(name), other.map_fd(name))
-            if error:
-                raise self._error(f"map {name}: not shared", error)
+            self.share_map(name, other.map_fd(name))
+
+    def share_map(self, name: str, fd: int) -> None:
+        """Use the map of a file descriptor, which stays its owner's, in place of an own one."""
+        with collected(self.messages):
+            error = self._lib.bpf_map__reuse_fd(self._map(name), fd)
+        if error:
+            raise self._error(f"map {name}: not shared", error)
 
     def set_constant(self, section: str, offset: int, value: bytes) -> None:
         """Write `value` into the initial contents of a data section, e.g. `.rodata`."""
@@ -96,6 +115,22 @@ class BpfObject:
         """
         self._lib.bpf_program__set_autoload(self.program(program_name), True)
 
+    def aim(self, program_name: str, how: Aim, function: str) -> None:
+        """Make an optional program one for a function of the kernel. Raises KernelError.
+
+        `function` is looked up in the kernel's own BTF.
+        """
+        program = self.program(program_name)
+        lib = self._lib
+        with collected(self.messages):
+            error = (
+                lib.bpf_program__set_type(program, how.program_type)
+                or lib.bpf_program__set_expected_attach_type(program, how.attach_type)
+                or lib.bpf_program__set_attach_target(program, 0, function.encode())
+            )
+        if error:
+            raise self._error(f"{how.name} {function}", error)
+
     def load(self) -> None:
         """Have the kernel verify and take maps and programs.
 
@@ -104,6 +139,7 @@ class BpfObject:
         """
         with collected(self.messages):
             error = self._lib.bpf_object__load(self._object)
+        self._data = b""
         if error:
             kind = KernelError if abs(error) in _NO_ROOM else NotLoadedError
             raise self._error(f"BPF object {self.name}: not accepted by the kernel", error, kind)

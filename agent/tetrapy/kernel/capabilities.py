@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import struct
-from typing import Iterable, Tuple
+from typing import Iterable, Iterator, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
@@ -22,6 +23,8 @@ NUMBERS = {
     "CAP_NET_ADMIN": 12,
     "CAP_SYS_PTRACE": 19,
     "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_RESOURCE": 24,
+    "CAP_SYSLOG": 34,
     "CAP_PERFMON": 38,
     "CAP_BPF": 39,
 }
@@ -50,9 +53,10 @@ def held() -> Sets:
     return Sets(inheritable, permitted, effective)
 
 
-def drop_all_but(names: Iterable[str]) -> Tuple[str, ...]:
+def drop_all_but(names: Iterable[str], reserve: Iterable[str] = ()) -> Tuple[str, ...]:
     """Keep these capabilities, as far as they are held, and no others; returns which were kept.
 
+    Those of `reserve` are without effect, but for what is done within `raised`.
     It holds for the calling thread and those that it starts later: call it before there are others.
     No program that is executed later gets more, whoever owns it (no_new_privs, and an empty
     inheritable, ambient and bounding set but for these, where the latter may be changed).
@@ -60,10 +64,11 @@ def drop_all_but(names: Iterable[str]) -> Tuple[str, ...]:
     """
     wanted = {name: 1 << NUMBERS[name] for name in names}
     keep = sum(set(wanted.values()))
+    permitted = keep | sum({1 << NUMBERS[name] for name in reserve} - {*wanted.values()})
     try:
         _empty_bounding_set(keep)
         before = held()
-        after = Sets(0, before.permitted & keep, before.effective & keep)
+        after = Sets(0, before.permitted & permitted, before.effective & keep)
         change(after)
         sys_calls.call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
         sys_calls.call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -72,6 +77,20 @@ def drop_all_but(names: Iterable[str]) -> Tuple[str, ...]:
             f"capabilities cannot be given up: {err.strerror}", err.errno or 0
         ) from err
     return tuple(name for name, bit in wanted.items() if after.effective & bit)
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """The calling thread has in effect all capabilities that it may have, for a while."""
+    before = held()
+    if before.effective == before.permitted:
+        yield
+        return
+    change(before._replace(effective=before.permitted))
+    try:
+        yield
+    finally:
+        change(before)
 
 
 def _empty_bounding_set(keep: int) -> None:

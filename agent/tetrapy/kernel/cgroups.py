@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cgroup hierarchy tells of containers on this host: asked of the kernel, not of mounts."""
+"""Which cgroup hierarchy tells of containers on this host: asked of the kernel, not of mounts.
+
+And the cgroups that there are, as far as their directories can be seen.
+"""
 
 from __future__ import annotations
 
-from typing import List, Optional
+import errno
+import os
+from typing import Iterator, List, Optional, Tuple
 
 # Controllers of version 1 whose hierarchy runtimes use, the best first.
 _CONTROLLERS = (b"memory", b"pids")
+ID_V1 = 1 << 63
+"""Set in the numbers of cgroups of version 1 (CGROUP_ID_V1 of bpf/cgroup.h)."""
 
 
 def _hierarchies(text: bytes) -> List[List[bytes]]:
@@ -48,3 +55,60 @@ def host_controller(procfs: str) -> Optional[str]:
             return (_first(_hierarchies(file.read())) or b"").decode()
     except OSError:
         return None
+
+
+def cgroups(procfs: str, most: int) -> Iterator[Tuple[int, bytes]]:
+    """The cgroups that tell of containers: their numbers, and names as exec records have them.
+
+    Those names are of the cgroup and of the ones above it, each ended by a zero byte. `most` are
+    looked at; none where their file systems are mounted nowhere.
+    """
+    for top, version in _tops(procfs):
+        waiting = [(top, b"")]
+        while waiting and most > 0:
+            directory, names = waiting.pop()
+            try:
+                yield os.stat(directory).st_ino | version, names
+                with os.scandir(directory) as entries:
+                    found = [os.fsencode(one.name) for one in entries if one.is_dir()]
+            except OSError:  # it is gone
+                continue
+            most -= 1
+            waiting += [(b"%s/%s" % (directory, name), name + b"\0" + names) for name in found]
+
+
+def cgroup_of(procfs: str, text: bytes) -> Tuple[int, bytes]:
+    """The same of the process of which `text` is the `cgroup` file. Raises OSError."""
+    path = telling_path(text)
+    for top, version in _tops(procfs):
+        try:
+            number = os.stat(top + path).st_ino
+        except OSError:
+            continue
+        return number | version, b"".join(name + b"\0" for name in path.split(b"/")[:0:-1])
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fsdecode(path))
+
+
+def _tops(procfs: str) -> Iterator[Tuple[bytes, int]]:
+    """Directories at the top of the hierarchies, as the machine's first process sees them.
+
+    Where that process may not be looked at, as this one does.
+    """
+    controller = (host_controller(procfs) or "").encode()
+    root = os.fsencode(f"{procfs}/1/root")
+    who = "1" if os.path.isdir(root + b"/") else "self"
+    root = root if who == "1" else b""
+    try:
+        with open(f"{procfs}/{who}/mountinfo", "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        before, _, after = line.partition(b" - ")
+        words, kind = before.split(b" "), after.split(b" ")
+        if len(words) < 5 or len(kind) < 3 or words[3] != b"/":
+            continue
+        if kind[0] == b"cgroup2":
+            yield root + words[4], 0
+        elif kind[0] == b"cgroup" and controller and controller in kind[2].split(b","):
+            yield root + words[4], ID_V1

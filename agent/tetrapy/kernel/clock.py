@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 _MEASUREMENTS = 5
+_SECOND = 1_000_000_000  # ns
 _MIN_GAP = 1_000_000  # ns; a shorter sleep does not exist
 
 
@@ -28,17 +29,16 @@ class WallClock:
 
     def format(self, ktime: int) -> str:
         """`ktime` (ns since boot) as `2026-01-01T00:00:00.123456789Z`."""
-        second, fraction = divmod(ktime + self.offset, 1_000_000_000)
+        second, fraction = divmod(ktime + self.offset, _SECOND)
         if second != self._second:
             self._second = second
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        if fraction % 1000:
-            return f"{self._prefix}.{fraction:09d}Z"
-        if fraction % 1_000_000:
-            return f"{self._prefix}.{fraction // 1000:06d}Z"
-        if fraction:
-            return f"{self._prefix}.{fraction // 1_000_000:03d}Z"
-        return self._prefix + "Z"
+        if not fraction:
+            return self._prefix + "Z"
+        digits = str(_SECOND + fraction)  # faster than a width for the number
+        if digits[7:] != "000":
+            return f"{self._prefix}.{digits[1:]}Z"
+        return f"{self._prefix}.{digits[1:7] if digits[4:7] != '000' else digits[1:4]}Z"
 
 
 def boot_time_ns() -> int:

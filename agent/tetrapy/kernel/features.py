@@ -40,9 +40,13 @@ class Feature(NamedTuple):
 
 RAW_TRACEPOINTS = Feature("BPF programs of raw tracepoints", "4.17", _PROG_RAW_TRACEPOINT)
 RING_BUFFER = Feature("BPF ring buffers", "5.8", map_type=27)
+LOOPS = Feature("bpf_loop()", "5.17", _PROG_RAW_TRACEPOINT, helper=181)
 BOOT_CLOCK = Feature("bpf_ktime_get_boot_ns()", "5.8", _PROG_RAW_TRACEPOINT, helper=125)
 _PROG_KPROBE = 2
 ATTACH_COOKIE = Feature("cookies of BPF links", "5.15", _PROG_KPROBE, helper=174)
+_PROG_TRACING, _PROG_LSM = 26, 29
+FENTRY = Feature("BPF programs at the beginning of functions (fentry)", "5.5", _PROG_TRACING)
+LSM_PROGRAMS = Feature("BPF programs of security modules", "5.7", _PROG_LSM)
 KPROBES = Feature("BPF programs of kprobes", "4.1", _PROG_KPROBE)
 
 PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)
@@ -53,6 +57,10 @@ _KERNELS_BTF = "/sys/kernel/btf/vmlinux"
 # Tracepoints call their programs under the guard srcu_fast_notrace of tracepoint_srcu, and not with
 # preemption off. Older kernels have that structure for another use, or the guard not at all.
 _PREEMPTIBLE = (b"class_srcu_fast_notrace_t", b"tracepoint_srcu_srcu_data")
+_KALLSYMS = "/proc/kallsyms"
+# Only kernels that have fast guards have this function, and tracepoints use them since soon after.
+_FAST_GUARDS = b"init_srcu_struct_fast"
+_BLOCK = 1 << 18
 
 
 def has_ring_buffer() -> bool:
@@ -67,16 +75,21 @@ def require(features: Iterable[Feature]) -> None:
             raise UnsupportedFeatureError(one.name, one.since)
 
 
-def preempts_programs(types: Optional[bytes] = None, kernels_btf: str = _KERNELS_BTF) -> bool:
+def preempts_programs(
+    types: Optional[bytes] = None,
+    kernels_btf: str = _KERNELS_BTF,
+    kallsyms: str = _KALLSYMS,
+) -> bool:
     """Whether a task may be preempted in a tracepoint's program, which is skipped then for others.
 
-    The kernel's BTF tells it, or where it has none `types`, other BTF of this kernel. Without
-    either it is not known, and taken for untrue.
+    The kernel's BTF tells it. Where it has none, `types` may, other BTF of this kernel, and else
+    its symbols do, which say yes to some kernels too that only could do so. Where nothing is known
+    it is taken for untrue.
     """
     try:
         file = open(kernels_btf, "rb")  # noqa: SIM115 - closed below
     except OSError:
-        return types is not None and _has_names(types)
+        return (types is not None and _has_names(types)) or _has_symbol(kallsyms, _FAST_GUARDS)
     # Linux 6.16 and later let it be mapped, and what is asked for came after that. Only mapped it
     # costs next to nothing: files in sysfs are read by the page.
     with file:
@@ -86,6 +99,23 @@ def preempts_programs(types: Optional[bytes] = None, kernels_btf: str = _KERNELS
             return False
         with mapped:
             return _has_names(mapped)
+
+
+def _has_symbol(kallsyms: str, name: bytes) -> bool:
+    """Whether the kernel itself has a symbol: `address type name` in a line."""
+    wanted = b" " + name + b"\n"
+    rest = b""
+    try:
+        with open(kallsyms, "rb", buffering=0) as file:
+            while True:
+                block = file.read(_BLOCK)
+                if not block:
+                    return False
+                if wanted in rest + block:
+                    return True
+                rest = block[-len(wanted) :]
+    except OSError:
+        return False
 
 
 def _has_names(types: Union[bytes, mmap.mmap]) -> bool:

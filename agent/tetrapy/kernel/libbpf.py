@@ -15,6 +15,7 @@ from ctypes import (
     c_bool,
     c_char_p,
     c_int,
+    c_int64,
     c_size_t,
     c_uint32,
     c_uint64,
@@ -85,18 +86,6 @@ class MapCreateOptions(Structure):
     ]
 
 
-class KprobeOptions(Structure):
-    """struct bpf_kprobe_opts"""
-
-    _fields_ = [
-        ("size", c_size_t),
-        ("cookie", c_uint64),
-        ("offset", c_size_t),
-        ("is_return", c_bool),
-        ("attach_mode", c_int),
-    ]
-
-
 class UprobeOptions(Structure):
     """struct bpf_uprobe_opts"""
 
@@ -150,11 +139,11 @@ _PROTOTYPES = {
     "bpf_program__name": (c_char_p, [ProgramPointer]),
     "bpf_program__fd": (c_int, [ProgramPointer]),
     "bpf_program__set_autoload": (c_int, [ProgramPointer, c_bool]),
+    "bpf_program__set_type": (c_int, [ProgramPointer, c_int]),
+    "bpf_program__set_expected_attach_type": (c_int, [ProgramPointer, c_int]),
+    "bpf_program__set_attach_target": (c_int, [ProgramPointer, c_int, c_char_p]),
     "bpf_program__attach": (LinkPointer, [ProgramPointer]),
-    "bpf_program__attach_kprobe_opts": (
-        LinkPointer,
-        [ProgramPointer, c_char_p, POINTER(KprobeOptions)],
-    ),
+    "bpf_program__attach_trace": (LinkPointer, [ProgramPointer]),
     "bpf_program__attach_uprobe_opts": (
         LinkPointer,
         [ProgramPointer, c_int, c_char_p, c_size_t, POINTER(UprobeOptions)],
@@ -165,6 +154,9 @@ _PROTOTYPES = {
     ),
     "bpf_program__attach_raw_tracepoint": (LinkPointer, [ProgramPointer, c_char_p]),
     "bpf_link__destroy": (c_int, [LinkPointer]),
+    "bpf_link__fd": (c_int, [LinkPointer]),
+    "bpf_link_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
+    "bpf_obj_pin": (c_int, [c_int, c_char_p]),
     "bpf_map__name": (c_char_p, [MapPointer]),
     "bpf_map__fd": (c_int, [MapPointer]),
     "bpf_map__map_flags": (c_uint32, [MapPointer]),
@@ -174,6 +166,9 @@ _PROTOTYPES = {
     "bpf_map__initial_value": (c_void_p, [MapPointer, POINTER(c_size_t)]),
     "btf__load_vmlinux_btf": (BtfPointer, []),
     "btf__find_by_name_kind": (c_int, [BtfPointer, c_char_p, c_uint32]),
+    "btf__type_by_id": (c_void_p, [BtfPointer, c_uint32]),
+    "btf__name_by_offset": (c_char_p, [BtfPointer, c_uint32]),
+    "btf__resolve_size": (c_int64, [BtfPointer, c_uint32]),
     "btf__free": (None, [BtfPointer]),
     "bpf_map_lookup_elem": (c_int, [c_int, c_void_p, c_void_p]),
     "bpf_map_update_elem": (c_int, [c_int, c_void_p, c_void_p, ctypes.c_uint64]),
@@ -185,6 +180,9 @@ _PROTOTYPES = {
         [c_int, c_char_p, c_uint32, c_uint32, c_uint32, POINTER(MapCreateOptions)],
     ),
     "bpf_prog_test_run_opts": (c_int, [c_int, POINTER(TestRunOptions)]),
+    "bpf_enable_stats": (c_int, [c_int]),
+    "bpf_prog_get_fd_by_id": (c_int, [c_uint32]),
+    "bpf_prog_get_next_id": (c_int, [c_uint32, POINTER(c_uint32)]),
     "bpf_prog_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
     "libbpf_num_possible_cpus": (c_int, []),
     "libbpf_probe_bpf_prog_type": (c_int, [c_int, c_void_p]),

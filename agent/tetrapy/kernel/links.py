@@ -11,13 +11,12 @@ import errno as errnos
 import os
 from ctypes import byref
 from struct import Struct
-from typing import Any, Callable, List
+from typing import Any, Callable, List, Optional
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.libbpf import (
-    KprobeOptions,
     PerfEventOptions,
     UprobeOptions,
     error_text,
@@ -27,10 +26,24 @@ from tetrapy.kernel.libbpf import (
 from tetrapy.kernel.libbpf_log import collected
 
 _ANY_PROCESS = -1
-# struct perf_event_attr (include/uapi/linux/perf_event.h): type, size, config; the rest is zero.
-_PERF_ATTRIBUTES = Struct("=IIQ48x")
+# struct perf_event_attr (include/uapi/linux/perf_event.h): type, size, config, and far behind that
+# the address of the name of a kprobe's function; the rest is zero.
+_PERF_ATTRIBUTES = Struct("=IIQ40xQ")
 _PERF_TYPE_TRACEPOINT = 2
+_PERF_TYPE_KPROBE = "/sys/bus/event_source/devices/kprobe/type"
+# struct bpf_link_info (include/uapi/linux/bpf.h) of a perf event: type, the event's type; of a
+# kprobe the calls that it missed; the rest is zero.
+_LINK_INFO = Struct("=I12xI28xQ8x")
+_LINK_PERF_EVENT = 7  # BPF_LINK_TYPE_PERF_EVENT
+_LINK_KPROBES = frozenset((3, 4))  # BPF_PERF_EVENT_KPROBE, BPF_PERF_EVENT_KRETPROBE
+_RETURN_PROBE = 1  # format/retprobe beside that file: the lowest bit of config
 _PERF_CLOEXEC = 8  # PERF_FLAG_FD_CLOEXEC
+
+
+_WHY = {
+    errnos.ENOENT: "there is no such thing in this kernel",
+    errnos.E2BIG: "the kernel takes no more programs there: at a tracepoint 64, of all agents",
+}
 
 
 class Link:
@@ -39,6 +52,24 @@ class Link:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
+    @property
+    def fd(self) -> int:
+        """The file descriptor, which stays the link's."""
+        return int(libbpf().bpf_link__fd(self._handle))
+
+    def missed(self) -> int:
+        """Calls that a kprobe missed since another was at work on the CPU, as Linux 6.7 tells.
+
+        0 where the kernel does not tell that, and of other links.
+        """
+        if not self._handle:
+            return 0
+        info = ctypes.create_string_buffer(_LINK_INFO.size)
+        size = ctypes.c_uint32(_LINK_INFO.size)
+        if libbpf().bpf_link_get_info_by_fd(self.fd, info, byref(size)):
+            return 0
+        return missed_of(info.raw)
+
     def close(self) -> None:
         """Detach; safe to call twice."""
         handle, self._handle = self._handle, None
@@ -46,16 +77,59 @@ class Link:
             libbpf().bpf_link__destroy(handle)
 
 
-def attach_kprobe(
-    loaded: BpfObject, program: str, function: str, cookie: int = 0, is_return: bool = False
-) -> Link:
-    """Run the program when the kernel calls `function`, or returns from it. Raises KernelError."""
-    options = KprobeOptions(size=ctypes.sizeof(KprobeOptions), cookie=cookie, is_return=is_return)
-    handle = loaded.program(program)
-    return _attached(
-        f"kprobe {function}",
-        lambda: libbpf().bpf_program__attach_kprobe_opts(handle, function.encode(), byref(options)),
-    )
+def missed_of(info: bytes) -> int:
+    """What a struct bpf_link_info tells of calls that were missed."""
+    kind, event, missed = _LINK_INFO.unpack(info)
+    return int(missed) if kind == _LINK_PERF_EVENT and event in _LINK_KPROBES else 0
+
+
+class Event:
+    """A perf event, to which a program can be attached; `close` gives it back until then."""
+
+    def __init__(self, what: str, kind: int, config: int, function: Optional[bytes] = None) -> None:
+        """`what` names it in errors. Raises KernelError."""
+        self._what = what
+        name = ctypes.c_char_p(function)
+        address = ctypes.cast(name, ctypes.c_void_p).value or 0
+        packed = _PERF_ATTRIBUTES.pack(kind, _PERF_ATTRIBUTES.size, config, address)
+        attributes = ctypes.create_string_buffer(packed, len(packed))
+        # Of all processes, opened on the first CPU: a program there runs on all of them.
+        where = (_ANY_PROCESS, 0, -1, _PERF_CLOEXEC)
+        try:
+            self._fd = sys_calls.call("perf_event_open", ctypes.addressof(attributes), *where)
+        except OSError as err:
+            raise _refused(what, err.errno or 0, "") from err
+
+    def attach(self, loaded: BpfObject, program: str, cookie: int = 0) -> Link:
+        """Run the program at the event from now on. Raises KernelError."""
+        handle = loaded.program(program)
+        options = PerfEventOptions(size=ctypes.sizeof(PerfEventOptions), cookie=cookie)
+        link = _attached(
+            self._what,
+            lambda: libbpf().bpf_program__attach_perf_event_opts(handle, self._fd, byref(options)),
+        )
+        self._fd = -1  # the link's now
+        return link
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def open_kprobe(function: str, is_return: bool = False) -> Event:
+    """What happens when the kernel calls `function`, or returns from it.
+
+    Raises KernelError: whether there is such a function, the kernel alone knows.
+    """
+    try:
+        with open(_PERF_TYPE_KPROBE, encoding="ascii") as file:
+            kind = int(file.read())
+    except OSError as err:
+        raise KernelError(f"{_PERF_TYPE_KPROBE}: {err.strerror}", err.errno or 0) from err
+    config = _RETURN_PROBE if is_return else 0
+    return Event(f"kprobe {function}", kind, config, function.encode())
 
 
 def attach_uprobe(
@@ -91,29 +165,11 @@ def attach_tracepoint(
     The perf event is opened here: libbpf would look for the number in tracefs, which need not be
     mounted. Raises KernelError.
     """
-    handle = loaded.program(program)
-    what = f"tracepoint {name}"
-    attributes = ctypes.create_string_buffer(
-        _PERF_ATTRIBUTES.pack(_PERF_TYPE_TRACEPOINT, _PERF_ATTRIBUTES.size, number),
-        _PERF_ATTRIBUTES.size,
-    )
+    event = Event(f"tracepoint {name}", _PERF_TYPE_TRACEPOINT, number)
     try:
-        # Of all processes, opened on the first CPU: a tracepoint's program runs on all of them.
-        fd = sys_calls.call(
-            "perf_event_open", ctypes.addressof(attributes), _ANY_PROCESS, 0, -1, _PERF_CLOEXEC
-        )
-    except OSError as err:
-        code = err.errno or 0
-        raise KernelError(f"{what}: not opened: {error_text(code)}", code) from err
-    options = PerfEventOptions(size=ctypes.sizeof(PerfEventOptions), cookie=cookie)
-    try:
-        return _attached(
-            what,
-            lambda: libbpf().bpf_program__attach_perf_event_opts(handle, fd, byref(options)),
-        )
-    except KernelError:
-        os.close(fd)  # else it is the link's
-        raise
+        return event.attach(loaded, program, cookie)
+    finally:
+        event.close()
 
 
 def attach_raw_tracepoint(loaded: BpfObject, program: str, event: str) -> Link:
@@ -128,14 +184,24 @@ def attach_raw_tracepoint(loaded: BpfObject, program: str, event: str) -> Link:
     )
 
 
+def attach_aimed(loaded: BpfObject, program: str, what: str) -> Link:
+    """Run the program at the function that it was loaded for; `what` names it in errors.
+
+    Raises KernelError.
+    """
+    handle = loaded.program(program)
+    return _attached(what, lambda: libbpf().bpf_program__attach_trace(handle))
+
+
 def _attached(what: str, attach: Callable[[], Any]) -> Link:
     messages: List[str] = []
     with collected(messages):
         handle = attach()
     if not handle:
-        number = last_errno()
-        why = "there is no such thing in this kernel" if abs(number) == errnos.ENOENT else ""
-        raise KernelError(
-            f"{what}: not attached: {why or error_text(number)}", abs(number), "\n".join(messages)
-        )
+        raise _refused(what, last_errno(), "\n".join(messages))
     return Link(handle)
+
+
+def _refused(what: str, number: int, log: str) -> KernelError:
+    why = _WHY.get(abs(number)) or error_text(number)
+    return KernelError(f"{what}: not attached: {why}", abs(number), log)

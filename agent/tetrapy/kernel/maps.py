@@ -78,7 +78,7 @@ def expect_sizes(map_fd: int, key_size: int, value_size: int) -> None:
         )
 
 
-ARRAY, LRU_HASH, LPM_TRIE = 2, 9, 11  # enum bpf_map_type (include/uapi/linux/bpf.h)
+HASH, ARRAY, LRU_HASH, LPM_TRIE = 1, 2, 9, 11  # enum bpf_map_type (include/uapi/linux/bpf.h)
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC
 
 
@@ -110,7 +110,8 @@ def drop(map_fd: int, key: bytes) -> None:
             raise KernelError(f"map deletion: {error_text(errno)}", errno)
 
 
-_ANY, _NOEXIST = 0, 1  # flags of an update: BPF_ANY, BPF_NOEXIST (include/uapi/linux/bpf.h)
+# Flags of an update: BPF_ANY, BPF_NOEXIST, BPF_EXIST (include/uapi/linux/bpf.h).
+_ANY, _NOEXIST, _EXIST = 0, 1, 2
 
 
 class BpfMap:
@@ -148,6 +149,10 @@ class BpfMap:
     def put_new(self, key: bytes, value: bytes) -> bool:
         """Put a value for a key that is not there yet; False when it is, or the map is full."""
         return self._update(key, value, _NOEXIST, errnos.EEXIST, errnos.E2BIG)
+
+    def replace(self, key: bytes, value: bytes) -> bool:
+        """Set the value of a key that is there; False when it is not."""
+        return self._update(key, value, _EXIST, errnos.ENOENT)
 
     def delete(self, key: bytes) -> bool:
         """Take a key out; False when it is not there.

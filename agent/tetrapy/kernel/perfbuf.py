@@ -123,7 +123,7 @@ class PerfBuffer:
         self.epoll_flags = select.EPOLLIN
         self.size = 0  # bytes, over all CPUs
         try:
-            for cpu in _online_cpus():
+            for cpu in online_cpus():
                 try:
                     buffer = _CpuBuffer(cpu, size)
                 except KernelError as err:
@@ -223,7 +223,7 @@ def _open_event(cpu: int, watermark: int) -> int:
     return fd
 
 
-def _online_cpus() -> List[int]:
+def online_cpus() -> List[int]:
     """Without /sys those that there may be."""
     try:
         with open("/sys/devices/system/cpu/online", encoding="ascii") as file:

@@ -77,6 +77,15 @@ def denied(errno: int, what: str) -> KernelError:
             check_capabilities(errno, text)
         except NotPermittedError as err:
             return err
+        # Seccomp filters usually say EPERM.
+        paranoid = _perf_event_paranoid() if errno == _EACCES else 0
+        if paranoid > _PARANOID_FOR_ADMIN and not _held() & {"CAP_SYS_ADMIN"}:
+            return NotPermittedError(
+                f"{text}: kernel.perf_event_paranoid is {paranoid}, which can ask for more than"
+                " CAP_PERFMON; give it CAP_SYS_ADMIN, or set it to"
+                f" {_PARANOID_FOR_ADMIN} with sysctl",
+                errno,
+            )
         filtered = _status().get("Seccomp", "0")
         if filtered != "0":
             return NotPermittedError(
@@ -103,13 +112,6 @@ def denied(errno: int, what: str) -> KernelError:
         return NotPermittedError(
             f"{text}: this is a user namespace, whose capabilities do not count for bpf; run "
             "tetrapy outside of it (not rootless, without user namespaces of a container engine)",
-            errno,
-        )
-    paranoid = _perf_event_paranoid()
-    if paranoid > _PARANOID_FOR_ADMIN and not _held() & {"CAP_SYS_ADMIN"}:
-        return NotPermittedError(
-            f"{text}: kernel.perf_event_paranoid is {paranoid}, which can ask for more than "
-            f"CAP_PERFMON; give it CAP_SYS_ADMIN, or set it to {_PARANOID_FOR_ADMIN} with sysctl",
             errno,
         )
     return NotPermittedError(

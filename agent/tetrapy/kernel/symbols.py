@@ -63,9 +63,11 @@ class Symbols:
                 yield words[1].decode("utf-8", "replace")
 
     def _walk(self) -> Iterator[bytes]:
+        is_empty = True
         try:
             with open(self._kallsyms, "rb") as file:
                 for line in file:  # address, type, name, [module]
+                    is_empty = False
                     words = line.split(None, 3)
                     if len(words) >= 3 and words[1][0] in _CODE:
                         yield words[2]
@@ -74,3 +76,8 @@ class Symbols:
                 f"{self._kallsyms}: {err.strerror}: the kernel's functions are not known",
                 err.errno or 0,
             ) from err
+        if is_empty:
+            raise KernelError(
+                f"{self._kallsyms} is empty: the kernel's functions are hidden from this process"
+                " (by ProtectKernelTunables= of a systemd unit?)"
+            )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of tracefs and debugfs, whether somebody has mounted these or not.
+"""Files of tracefs, debugfs and securityfs, whether somebody has mounted these or not.
 
 Where they are not mounted a mount of one's own is made that is in no directory: nobody sees it, and
 it is gone with its file descriptor, however this process ends (fsmount(2), Linux 5.2).
@@ -16,7 +16,10 @@ from tetrapy.kernel import sys_calls
 
 _TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 _DEBUGFS = ("/sys/kernel/debug",)
+_SECURITYFS = ("/sys/kernel/security",)
 _MAX_FILE = 64 << 20  # bytes; the list of functions that can be traced has a few million
+
+_PLACES = {"tracefs": _TRACEFS[0], "debugfs": _DEBUGFS[0], "securityfs": _SECURITYFS[0]}
 
 # include/uapi/linux/mount.h
 _FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 1, 1
@@ -25,7 +28,7 @@ _MOUNT_ATTR_NOSUID, _MOUNT_ATTR_NODEV, _MOUNT_ATTR_NOEXEC = 2, 4, 8
 
 
 class KernelFiles:
-    """The two file systems, each opened when it is first asked for."""
+    """The file systems, each opened when it is first asked for."""
 
     def __init__(self) -> None:
         self._roots: Dict[str, int] = {}
@@ -37,6 +40,10 @@ class KernelFiles:
     def debugging(self, path: str) -> bytes:
         """A file of debugfs. Raises KernelError without debugfs, OSError for the file."""
         return self._read("debugfs", _DEBUGFS, "kprobes", path)
+
+    def security(self, path: str) -> bytes:
+        """A file of securityfs. Raises KernelError without securityfs, OSError for the file."""
+        return self._read("securityfs", _SECURITYFS, "lsm", path)
 
     def events(self, subsystem: Optional[str] = None) -> List[str]:
         """The subsystems that have tracepoints, or the tracepoints of one; for suggestions."""
@@ -89,7 +96,7 @@ def _mounted(kind: str) -> int:
         finally:
             os.close(context)
     except OSError as err:
-        place = _TRACEFS[0] if kind == "tracefs" else _DEBUGFS[0]
+        place = _PLACES[kind]
         raise KernelError(
             f"{kind} is not mounted and cannot be opened ({err.strerror}); mount it: mount -t"
             f" {kind} {kind} {place}",
@@ -99,7 +106,7 @@ def _mounted(kind: str) -> int:
 
 @contextlib.contextmanager
 def opened() -> Iterator[KernelFiles]:
-    """The two file systems for the time of a `with`."""
+    """The file systems for the time of a `with`."""
     files = KernelFiles()
     try:
         yield files

@@ -29,6 +29,14 @@ class Plan(NamedTuple):
     env_bytes: int  # between env_start and env_end
     root: str
     cwd: str
+    descriptor: int  # the least number of a pipe
+    source: str  # addresses of its sockets, on the loopback device
+    destination: str
+    port: int
+    mark: int
+    priority: int
+    map_sizes: Tuple[int, int, int]  # of a key, of a value, and entries, of a BPF map
+    instructions: int  # of a BPF program
 
 
 PLANS = (
@@ -45,6 +53,14 @@ PLANS = (
         env_bytes=11,
         root="/proc/sys",
         cwd="/proc/sys/kernel/random",
+        descriptor=113,
+        source="127.83.21.164",
+        destination="127.199.74.38",
+        port=47321,
+        mark=0x2E5A93C7,
+        priority=0x5B1D8E36,
+        map_sizes=(47, 1213, 3391),
+        instructions=1733,
     ),
     Plan(
         ids=(2025202, 2350490, 2783368, 2102520, 2044897, 2967513, 2365180, 2540383),
@@ -59,5 +75,13 @@ PLANS = (
         env_bytes=5,
         root="/proc/sys/kernel",
         cwd="/proc/sys/kernel/random",
+        descriptor=187,
+        source="127.142.97.53",
+        destination="127.61.228.119",
+        port=52867,
+        mark=0x71C4D62B,
+        priority=0x3F96A15D,
+        map_sizes=(83, 2179, 5477),
+        instructions=2591,
     ),
 )

@@ -22,6 +22,7 @@ from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.capabilities import set_distinct_capabilities
 from tetrapy.kernel.reference_process.child import in_words
 from tetrapy.kernel.reference_process.directories import Directories, change_root
+from tetrapy.kernel.reference_process.open_files import OpenFiles, opened
 from tetrapy.kernel.reference_process.plan import Plan
 
 _ATTEMPTS = 10_000  # looks, 0.5 ms apart
@@ -56,9 +57,13 @@ class PreparedTask:
         self._limits: List[str] = []
         self._leader: Optional[Task] = None
         self._cgroup_ids: Dict[str, Tuple[int, ...]] = {}
+        self._files: Optional[OpenFiles] = None
 
-    def run(self) -> None:
-        """Be the leader: prepare what needs its privileges, make the threads, end."""
+    def run(self, with_files: bool) -> None:
+        """Be the leader: prepare what needs its privileges, make the threads, end.
+
+        `with_files`: files and sockets too.
+        """
         try:
             sys_calls.call("prctl", sys_calls.PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if self._cgroup is not None:
@@ -69,6 +74,8 @@ class PreparedTask:
                     self._skip_numbers()
             self._cgroup_ids = self._find_cgroup_ids()
             self._try("move the ends of its arguments and environment", self._move_ends)
+            if with_files:
+                self._files = self._try("open files", opened, self._plan, self._limits)
             self._leader = self._memory.current()
             lock = _thread.allocate_lock()
             lock.acquire()
@@ -131,6 +138,7 @@ class PreparedTask:
             "env_end": stat.env_end,
             "namespaces": procfs_self.namespaces(),
             "cgroup_ids": self._cgroup_ids,
+            "open_files": self._files,
             "login_uid": self._try("read its login uid", procfs_self.login_uid),
             "cgroups": {
                 name: [part.hex() for part in path] for name, path in procfs_self.cgroups().items()

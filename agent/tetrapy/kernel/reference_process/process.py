@@ -20,6 +20,7 @@ from tetrapy.kernel.kernel_memory import KernelMemory, Task
 from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.child import Child, killer
 from tetrapy.kernel.reference_process.exec_capture import CapturedExec, capture_exec
+from tetrapy.kernel.reference_process.open_files import OpenFiles
 from tetrapy.kernel.reference_process.plan import PLANS
 from tetrapy.kernel.reference_process.supervisor import CLOSE, END, Supervisor
 
@@ -73,10 +74,12 @@ class ReferenceProcess:
     exec_name: bytes  # the last component of its path, or what a memfd is called
     exec_device: int  # major number << 20 | minor number
     exec_gained: bool  # whether it gave a capability
+    open_files: Optional[OpenFiles]  # only where they were asked for
     limits: Tuple[str, ...]
 
-    def __init__(self, memory: KernelMemory, variant: int) -> None:
+    def __init__(self, memory: KernelMemory, variant: int, with_files: bool) -> None:
         """Nothing is made yet; see `prepared`."""
+        self._with_files = with_files
         self._memory = memory
         self._plan = PLANS[variant]
         self._supervisor = Child()
@@ -141,6 +144,8 @@ class ReferenceProcess:
         self.cgroup_names = cgroups.pop("", ())
         self.cgroup_v1 = cgroups
         self.cgroup_ids = {name: tuple(ids) for name, ids in truths["cgroup_ids"].items()}
+        files = truths["open_files"]
+        self.open_files = OpenFiles.of(files) if files else None
         self.limits = (*limits, *kept["limits"], *truths["limits"])
 
     def _take_exec(self, facts: Optional[CapturedExec]) -> None:
@@ -186,7 +191,7 @@ class ReferenceProcess:
         def send(message: Dict[str, Any]) -> None:
             os.write(report, json.dumps(message).encode() + b"\n")
 
-        Supervisor(self._memory, self._plan, send, orders).run()
+        Supervisor(self._memory, self._plan, send, orders, self._with_files).run()
 
     # --- messages: JSON, one a line -------------------------------------------------------
 
@@ -225,13 +230,15 @@ def _names(path: List[str]) -> Names:
 
 
 @contextlib.contextmanager
-def prepared(memory: KernelMemory, variant: int = 0) -> Iterator[ReferenceProcess]:
+def prepared(
+    memory: KernelMemory, variant: int = 0, *, with_files: bool = False
+) -> Iterator[ReferenceProcess]:
     """A prepared process, for a `with`; variant 1 has nothing in common with variant 0.
 
     The caller must have no other thread. Raises KernelError when no process can be prepared at
     all, e.g. without a procfs.
     """
-    reference = ReferenceProcess(memory, variant)
+    reference = ReferenceProcess(memory, variant, with_files)
     try:
         reference.prepare()
         yield reference

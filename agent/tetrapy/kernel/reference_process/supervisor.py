@@ -41,8 +41,10 @@ class Supervisor:
         plan: Plan,
         report: Callable[[Dict[str, Any]], None],
         orders: int,
+        with_files: bool,
     ) -> None:
         """`report` reaches the agent, `orders` is the pipe on which its orders come."""
+        self._with_files = with_files
         self._memory = memory
         self._plan = plan
         self._report = report
@@ -84,7 +86,7 @@ class Supervisor:
             prepared = PreparedTask(
                 self._memory, self._plan, cgroup, own_namespace, self._report, orders
             )
-            prepared.run()
+            prepared.run(self._with_files)
         os.close(orders)
         os.close(alive)  # the last one open is the child's
 

@@ -44,10 +44,11 @@ STRUCTURES = frozenset(
     " kernfs_open_file"
     # files
     " file path qstr dentry hlist_bl_head inode address_space super_block file_system_type"
-    " block_device mount vfsmount kiocb iov_iter iovec"
+    " block_device mount vfsmount kiocb iov_iter iter_type iovec filename"
     # sockets
     " socket sock sock_common inet_sock inet_connection_sock tcp_sock udp_sock unix_sock sk_buff"
-    " msghdr sockaddr sockaddr_in sockaddr_in6 sockaddr_un iphdr ipv6hdr tcphdr udphdr"
+    " msghdr sockaddr sockaddr_in sockaddr_in6 sockaddr_un iphdr ipv6hdr tcphdr udphdr net_device"
+    " skb_ext skb_ext_id sec_path"
     # BPF, tracing, modules and keys
     " bpf_attr bpf_map bpf_map_type bpf_prog bpf_prog_aux bpf_prog_type bpf_attach_type perf_event"
     " perf_event_attr kprobe trace_event_raw_sys_enter trace_event_raw_sys_exit module load_info"

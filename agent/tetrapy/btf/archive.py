@@ -19,6 +19,7 @@ solid stream compresses far better than single entries.  The xz stream carries a
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.abi.core_queries import Answers, CoreQueries
@@ -29,6 +30,9 @@ FORMAT = "tetrapy-btf 2"
 # More than a hundred times of what the archive needs; a file that wants more is no archive.
 MAX_UNPACKED = 64 << 20
 _MAX_DECODER_MEMORY = 128 << 20
+_OTHER_OBJECTS = (
+    "the BTF archive was made for other BPF objects, whose relocations ask for other things: {}"
+)
 _XZ = b"\xfd7zXZ\0"
 
 
@@ -75,6 +79,29 @@ class Archive:
                 raise ValueError(f"line {line[:80]!r}")
         self.queries = tuple(queries)
 
+    def select(self, queries: Sequence[str]) -> Archive:
+        """The same kernels with their answers to some of the queries; equal ones share a layout.
+
+        Raises ArchiveError where the archive does not answer all of them.
+        """
+        if self.queries == tuple(queries):
+            return self
+        places = {query: number for number, query in enumerate(self.queries)}
+        missing = [query for query in queries if query not in places]
+        if missing:
+            raise ArchiveError(_OTHER_OBJECTS.format(_listed(missing)))
+        wanted = [places[query] for query in queries]
+        numbers: Dict[Answers, int] = {}
+        found = [
+            numbers.setdefault(tuple(layout[at] for at in wanted), len(numbers))
+            for layout in self.layouts
+        ]
+        selected = copy(self)
+        selected.queries = tuple(queries)
+        selected.layouts = list(numbers)
+        selected.kernels = {name: found[number] for name, number in self.kernels.items()}
+        return selected
+
     def find(self, kernel: str) -> Optional[int]:
         """The number of the layout of exactly this kernel, or None."""
         return self.kernels.get(kernel)
@@ -92,23 +119,16 @@ class Archive:
             found.setdefault(arch, []).append(self.layouts[number])
         return found
 
-    def of_arch(self, arch: str) -> Dict[int, List[str]]:
-        """Layout number -> names of its kernels of one architecture."""
-        found: Dict[int, List[str]] = {}
-        for name, number in self.kernels.items():
-            if name.split("/")[2] == arch:
-                found.setdefault(number, []).append(name)
-        return found
-
 
 def check_queries(archive: Archive, queries: CoreQueries) -> None:
     """Raise ArchiveError unless the archive was made for objects with exactly these queries."""
     if archive.queries != queries.names:
         differ = sorted(set(archive.queries) ^ set(queries.names))
-        raise ArchiveError(
-            "the BTF archive was made for other BPF objects, whose relocations ask for other"
-            f" things: {'; '.join(differ[:3])}{' ...' if len(differ) > 3 else ''}"
-        )
+        raise ArchiveError(_OTHER_OBJECTS.format(_listed(differ)))
+
+
+def _listed(queries: Sequence[str]) -> str:
+    return "; ".join(queries[:3]) + (" ..." if len(queries) > 3 else "")
 
 
 def unanswered(queries: Sequence[str], answers: Mapping[str, Iterable[Answers]]) -> List[str]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Iterator, Optional
-
-if TYPE_CHECKING:
-    from tetrapy.btf.source import BtfSource
+from typing import Iterator, Optional
 
 
 class PrivateFile:
@@ -70,12 +67,12 @@ class PrivateFile:
 
 
 @contextlib.contextmanager
-def custom_path(source: BtfSource, run_dir: str) -> Iterator[Optional[str]]:
-    """The `btf_custom_path` of a source for the time of a `with`; None for the kernel's own BTF."""
-    if source.data is None:
+def custom_path(data: Optional[bytes], run_dir: str) -> Iterator[Optional[str]]:
+    """The `btf_custom_path` of BTF for the time of a `with`; None where the kernel's own serves."""
+    if data is None:
         yield None
         return
-    file = PrivateFile(source.data, run_dir)
+    file = PrivateFile(data, run_dir)
     try:
         yield file.path
     finally:

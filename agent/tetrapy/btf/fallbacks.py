@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Generator, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.core_queries import Answers
-from tetrapy.btf.archive import Archive, check_queries
+from tetrapy.btf.archive import Archive
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.btf_paths import candidates, inspect
 from tetrapy.btf.host import Host
+from tetrapy.btf.inference.candidates import without
 from tetrapy.btf.inference.prober import InferenceResult, LayoutProber
 from tetrapy.btf.search import EMBEDDED, INFERENCE_AUTO, INFERENCE_OFF, Search
 from tetrapy.btf.source import (
@@ -23,7 +24,7 @@ from tetrapy.btf.source import (
     KIND_USER,
     BtfSource,
 )
-from tetrapy.btf.store import LocalStore, host_of
+from tetrapy.btf.store import LocalStore
 from tetrapy.btf.validation import BtfValidator, Validation
 from tetrapy.errors import ArchiveError, BtfNotFoundError, LayoutError, TetrapyError
 
@@ -33,7 +34,7 @@ SCAN_NAME = "scan of kernel memory"
 
 def elsewhere(
     search: Search, user_path: str, own: str, finding: str, tried: List[Tuple[str, str]]
-) -> Iterator[BtfSource]:
+) -> Generator[BtfSource, None, None]:
     """The sources but for the kernel's own, which was looked for at `own`.
 
     Raises BtfNotFoundError with all that was tried, which is also added to `tried`.
@@ -105,11 +106,7 @@ class _Fallbacks:
         path = store.directory
         try:
             path = store.path(host)
-            known = store.keys()
-            same = [key for key in known if key.endswith(f"/{host.arch}/{host.release}")]
-            # A distribution's update changes os-release under a running kernel.
-            key = str(host) if str(host) in known else next(iter(same), "")
-            whole = store.read(host_of(key)) if key else None
+            whole = store.find(host)
             if whole is None:
                 self.missing("local store", path, "does not exist")
                 return
@@ -138,7 +135,7 @@ class _Fallbacks:
             self.tried += [(INFERENCE_NAME, skipped), (SCAN_NAME, skipped)]
             return
         try:
-            check_queries(archive, validator.queries)
+            archive = archive.select(validator.queries.names)
         except ArchiveError as err:
             # Such as an operator's own after an upgrade; the scan does without.
             self._not_archived(f"{err}; pack it again with this tetrapy")
@@ -205,6 +202,10 @@ class _Fallbacks:
     ) -> Iterator[BtfSource]:
         """What is used of an answer, said loudly."""
         origin = f"inferred from {found.kernel or 'the memory of the running kernel'}"
+        if self._search.proven_only:
+            left_out = validator.optional(found.unproven)
+            answers = without(validator.queries.names, answers, left_out)
+            found = found._replace(unproven=(), off=(*found.off, *left_out))
         self._log(
             "warning",
             f"BTF discovery: {origin}",
@@ -268,6 +269,9 @@ def archive_entry(archive: Archive, host: Host) -> Tuple[Optional[int], str]:
         return number, str(host)
     # A rebranded distribution keeps the release that its kernel's builder gave it.
     same = archive.find_release(host.arch, host.release)
+    # Of several who build a kernel of that name, its own: VERSION_ID has more digits than a key, or
+    # goes on while the kernel stays.
+    same = [one for one in same if one[0].startswith(f"{host.id}/")] or same
     numbers = {found for _name, found in same}
     if len(numbers) == 1:
         return numbers.pop(), f"{same[0][0]} (by release alone, this host is {host})"

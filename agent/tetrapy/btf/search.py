@@ -23,7 +23,8 @@ class Search(NamedTuple):
     `read_archive` returns the bytes of the archive, `archive_name` is for people; `read_objects`
     returns the ELF objects that will be loaded.  `open_prober(queries, optional)` makes an
     `inference.LayoutProber` of the running kernel, for a `with`; without it nothing is compared
-    with the running kernel, and nothing inferred.
+    with the running kernel, and nothing inferred.  `proven_only`: what is inferred or scanned goes
+    without the optional queries that no check confirms.
     """
 
     host: Host
@@ -35,3 +36,4 @@ class Search(NamedTuple):
     inference: str = INFERENCE_AUTO
     check: bool = True
     archive_name: str = EMBEDDED
+    proven_only: bool = False

@@ -65,6 +65,16 @@ class LocalStore:
                 f"{self.path(host)}: {err}; remove it with `tetrapy btf remove`, and add it again"
             ) from err
 
+    def find(self, host: Host) -> Optional[bytes]:
+        """The full BTF of a host's kernel; None if the store has none. Raises StoreError.
+
+        A distribution's update changes os-release under a running kernel, so the release decides.
+        """
+        known = self.keys()
+        same = [key for key in known if key.endswith(f"/{host.arch}/{host.release}")]
+        key = str(host) if str(host) in known else next(iter(same), "")
+        return self.read(host_of(key)) if key else None
+
     def keys(self) -> List[str]:
         """The kernels of the store, as ID/VERSION_ID/arch/<uname -r>, sorted."""
         found: List[str] = []

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, ContextManager, FrozenSet, Iterable, Optional, Sequence, Tuple
+from typing import Callable, ContextManager, FrozenSet, Iterable, List, Optional, Sequence, Tuple
 
 from tetrapy.abi.core_minimal import minimal_btf
 from tetrapy.abi.core_queries import Answers, CoreQueries
@@ -100,6 +100,10 @@ class BtfValidator:
             self._log("debug", "BTF could not be checked in these", btf=origin, unproven=unproven)
         left = without(self.queries.names, answers, found.doubted)
         return Validation("", left, found.doubted, found.doubtful)
+
+    def optional(self, queries: Iterable[str]) -> List[str]:
+        """Those of some queries that any kernel may lack."""
+        return [query for query in queries if query in self._optional]
 
     def off(self, answers: Answers) -> Tuple[str, ...]:
         """The optional programs that cannot be loaded with these answers."""

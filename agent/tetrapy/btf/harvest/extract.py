@@ -12,6 +12,7 @@ from tetrapy.abi.elf import Elf, FileBytes
 from tetrapy.btf.harvest import deb, images, limits, rpm
 from tetrapy.btf.harvest.dwarf import btf_of_dwarf
 from tetrapy.btf.harvest.identity import Evidence
+from tetrapy.btf.harvest.isf import NotLinuxError
 from tetrapy.btf.harvest.options import Options, Unpackers
 from tetrapy.btf.harvest.package import Kernel, Package, kernel_of
 from tetrapy.errors import FormatError
@@ -25,10 +26,11 @@ class NoKernelError(FormatError):
 
 
 class Found(NamedTuple):
-    """A BTF, not yet verified, and the evidence of which kernel it is of."""
+    """A BTF, not yet verified, and the evidence of which kernel it is of; `note` as an Image's."""
 
     btf: bytes
     evidence: Evidence
+    note: str = ""
 
 
 def kind_of(head: bytes) -> str:
@@ -52,7 +54,8 @@ def open_regular(path: str) -> BinaryIO:
 def extract(path: str, scratch: str, options: Options, unpackers: Unpackers) -> Found:
     """The BTF in a file. `scratch`: an empty directory for a vmlinux on its way to pahole.
 
-    FormatError: none is found, damage, a limit; NoKernelError: a package without a kernel; OSError.
+    FormatError: none is found, damage, a limit; NoKernelError: a package or JSON without a kernel;
+    OSError.
     """
     with open_regular(path) as file:
         head = file.read(images.HEAD_SIZE)
@@ -73,9 +76,11 @@ def extract(path: str, scratch: str, options: Options, unpackers: Unpackers) -> 
             except images.NoBtfError as err:
                 remedy = "unpack it first" if err.dwarf else "give its debug package"
                 raise FormatError(f"{err}: {remedy}, and have pahole") from err
+            except NotLinuxError as err:
+                raise NoKernelError(str(err)) from err
     # A BTFHub archive tells by its path; what is inside has the release only.
     inner = image.name[: -len(".btf")]
-    return Found(image.btf, Evidence(path, inner, image.arch, banner=image.banner))
+    return Found(image.btf, Evidence(path, inner, image.arch, banner=image.banner), image.note)
 
 
 def _from_elf(file: BinaryIO, path: str, scratch: str, options: Options) -> images.Image:

@@ -10,6 +10,7 @@ from typing import Union
 from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, SHF_COMPRESSED, SHT_NOBITS, Elf, FileBytes
 from tetrapy.btf.harvest import arm64, bzimage, limits, tar
 from tetrapy.btf.harvest.compression import compression_of, unpack
+from tetrapy.btf.harvest.isf import is_isf, read_isf
 from tetrapy.btf.harvest.options import Unpackers
 from tetrapy.errors import FormatError
 from tetrapy.named import NamedTuple
@@ -32,22 +33,26 @@ class NoBtfError(FormatError):
         self.dwarf = dwarf
 
 
+_FROM_ISF = "it is made of a symbol file of Volatility: types without typedefs and functions"
+
+
 class Image(NamedTuple):
     """What an image holds. `arch`: x86_64, arm64, or "" where it does not tell (raw BTF).
 
     `banner`: "Linux version ..." without the newline, "" where there is none. `name`: of the .btf
-    inside a tar, else "".
+    inside a tar, else "". `note`: what to know about how the BTF was made, else "".
     """
 
     btf: bytes
     arch: str = ""
     banner: str = ""
     name: str = ""
+    note: str = ""
 
 
 def is_image(head: bytes) -> bool:
     """Whether the first 1024 bytes of a file are of one of the forms that `read_image` takes."""
-    packed = tar.is_tar(head) or compression_of(head)
+    packed = tar.is_tar(head) or compression_of(head) or is_isf(head)
     return bool(head.startswith((_ELF, _BTF)) or is_kernel(head) or packed)
 
 
@@ -63,9 +68,10 @@ def is_elf(head: bytes) -> bool:
 
 
 def read_image(data: bytes, unpackers: Unpackers) -> Image:
-    """The BTF of a kernel image, raw BTF or BTFHub's .btf.tar.xz, compressed or not.
+    """The BTF of a kernel image, raw BTF, BTFHub's .btf.tar.xz or ISF, compressed or not.
 
-    FormatError: none of these, damaged, above a limit; NoBtfError: a kernel without BTF.
+    FormatError: none of these, damaged, above a limit; NoBtfError: a kernel without BTF;
+    NotLinuxError: JSON, but of no kernel.
     """
     for _ in range(limits.NESTING + 1):
         head = data[:HEAD_SIZE]
@@ -81,12 +87,15 @@ def read_image(data: bytes, unpackers: Unpackers) -> Image:
             return _read_arm64(data)
         elif tar.is_tar(head):
             return _read_tar(data)
+        elif is_isf(head):
+            btf, constant = read_isf(data)
+            return Image(btf, banner=_banner(constant), note=_FROM_ISF)
         elif compression_of(head):
             data = _unpacked(data, unpackers, "the file")
         else:
             raise FormatError(
                 f"begins with {head[:8].hex() or 'nothing'}: no ELF file, bzImage, arm64 Image, "
-                "BTF, or one of these compressed"
+                "BTF, symbol file (ISF), or one of these compressed"
             )
     raise FormatError(f"is packed more than {limits.NESTING} times")
 

@@ -9,6 +9,11 @@ KERNEL = 256 << 20
 DEBUG_KERNEL = 4 << 30
 # Full BTFs have 3 to 20 MiB.
 BTF = 128 << 20
+# Symbol files of Volatility have 30 to 80 MiB; reading one takes ten times that.
+ISF = 192 << 20
+# A type in bytes (BTF counts the bits of a member's place in 32), and its members.
+TYPE = (1 << 29) - 1
+MEMBERS = 0xFFFF
 # What may be unpacked of one package until its kernel comes.
 PACKAGE = 8 << 30
 # Headers: an rpm's, the control member of a .deb, one extended tar header.

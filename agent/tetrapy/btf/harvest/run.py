@@ -37,10 +37,10 @@ def harvest(
 ) -> Result:
     """Write the BTF of every kernel in the inputs to `output`/ID/VERSION_ID/arch/<release>.btf.
 
-    An input is a path: a kernel image, a raw BTF, a .deb, an .rpm, a BTFHub file, a directory of
-    these, `@FILE` (or FILE.list, FILE.txt) with one input a line, or /sys/kernel/btf.  What was
-    done by an earlier run and has not changed is kept.  `progress` is called in this process, when
-    an input is begun and when one is finished.
+    An input is a path: a kernel image, a raw BTF, a .deb, an .rpm, a BTFHub file, a symbol file of
+    Volatility 3, a directory of these, `@FILE` (or FILE.list, FILE.txt) with one input a line, or
+    /sys/kernel/btf.  What was done by an earlier run and has not changed is kept.  `progress` is
+    called in this process, when an input is begun and when one is finished.
 
     HarvestError: nothing can be done at all (a list of inputs cannot be read, the output directory
     cannot be written or another harvest is at it); SettingsError: impossible options.  What is

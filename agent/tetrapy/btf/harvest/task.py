@@ -56,7 +56,9 @@ def make(path: str, scratch: str, options: Options, unpackers: Unpackers) -> Mad
     if running:
         evidence = evidence._replace(host=this_host.current(options.root))
     kernel, notes = identify(evidence, options)
-    if checked.minimized:
+    if found.note:
+        notes.append(found.note)
+    elif checked.minimized:
         notes.append("it is a minimized BTF: good only for the programs it was made for")
     _write(os.path.join(scratch, BTF), found.btf)
     with_modules = running and options.modules

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Mapping, Optional, Protocol, Sequence, Tuple
 
+from tetrapy.btf.inference.open_files import OpenFiles
+
 # What /proc/PID/loginuid says of a task whose login uid nobody set: (uid_t)-1.
 UNSET_LOGIN_UID = 0xFFFFFFFF
 
@@ -184,6 +186,10 @@ class ReferenceProcess(Protocol):
     @property
     def exec_gained(self) -> bool:
         """Whether that exec gave a capability which the task had given up before."""
+
+    @property
+    def open_files(self) -> Optional[OpenFiles]:
+        """Files and sockets that it holds; None where they were not asked for."""
 
     def read(self, address: int, size: int) -> Optional[bytes]:
         """Up to 4096 bytes of kernel memory; None if they cannot be read."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence
+from typing import Dict, Iterable, Optional, Sequence
 
 from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.inference.memory import Memory
@@ -38,12 +38,17 @@ class View:
     def __init__(self, queries: Sequence[str], layout: Answers, memory: Memory) -> None:
         self.memory = memory
         self._values: Dict[str, Optional[int]] = {}
+        self._asked = frozenset(map(key, queries))
         for query, value in zip(queries, layout):
             if value is not None and query.startswith("offset "):
                 # The programs read no bitfields: what is not at a byte is nowhere.
                 self._values[key(query)] = None if value % 8 else value // 8
             elif value is not None:
                 self._values[key(query)] = value
+
+    def asks(self, names: Iterable[str]) -> bool:
+        """Whether one of the short names is among the queries."""
+        return not self._asked.isdisjoint(names)
 
     def has(self, name: str) -> bool:
         """Whether the layout's kernel has it."""

@@ -13,7 +13,9 @@ from tetrapy.btf.inference.checks import (
     cgroups,
     credentials,
     execs,
+    kernel_objects,
     namespaces,
+    open_files,
     paths,
     processes,
     tasks,
@@ -32,10 +34,23 @@ TABLE: Tuple[Check, ...] = (
     *credentials.CHECKS,
     *namespaces.CHECKS,
     *execs.CHECKS,
+    *open_files.CHECKS,
+    *kernel_objects.CHECKS,
 )
 
 # Short names of queries (view.key) for which there is no check, and why.
-UNPROVEN: Dict[str, str] = {}
+_NO_FACT = "nothing that is known about a process of ours is in it; only policies read it"
+_UNPROVEN = """
+    user_namespace.level, user_namespace.owner.val, user_namespace.group.val, filename.name,
+    kiocb.ki_filp, iov_iter.__iov, iov_iter.count, iov_iter.iov_offset, iov_iter.iter_type,
+    iov_iter.nr_segs, iov_iter.ubuf, iov_iter___v513.type, iov_iter___v63.iov,
+    iter_type::ITER_IOVEC, iter_type::ITER_KVEC, iter_type::ITER_UBUF, load_info.mod,
+    load_info.name, load_info.sig_ok, module.name, module.taints, sec_path.len, sec_path.olen,
+    sk_buff.active_extensions, sk_buff.extensions, sk_buff.hash, sk_buff.head, sk_buff.len,
+    sk_buff.mark, sk_buff.network_header, sk_buff.priority, skb_ext.offset,
+    skb_ext_id::SKB_EXT_SEC_PATH
+"""
+UNPROVEN: Dict[str, str] = dict.fromkeys((name.strip() for name in _UNPROVEN.split(",")), _NO_FACT)
 
 
 def uncovered(queries: Iterable[str]) -> List[str]:
@@ -75,7 +90,8 @@ def run_checks(
     first_only: bool = False,
     optional: AbstractSet[str] = frozenset(),
 ) -> CheckOutcome:
-    """Run the checks of one phase; `first_only` stops at the first that fails.
+    """Run the checks of one phase that are about queries; `first_only` stops at the first that
+    fails.
 
     `optional` are short names of queries without which the programs do.
     """
@@ -84,7 +100,7 @@ def run_checks(
     doubtful: List[str] = []
     doubted: List[str] = []
     for found in TABLE:
-        if found.ended != ended:
+        if found.ended != ended or not view.asks(found.proves):
             continue
         holds = found.holds(view, reference)
         if holds:

@@ -56,6 +56,26 @@ def _place(view: View, reference: ReferenceProcess) -> Optional[bool]:
     return is_named(view, dentry, reference.exec_name) and ends(view, mount, "mount.mnt_parent")
 
 
+@check(CHECKS, "struct path of the executed file", "file.f_path", "path.dentry", "path.mnt")
+def _struct_path(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if reference.exec_file is None:
+        return None
+    # The same as above, as two structures.
+    at = view["file.f_path"]
+    dentry = _word(view, reference, at + view["path.dentry"])
+    mount = _word(view, reference, at + view["path.mnt"]) - view["mount.mnt"]
+    return is_named(view, dentry, reference.exec_name) and ends(view, mount, "mount.mnt_parent")
+
+
+@check(CHECKS, "inode of the executed file's name", "dentry.d_inode")
+def _named_inode(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if reference.exec_file is None:
+        return None
+    dentry = _member(view, reference, "file.f_path.dentry")
+    inode = _member(view, reference, "file.f_inode")
+    return view.u64(dentry, "dentry.d_inode") == inode
+
+
 @check(CHECKS, "device of the executed file", "inode.i_sb", "super_block.s_dev")
 def _device(view: View, reference: ReferenceProcess) -> Optional[bool]:
     if reference.exec_file is None:
@@ -133,8 +153,12 @@ def interpreter_word(reference: ReferenceProcess) -> Optional[int]:
 
 def _member(view: View, reference: ReferenceProcess, name: str) -> int:
     """A word of the struct file that was executed; Unreadable if it was not seen."""
+    return _word(view, reference, view[name])
+
+
+def _word(view: View, reference: ReferenceProcess, at: int) -> int:
     number, odd = divmod(view["linux_binprm.file"], 8)
-    word, odd_too = divmod(view[name], 8)
+    word, odd_too = divmod(at, 8)
     targets = reference.exec_targets
     if odd or odd_too or not 0 <= number < len(targets) or not 0 <= word < len(targets[number]):
         raise Unreadable

@@ -16,6 +16,8 @@ from tetrapy.btf.inference.memory import Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 from tetrapy.btf.inference.scan.paths import ends
 
+# "d_name, d_inode" (include/linux/dcache.h); 8 bytes in all kernels that were looked at.
+_INODE_BEHIND_NAME = 32
 # i_ino is at 64 in the corpus; lock debugging does not move it.
 _INODE_SIZE = 256
 
@@ -62,7 +64,29 @@ def find_place(finder: Finder) -> None:
         )
 
     at = 8 * finder.search("file.f_path", range(1, len(words)), fits)
-    finder.found.update({"file.f_path.mnt": at - 8, "file.f_path.dentry": at})
+    finder.found.update(
+        {
+            "file.f_path.mnt": at - 8,
+            "file.f_path.dentry": at,
+            "file.f_path": at - 8,
+            "path.mnt": 0,
+            "path.dentry": 8,
+        }
+    )
+
+
+def find_named_inode(finder: Finder) -> None:
+    """`d_inode`, behind `d_name`, of the file's name."""
+    words = finder.reference.exec_targets[finder.place("linux_binprm.file") // 8]
+    inode = words[finder.place("file.f_inode") // 8]
+    dentry = words[finder.place("file.f_path.dentry") // 8]
+    start = finder.place("dentry.d_name.name") + 8
+    found = finder.search(
+        "dentry.d_inode",
+        range(start, start + _INODE_BEHIND_NAME, 8),
+        lambda at: finder.memory.u64(dentry + at) == inode,
+    )
+    finder.found["dentry.d_inode"] = found
 
 
 def find_device(finder: Finder) -> None:

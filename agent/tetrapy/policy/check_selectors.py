@@ -201,6 +201,9 @@ def _check_action(action: Action, path: str, context: Context) -> None:
             problems.error(f"{path}.{field}", f"is for Post; the action is {name}")
         elif asked and section == "lsmhooks":
             problems.error(f"{path}.{field}", "is not supported for LSM hooks")
+    if name == "Signal" and action.arg_sig not in names.SIGNALS:
+        what = f"is {action.arg_sig}, which is no signal (1 to 64), so that none is sent"
+        problems.warn(f"{path}.argSig", what)
     if action.ima_hash and (section != "lsmhooks" or name != "Post"):
         problems.warn(f"{path}.imaHash", "has no effect but with Post of an LSM hook")
     targets = (action.arg_new_symbol, action.arg_new_addr, action.arg_new_offset)

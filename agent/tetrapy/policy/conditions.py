@@ -90,7 +90,7 @@ def condition(match: MatchArgs, arguments: Sequence[Argument], by: str = BY_INDE
     kind = arguments[chosen[0]].type
     if match.operator == "CapabilitiesGained":
         if len(chosen) != 2:
-            raise ConditionError("CapabilitiesGained takes two args, the new set and the old one")
+            raise ConditionError("CapabilitiesGained takes two args, the old set and the new one")
         for one in chosen:
             if arguments[one].type not in names.CAPABILITY_SETS:
                 raise ConditionError(f"{_type(arguments[one].type)} is no set of capabilities")

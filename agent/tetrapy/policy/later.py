@@ -10,9 +10,12 @@ from tetrapy.policy.schema.policy import SECTIONS
 from tetrapy.policy.types import Policy, Selector
 
 ACTS = "acting on processes"
-KUBERNETES = "Kubernetes"
 
-_OBSERVING = frozenset({"Post", "NoPost"})
+ACTIONS = frozenset(
+    "Post NoPost Sigkill Signal Override NotifyEnforcer CleanupEnforcerNotification TrackSock"
+    " UntrackSock GetUrl DnsLookup".split()
+)
+"""The actions that are here."""
 
 
 class Feature(NamedTuple):
@@ -36,20 +39,9 @@ def later(policy: Policy) -> List[Feature]:
 
 def _used(policy: Policy) -> Iterator[Feature]:
     spec = policy.spec
-    for name, workloads in (
-        ("podSelector", spec.pod_selector),
-        ("containerSelector", spec.container_selector),
-    ):
-        if workloads is not None:
-            yield Feature(name, f"spec.{name}", KUBERNETES)
-    if spec.enforcers:
-        yield Feature("enforcers", "spec.enforcers", ACTS)
     for section in SECTIONS:
         for number, hook in enumerate(getattr(spec, section)):
             path = f"spec.{section}[{number}]"
-            if getattr(hook, "return_arg_action", ""):
-                name = f"returnArgAction {hook.return_arg_action}"
-                yield Feature(name, f"{path}.returnArgAction", ACTS)
             for at, selector in enumerate(hook.selectors):
                 yield from _of_selector(selector, f"{path}.selectors[{at}]")
     for name, macro in spec.selectors_macros.items():
@@ -57,17 +49,13 @@ def _used(policy: Policy) -> Iterator[Feature]:
 
 
 def _of_selector(selector: Selector, path: str) -> Iterator[Feature]:
-    if selector.match_workloads is not None:
-        workloads = selector.match_workloads
-        if workloads.pod_selector is not None or workloads.container_selector is not None:
-            yield Feature("matchWorkloads", f"{path}.matchWorkloads", KUBERNETES)
     for field, actions in (
         ("matchActions", selector.match_actions),
         ("matchReturnActions", selector.match_return_actions),
     ):
         for number, action in enumerate(actions):
             where = f"{path}.{field}[{number}]"
-            if action.action not in _OBSERVING:
+            if action.action not in ACTIONS:
                 yield Feature(f"action {action.action}", where, ACTS)
             if action.ima_hash:
                 yield Feature("imaHash", f"{where}.imaHash", ACTS)

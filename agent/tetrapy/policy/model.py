@@ -2,17 +2,20 @@
 """What the selectors of a hook decide on a call, in plain Python: the kernel side's reference.
 
 It knows nothing of how the kernel side compares; a property test holds both to the same answers.
+`tetrapy policy test` decides on recorded calls by it.
 """
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Sequence, Tuple, Union
+import operator
+from typing import Callable, FrozenSet, Mapping, Optional, Sequence, Tuple, Union
 
 from tetrapy.named import NamedTuple
 from tetrapy.policy import names
 from tetrapy.policy.conditions import (
     BY_EITHER,
     BY_INDEX,
+    BY_PLACE,
     Condition,
     Networks,
     Numbers,
@@ -20,7 +23,14 @@ from tetrapy.policy.conditions import (
     Texts,
     condition,
 )
-from tetrapy.policy.types import Argument, MatchBinaries, Selector
+from tetrapy.policy.expression import BOOL, INT, INT32, UINT, UINT32, Expression, Node
+from tetrapy.policy.types import (
+    Argument,
+    MatchBinaries,
+    MatchCapabilities,
+    MatchPIDs,
+    Selector,
+)
 
 
 class Socket(NamedTuple):
@@ -35,7 +45,14 @@ class Socket(NamedTuple):
     destination_port: int = 0
 
 
-Known = Union[int, bytes, Socket, None]
+class File(NamedTuple):
+    """What filters look at of a file."""
+
+    path: bytes
+    type: int = 0  # the bits of S_IFMT
+
+
+Known = Union[int, bytes, Socket, File, None]
 """A value; None for a path that is too deep to be read, on which each filter holds."""
 
 
@@ -43,12 +60,20 @@ class Call(NamedTuple):
     """A call of a hooked function, or a tracepoint that was hit."""
 
     values: Tuple[Known, ...]  # in the order of the hook's args
-    returned: int = 0
+    data: Tuple[Known, ...] = ()  # in the order of the hook's data
+    returned: Known = 0
     binary: bytes = b""  # path of the file that runs
+    lineage: Tuple[bytes, ...] = ()  # all that it and its ancestors ran before they forked it
+    parent_binary: bytes = b""  # when it was forked; before the last exec without a fork its own
+    parent_lineage: Tuple[bytes, ...] = ()
     pid: int = 0
+    pids: Tuple[int, ...] = ()  # its own, and those of its ancestors
     namespace_pid: int = 0
+    namespace_pids: Tuple[int, ...] = ()  # the same in their own namespaces; initial: none
     namespaces: Mapping[str, int] = {}  # inode numbers, by the names of policies
     capabilities: Mapping[str, int] = {}  # masks, by the kinds of policies
+    namespace_changes: FrozenSet[str] = frozenset()  # since its image began, or the last report
+    capability_changes: Mapping[str, int] = {}
 
 
 def first_match(
@@ -58,6 +83,7 @@ def first_match(
     return_argument: Optional[Argument] = None,
     host_namespaces: Mapping[str, int] = {},
     by: str = BY_INDEX,
+    data: Sequence[Argument] = (),
 ) -> Optional[int]:
     """The number of the first selector that matches; 0 where there are none, None if none does.
 
@@ -66,92 +92,186 @@ def first_match(
     if not selectors:
         return 0
     for number, selector in enumerate(selectors):
-        if _matches(selector, arguments, call, return_argument, host_namespaces, by):
+        if matches(selector, arguments, call, return_argument, host_namespaces, by, data):
             return number
     return None
 
 
-def _matches(
+def matches(
     selector: Selector,
     arguments: Sequence[Argument],
     call: Call,
     return_argument: Optional[Argument],
     host: Mapping[str, int],
     by: str,
+    data: Sequence[Argument] = (),
 ) -> bool:
+    """Whether one selector matches. Raises as `first_match`."""
     for match in selector.match_args:
         found = condition(match, arguments, by)
-        if not holds(found, call.values[found.arguments[0]]):
+        if not holds(found, *[call.values[place] for place in found.arguments]):
+            return False
+    for match in selector.match_data:
+        found = condition(match, data, BY_PLACE)
+        if not holds(found, *[call.data[place] for place in found.arguments]):
             return False
     for match in selector.match_return_args:
         if return_argument is None:
             raise ValueError("matchReturnArgs of a hook without a return value")
         if not holds(condition(match, [return_argument], BY_EITHER), call.returned):
             return False
-    for pids in selector.match_pids:
-        pid = call.namespace_pid if pids.is_namespace_pid else call.pid
-        if (pid in pids.values) == (pids.operator == "NotIn"):
-            return False
+    if not all(_is_pid(pids, call, host) for pids in selector.match_pids):
+        return False
     for one in selector.match_namespaces:
         wanted = {host[one.namespace] if v == names.HOST_NAMESPACE else int(v) for v in one.values}
         if (call.namespaces[one.namespace] in wanted) == (one.operator == "NotIn"):
             return False
-    for caps in selector.match_capabilities:
-        mask = sum(1 << names.CAPABILITIES_BY_NAME[value] for value in caps.values)
-        if bool(call.capabilities[caps.type] & mask) == (caps.operator == "NotIn"):
+    for caps in (*selector.match_capabilities, *selector.match_capability_changes):
+        if caps.is_namespace_capability and call.namespaces["User"] == host["User"]:
             return False
-    return all(_is_binary(match, call.binary) for match in selector.match_binaries)
+    for caps in selector.match_capabilities:
+        if bool(call.capabilities[caps.type] & _mask(caps)) == (caps.operator == "NotIn"):
+            return False
+    for changes in selector.match_namespace_changes:
+        listed = call.namespace_changes & set(changes.values)
+        if not (listed if changes.operator == "In" else call.namespace_changes - listed):
+            return False
+    for caps in selector.match_capability_changes:
+        changed = call.capability_changes[caps.type]
+        ours = changed & _mask(caps)
+        if not (ours if caps.operator == "In" else changed and not ours):
+            return False
+    ran = [(one, call.binary, call.lineage) for one in selector.match_binaries]
+    ran += [
+        (one, call.parent_binary, call.parent_lineage) for one in selector.match_parent_binaries
+    ]
+    return all(
+        _is_binary(one, lineage if one.follow_children else (binary,))
+        for one, binary, lineage in ran
+    )
 
 
-def _is_binary(match: MatchBinaries, binary: bytes) -> bool:
+def _mask(match: MatchCapabilities) -> int:
+    return sum(1 << names.CAPABILITIES_BY_NAME[value] for value in set(match.values))
+
+
+def _is_pid(match: MatchPIDs, call: Call, host: Mapping[str, int]) -> bool:
+    if not match.follow_forks:
+        pid = call.namespace_pid if match.is_namespace_pid else call.pid
+        return (pid in match.values) != (match.operator == "NotIn")
+    if match.is_namespace_pid and call.namespaces["Pid"] == host["Pid"]:
+        return False
+    pids = call.namespace_pids if match.is_namespace_pid else call.pids
+    return bool({*pids} & {*match.values}) != (match.operator == "NotIn")
+
+
+def _is_binary(match: MatchBinaries, binaries: Sequence[bytes]) -> bool:
     texts = [value.encode("utf-8", "surrogateescape") for value in match.values]
-    operator, negated = _positive(match.operator)
-    return _text(operator.replace("In", "Equal"), binary, texts) != negated
+    name, negated = _positive(match.operator)
+    name = name.replace("In", "Equal")
+    return any(_text(name, binary, texts) for binary in binaries) != negated
 
 
-def _positive(operator: str) -> Tuple[str, bool]:
-    return (operator[3:], True) if operator.startswith("Not") else (operator, False)
+def _positive(name: str) -> Tuple[str, bool]:
+    return (name[3:], True) if name.startswith("Not") else (name, False)
 
 
-def holds(found: Condition, value: Known) -> bool:
-    """Whether a value fulfils a filter. Raises ValueError for a filter that is not known."""
+def holds(found: Condition, *given: Known) -> bool:
+    """Whether the values of a filter's arguments fulfil it.
+
+    Raises ValueError for a filter that is not known.
+    """
+    if isinstance(found.values, Expression):
+        return bool(_evaluated(found.values.tree, dict(zip(found.arguments, given))))
+    value, *more = given
+    if found.operator == "CapabilitiesGained":
+        old, new = (one if isinstance(one, int) else 0 for one in (value, *more))
+        return new & ~old != 0
     if value is None:
         return True
-    operator, negated = _positive(found.operator)
-    return _compare(found, operator, value) != negated
+    if isinstance(value, File):
+        value = value.type if found.operator.endswith("FileType") else value.path
+    name, negated = _positive(found.operator)
+    return _compare(found, name, value) != negated
 
 
-def _compare(found: Condition, operator: str, value: Known) -> bool:
+def _compare(found: Condition, name: str, value: Known) -> bool:
     values = found.values
     if isinstance(values, Texts) and isinstance(value, bytes):
-        return _text(operator, value, values.texts)
+        return _text(name, value, values.texts)
     if isinstance(value, Socket):
-        return _socket(found, operator, value)
+        return _socket(found, name, value)
     if isinstance(value, int) and isinstance(values, Spans):
         return any(low <= value <= high for low, high in values.spans)
     if isinstance(value, int) and isinstance(values, Numbers):
-        return _number(operator, value, values.numbers)
+        return _number(name, value, values.numbers)
     raise ValueError(f"{found.operator} for type {found.kind}")
 
 
-def _number(operator: str, value: int, numbers: Sequence[int]) -> bool:
-    if operator == "Mask":
+def _number(name: str, value: int, numbers: Sequence[int]) -> bool:
+    if name == "Mask":
         return any(value & number for number in numbers)
-    if operator in {"GT", "GreaterThan"}:
+    if name in {"GT", "GreaterThan"}:
         return any(value > number for number in numbers)
-    if operator in {"LT", "LessThan"}:
+    if name in {"LT", "LessThan"}:
         return any(value < number for number in numbers)
     return value in numbers
 
 
-def _text(operator: str, value: bytes, texts: Sequence[bytes]) -> bool:
-    if operator == "Prefix":
+def _text(name: str, value: bytes, texts: Sequence[bytes]) -> bool:
+    if name == "Prefix":
         return value.startswith(tuple(texts))
-    if operator == "Postfix":
+    if name == "Postfix":
         return value.endswith(tuple(texts))
-    if operator == "Equal":
+    if name == "Equal":
         return value in texts
-    raise ValueError(f"operator {operator} for texts")
+    if name == "SubString":
+        return any(text in value for text in texts)
+    if name == "SubStringIgnCase":
+        return any(text.lower() in value.lower() for text in texts)  # letters of ASCII
+    raise ValueError(f"operator {name} for texts")
+
+
+_BITS: Mapping[str, Tuple[int, bool]] = {
+    INT: (64, True),
+    UINT: (64, False),
+    INT32: (32, True),
+    UINT32: (32, False),
+}
+_FUNCTIONS: Mapping[str, Callable[..., int]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "not": operator.invert,
+    "int32": lambda number: number,
+    "uint32": lambda number: number,
+    "&&": operator.and_,
+    "||": operator.or_,
+    "!": operator.not_,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _evaluated(node: Node, values: Mapping[int, Known]) -> int:
+    """The value of an expression; numbers have as many bits as their type, and wrap round."""
+    if node.operator == "number":
+        return node.value
+    if node.operator == "argument":
+        value = values[node.value]
+        return value if isinstance(value, int) else 0
+    made = _FUNCTIONS[node.operator](*[_evaluated(one, values) for one in node.operands])
+    if node.type == BOOL:
+        return int(made)
+    bits, is_signed = _BITS[node.type]
+    made &= (1 << bits) - 1
+    return made - (1 << bits) if is_signed and made >> bits - 1 else made
 
 
 _NUMBERS: Mapping[str, str] = {
@@ -166,15 +286,15 @@ _NUMBERS: Mapping[str, str] = {
 }
 
 
-def _socket(found: Condition, operator: str, value: Socket) -> bool:
+def _socket(found: Condition, name: str, value: Socket) -> bool:
     values = found.values
     if isinstance(values, Networks):
-        address = value.source if operator == "SAddr" else value.destination
+        address = value.source if name == "SAddr" else value.destination
         return any(_is_in(address, one.address, one.bits) for one in values.networks)
     if isinstance(values, Spans):
-        number = getattr(value, _NUMBERS[operator])
+        number = getattr(value, _NUMBERS[name])
         return any(low <= number <= high for low, high in values.spans)
-    raise ValueError(f"operator {operator} for sockets")
+    raise ValueError(f"operator {name} for sockets")
 
 
 def _is_in(address: bytes, network: bytes, bits: int) -> bool:

@@ -110,6 +110,7 @@ ACTIONS = (
     " CleanupEnforcerNotification Set"
 ).split()
 ENFORCING = frozenset({"Sigkill", "Signal", "Override", "NotifyEnforcer", "Set"})
+SIGNALS = range(1, 65)
 RATE_LIMIT_SCOPES = ("thread", "process", "global")
 
 NAMESPACES = tuple("Uts Ipc Mnt Pid PidForChildren Net Time TimeForChildren Cgroup User".split())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Mapping, Tuple
 
 from tetrapy.config.dropins import read_text
 from tetrapy.errors import PolicyError, SettingsError
@@ -19,6 +19,7 @@ class Read(NamedTuple):
 
     policy: Policy
     warnings: Tuple[Problem, ...]
+    marks: Mapping[str, Tuple[int, int]]  # path -> line and column, for who finds more
 
 
 def read_policy(text: str) -> Read:
@@ -27,13 +28,17 @@ def read_policy(text: str) -> Read:
     policy = parse(text, problems)
     check(policy, problems)
     problems.give_up()
-    return Read(policy, tuple(problems.warnings))
+    return Read(policy, tuple(problems.warnings), problems.marks)
+
+
+def text_of(path: str) -> str:
+    """What a file of at most 1 MiB holds. Raises PolicyError for another encoding, OSError."""
+    try:
+        return read_text(path)
+    except SettingsError as err:
+        raise PolicyError([Problem("", 1, 1, str(err))]) from None
 
 
 def read_policy_file(path: str) -> Read:
     """The policy in a file of at most 1 MiB. Raises PolicyError, OSError."""
-    try:
-        text = read_text(path)
-    except SettingsError as err:
-        raise PolicyError([Problem("", 1, 1, str(err))]) from None
-    return read_policy(text)
+    return read_policy(text_of(path))

@@ -124,7 +124,7 @@ class LabelSelector(Part):
 
 
 class MatchWorkloads(Part):
-    """Pods and containers. Needs Kubernetes."""
+    """Pods and containers, as those of the whole policy."""
 
     pod_selector: Optional[LabelSelector]
     container_selector: Optional[LabelSelector]

@@ -8,8 +8,9 @@ is written.
 from __future__ import annotations
 
 import socket
-from typing import Callable, Iterable, List, Mapping, Optional, Tuple
+from typing import Callable, Iterable, Mapping, Optional, Tuple
 
+from tetrapy import go_quoting
 from tetrapy.named import NamedTuple
 from tetrapy.policy.names import CAPABILITIES_BY_NAME, HOST_NAMESPACE, NAMESPACES
 from tetrapy.policy.parser import integer
@@ -174,34 +175,4 @@ def boolean(value: str) -> bool:
 
 def escaped(value: str, longest: int) -> str:
     """A text cut to `longest` bytes and as Go quotes it: what events show as message and tags."""
-    return "".join(_escapes(value.encode()[:longest]))
-
-
-def _escapes(data: bytes) -> List[str]:
-    shown = []
-    for letter in data.decode("utf-8", "surrogateescape"):
-        code = ord(letter)
-        if letter in _SHORT:
-            shown.append(_SHORT[letter])
-        elif 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, by surrogateescape
-            shown.append(f"\\x{code - 0xDC00:02x}")
-        elif letter.isprintable():
-            shown.append(letter)
-        elif code < 0x80:
-            shown.append(f"\\x{code:02x}")
-        else:
-            shown.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return shown
-
-
-_SHORT = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
+    return go_quoting.escaped(value.encode()[:longest].decode("utf-8", "surrogateescape"))

@@ -127,10 +127,10 @@ MATCH_CAPABILITIES = ObjectType(
 )
 MATCH_WORKLOADS = ObjectType(
     "MatchWorkloads",
-    "Pods and containers. Needs Kubernetes.",
+    "Pods and containers, as those of the whole policy.",
     [
         Field("podSelector", LABEL_SELECTOR, "Pods by their labels."),
-        Field("containerSelector", LABEL_SELECTOR, "Containers by name or repo."),
+        Field("containerSelector", LABEL_SELECTOR, "Containers by name, repo or image."),
         Field("hostSelector", LABEL_SELECTOR, "Nothing, or {} for processes outside of pods."),
     ],
 )
@@ -207,7 +207,7 @@ SELECTOR = ObjectType(
             "Processes whose capabilities changed.",
             many=LIST,
         ),
-        Field("matchWorkloads", MATCH_WORKLOADS, "Pods and containers. Needs Kubernetes."),
+        Field("matchWorkloads", MATCH_WORKLOADS, "Pods, containers and the host."),
         Field("macros", TEXT, "Names of selectorsMacros whose filters are added.", many=LIST),
     ],
 )

@@ -7,7 +7,7 @@ have nothing that JSON escapes.
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from tetrapy.events.credentials import Capabilities
 from tetrapy.events.cut import cut, json_size
@@ -15,6 +15,31 @@ from tetrapy.events.namespaces import Namespace
 from tetrapy.named import NamedTuple
 
 UNRESOLVED = "unresolvedPathComponents"  # flags of a path that is not whole
+
+TAINTS: Dict[str, int] = {
+    "TAINT_PROPRIETARY_MODULE": 1,
+    "TAINT_FORCED_MODULE": 2,
+    "TAINT_FORCED_UNLOAD_MODULE": 4,
+    "TAINT_STAGED_MODULE": 1024,
+    "TAINT_OUT_OF_TREE_MODULE": 4096,
+    "TAINT_UNSIGNED_MODULE": 8192,
+    "TAINT_KERNEL_LIVE_PATCH_MODULE": 32768,
+    "TAINT_TEST_MODULE": 262144,
+}
+"""Why a module taints the kernel: the bits of enum TaintedBitsType."""
+
+BPF_COMMANDS: Tuple[str, ...] = tuple(
+    f"BPF_{name}"
+    for name in (
+        "MAP_CREATE MAP_LOOKUP_ELEM MAP_UPDATE_ELEM MAP_DELETE_ELEM MAP_GET_NEXT_KEY PROG_LOAD"
+        " OBJ_PIN OBJ_GET PROG_ATTACH PROG_DETACH PROG_TEST_RUN PROG_GET_NEXT_ID MAP_GET_NEXT_ID"
+        " PROG_GET_FD_BY_ID MAP_GET_FD_BY_ID OBJ_GET_INFO_BY_FD PROG_QUERY RAW_TRACEPOINT_OPEN"
+        " BTF_LOAD BTF_GET_FD_BY_ID TASK_FD_QUERY MAP_LOOKUP_AND_DELETE_ELEM MAP_FREEZE"
+        " BTF_GET_NEXT_ID MAP_LOOKUP_BATCH MAP_LOOKUP_AND_DELETE_BATCH MAP_UPDATE_BATCH"
+        " MAP_DELETE_BATCH LINK_CREATE LINK_UPDATE LINK_GET_FD_BY_ID LINK_GET_NEXT_ID ENABLE_STATS"
+        " ITER_CREATE LINK_DETACH PROG_BIND_MAP TOKEN_CREATE"
+    ).split()
+)
 
 
 class Argument(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Optional, Tuple
 
 from tetrapy.events import encoders
 from tetrapy.events.arguments import Argument, StackEntry, long_bytes, shortened
-from tetrapy.events.event import Event
+from tetrapy.events.event import Event, Undecided
 from tetrapy.events.process import Process
 from tetrapy.named import NamedTuple
 
@@ -28,6 +28,8 @@ class Probe(NamedTuple):
     symbol: str = ""
     offset: int = 0
     ref_ctr_offset: int = 0
+    provider: str = ""
+    name: str = ""
 
 
 class CallEvent(Event):
@@ -49,10 +51,12 @@ class CallEvent(Event):
         "returned",
         "tid",
         "time",
+        "undecided",
         "user_stack",
     )
     process: Process
     probe: Probe
+    undecided: Optional[Undecided]
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class CallEvent(Event):
         self.ancestors = ancestors
         self.kernel_stack = kernel_stack
         self.user_stack = user_stack
+        self.undecided = None
 
     @property
     def policy_name(self) -> str:
@@ -144,6 +149,15 @@ class ProcessUprobe(CallEvent):
     name = "process_uprobe"
     type = "PROCESS_UPROBE"
     encoded = encoders.process_uprobe
+
+
+class ProcessUsdt(CallEvent):
+    """A static probe of a program or library was reached (message `ProcessUsdt`)."""
+
+    __slots__ = ()
+    name = "process_usdt"
+    type = "PROCESS_USDT"
+    encoded = encoders.process_usdt
 
 
 class ProcessLsm(CallEvent):

@@ -30,6 +30,7 @@ FORMATS: Lines = {
     "process_uprobe": b'{"process":%b%b%b%b%b%b%b%b%b%b%b%b%b}',
     "process_throttle": b'{"type":%b,"cgroup":%b}',
     "process_lsm": b'{"process":%b%b%b%b%b%b%b%b%b}',
+    "process_usdt": b'{"process":%b%b%b%b%b%b%b%b%b%b%b}',
     "rate_limit_info": b'{"number_of_dropped_process_events":%b}',
 }
 """Event -> format of its message."""
@@ -37,12 +38,44 @@ FORMATS: Lines = {
 _BETWEEN = '","'
 
 
-@lru_cache(maxsize=1024)
-def _few(value: Any) -> bytes:
-    """A text, or several, of which few different ones occur."""
-    if isinstance(value, str):
-        return json_bytes(quoted(value))
-    return json_bytes(f"[{','.join(map(quoted, value))}]")
+class _Few(Dict[Any, bytes]):
+    """A field whose values, texts or several of them, are few: what of it is in a line."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __missing__(self, value: Any) -> bytes:
+        if len(self) >= 1024:
+            self.clear()
+        self[value] = shown = self._field(value)
+        return shown
+
+    def _field(self, value: Any) -> bytes:
+        if not value:
+            return b""
+        texts = quoted(value) if isinstance(value, str) else f"[{','.join(map(quoted, value))}]"
+        return json_bytes(f',"{self._name}":{texts}')
+
+
+_few_action = _Few("action")
+_few_event = _Few("event")
+_few_function_name = _Few("function_name")
+_few_message = _Few("message")
+_few_name = _Few("name")
+_few_path = _Few("path")
+_few_policy_name = _Few("policy_name")
+_few_provider = _Few("provider")
+_few_return_action = _Few("return_action")
+_few_subsys = _Few("subsys")
+_few_symbol = _Few("symbol")
+_few_tags = _Few("tags")
+
+
+def _map(entries: Dict[str, str]) -> str:
+    """Texts by name."""
+    pairs = [f"{quoted(name)}:{quoted(value)}" for name, value in entries.items()]
+    return f"{{{','.join(pairs)}}}"
 
 
 class _Flags(Dict[Any, str]):
@@ -55,6 +88,49 @@ class _Flags(Dict[Any, str]):
 
 
 _flags = _Flags()
+
+
+def _image(it: Any) -> str:
+    """Message `Image`."""
+    id_ = it.id
+    name = it.name
+    shown_id = f',"id":{quoted(id_)}' if id_ else ""
+    shown_name = f',"name":{quoted(name)}' if name else ""
+    text = f"{shown_id}{shown_name}"
+    return f"{{{text[1:]}}}"
+
+
+def _container(it: Any) -> str:
+    """Message `Container`."""
+    id_ = it.id
+    name = it.name
+    image = it.image
+    start_time = it.start_time
+    labels = it.labels
+    shown_id = f',"id":{quoted(id_)}' if id_ else ""
+    shown_name = f',"name":{quoted(name)}' if name else ""
+    shown_image = f',"image":{_image(image)}' if image else ""
+    shown_start_time = f',"start_time":{quoted(start_time)}' if start_time else ""
+    shown_labels = f',"labels":{_map(labels)}' if labels else ""
+    text = f"{shown_id}{shown_name}{shown_image}{shown_start_time}{shown_labels}"
+    return f"{{{text[1:]}}}"
+
+
+@lru_cache(maxsize=256)
+def _pod(it: Any) -> str:
+    """Message `Pod`."""
+    namespace = it.namespace
+    name = it.name
+    uid = it.uid
+    container = it.container
+    pod_labels = it.pod_labels
+    shown_namespace = f',"namespace":{quoted(namespace)}' if namespace else ""
+    shown_name = f',"name":{quoted(name)}' if name else ""
+    shown_uid = f',"uid":{quoted(uid)}' if uid else ""
+    shown_container = f',"container":{_container(container)}' if container else ""
+    shown_pod_labels = f',"pod_labels":{_map(pod_labels)}' if pod_labels else ""
+    text = f"{shown_namespace}{shown_name}{shown_uid}{shown_container}{shown_pod_labels}"
+    return f"{{{text[1:]}}}"
 
 
 @lru_cache(maxsize=256)
@@ -494,19 +570,21 @@ def process(it: Any) -> bytes:
     cwd = it.cwd
     binary = it.binary
     arguments = it.arguments
+    pod = it.container.pod
     docker = it.docker
     refcnt = it.refcnt
     shown_cwd = f',"cwd":{quoted(cwd)}' if cwd else ""
     shown_binary = f',"binary":{quoted(binary)}' if binary else ""
     shown_arguments = f',"arguments":{quoted(arguments)}' if arguments else ""
     shown_flags = _flags[it.flags]
+    shown_pod = f',"pod":{_pod(pod)}' if pod else ""
     shown_docker = f',"docker":{quoted(docker)}' if docker else ""
     shown_refcnt = f',"refcnt":{refcnt}' if refcnt else ""
     return json_bytes(
         f'{{"exec_id":"{it.exec_id}","pid":{pid},"uid":{it.uid}{shown_cwd}{shown_binary}'
         f'{shown_arguments}{shown_flags},"start_time":"{it.start_time}","auid":{it.auid}'
-        f'{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt},"tid":{pid}'
-        f',"in_init_tree":{"true" if it.in_init_tree else "false"}}}'
+        f'{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}'
+        f',"tid":{pid},"in_init_tree":{"true" if it.in_init_tree else "false"}}}'
     )
 
 
@@ -516,6 +594,7 @@ def detailed_process(it: Any) -> bytes:
     cwd = it.cwd
     binary = it.binary
     arguments = it.arguments
+    pod = it.container.pod
     docker = it.docker
     refcnt = it.refcnt
     cap = it.capabilities
@@ -527,6 +606,7 @@ def detailed_process(it: Any) -> bytes:
     shown_binary = f',"binary":{quoted(binary)}' if binary else ""
     shown_arguments = f',"arguments":{quoted(arguments)}' if arguments else ""
     shown_flags = _flags[it.flags]
+    shown_pod = f',"pod":{_pod(pod)}' if pod else ""
     shown_docker = f',"docker":{quoted(docker)}' if docker else ""
     shown_refcnt = f',"refcnt":{refcnt}' if refcnt else ""
     shown_cap = f',"cap":{_capabilities(cap)}' if cap else ""
@@ -545,8 +625,8 @@ def detailed_process(it: Any) -> bytes:
     return json_bytes(
         f'{{"exec_id":"{it.exec_id}","pid":{pid},"uid":{it.uid}{shown_cwd}{shown_binary}'
         f'{shown_arguments}{shown_flags},"start_time":"{it.start_time}","auid":{it.auid}'
-        f'{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}{shown_cap}'
-        f'{shown_ns},"tid":{pid}{shown_process_credentials}{shown_user}'
+        f'{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}'
+        f'{shown_cap}{shown_ns},"tid":{pid}{shown_process_credentials}{shown_user}'
         f',"in_init_tree":{"true" if it.in_init_tree else "false"}{shown_environment_variables}'
         f"}}"
     )
@@ -558,6 +638,7 @@ def executed_process(it: Any) -> bytes:
     cwd = it.cwd
     binary = it.binary
     arguments = it.arguments
+    pod = it.container.pod
     docker = it.docker
     refcnt = it.refcnt
     cap = it.capabilities
@@ -571,6 +652,7 @@ def executed_process(it: Any) -> bytes:
     shown_binary = f',"binary":{quoted(binary)}' if binary else ""
     shown_arguments = f',"arguments":{quoted(arguments)}' if arguments else ""
     shown_flags = _flags[it.flags]
+    shown_pod = f',"pod":{_pod(pod)}' if pod else ""
     shown_docker = f',"docker":{quoted(docker)}' if docker else ""
     shown_refcnt = f',"refcnt":{refcnt}' if refcnt else ""
     shown_cap = f',"cap":{_capabilities(cap)}' if cap else ""
@@ -595,8 +677,8 @@ def executed_process(it: Any) -> bytes:
     return json_bytes(
         f'{{"exec_id":"{it.exec_id}","pid":{pid},"uid":{it.uid}{shown_cwd}{shown_binary}'
         f'{shown_arguments}{shown_flags},"start_time":"{it.start_time}","auid":{it.auid}'
-        f'{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}{shown_cap}'
-        f'{shown_ns},"tid":{pid}{shown_process_credentials}{shown_binary_properties}'
+        f'{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}'
+        f'{shown_cap}{shown_ns},"tid":{pid}{shown_process_credentials}{shown_binary_properties}'
         f'{shown_user},"in_init_tree":{"true" if it.in_init_tree else "false"}'
         f"{shown_environment_variables}{shown_executed_file}}}"
     )
@@ -655,16 +737,12 @@ def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
-    function_name = it.probe.function_name
-    shown_function_name = b',"function_name":' + (_few(function_name)) if function_name else b""
     args = it.args
     shown_args = (
         b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
     )
     return_ = it.returned
     shown_return = b',"return":' + (json_bytes(f"{_kprobe_argument(return_)}")) if return_ else b""
-    action = it.action
-    shown_action = b',"action":' + (_few(action)) if action else b""
     kernel_stack_trace = it.kernel_stack
     shown_kernel_stack_trace = (
         b',"kernel_stack_trace":'
@@ -672,14 +750,6 @@ def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
         if kernel_stack_trace
         else b""
     )
-    policy_name = it.probe.policy_name
-    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
-    return_action = it.return_action
-    shown_return_action = b',"return_action":' + (_few(return_action)) if return_action else b""
-    message = it.probe.message
-    shown_message = b',"message":' + (_few(message)) if message else b""
-    tags = it.probe.tags
-    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
     user_stack_trace = it.user_stack
     shown_user_stack_trace = (
         b',"user_stack_trace":'
@@ -695,15 +765,15 @@ def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     return lines["process_kprobe"] % (
         caller_json(process, it.tid),
         shown_parent,
-        shown_function_name,
+        _few_function_name[it.probe.function_name],
         shown_args,
         shown_return,
-        shown_action,
+        _few_action[it.action],
         shown_kernel_stack_trace,
-        shown_policy_name,
-        shown_return_action,
-        shown_message,
-        shown_tags,
+        _few_policy_name[it.probe.policy_name],
+        _few_return_action[it.return_action],
+        _few_message[it.probe.message],
+        _few_tags[it.probe.tags],
         shown_user_stack_trace,
         shown_ancestors,
         shown_data,
@@ -717,33 +787,21 @@ def process_tracepoint(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> b
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
-    subsys = it.probe.subsys
-    shown_subsys = b',"subsys":' + (_few(subsys)) if subsys else b""
-    event = it.probe.event
-    shown_event = b',"event":' + (_few(event)) if event else b""
     args = it.args
     shown_args = (
         b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
     )
-    policy_name = it.probe.policy_name
-    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
-    action = it.action
-    shown_action = b',"action":' + (_few(action)) if action else b""
-    message = it.probe.message
-    shown_message = b',"message":' + (_few(message)) if message else b""
-    tags = it.probe.tags
-    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     return lines["process_tracepoint"] % (
         caller_json(process, it.tid),
         shown_parent,
-        shown_subsys,
-        shown_event,
+        _few_subsys[it.probe.subsys],
+        _few_event[it.probe.event],
         shown_args,
-        shown_policy_name,
-        shown_action,
-        shown_message,
-        shown_tags,
+        _few_policy_name[it.probe.policy_name],
+        _few_action[it.action],
+        _few_message[it.probe.message],
+        _few_tags[it.probe.tags],
         shown_ancestors,
         time,
     )
@@ -776,20 +834,10 @@ def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
-    path = it.probe.path
-    shown_path = b',"path":' + (_few(path)) if path else b""
-    symbol = it.probe.symbol
-    shown_symbol = b',"symbol":' + (_few(symbol)) if symbol else b""
-    policy_name = it.probe.policy_name
-    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
-    message = it.probe.message
-    shown_message = b',"message":' + (_few(message)) if message else b""
     args = it.args
     shown_args = (
         b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
     )
-    tags = it.probe.tags
-    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     offset = it.probe.offset
     shown_offset = b',"offset":' + (json_bytes(f'"{offset}"')) if offset else b""
@@ -797,8 +845,6 @@ def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     shown_ref_ctr_offset = (
         b',"ref_ctr_offset":' + (json_bytes(f'"{ref_ctr_offset}"')) if ref_ctr_offset else b""
     )
-    action = it.action
-    shown_action = b',"action":' + (_few(action)) if action else b""
     data = it.data
     shown_data = (
         b',"data":' + (json_bytes(f"[{','.join(map(_kprobe_argument, data))}]")) if data else b""
@@ -806,16 +852,16 @@ def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     return lines["process_uprobe"] % (
         caller_json(process, it.tid),
         shown_parent,
-        shown_path,
-        shown_symbol,
-        shown_policy_name,
-        shown_message,
+        _few_path[it.probe.path],
+        _few_symbol[it.probe.symbol],
+        _few_policy_name[it.probe.policy_name],
+        _few_message[it.probe.message],
         shown_args,
-        shown_tags,
+        _few_tags[it.probe.tags],
         shown_ancestors,
         shown_offset,
         shown_ref_ctr_offset,
-        shown_action,
+        _few_action[it.action],
         shown_data,
         time,
     )
@@ -837,31 +883,48 @@ def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
-    function_name = it.probe.function_name
-    shown_function_name = b',"function_name":' + (_few(function_name)) if function_name else b""
-    policy_name = it.probe.policy_name
-    shown_policy_name = b',"policy_name":' + (_few(policy_name)) if policy_name else b""
-    message = it.probe.message
-    shown_message = b',"message":' + (_few(message)) if message else b""
     args = it.args
     shown_args = (
         b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
     )
-    action = it.action
-    shown_action = b',"action":' + (_few(action)) if action else b""
-    tags = it.probe.tags
-    shown_tags = b',"tags":' + (_few(tags)) if tags else b""
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     return lines["process_lsm"] % (
         caller_json(process, it.tid),
         shown_parent,
-        shown_function_name,
-        shown_policy_name,
-        shown_message,
+        _few_function_name[it.probe.function_name],
+        _few_policy_name[it.probe.policy_name],
+        _few_message[it.probe.message],
         shown_args,
-        shown_action,
-        shown_tags,
+        _few_action[it.action],
+        _few_tags[it.probe.tags],
         shown_ancestors,
+        time,
+    )
+
+
+def process_usdt(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
+    """Message `ProcessUsdt`."""
+    time = it.time.encode()
+    process = it.process
+    parent = it.parent
+    shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
+    args = it.args
+    shown_args = (
+        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+    )
+    shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    return lines["process_usdt"] % (
+        caller_json(process, it.tid),
+        shown_parent,
+        _few_path[it.probe.path],
+        _few_provider[it.probe.provider],
+        _few_name[it.probe.name],
+        _few_policy_name[it.probe.policy_name],
+        _few_message[it.probe.message],
+        shown_args,
+        _few_tags[it.probe.tags],
+        shown_ancestors,
+        _few_action[it.action],
         time,
     )
 

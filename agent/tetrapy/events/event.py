@@ -3,12 +3,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Optional, Protocol, Tuple
 
 from tetrapy.events.process import Process
 
 if TYPE_CHECKING:
     from tetrapy.events.calls import Probe
+
+
+class Undecided(Protocol):
+    """Whether anybody wants an event, which its container decides."""
+
+    def is_wanted(self) -> bool:
+        """By what is known now."""
 
 
 class Event:
@@ -28,6 +35,8 @@ class Event:
     ancestors: Tuple[Process, ...] = ()
 
     probe: Optional[Probe] = None  # of events of policies
+
+    undecided: Optional[Undecided] = None  # who is asked when its process's container is known
 
     def own_sizes(self) -> Tuple[int, ...]:
         """The bytes of JSON of each text that the process chose and that is not in `process`."""

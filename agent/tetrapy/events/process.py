@@ -7,6 +7,7 @@ from binascii import b2a_base64
 from typing import Optional, Tuple, Type
 
 from tetrapy.events import encoders
+from tetrapy.events.container import OUTSIDE, Membership
 from tetrapy.events.credentials import BinaryProperties, Capabilities, Credentials
 from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import ShownNamespaces
@@ -17,8 +18,9 @@ UNSET_ID = 0xFFFFFFFF
 class Process:
     """One process image: what ran between an exec (or fork) and the next exec or the exit.
 
-    Times are ns since boot. Its JSON is encoded at the first event that shows it and is spliced
-    into all later ones, so nothing that JSON shows may change afterwards.
+    Times are ns since boot. Its JSON, and the message of clients, is encoded at the first event
+    that shows it and is spliced into all later ones, so nothing that is shown may change
+    afterwards.
     """
 
     __slots__ = (
@@ -27,6 +29,7 @@ class Process:
         "auid",
         "binary",
         "caller_json",
+        "container",
         "cwd",
         "docker",
         "executed",
@@ -44,6 +47,7 @@ class Process:
         "start_time",
         "suppressed",
         "uid",
+        "wire",
     )
 
     # Of a DetailedProcess alone:
@@ -61,6 +65,7 @@ class Process:
         self.ktime = ktime  # of this image
         self.uid = self.auid = UNSET_ID
         self.cwd = self.binary = self.arguments = self.docker = ""
+        self.container: Membership = OUTSIDE
         self.flags = self.refcnt = 0
         self.in_init_tree = False
         self.suppressed = False  # reported only as a parent: nobody wants its events
@@ -71,6 +76,7 @@ class Process:
         self.executed: Optional[ExecutedFile] = None
         self.json: Optional[bytes] = None
         self.caller_json: Optional[bytes] = None  # as events of its calls show it
+        self.wire: Optional[bytes] = None  # the message in protobuf; see api/event_encoder.py
         self._exec_id: Optional[str] = None
 
     @property
@@ -104,8 +110,8 @@ class Process:
         return other
 
     def forget_json(self) -> None:
-        """Have the JSON made anew: it takes too much, or says what is not so any more."""
-        self.json = self.caller_json = None
+        """Have the bytes made anew: they take too much, or say what is not so any more."""
+        self.json = self.caller_json = self.wire = None
 
     def leave(self) -> None:
         """Let go of the parent, but not of its id: the process is gone, or runs another image."""

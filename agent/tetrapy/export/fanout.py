@@ -24,6 +24,7 @@ class Fanout:
         counters: Sequence[Count] = (),
     ) -> None:
         self._subscriptions: List[Subscription] = list(subscriptions)
+        self._lasting = tuple(subscriptions)  # those of the agent itself, not of clients
         self._counters = list(counters)
         self._log = log
         self._alive: Callable[[], None] = lambda: None
@@ -33,6 +34,15 @@ class Fanout:
         self._alive = alive
         for one in self._subscriptions:
             one.alive = alive
+
+    def add(self, subscription: Subscription) -> None:
+        """From now on `subscription` takes events too."""
+        subscription.alive = self._alive
+        self._subscriptions = [*self._subscriptions, subscription]
+
+    def remove(self, subscription: Subscription) -> None:
+        """It takes none any more; a batch that is being published may still reach it."""
+        self._subscriptions = [one for one in self._subscriptions if one is not subscription]
 
     def publish(self, events: Sequence[Event]) -> None:
         """Have every subscription take the events; each target gets one write, if any."""
@@ -47,13 +57,11 @@ class Fanout:
         for one in subscriptions:
             one.flush()
 
-    def tick(self, now: float, events: Sequence[Event] = ()) -> None:
-        """What time brings, about once a second: `events` to publish, windows, limits, rotation.
+    def tick(self, now: float) -> None:
+        """What time brings, about once a second: windows, limits, rotation.
 
         `now` in seconds of the monotonic clock.
         """
-        if events:
-            self.publish(events)
         for one in self._subscriptions:
             one.tick(now)
         for setting, pattern in excess.take_new():
@@ -67,13 +75,13 @@ class Fanout:
 
     @property
     def passed(self) -> int:
-        """Events that the lists let pass, summed over the subscriptions."""
-        return sum(one.passed for one in self._subscriptions)
+        """Events that the lists of the settings let pass, summed over their subscriptions."""
+        return sum(one.passed for one in self._lasting)
 
     @property
     def dropped(self) -> int:
-        """Events that the lists did not let pass, summed over the subscriptions."""
-        return sum(one.dropped for one in self._subscriptions)
+        """Events that the lists of the settings did not let pass, likewise."""
+        return sum(one.dropped for one in self._lasting)
 
     @property
     def reader_is_gone(self) -> bool:

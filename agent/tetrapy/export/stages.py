@@ -40,15 +40,22 @@ class Stages(NamedTuple):
 def _lists(settings: Settings) -> Any:
     if not settings.export_allowlist and not settings.export_denylist:
         return {}
-    from tetrapy.filters.lists import Abilities, parse_list, predicate
+    from tetrapy.filters.lists import parse_list, predicate
 
-    abilities = Abilities(
-        settings.enable_process_cred, _with_ancestors(settings), settings.enable_pid_set_filter
-    )
-    allow = parse_list(settings.export_allowlist, "export-allowlist", abilities, in_doubt=True)
-    deny = parse_list(settings.export_denylist, "export-denylist", abilities)
+    able = abilities(settings)
+    allow = parse_list(settings.export_allowlist, "export-allowlist", able, in_doubt=True)
+    deny = parse_list(settings.export_denylist, "export-denylist", able)
     pushed = Pushdown.of(allow, deny) if settings.kernel_filters else None
     return {"wanted": predicate(allow, deny), "pushdown": pushed}
+
+
+def abilities(settings: Settings) -> Any:
+    """What the settings let filters ask (filters.lists.Abilities)."""
+    from tetrapy.filters.lists import Abilities
+
+    return Abilities(
+        settings.enable_process_cred, _with_ancestors(settings), settings.enable_pid_set_filter
+    )
 
 
 def _with_ancestors(settings: Settings) -> FrozenSet[str]:

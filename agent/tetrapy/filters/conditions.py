@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A field of a filter -> whether an event fulfils it.
 
-Events that are about no process fulfil none that asks for one. Outside Kubernetes no process has a
-pod: `namespace` "" holds, and everything else that asks for a pod never does.
+Events that are about no process fulfil none that asks for one. Outside Kubernetes a container is in
+no pod, so its `namespace` is "", as that of a process in no container is.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, List, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, Tuple
 
 from tetrapy.events.credentials import Capabilities
 from tetrapy.events.event import Event
@@ -18,11 +18,6 @@ from tetrapy.filters.filter import Condition, TextTest
 def never(event: Event) -> bool:
     """What no event fulfils."""
     return False
-
-
-def has_process(event: Event) -> bool:
-    """Whether it is about a process."""
-    return event.process is not None
 
 
 def type_in(types: FrozenSet[str]) -> Condition:
@@ -63,6 +58,44 @@ def parent_arguments(test: TextTest) -> Condition:
 def container(test: TextTest) -> Condition:
     """`container_id`"""
     return lambda event: event.process is not None and test(event.process.docker)
+
+
+def namespace(names: FrozenSet[str]) -> Condition:
+    """`namespace`"""
+
+    def test(event: Event) -> bool:
+        if event.process is None:
+            return False
+        pod = event.process.container.pod
+        return ("" if pod is None else pod.namespace) in names
+
+    return test
+
+
+def of_pod(name: str, test: TextTest) -> Condition:
+    """`namespace_regex`, `pod_regex` and `container_name_regex`."""
+
+    def holds(event: Event) -> bool:
+        pod = None if event.process is None else event.process.container.pod
+        if pod is None:
+            return False
+        if name == "container_name_regex":
+            return test(pod.container.name)
+        return bool(pod.name) and test(pod.namespace if name == "namespace_regex" else pod.name)
+
+    return holds
+
+
+def labels(test: Callable[[Mapping[str, str]], bool]) -> Condition:
+    """`labels`: of the pod; those of the container where there is no pod in Kubernetes."""
+
+    def holds(event: Event) -> bool:
+        pod = None if event.process is None else event.process.container.pod
+        if pod is None:
+            return False
+        return test(pod.pod_labels if pod.name else pod.container.labels)
+
+    return holds
 
 
 def in_init_tree(wanted: bool) -> Condition:
@@ -123,12 +156,3 @@ def any_of(conditions: List[Condition]) -> Condition:
         first, second = conditions
         return lambda event: first(event) or second(event)
     return lambda event: any(condition(event) for condition in conditions)
-
-
-def without_pod(fields: Dict[str, Any]) -> bool:
-    """Whether a process without a pod fulfils what the filter asks of its pod."""
-    if any(name in fields for name in ("pod_regex", "labels", "namespace_regex")):
-        return False
-    if "container_name_regex" in fields or fields.get("health_check"):
-        return False
-    return "" in fields.get("namespace", [""])

@@ -22,7 +22,7 @@ class Filter(NamedTuple):
     parent_binary: Optional[TextTest]
     container: Optional[TextTest]
     pids: Optional[FrozenSet[int]]
-    never: bool  # it asks for a pod or a policy, which exec and exit events do not have
+    never: bool  # it asks for a policy or a health check, which exec and exit events do not have
     others: Tuple[str, ...]  # fields that only user space can decide
 
 

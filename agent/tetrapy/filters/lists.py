@@ -10,8 +10,9 @@ from tetrapy.filters import conditions
 from tetrapy.filters.binaries import Belief
 from tetrapy.filters.filter import Condition, Filter, FilterList, TextTest
 from tetrapy.filters.json_objects import Place, objects_of
+from tetrapy.filters.label_selectors import any_selects
 from tetrapy.filters.message import parse
-from tetrapy.filters.texts import any_matches, compile_all, remembered
+from tetrapy.filters.texts import any_matches, remembered
 from tetrapy.named import NamedTuple
 
 WITH_ANCESTORS = [
@@ -21,9 +22,12 @@ WITH_ANCESTORS = [
 
 # Which fields only user space can decide, cheap ones first; pid_set wants to see every event.
 _LATE = (
-    "pid_set in_init_tree capabilities ancestor_binary_regex arguments_regex"
-    " parent_arguments_regex cel_expression"
+    "pid_set in_init_tree namespace namespace_regex pod_regex container_name_regex labels"
+    " capabilities ancestor_binary_regex arguments_regex parent_arguments_regex cel_expression"
 ).split()
+
+
+_POD = ("namespace_regex", "pod_regex", "container_name_regex")
 
 
 class Abilities(NamedTuple):
@@ -75,8 +79,6 @@ def _list(filters: List[Filter]) -> Optional[FilterList]:
 def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt: bool) -> Filter:
     fields = parse(value, place)
     _check(fields, place, abilities)
-    for name in ("pod_regex", "namespace_regex", "container_name_regex"):
-        compile_all(fields.get(name, []), name, place)
 
     def test(name: str) -> Optional[TextTest]:
         if name not in fields:
@@ -89,10 +91,9 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt:
     container = test("container_id")
     types = fields.get("event_set")
     pids = frozenset(fields["pid"]) if "pid" in fields else None
-    if not conditions.without_pod(fields):
+    never = fields.get("health_check", False)
+    if never:
         found.append(conditions.never)
-    elif "namespace" in fields:
-        found.append(conditions.has_process)
     if types is not None:
         found.append(conditions.type_in(types))
     if pids is not None:
@@ -116,7 +117,7 @@ def _filter(value: Dict[str, Any], place: Place, abilities: Abilities, in_doubt:
         parent_binary=parent_binary,
         container=container,
         pids=pids,
-        never=not conditions.without_pod(fields) or "policy_names" in fields,
+        never=never or "policy_names" in fields,
         others=others,
     )
 
@@ -136,7 +137,13 @@ def _late(name: str, content: Any, place: Place, belief: Belief) -> Condition:
         from tetrapy.filters.cel.expression import any_holds
 
         return any_holds(content, place, belief)
+    if name == "namespace":
+        return conditions.namespace(frozenset(content))
+    if name == "labels":
+        return conditions.labels(any_selects(content, place))
     test = remembered(any_matches(content, name, place, in_doubt))
+    if name in _POD:
+        return conditions.of_pod(name, test)
     if name == "ancestor_binary_regex":
         return conditions.ancestor_binary(belief.test(test))
     if name == "arguments_regex":

@@ -7,9 +7,8 @@ An exec and its exit are dropped when `m & deny_bits`, or when `allow_bits and n
 
 It must never drop what user space would export. So a deny filter has a bit only if all its
 conditions are decided here and hold for the exec and the exit alike; of an allow filter, conditions
-that cannot be decided here are taken to hold. Where the kernel does not know a parent or container,
-it takes `unknown_parent` or `unknown_container`: there deny filters that ask for it fail, and allow
-filters hold.
+that cannot be decided here are taken to hold. Where the kernel does not know a parent, it takes
+`unknown_parent`: there deny filters that ask for it fail, and allow filters hold.
 """
 
 from __future__ import annotations
@@ -35,13 +34,11 @@ class Pushdown:
         self.deny_bits = (1 << len(deny)) - 1
         self.allow_bits = self.bits & ~self.deny_bits  # 0: the allow list is not pushed
         self.pids: FrozenSet[int] = frozenset().union(*(one.pids or () for one in filters))
-        self.no_binary_condition = self._where(lambda one: one.binary is None)
         self.no_parent_condition = self._where(lambda one: one.parent_binary is None)
         self.no_container_condition = self._where(lambda one: one.container is None)
         self.pid_default = self._where(lambda one: one.pids is None)
         """The mask of every pid that is not in `pids`."""
         self.unknown_parent = self.no_parent_condition | self.allow_bits
-        self.unknown_container = self.no_container_condition | self.allow_bits
 
     @classmethod
     def of(cls, allow: Optional[FilterList], deny: Optional[FilterList]) -> Optional[Pushdown]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Dict, Tuple
 
 from tetrapy.metrics.family import COUNTER, GAUGE, HISTOGRAM, Family
+from tetrapy.metrics.policies import FAMILIES as POLICY_FAMILIES
 
 HEALTH, RESOURCES, EVENTS = "health", "resources", "events"
 
@@ -36,12 +37,7 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "What watches the kernel (ebpf, connector), and what it cannot see; always 1",
             ("blind", "sensor"),
         ),
-        Family(
-            "tetragon_tracingpolicy_loaded",
-            GAUGE,
-            "Tracing policies by state",
-            ("state",),
-        ),
+        *POLICY_FAMILIES,
         # --- the kernel side
         Family(
             "tetragon_bpf_missed_events_total",
@@ -205,39 +201,35 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             COUNTER,
             "Processes whose texts were cut because all together took too many bytes",
         ),
-        Family(
-            "tetragon_event_cache_entries",
-            GAUGE,
-            "Events that wait for information; none ever waits",
-        ),
+        Family("tetragon_event_cache_entries", GAUGE, "Events that wait for their containers"),
         Family(
             "tetragon_event_cache_inserts_total",
             COUNTER,
-            "Events that had to wait for information; none ever waits",
+            "Events that had to wait for their containers",
         ),
         Family(
             "tetragon_event_cache_errors_total",
             COUNTER,
-            "Errors of waiting events; none ever waits",
+            "Errors of waiting events; there are none",
             ("error", "event_type"),
         ),
         Family(
             "tetragon_event_cache_fetch_failures_total",
             COUNTER,
-            "Events that waited in vain; none ever waits",
+            "Events that waited in vain",
             ("entry_type", "event_type"),
         ),
         Family(
             "tetragon_event_cache_fetch_retries_total",
             COUNTER,
-            "Looks for the information of waiting events; none ever waits",
+            "Looks for the information of waiting events; each container is looked for once",
             ("entry_type",),
         ),
         # --- export
         Family(
             "tetragon_notify_overflowed_events_total",
             COUNTER,
-            "Events lost before the export's queue; there is no queue, so none",
+            "Events lost to clients of the gRPC API that read too slowly; others have them",
         ),
         Family(
             "tetrapy_export_filtered_events_total",
@@ -273,9 +265,7 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "Lines that the export's target did not take and that could not wait longer",
         ),
         Family(
-            "tetrapy_export_write_errors_total",
-            COUNTER,
-            "Writes that the export's target refused",
+            "tetrapy_export_write_errors_total", COUNTER, "Writes that the export's target refused"
         ),
         Family("tetrapy_export_rotations_total", COUNTER, "Rotations of the export file"),
         Family(

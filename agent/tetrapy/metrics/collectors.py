@@ -14,12 +14,13 @@ from itertools import product
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from tetrapy.btf.source import BtfSource
-from tetrapy.events.encoders import FORMATS
 from tetrapy.events.text import to_text
 from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.counters import EventCounter, FlagCounter
 from tetrapy.metrics.family import Collector, Metric
+from tetrapy.metrics.policies import Policies
 from tetrapy.metrics.sources import Cache, Sensor, Sources
+from tetrapy.metrics.waiting_events import INFORMATION, TYPES, WaitingEvents
 from tetrapy.sensors.reassembly import SIZE_BOUNDS
 from tetrapy.version import __version__
 
@@ -59,21 +60,14 @@ DATA_SIZES = ("bad", "ok")
 PATTERN_SETTINGS = ("export-allowlist", "export-denylist", "redaction-filters")
 OPERATIONS = ("get", "remove")
 
-_TYPES = tuple(name.upper() for name in FORMATS)
-_INFORMATION = ("ancestors_info", "parent_info", "pod_info", "process_info")
-_STATES = ("disabled", "enabled", "error", "load_error", "partially_enabled", "skipped")
 
 # Figures that are 0 in this release, and are told because dashboards divide by them or alert on
 # them: without the series they would say "no data" where all is well. The values of each label.
 ALWAYS_ZERO: Dict[str, Tuple[Tuple[str, ...], ...]] = {
     "tetragon_observer_ringbuf_errors_total": (),
     "tetragon_observer_ringbuf_queue_events_lost_total": (),
-    "tetragon_notify_overflowed_events_total": (),
-    "tetragon_event_cache_entries": (),
-    "tetragon_event_cache_inserts_total": (),
-    "tetragon_event_cache_errors_total": (("nil_process_pid",), _TYPES),
-    "tetragon_event_cache_fetch_failures_total": (_INFORMATION, _TYPES),
-    "tetragon_event_cache_fetch_retries_total": (_INFORMATION,),
+    "tetragon_event_cache_errors_total": (("nil_process_pid",), TYPES),
+    "tetragon_event_cache_fetch_retries_total": (INFORMATION,),
 }
 
 
@@ -87,6 +81,7 @@ def collectors(
         Records(sources),
         flags,
         Caches(sources),
+        WaitingEvents(sources),
         Export(sources),
         Policies(sources),
         Constant(),
@@ -114,9 +109,7 @@ class About:
 class KernelSide:
     """What the sensor got, what was lost on the way, and what its programs cost."""
 
-    # What Tetragon's programs get from the kernel when a perf buffer is full, and its name for what
-    # belongs to no policy.
-    _FULL, _BASE = "ENOSPC", "__base__"
+    _FULL = "ENOSPC"  # what Tetragon's programs get from the kernel when a perf buffer is full
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -156,17 +149,19 @@ class KernelSide:
             )
 
     def _programs(self, sensor: Sensor) -> Iterator[Metric]:
-        base, programs = self._BASE, sensor.programs
-        yield CATALOG["tetragon_missed_prog_probes_total"].of(
-            ((one.attach, base), one.missed) for one in programs
-        )
-        labels = [(one.attach, base, "", one.section, base) for one in programs]
-        yield CATALOG["tetragon_overhead_program_runs_total"].of(
-            zip(labels, [one.runs for one in programs])
-        )
-        yield CATALOG["tetragon_overhead_program_seconds_total"].of(
-            zip(labels, [one.seconds for one in programs])
-        )
+        programs = (*sensor.programs, *self._sources.policies().programs)
+        missed: Dict[Tuple[str, ...], float] = {}
+        runs: Dict[Tuple[str, ...], float] = {}
+        seconds: Dict[Tuple[str, ...], float] = {}
+        for one in programs:  # a policy may have several at a place
+            at = (one.attach, one.policy)
+            missed[at] = missed.get(at, 0) + one.missed
+            whose = (one.attach, one.policy, one.policy_namespace, one.section, one.sensor)
+            runs[whose] = runs.get(whose, 0) + one.runs
+            seconds[whose] = seconds.get(whose, 0.0) + one.seconds
+        yield CATALOG["tetragon_missed_prog_probes_total"].of(missed.items())
+        yield CATALOG["tetragon_overhead_program_runs_total"].of(runs.items())
+        yield CATALOG["tetragon_overhead_program_seconds_total"].of(seconds.items())
 
 
 class Records:
@@ -255,23 +250,12 @@ class Export:
             ("tetrapy_export_overflow_lines_total", exporter.overflowed),
             ("tetrapy_export_cut_lines_total", exporter.cut_lines),
             ("tetrapy_export_cut_ancestors_total", exporter.cut_ancestors),
+            ("tetragon_notify_overflowed_events_total", exporter.lost_to_clients),
         ):
             yield CATALOG[name].single(figure)
         yield CATALOG["tetrapy_patterns_over_budget_total"].by_label(
             {**dict.fromkeys(PATTERN_SETTINGS, 0), **exporter.over_budget}
         )
-
-
-class Policies:
-    """Tracing policies."""
-
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
-
-    def collect(self) -> Iterator[Metric]:
-        """How many are in each state."""
-        counts = {**dict.fromkeys(_STATES, 0), **self._sources.policies()}
-        yield CATALOG["tetragon_tracingpolicy_loaded"].by_label(counts)
 
 
 class Constant:

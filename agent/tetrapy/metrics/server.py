@@ -14,8 +14,8 @@ from tetrapy.config.address import Address
 from tetrapy.errors import MetricsError
 from tetrapy.metrics import health as health_module
 from tetrapy.metrics.catalog import CATALOG
+from tetrapy.metrics.deprecated_names import with_deprecated
 from tetrapy.metrics.family import CONTENT_TYPE, Collector, Metric, encode
-from tetrapy.metrics.former import with_former
 from tetrapy.metrics.http import Answer, HttpServer, Reply
 
 PATH = "/metrics"
@@ -46,7 +46,7 @@ class Figures:
         """The reply of this moment."""
         stage = _GATHERING
         try:
-            metrics = list(with_former(self._collected()))
+            metrics = list(with_deprecated(self._collected()))
             stage = _ENCODING
             return Reply(CONTENT_TYPE, encode(metrics))
         except Exception:

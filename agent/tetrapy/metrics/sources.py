@@ -20,6 +20,7 @@ from tetrapy.sensors.histogram import Histogram
 
 _NONE: Mapping[str, int] = {}
 _NOBODY: Mapping[Tuple[str, str], int] = {}
+_NO_ACTIONS: Mapping[Tuple[str, ...], int] = {}
 
 
 class MapUse(NamedTuple):
@@ -39,6 +40,9 @@ class ProgramUse(NamedTuple):
     runs: int
     seconds: float
     missed: int  # runs that were skipped
+    policy: str = "__base__"  # Tetragon's name for what belongs to no policy
+    policy_namespace: str = ""
+    sensor: str = "__base__"
 
 
 _NO_MAPS: Mapping[str, MapUse] = {}
@@ -121,6 +125,32 @@ class Exporter(NamedTuple):
     overflowed: int = 0  # lines of users that had filled their share of the file
     cut_lines: int = 0  # lines that were too long
     cut_ancestors: int = 0  # ancestors that were left out of lines
+    lost_to_clients: int = 0  # events that clients of the API read too slowly for
+
+
+class Waiting(NamedTuple):
+    """Events that wait for what is known of their containers."""
+
+    entries: int = 0
+    inserts: int = 0  # events that had to wait
+    without: Mapping[str, int] = _NONE  # by type: events that waited in vain
+
+
+class Policies(NamedTuple):
+    """Tracing policies."""
+
+    states: Mapping[str, int] = _NONE  # by state: how many
+    kernel_memory: Mapping[Tuple[str, str], int] = _NOBODY  # by name and namespace: bytes
+    programs: Sequence[ProgramUse] = ()
+    waited: int = 0  # calls that are told when they return
+    # By function and `ok` or `error`: calls that returned, and those whose other half is not known.
+    merges: Mapping[Tuple[str, str], int] = _NOBODY
+    # By action, hook and its number, policy and its namespace, selector's number and label.
+    actions: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
+    # By function and policy: calls that kprobes missed.
+    missed_by_links: Mapping[Tuple[str, str], int] = _NOBODY
+    requests: Mapping[Tuple[str, str], int] = _NOBODY  # by action and outcome
+    throttled: Mapping[Tuple[str, str], int] = _NOBODY  # by name and namespace: how often
 
 
 class Sources:
@@ -132,6 +162,7 @@ class Sources:
         self.dispatcher: Callable[[], Dispatcher] = Dispatcher
         self.table: Callable[[], Table] = Table
         self.exporter: Callable[[], Exporter] = Exporter
-        self.policies: Callable[[], Mapping[str, int]] = dict  # by state: tracing policies
+        self.policies: Callable[[], Policies] = Policies
+        self.waiting: Callable[[], Waiting] = Waiting
         # When the main loop last began a turn, by time.monotonic(); the agent's start before that.
         self.heartbeat: Callable[[], float] = lambda: started

@@ -34,6 +34,8 @@ def weight(process: Process) -> int:
         total += len(process.json)
     if process.caller_json is not None:
         total += len(process.caller_json)
+    if process.wire is not None:
+        total += len(process.wire)
     if process.environment:
         total += characters(process.environment) + 150 * len(process.environment)
     return total
@@ -64,7 +66,8 @@ def lighten(images: List[Process], limit: int) -> Tuple[int, int]:
     aim = limit * 3 // 4
     for process in images:
         if total > aim:
-            total -= len(process.json or b"") + len(process.caller_json or b"")
+            for kept in (process.json, process.caller_json, process.wire):
+                total -= len(kept or b"")
             process.forget_json()
     cut = 0
     for most in _STEPS:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a process has of the one that it came from, for all sensors in one place.
 
-An attribute that a fork or an exec hands on (user, container, later a pod) is named here.
+An attribute that a fork or an exec hands on (user, container and pod) is named here.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ def inherit(process: Process, former: Process, *, image: bool) -> None:
     process.auid = former.auid
     process.cwd = former.cwd
     process.docker = former.docker
+    process.container = former.container
     if isinstance(process, DetailedProcess):
         process.take_details(former)
         if not image:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Iterator, Optional, Tuple
 
-from tetrapy.containers.cgroup import container_of_procfs
+from tetrapy.containers.cgroup import ContainerRef, container_of_procfs
 from tetrapy.events import flags
 from tetrapy.events.credentials import Capabilities, Credentials
 from tetrapy.events.cut import REPEATED, cut
@@ -47,6 +47,7 @@ class ProcfsProcess(NamedTuple):
     has_command_line: bool
     is_kernel_thread: bool
     file: Optional[ExecutedFile] = None  # that it executes; None if it is the host's at `binary`
+    container: Optional[ContainerRef] = None  # the one that has `docker`
 
 
 def foreign_namespace(root: str) -> int:
@@ -88,7 +89,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
     is_kernel_thread = bool(int(fields[6]) & _PF_KTHREAD)
     bits = flags.PROCFS
     uids, inner_pid = _status(status)
-    docker = container_of_procfs(_try_read(base, "cgroup"))
+    container = container_of_procfs(_try_read(base, "cgroup"))
     file: Optional[ExecutedFile] = None
     if is_kernel_thread:
         comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
@@ -114,11 +115,12 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
         arguments=arguments,
         cwd=cwd,
         flags=bits,
-        docker=docker,
+        docker=container.docker if container is not None else "",
         inner_pid=inner_pid,
         has_command_line=bool(cmdline),
         is_kernel_thread=is_kernel_thread,
         file=file,
+        container=container,
     )
 
 

@@ -7,7 +7,9 @@ import os
 from functools import partial
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
+from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.events import flags
+from tetrapy.events.container import OUTSIDE, Membership
 from tetrapy.events.cut import REPEATED, repeated
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess, make_exec_id
 from tetrapy.process import budget
@@ -59,6 +61,8 @@ class ProcessTable:
         self.at: Callable[[int], Optional[Process]] = self._live.get
         self.keeps_ancestors = ancestors
         self.with_files = True  # whether events tell of the files that are executed
+        # What is known of a container; who asks runtimes puts itself here.
+        self.containers: Callable[[ContainerRef], Membership] = lambda _: OUTSIDE
         self.capacity = max(capacity, 2)
         self.evictions = 0
         self.cuts = 0  # images whose texts were cut because all were too heavy
@@ -227,6 +231,8 @@ class ProcessTable:
         process.arguments = seen.arguments
         process.flags = seen.flags
         process.docker = seen.docker
+        if seen.container is not None:
+            process.container = self.containers(seen.container)
         if seen.file is not None:
             process.executed = seen.file.of(seen.binary, seen.docker, self.with_files)
         parent = self._live.get(seen.parent_pid, self.kernel)

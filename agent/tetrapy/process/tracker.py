@@ -90,7 +90,9 @@ class ProcessTracker:
             return  # procfs showed it first, or it is reported twice
         if creator is None:
             # Its records were lost and it is gone; the child may still be there.
-            if table.find_or_read(pid, start) is not None:
+            there = table.find_or_read(pid, start)
+            if there is not None:
+                there.refcnt = 1  # no exec event tells of what procfs shows
                 return
             creator = table.unknown(record.creator_pid, record.creator_start)
             parent = None
@@ -166,7 +168,10 @@ class ProcessTracker:
             process.cwd = to_text(data[at:end])
         at, end = end, end + cgroup_size
         if cgroup_size:
-            process.docker = container_of_names(data[at:end])
+            container = container_of_names(data[at:end])
+            if container is not None:
+                process.docker = container.docker
+                process.container = table.containers(container)
         at, context_end = end, end + context_size
         end = context_end + file_size
         if end > len(data):
@@ -219,6 +224,7 @@ class ProcessTracker:
         # Whoever hides in a cgroup deeper than is read was in its container before.
         if bits & flags.ERROR_CGROUP_NAME and not process.docker and heir_of is not None:
             process.docker = heir_of.docker
+            process.container = heir_of.container
         process.flags = bits
         if self._details is not None:
             self._details.of_exec(process, data[at:context_end], environment)

@@ -14,12 +14,11 @@ import time
 from typing import NoReturn, Optional, Union
 
 from tetrapy.errors import ExportError
-from tetrapy.sinks.backlog import LIMIT, Backlog
 from tetrapy.sinks.opened import OpenFile
 from tetrapy.sinks.place import refusal
 from tetrapy.sinks.rotation import Rotation
 from tetrapy.sinks.rules import FileRules
-from tetrapy.sinks.sink import Log, Sink
+from tetrapy.sinks.sink import LIMIT, Backlog, Log, Sink
 
 _PENDING_LIMIT = LIMIT
 # Seconds between two attempts at a file that refuses.

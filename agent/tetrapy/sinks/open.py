@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening what the setting export-filename names.
+"""Opening what the settings export-filename and log-file name.
 
 Of the two kinds of sinks a start imports only the one that it needs.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from typing import Any, Optional
+from typing import Any, Optional, TextIO
 
 from tetrapy.errors import ExportError
-from tetrapy.sinks.place import check_owner, refusal, resolve
+from tetrapy.sinks.place import check_owner, create, open_existing, refusal, resolve
 from tetrapy.sinks.rules import FileRules
 from tetrapy.sinks.sink import Log, Sink
 
@@ -20,6 +20,7 @@ from tetrapy.sinks.sink import Log, Sink
 _STREAMS = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
 _TITLES = {1: "standard output", 2: "standard error"}
 _STDOUT = 1
+_LOG_FILE = "log file"  # what it is called in errors
 
 # O_NONBLOCK: a FIFO without a reader is refused, not waited for.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -137,3 +138,26 @@ def _stream(fd: int, name: str, *, owned: bool = True) -> Sink:
     from tetrapy.sinks.stream import LineSink
 
     return LineSink(fd, name, owned)
+
+
+def open_log_file(name: str, events: str) -> TextIO:
+    """The file, emptied, or made with mode 0600; `events` is where events go.
+
+    Raises ExportError where others could have put it there or where events go, OSError.
+    """
+    path = resolve(name, _LOG_FILE)
+    if events and _is_same(path, events):
+        raise ExportError(f"{path} is where events are written to; name another file")
+    try:
+        fd = open_existing(path, _LOG_FILE)
+        os.ftruncate(fd, 0)
+    except FileNotFoundError:
+        fd = create(path, 0o600)
+    return open(fd, "w", encoding="utf-8")
+
+
+def _is_same(path: str, events: str) -> bool:
+    target = target_of(events)
+    if target is None:
+        return os.path.realpath(path) == os.path.realpath(events)
+    return os.path.exists(path) and os.path.samestat(os.stat(path), target)

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The export file while it is open: its place, its end, and putting it aside."""
+"""The export file while it is open: its place, its end, and putting it aside.
+
+A kill or a power loss may have ended it within a line. The rest of that line is gone, so no reader
+could ever parse it, and many stop at it (jq does). It is cut off, although a program that follows
+the file may have read it already: such programs wait for the line feed before they use a line.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,9 @@ import stat
 
 from tetrapy.sinks.place import create, make_directories, open_existing, resolve
 from tetrapy.sinks.sink import Log
+
+_BLOCK = 1 << 16
+_FARTHEST = 64 << 20  # no line of ours is longer
 
 
 class OpenFile:
@@ -51,9 +59,7 @@ class OpenFile:
         before = self.size = os.fstat(self.fd).st_size
         if not before or os.pread(self.fd, 1, before - 1) == b"\n":
             return
-        from tetrapy.sinks.tail import mend  # no part of a usual start
-
-        self.size = mend(self.fd, before)
+        self.size = mend_end(self.fd, before)
         if self.size < before:
             self._log(
                 "warn",
@@ -103,3 +109,47 @@ class OpenFile:
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.fd)
+
+
+def mend_end(fd: int, size: int) -> int:
+    """Have the file end with a line feed; returns its size then. Raises OSError.
+
+    What looks like the beginning of an event is cut off, a block of zeros too (which file systems
+    leave after a power loss); behind a complete or a foreign line the line feed is added.
+    """
+    start = _last_line(fd, size)
+    if size - start <= _FARTHEST:
+        last = os.pread(fd, size - start, start)
+        if _is_torn(last):
+            try:
+                os.ftruncate(fd, start)
+                return start
+            except PermissionError:
+                pass  # an append-only file
+    os.write(fd, b"\n")
+    return size + 1
+
+
+def _last_line(fd: int, size: int) -> int:
+    """Where the line at the end begins."""
+    end = size
+    while end > 0 and size - end <= _FARTHEST:
+        begin = max(0, end - _BLOCK)
+        feed = os.pread(fd, end - begin, begin).rfind(b"\n")
+        if feed >= 0:
+            return begin + feed + 1
+        end = begin
+    return end
+
+
+def _is_torn(last: bytes) -> bool:
+    text = last.strip(b"\0")
+    if not text.startswith(b'{"'):
+        return b'{"'.startswith(text)
+    from tetrapy.json_codec import loads  # no part of a usual start
+
+    try:
+        loads(text)
+    except ValueError:
+        return True
+    return text != last

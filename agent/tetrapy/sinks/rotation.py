@@ -9,12 +9,11 @@ import time
 from typing import TYPE_CHECKING, Optional
 
 from tetrapy.sinks.opened import OpenFile
-from tetrapy.sinks.rules import FileRules, checked, size_of
+from tetrapy.sinks.rules import FileRules
 from tetrapy.sinks.sink import Log
 
 if TYPE_CHECKING:
-    from tetrapy.sinks.backups import BackupNames
-    from tetrapy.sinks.housekeeping import Housekeeper
+    from tetrapy.sinks.backups import BackupNames, Housekeeper
 
 _SECOND = 1_000_000_000
 _PAUSE = 10.0  # seconds after which a rotation that was refused is tried again
@@ -111,30 +110,18 @@ class Rotation:
     def _look_after_backups(self, file: OpenFile) -> None:
         # Whatever the rules are: a killed agent may have left something half done.
         if self._housekeeper is None:
-            from tetrapy.sinks.housekeeping import Housekeeper  # no part of a start
+            from tetrapy.sinks.backups import Housekeeper  # no part of a start
 
             self._housekeeper = Housekeeper()
         self._housekeeper.ask(file.path, self.rules)
 
     def follow(self, rules: FileRules) -> None:
-        """Keep to the rules of another file, which may have changed."""
-        if rules != self.rules:
-            self.rules, self._care = rules, 0.0
-
-    def set_max_size(self, megabytes: int) -> None:
-        """Raises SettingsError."""
-        self.rules = self.rules._replace(max_size=size_of(megabytes))
-        self.threshold = self.rules.max_size
-
-    def set_max_backups(self, number: int) -> None:
-        """Raises SettingsError."""
-        self.rules = self.rules._replace(max_backups=checked("number", number))
-        self._care = 0.0
-
-    def set_interval(self, nanoseconds: int) -> None:
-        """Raises SettingsError."""
-        self.rules = self.rules._replace(interval=checked("interval", nanoseconds))
-        self._due = time.monotonic() + nanoseconds / _SECOND
+        """Keep to these rules from the next tick on; a changed interval begins now."""
+        if rules == self.rules:
+            return
+        if rules.interval != self.rules.interval:
+            self._due = time.monotonic() + rules.interval / _SECOND
+        self.rules, self._care = rules, 0.0
 
     def wait(self) -> None:
         """Return when nothing is left to do about backups."""

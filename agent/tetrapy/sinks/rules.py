@@ -29,20 +29,20 @@ class FileRules(NamedTuple):
         """The rules that the settings `export-file-...` make. Raises SettingsError."""
         return cls(
             mode=settings.export_file_perm & 0o777 & ~_NEVER | _ALWAYS,
-            max_size=size_of(settings.export_file_max_size_mb),
-            interval=checked("interval", settings.export_file_rotation_interval),
-            max_backups=checked("number", settings.export_file_max_backups),
-            max_age=checked("age", settings.export_file_max_age),
+            max_size=_size_of(settings.export_file_max_size_mb),
+            interval=_checked("interval", settings.export_file_rotation_interval),
+            max_backups=_checked("number", settings.export_file_max_backups),
+            max_age=_checked("age", settings.export_file_max_age),
             compress=settings.export_file_compress,
         )
 
 
-def size_of(megabytes: int) -> int:
+def _size_of(megabytes: int) -> int:
     """In bytes; 0 is Tetragon's 100 MB. Raises SettingsError."""
-    return checked("size", megabytes) * _MEGABYTE or _USUAL_SIZE
+    return _checked("size", megabytes) * _MEGABYTE or _USUAL_SIZE
 
 
-def checked(what: str, value: int) -> int:
+def _checked(what: str, value: int) -> int:
     """The value, unless it is negative. Raises SettingsError."""
     if value < 0:
         raise SettingsError(f"the {what} at which export files are rotated or kept is negative")

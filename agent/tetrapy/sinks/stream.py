@@ -13,8 +13,7 @@ import time
 
 from tetrapy.errors import ExportError
 from tetrapy.nowait import without_waiting
-from tetrapy.sinks.backlog import LIMIT, Backlog
-from tetrapy.sinks.sink import Log, Sink
+from tetrapy.sinks.sink import LIMIT, Backlog, Log, Sink
 
 # A target that takes nothing is given this much patience, in bytes of lines.
 _PENDING_LIMIT = LIMIT

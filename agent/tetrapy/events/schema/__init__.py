@@ -87,7 +87,7 @@ EVENT_ROWS: Tuple[Field, ...] = (
     field(27, "process_throttle", "ProcessThrottle",
           "a cgroup makes more events than it may, or no longer", setting="cgroup-rate"),
     field(28, "process_lsm", "ProcessLsm", "a hook of Linux security modules was called"),
-    unfilled(29, "process_usdt", "ProcessUsdt"),
+    field(29, "process_usdt", "ProcessUsdt", "a static probe of a program was reached"),
     unfilled(40000, "test", "Test"),
     field(40001, "rate_limit_info", "RateLimitInfo", "the rate limit held events back",
           setting="export-rate-limit"),
@@ -124,5 +124,5 @@ FIELDS: Dict[str, Dict[str, Field]] = {
 }
 """Message -> name of a field -> its row."""
 
-SHARED: FrozenSet[str] = frozenset({"Capabilities", "Namespaces", "ProcessCredentials"})
+SHARED: FrozenSet[str] = frozenset({"Capabilities", "Namespaces", "Pod", "ProcessCredentials"})
 """Messages of which few different ones occur on a host: their JSON is kept."""

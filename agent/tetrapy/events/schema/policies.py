@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The events of tracing policies (Tetragon's tetragon.proto).
 
-Nothing fills `process_usdt` and `test` yet, but filters may name them.
+Nothing fills `test`, but filters may name it.
 """
 
 from __future__ import annotations
@@ -129,20 +129,20 @@ POLICY_MESSAGES: Dict[str, Tuple[Field, ...]] = {
         _ancestors(10),
         unfilled(11, "ima_hash", "string"),
     ),
-    "ProcessUsdt": _rows("""
-        1 process Process
-        2 parent Process
-        3 path string
-        4 provider string
-        5 name string
-        6 policy_name string
-        7 message string
-        8 args [KprobeArgument]
-        9 tags [string]
-        10 ancestors [Process]
-        11 action KprobeAction
-        12 flags string
-    """),
+    "ProcessUsdt": (
+        _process(),
+        _parent(),
+        _of_probe(3, "path", "the program or library"),
+        _of_probe(4, "provider", "provider of the probe"),
+        _of_probe(5, "name", "its name"),
+        _policy_name(6),
+        _message(7),
+        _args(8),
+        _tags(9),
+        _ancestors(10),
+        _action(11),
+        unfilled(12, "flags", "string"),
+    ),
     "Test": _rows("""
         1 arg0 uint64
         2 arg1 uint64

@@ -34,7 +34,7 @@ _PROCESS = (
     field(8, "start_time", "Timestamp", "when this image began", BEGUN, plain=True,
           identity=True),
     field(9, "auid", "UInt32Value", "user who logged in; 4294967295 for nobody", KNOWN),
-    unfilled(10, "pod", "Pod", "pod in Kubernetes"),
+    field(10, "pod", "Pod", "container of the process, and its pod", source="container.pod"),
     field(11, "docker", "string", "first 31 digits of the container's id"),
     field(12, "parent_exec_id", "string", "`exec_id` of the parent", KNOWN, plain=True,
           identity=True),
@@ -59,25 +59,27 @@ _PROCESS = (
 )  # fmt: skip
 
 _POD = (
-    unfilled(1, "namespace", "string"),
-    unfilled(2, "name", "string"),
-    unfilled(3, "uid", "string"),
-    unfilled(4, "container", "Container"),
-    unfilled(5, "pod_labels", "map"),
+    field(1, "namespace", "string", "namespace in Kubernetes"),
+    field(2, "name", "string", "name of the pod"),
+    field(3, "uid", "string", "uid of the pod"),
+    field(4, "container", "Container", "the container; also outside of Kubernetes"),
+    field(5, "pod_labels", "map", "labels of the pod"),
     unfilled(6, "workload", "string"),
     unfilled(7, "workload_kind", "string"),
     unfilled(8, "pod_annotations", "map"),
 )
 
 _CONTAINER = (
-    unfilled(1, "id", "string"),
-    unfilled(2, "name", "string"),
-    unfilled(3, "image", "Image"),
-    unfilled(4, "start_time", "Timestamp"),
+    field(1, "id", "string", "`runtime://id`, whole"),
+    field(2, "name", "string", "its name"),
+    field(3, "image", "Image", "what it was made from"),
+    field(4, "start_time", "Timestamp", "when it started, as the runtime says"),
     unfilled(5, "pid", "UInt32Value"),
     unfilled(13, "maybe_exec_probe", "bool"),
     unfilled(14, "security_context", "SecurityContext"),
-)
+    field(OWN, "labels", "map", "its labels, where they are not those of a pod; *tetrapy's own*",
+          setting="enable-container-labels"),
+)  # fmt: skip
 
 
 def _sets(*names: str) -> Tuple[Field, ...]:
@@ -102,7 +104,10 @@ PROCESS_MESSAGES: Dict[str, Tuple[Field, ...]] = {
     "Process": _PROCESS,
     "Pod": _POD,
     "Container": _CONTAINER,
-    "Image": (unfilled(1, "id", "string"), unfilled(2, "name", "string")),
+    "Image": (
+        field(1, "id", "string", "digest of the image"),
+        field(2, "name", "string", "name of the image, as the container was made from it"),
+    ),
     "SecurityContext": (unfilled(1, "privileged", "bool"),),
     "Capabilities": _sets("permitted", "effective", "inheritable"),
     "Namespaces": _namespaces(

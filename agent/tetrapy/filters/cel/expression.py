@@ -33,17 +33,35 @@ def any_holds(
     the answer is whether the filter allows. Raises SettingsError for what is no condition on
     events.
     """
-    in_doubt = belief.allows
+    any_one = _any_one(expressions, place, belief.allows)
+    return lambda event: any_one(event.name, lambda one, budget: one.holds(event, budget, belief))
+
+
+def any_holds_of_body(
+    expressions: List[str], place: Place
+) -> Callable[[str, Dict[str, Any]], bool]:
+    """As `any_holds`, of an event's name and the JSON form of its message."""
+    any_one = _any_one(expressions, place, in_doubt=False)
+    return lambda name, body: any_one(
+        name, lambda one, budget: one.holds_of_body(name, body, budget)
+    )
+
+
+_Ask = Callable[["_Expression", Budget], Optional[bool]]
+
+
+def _any_one(expressions: List[str], place: Place, in_doubt: bool) -> Callable[[str, _Ask], bool]:
+    """Whether one of those that mention the event of a name holds, by what `ask` says."""
     compiled = [_Expression(expression, place) for expression in expressions]
 
-    def test(event: Event) -> bool:
+    def test(name: str, ask: _Ask) -> bool:
         budget: Optional[Budget] = None
         for one in compiled:
-            if event.name in one.events:
+            if name in one.events:
                 if budget is None:
                     budget = one.new_budget()
                 try:
-                    holds = one.holds(event, budget, belief)
+                    holds = ask(one, budget)
                 except OverBudgetError:
                     excess.note(place.setting, one.text)
                     return in_doubt
@@ -99,27 +117,31 @@ class _Expression:
         body = _used_of(body_of(event), self._used[event.name])
         doubted = [] if belief.written else _doubted(event, body)
         if not doubted:
-            return self._holds_for(event, body, budget)
+            return self._holds_for(event.name, body, budget)
         if not all(belief.knows(file) for _, file in doubted):
             return belief.allows
-        answers = [self._holds_for(event, body, budget)]
+        answers = [self._holds_for(event.name, body, budget)]
         for shown, file in doubted:
             shown["binary"] = file.path
-        answers.append(self._holds_for(event, body, budget))
+        answers.append(self._holds_for(event.name, body, budget))
         if None in answers:
             return None
         return any(answers) if belief.allows else all(answers)
 
-    def _holds_for(self, event: Event, body: Any, budget: Budget) -> Optional[bool]:
+    def holds_of_body(self, name: str, body: Any, budget: Budget) -> Optional[bool]:
+        """Whether it holds for an event of which only the message is there, as `holds`."""
+        return self._holds_for(name, _used_of(body, self._used[name]), budget)
+
+    def _holds_for(self, name: str, body: Any, budget: Budget) -> Optional[bool]:
         """The result depends on nothing but the fields that are read: it is remembered by them."""
         budget.spend(_elements(body) * _ELEMENT_STEPS)
-        key = (event.name, *(_value_at(body, path) for path in self._paths[event.name]))
+        key = (name, *(_value_at(body, path) for path in self._paths[name]))
         if key in self._known:
             return self._known[key]
         result: Optional[bool]
         try:
-            message = self._message(EVENTS[event.name], body)
-            result = self._evaluate(self._tree, {**self._variables, event.name: message}, budget)
+            message = self._message(EVENTS[name], body)
+            result = self._evaluate(self._tree, {**self._variables, name: message}, budget)
         except OverBudgetError:
             raise
         except Exception:  # noqa: BLE001 - of any kind, see `library`; the next event may do

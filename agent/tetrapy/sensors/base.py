@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import select
 from struct import Struct
-from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
+from tetrapy.containers.cgroup import ContainerRef
+from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
@@ -71,6 +73,8 @@ class BaseSource(EventSource):
         self.filter_masks: Optional[FilterMasks] = None
         self.rates: Optional[CgroupRates] = None
         self.hooks = Hooks()  # of tracing policies
+        self.hooks.is_drained = lambda: not self.buffer.more
+        self._handler: Optional[BaseHandler] = None
         self.calls: Optional[CallHandler] = None  # who decodes their records, if there are any
         self._programs: Optional[Programs] = None
         self._options = options
@@ -168,6 +172,7 @@ class BaseSource(EventSource):
         from tetrapy.sensors.policy.programs import Programs
 
         self._programs = Programs(self._sensor.object, self._constants, btf_path, self.uses_ring)
+        self._understand_calls()
         return self._programs
 
     def handler(
@@ -180,9 +185,21 @@ class BaseSource(EventSource):
         tracker = ProcessTracker(table, format_time, self.abi, details)
         clock = None if self.uses_ring else monotonic_gap_ns
         handler = BaseHandler(self.abi, tracker, format_time, clock, self, self._options.reassembly)
-        if self._programs is not None:
-            self.calls = self._programs.handler(handler, self.hooks)
+        self._handler = handler
+        self._understand_calls()
         return handler
+
+    def _understand_calls(self) -> None:
+        """Have the handler decode records of policies, once there are both: the first policy may
+        come when the agent runs.
+        """
+        if self._programs is not None and self._handler is not None:
+            self.calls = self._programs.handler(self._handler, self.hooks)
+
+    def containers_changed(self, changed: Sequence[Tuple[ContainerRef, Membership]]) -> None:
+        """Policies are told of containers of which something else is known."""
+        if self._handler is not None and self._handler.workloads is not None:
+            self._handler.workloads.settled(changed)
 
     def report_forks_eagerly(self, yes: bool) -> None:
         """Report each fork when it happens, or defer its record until it matters."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterable, List, Optional, Protocol, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Protocol, Sequence, Set, Tuple
 
+from tetrapy.containers.cgroup import ContainerRef
+from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.event import Event
 from tetrapy.events.process import Process
@@ -43,6 +45,24 @@ class Calls(Protocol):
     def ended(self) -> List[Event]:
         """No record comes any more: what waited for one."""
 
+    pushed: int  # calls that waited for their return
+
+    def merges(self) -> Dict[Tuple[str, str], int]:
+        """What became of those: by function and `ok` or `error`."""
+
+
+class Workloads(Protocol):
+    """Who keeps what policies have to know of cgroups."""
+
+    def learn(self, number: int, names: bytes) -> None:
+        """A program was executed in a cgroup of these names."""
+
+    def seeded(self) -> None:
+        """The processes that are there are known."""
+
+    def settled(self, changed: Sequence[Tuple[ContainerRef, Membership]]) -> None:
+        """Something else is known of containers now."""
+
 
 class BaseHandler:
     """Decodes each record and gives it to the tracker; other kinds are added to `dispatcher`."""
@@ -71,11 +91,16 @@ class BaseHandler:
         self._exec, self._exit = abi.decoders["exec"], abi.decoders["exit"]
         self._apart = abi.exec_flags["EXEC_ARGS_APART"]
         self._args_error = abi.exec_flags["EXEC_ARGS_ERROR"]
+        self._cgroup_unknown = (
+            abi.exec_flags["EXEC_CGROUP_PARTIAL"] | abi.exec_flags["EXEC_CGROUP_ERROR"]
+        )
         self._env_error = abi.exec_flags["EXEC_ENV_ERROR"]
         self._area_args, self._area_env = abi.areas["AREA_ARGS"], abi.areas["AREA_ENV"]
         self.reassembly = Reassembly(capacity)
         self._filter_masks: Optional[FilterMasks] = None  # from `seeded` on
         self._rates = None if kernel is None else kernel.rates
+        self.is_seeded = False
+        self.workloads: Optional[Workloads] = None  # who is told of cgroups
         self.calls: Optional[Calls] = None  # who decodes the records of policies
         self.dispatcher = dispatcher = Dispatcher(abi)
         dispatcher.add("exec", self._on_exec)
@@ -107,12 +132,15 @@ class BaseHandler:
         """From now on fork records are deferred until they matter, and the kernel may suppress
         processes.
         """
+        self.is_seeded = True
         kernel = self._kernel
         if kernel is not None:
             self._filter_masks = kernel.filter_masks
             if self._filter_masks is not None:
                 self._filter_masks.seed(processes)
             kernel.report_forks_eagerly(yes=False)
+        if self.workloads is not None:
+            self.workloads.seeded()
 
     def forget_filters(self) -> None:
         """The kernel keeps nothing back from now on; user space decides alone."""
@@ -165,6 +193,7 @@ class BaseHandler:
             or values[_ENV_SIZE]
             or self.clock_gap
             or self._filter_masks
+            or self.workloads
         ):
             return self._on_rare_exec(self._exec.make(values), data)
         return self.tracker.on_exec(values, data, self._exec.size, b"")
@@ -185,6 +214,9 @@ class BaseHandler:
         if self.clock_gap:
             record = record._replace(ktime=record.ktime + self.clock_gap)
         event = self.tracker.on_exec(record, data, self._exec.size, arguments, environment)
+        if self.workloads is not None and not record.flags & self._cgroup_unknown:
+            end = len(data) - record.file_size - record.context_size
+            self.workloads.learn(record.cgroup_id, data[end - record.cgroup_size : end])
         if self._filter_masks is not None and event is not None:
             path = data[self._exec.size : self._exec.size + record.path_size]
             self._filter_masks.learn(path, record.cgroup_id, event.process)

@@ -13,14 +13,15 @@ from tetrapy.sensors.options import SensorOptions
 
 # Optional in C: loaded only where the options ask for what they tell.
 CONTEXT_PROGRAM = "on_exec_context"
-FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep")
+FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep", "on_exec_file_loop")
 LATE_PROGRAM = "on_fork_suppressed"
 # In the order in which they are attached, which takes milliseconds. Execs come first: one that is
 # missed leaves a wrong image. Exits come last, else those of processes that nobody knows would be
 # reported.
 _HOOKS = ("exec", "fork", "exit")
 
-GATES = 4  # GATES of bpf/gates.h
+GATES = 8  # GATES of bpf/gates.h: where tasks are preempted in the programs
+GUARDED_GATES = 4  # where that is rare, since the programs switch preemption off (bpf/preempt.h)
 _CLAIMS = 16384  # CLAIMS of bpf/gates.bpf.c
 
 _WAKEUP_BYTES = 256 << 10  # bytes that wait before the reader is woken early
@@ -34,7 +35,8 @@ def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
         "want_context": int(options.context),
         "want_env": int(options.environment),
         "want_file": int(options.file),
-        "use_gates": int(options.gates),
+        "use_loops": int(options.loops),
+        "gates": options.gates,
     }
     values["buffer_bytes"] = options.size.total if options.use_ring else options.size.per_cpu
     if options.use_ring:
@@ -61,8 +63,8 @@ def sizes(options: SensorOptions) -> Dict[str, int]:
     entries["events"] = options.size.total if options.use_ring else cpu_limit()
     if options.gates:
         entries["claims"] = _CLAIMS
-        entries["file_checks"] = GATES
-        entries["scratches"] = (2 if _keeps_back(options) else 1) * GATES
+        entries["file_checks"] = options.gates
+        entries["scratches"] = (2 if _keeps_back(options) else 1) * options.gates
     if options.rate is not None:
         entries["cgroup_rates"] = throttle.CGROUPS
     if options.filters is not None:
@@ -76,25 +78,28 @@ def sizes(options: SensorOptions) -> Dict[str, int]:
 
 def optional_programs(options: SensorOptions) -> List[str]:
     """The optional programs that are to be loaded."""
-    programs = []
+    walk = "loop" if options.loops else "deep"
+    programs = [f"on_exec_{walk}"]
+    if options.loops and _keeps_back(options):
+        programs.append("on_exec_deep")  # for LATE_PROGRAM, which none replaces
     if options.context:
         programs.append(CONTEXT_PROGRAM)
     if options.file:
-        programs += FILE_PROGRAMS
+        programs += ["on_exec_file", f"on_exec_file_{walk}"]
     if _keeps_back(options):
         programs.append(LATE_PROGRAM)
     if options.gates:
-        programs += [gate for hook in _HOOKS for gate in _gates(hook)]
+        programs += [gate for hook in _HOOKS for gate in _gates(hook, options.gates)]
     return programs
 
 
 def attached(options: SensorOptions) -> Dict[str, List[str]]:
     """Kind of records -> the programs on its hook; the kernel runs them in this order."""
-    return {hook: _gates(hook) if options.gates else [f"on_{hook}"] for hook in _HOOKS}
+    return {hook: _gates(hook, options.gates) or [f"on_{hook}"] for hook in _HOOKS}
 
 
-def _gates(hook: str) -> List[str]:
-    return [f"on_{hook}_gate{number}" for number in range(GATES)]
+def _gates(hook: str, count: int) -> List[str]:
+    return [f"on_{hook}_gate{number}" for number in range(count)]
 
 
 def _keeps_back(options: SensorOptions) -> bool:

@@ -49,7 +49,8 @@ class SensorOptions(NamedTuple):
     reassembly: int = CAPACITY  # long arguments that may wait for their exec
     rate: Optional[Rate] = None
     filters: Optional[KernelFilters] = None
-    gates: bool = False  # where the kernel skips preempted programs for others: bpf/gates.h
+    loops: bool = False  # where the kernel has bpf_loop(): walks are made by it
+    gates: int = 0  # of each hook, where the kernel skips preempted programs: bpf/gates.h
     kfuncs: Optional[Dict[int, int]] = None  # with gates: what keeps a task from being preempted
 
 

@@ -20,6 +20,8 @@ from typing import (
     Tuple,
 )
 
+from tetrapy.containers.cgroup import ContainerRef
+from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.event import Event
 from tetrapy.events.process import Process
@@ -164,6 +166,9 @@ class EventSource:
 
     def forget_gone(self, is_there: Callable[[int], bool]) -> None:
         """Forget, on the kernel's side too, processes that are gone: their exit was missed."""
+
+    def containers_changed(self, changed: Sequence[Tuple[ContainerRef, Membership]]) -> None:
+        """Something else is known of containers now."""
 
     def close(self) -> None:
         """Give everything back."""

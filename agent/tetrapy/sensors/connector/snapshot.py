@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Set
 
-from tetrapy.containers.cgroup import container_of_procfs
+from tetrapy.containers.cgroup import ContainerRef, container_of_procfs
 from tetrapy.events.executed import UNREPORTED, ExecutedFile
 from tetrapy.events.process import UNSET_ID
 from tetrapy.named import NamedTuple
@@ -38,6 +38,7 @@ class Snapshot(NamedTuple):
     environment: bytes  # empty unless it is asked for
     truncated: bool = False  # arguments or variables were longer than what was read
     file: Optional[ExecutedFile] = UNREPORTED  # that it executes; None if it is the host's at `exe`
+    container: Optional[ContainerRef] = None  # the one that has `docker`
 
 
 def take_snapshot(
@@ -63,7 +64,7 @@ def take_snapshot(
             return None
         status = _fields(_read(handle, "status"))
         auid = _read(handle, "loginuid").strip()
-        docker = container_of_procfs(_read(handle, "cgroup"))
+        container = container_of_procfs(_read(handle, "cgroup"))
     finally:
         os.close(handle)
     try:
@@ -81,11 +82,12 @@ def take_snapshot(
             start=int(numbers[19]) * TICK_NS,
             uid=int(status[b"Uid"][1]) if b"Uid" in status else UNSET_ID,
             auid=int(auid) if auid.isdigit() else UNSET_ID,
-            docker=docker,
+            docker=container.docker if container is not None else "",
             inner_pid=int(numbers_inside[-1]) if len(numbers_inside) > 1 else 0,
             environment=variables,
             truncated=max(len(command_line), len(variables)) >= longest,
             file=file,
+            container=container,
         )
     except (ValueError, IndexError):
         return None

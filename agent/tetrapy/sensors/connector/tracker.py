@@ -192,7 +192,9 @@ class ConnectorTracker:
         if seen is None:
             process.executed = UNREPORTED
             return bits | _NO_IMAGE
-        process.docker = seen.docker or process.docker
+        if seen.container is not None:
+            process.docker = seen.container.docker
+            process.container = self._table.containers(seen.container)
         process.uid = seen.uid
         process.auid = seen.auid
         if not seen.has_image:

@@ -7,7 +7,7 @@ name of the feature, never loaded without it.
 
 from __future__ import annotations
 
-from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.named import NamedTuple
@@ -23,15 +23,20 @@ from tetrapy.policy.conditions import (
     Texts,
     condition,
 )
+from tetrapy.policy.expression import Expression
 from tetrapy.policy.functions import parse_syscall
 from tetrapy.policy.types import Argument, MatchBinaries, NamedList, Selector
-from tetrapy.sensors.policy.actions import action_of
+from tetrapy.policy.workloads import Workload
+from tetrapy.sensors.policy.actions import ACT_STEP, action_of
+from tetrapy.sensors.policy.filters import Filters
 from tetrapy.sensors.policy.hook import HookValue
-from tetrapy.sensors.policy.sets import SIGN, U64, covering, network, ordered, text_sets
+from tetrapy.sensors.policy.marks import Claim
+from tetrapy.sensors.policy.operations import Operations
+from tetrapy.sensors.policy.process_filters import Host, ProcessFilters
+from tetrapy.sensors.policy.sets import SIGN, U64, network
 from tetrapy.sensors.policy.tables import Action, Filter, HookTable, HookWriter
 from tetrapy.sensors.policy.values import SOCKETS, HookValues, Source
-
-_RANGES = 4
+from tetrapy.sensors.policy.workloads import Claim as WorkloadClaim
 
 # Operator, without Not -> number of the socket that it compares.
 _SOCKET_NUMBERS: Mapping[str, str] = {
@@ -45,27 +50,19 @@ _SOCKET_NUMBERS: Mapping[str, str] = {
     "DPortPriv": "SOCKET_DESTINATION_PORT",
 }
 _ADDRESSES: Mapping[str, int] = {"SAddr": 0, "DAddr": 1}
-_PATHS = frozenset({"file", "path", "dentry", "linux_binprm", "fd"})
-
-_NAMESPACES: Mapping[str, str] = {
-    "Uts": "NUMBER_UTS_NAMESPACE",
-    "Ipc": "NUMBER_IPC_NAMESPACE",
-    "Mnt": "NUMBER_MNT_NAMESPACE",
-    "Pid": "NUMBER_PID_NAMESPACE",
-    "PidForChildren": "NUMBER_PID_FOR_CHILDREN_NAMESPACE",
-    "Net": "NUMBER_NET_NAMESPACE",
-    "Time": "NUMBER_TIME_NAMESPACE",
-    "TimeForChildren": "NUMBER_TIME_FOR_CHILDREN_NAMESPACE",
-    "Cgroup": "NUMBER_CGROUP_NAMESPACE",
-    "User": "NUMBER_USER_NAMESPACE",
-}
+# Types that are compared as texts.
+_TEXTS = frozenset(
+    "string char_buf file path dentry linux_binprm fd kiocb filename net_device data_loc"
+    " sockaddr_un".split()
+)
 
 
-class Host(NamedTuple):
-    """What filters need to know of this host."""
-
-    machine: str  # as uname tells it
-    namespaces: Mapping[str, int]  # of its first process, by the names of policies
+# What the program reads that goes through the values; each of the others takes two programs.
+_READ_INLINE = (
+    "VALUE_NONE VALUE_NUMBER VALUE_POINTED VALUE_STRING VALUE_BYTES VALUE_DATA_LOC VALUE_SOCK"
+    " VALUE_SOCKET VALUE_SOCKADDR VALUE_SOCKADDR_UN"
+).split()
+_FOLLOWING = 32  # programs, the most that all kernels let follow one another (MAX_TAIL_CALL_CNT)
 
 
 class Compiled(NamedTuple):
@@ -75,23 +72,45 @@ class Compiled(NamedTuple):
     values: Tuple[HookValue, ...]
 
 
+STACK_STEP = "STEP_STACK"
+"""Of bpf/call.h: what adds stacks to a record."""
+
+
 class HookCompiler:
     """Compiles one hook."""
 
     def __init__(
-        self, writer: HookWriter, host: Host, lists: Sequence[NamedList], source: Source
+        self,
+        writer: HookWriter,
+        host: Host,
+        lists: Sequence[NamedList],
+        source: Source,
+        claim: Claim,
     ) -> None:
         self._writer = writer
-        self._host = host
         self._lists = {one.name: one for one in lists}
         self._machine = source.machine
         self._match_by = BY_INDEX if source.fields is None else BY_EITHER
         self._values = HookValues(writer, source)
-        self._plain: List[Filter] = []
-        self._texts: List[Filter] = []
-        self._context = 0
-        self._returns: List[Filter] = []
+        self._shows_stacks = source.shows_stacks
+        self._source = source
+        self._filters = Filters(writer)
+        self._operations = Operations(writer)
+        self._process = ProcessFilters(self._filters, host, claim)
         self._binary: Optional[int] = None
+
+    def limit(self, claim: WorkloadClaim, workloads: Sequence[Tuple[Workload, ...]]) -> None:
+        """Say what must hold of the process, by selector; before `compile`.
+
+        Raises PolicyUnsupportedError.
+        """
+        selectors: Dict[int, int] = {}
+        for number, wanted in enumerate(workloads):
+            for one in wanted:
+                mark = claim.bit(one)
+                selectors[mark] = selectors.get(mark, 0) | 1 << number
+        for mark, bits in selectors.items():
+            self._filters.workload(bits, mark)
 
     def compile(
         self,
@@ -118,34 +137,65 @@ class HookCompiler:
                 places = tuple(data_at + place for place in found.arguments)
                 self._condition(1 << number, found._replace(arguments=places))
             self._selector_of_return(1 << number, selector, return_argument, returned)
-            actions.append(action_of(selector, self._writer.action_flags))
+            action = action_of(
+                selector, self._writer, self._values.sockets, can_override=self._source.can_override
+            )
+            if self._process.notes_state(selector):
+                noting = self._writer.action_flags["ACTION_NOTES_STATE"]
+                action = action._replace(flags=action.flags | noting)
+            actions.append(action)
         if not actions:
             actions.append(Action(self._writer.action_flags["ACTION_POST"]))
+        if self._shows_stacks and any(action.flags & self._stack_flags for action in actions):
+            self._values.steps.add(STACK_STEP)
+        if self._filters.searches or self._filters.return_searches:
+            self._values.steps.add("STEP_SEARCH")
+        if self._operations.of_return:
+            self._values.steps.add("STEP_RETURN")
         self._expect_room()
         table = HookTable(
             tuple(self._values.values),
-            tuple(self._plain),
-            tuple(self._texts),
+            tuple(self._filters.plain),
+            tuple(self._filters.texts),
             tuple(actions),
-            self._context,
-            tuple(self._returns),
+            self._filters.context,
+            tuple(self._filters.returns),
             reports_return=return_argument is not None
             or any(argument.return_copy for argument in arguments),
             sockets=tuple(self._values.sockets),
+            bulk=self._values.bulk,
+            steps=frozenset(self._values.steps),
+            file_types=tuple(self._operations.files),
+            operations=tuple(self._operations.rows),
+            return_texts=tuple(self._filters.return_texts),
+            searches=tuple(self._filters.searches),
+            return_searches=tuple(self._filters.return_searches),
+            return_operations=self._operations.of_return,
+            policy=self._source.policy,
+            tracks=self._source.tracks,
+            filtered=self._values.filtered(),
+            workloads=self._filters.workloads,
+            returned=self._source.returned,
         )
+        if self._writer.acts(table):
+            table = table._replace(steps=table.steps | {ACT_STEP})
+        table = table._replace(spare_steps=self._spare_steps(table))
         return Compiled(table, tuple(self._values.reported))
+
+    @property
+    def _stack_flags(self) -> int:
+        flags = self._writer.action_flags
+        return flags["ACTION_KERNEL_STACK"] | flags["ACTION_USER_STACK"]
 
     def _expect_room(self) -> None:
         limits = self._writer.limits
         for count, limit, what in (
-            (
-                len(self._plain) + len(self._texts) + len(self._returns),
-                "HOOK_FILTERS",
-                "comparisons of its selectors",
-            ),
-            (len(self._texts), "HOOK_TEXT_FILTERS", "comparisons of texts"),
-            (len(self._returns), "HOOK_RETURN_FILTERS", "comparisons of what is returned"),
+            (self._filters.count, "HOOK_FILTERS", "comparisons of its selectors"),
+            (len(self._filters.texts), "HOOK_TEXT_FILTERS", "comparisons of texts"),
+            (len(self._filters.return_texts), "HOOK_TEXT_FILTERS", "comparisons of texts"),
+            (len(self._filters.returns), "HOOK_RETURN_FILTERS", "comparisons of what is returned"),
             (len(self._values.sockets), "HOOK_SOCKETS", "sockets"),
+            (len(self._operations.files), "HOOK_FILE_TYPES", "files whose type is asked for"),
             (len(self._values.values), "HOOK_VALUES", "values, the executable included"),
         ):
             if count > limits[limit]:
@@ -153,108 +203,61 @@ class HookCompiler:
                     f"a hook with {count} {what}; {limits[limit]} are supported"
                 )
 
+    def _spare_steps(self, table: HookTable) -> int:
+        """How many of the programs that may follow one another a call of this hook needs not."""
+        kinds = self._writer.kinds
+        inline = {kinds[name] for name in _READ_INLINE}
+        needed = 1 + 2 * sum(value.kind not in inline for value in table.values)
+        needed += 2 * bool(self._filters.count) + len(table.steps)
+        if "STEP_BULK" in table.steps:
+            limits = self._writer.limits
+            needed += -(-limits["BULK_BYTES"] // limits["BULK_STEP_BYTES"])
+        return max(_FOLLOWING - needed, 0)
+
     # --- selectors --------------------------------------------------------------------------
 
     def _selector(self, bit: int, selector: Selector, arguments: Sequence[Argument]) -> None:
-        for feature, used in (
-            ("matchReturnActions", selector.match_return_actions),
-            ("matchParentBinaries", selector.match_parent_binaries),
-            ("matchNamespaceChanges", selector.match_namespace_changes),
-            ("matchCapabilityChanges", selector.match_capability_changes),
-            ("matchWorkloads", selector.match_workloads),
-        ):
-            if used:
-                raise PolicyUnsupportedError(f"selectors: {feature}")
-        for pids in selector.match_pids:
-            if pids.follow_forks:
-                raise PolicyUnsupportedError("matchPIDs: followForks")
-            name = "NUMBER_NAMESPACE_PID" if pids.is_namespace_pid else "NUMBER_PID"
-            self._in(bit, name, pids.values, pids.operator == "NotIn")
-        for one in selector.match_namespaces:
-            inodes = [
-                self._host.namespaces[one.namespace]
-                if value == names.HOST_NAMESPACE
-                else int(value)
-                for value in one.values
-            ]
-            self._in(bit, _NAMESPACES[one.namespace], inodes, one.operator == "NotIn")
-        for caps in selector.match_capabilities:
-            if caps.is_namespace_capability:
-                raise PolicyUnsupportedError("matchCapabilities: isNamespaceCapability")
-            mask = sum(1 << names.CAPABILITIES_BY_NAME[value] for value in caps.values)
-            number = self._number(f"NUMBER_{caps.type.upper()}")
-            self._mask(bit, number, [mask], caps.operator == "NotIn")
+        self._process.add(bit, selector)
         for match in selector.match_args:
             self._condition(bit, condition(match, arguments, self._match_by))
         for binaries in selector.match_binaries:
-            self._binaries(bit, binaries)
+            if not binaries.follow_children:
+                self._binaries(bit, binaries)
 
     def _selector_of_return(
         self, bit: int, selector: Selector, argument: Optional[Argument], index: Optional[int]
     ) -> None:
         """Comparisons of what the function returns."""
+        if selector.match_return_actions and argument is None:
+            raise PolicyUnsupportedError("matchReturnActions of a hook without a return value")
         for match in selector.match_return_args:
             if argument is None or index is None:
                 raise PolicyUnsupportedError("matchReturnArgs of a hook without a return value")
             found = condition(match, [argument], BY_EITHER)
-            plain, self._plain = self._plain, self._returns
-            self._condition(bit, found._replace(arguments=(index,)))
-            self._plain = plain
-            if argument.type not in names.INTEGERS:
-                raise PolicyUnsupportedError(f"matchReturnArgs: type {argument.type}")
+            made = len(self._operations.rows), len(self._operations.files)
+            with self._filters.of_return():
+                places = tuple(index for _ in found.arguments)
+                self._condition(bit, found._replace(arguments=places), returns=True)
+            if made != (len(self._operations.rows), len(self._operations.files)):
+                self._operations.of_return = True
 
-    def _number(self, name: str) -> int:
-        number = self._writer.numbers[name]
-        self._context |= 1 << number
-        return number
-
-    def _in(self, bit: int, name: str, values: Iterable[int], negated: bool) -> None:
-        spans = [(value, value) for value in values]
-        self._numbers(bit, self._number(name), spans, negated, 64, is_signed=False)
-
-    def _numbers(
-        self,
-        bit: int,
-        number: int,
-        spans: Sequence[Tuple[int, int]],
-        negated: bool,
-        bits: int,
-        is_signed: bool,
-    ) -> None:
-        flip = SIGN if is_signed else 0
-        ranges = [
-            (ordered(low, bits, is_signed), ordered(high, bits, is_signed))
-            for low, high in spans
-            if low <= high  # nothing is below the least number
-        ]
-        comparisons = self._writer.comparisons
-        one = Filter(comparisons["COMPARE_RANGES"], number, bit, negated, flip=flip)
-        if len(ranges) <= _RANGES:
-            one = one._replace(ranges=tuple(ranges))
-        else:
-            members = tuple(part for low, high in ranges for part in covering(low, high))
-            one = one._replace(comparison=comparisons["COMPARE_SET"], members=members)
-        self._plain.append(one)
-
-    def _mask(self, bit: int, number: int, masks: Iterable[int], negated: bool) -> None:
-        mask = 0
-        for one in masks:
-            mask |= one & U64
-        comparison = self._writer.comparisons["COMPARE_MASK"]
-        self._plain.append(Filter(comparison, number, bit, negated, ranges=((mask, 0),)))
-
-    def _condition(self, bit: int, found: Condition) -> None:
+    def _condition(self, bit: int, found: Condition, *, returns: bool = False) -> None:
         negated = found.operator.startswith("Not")
         operator = found.operator[3:] if negated else found.operator
-        index = found.arguments[0]
         values = found.values
+        if isinstance(values, Expression):
+            values_of = dict(zip(values.arguments, found.arguments))
+            number = self._operations.expression(values.tree, values_of.__getitem__)
+            self._filters.numbers(bit, number, [(1, 1)], negated, 64, is_signed=False)
+            return
+        index = found.arguments[0]
         if found.kind in names.INTEGERS and isinstance(values, (Numbers, Spans)):
             bits, is_signed = names.INTEGERS[found.kind]
             lowest, highest = (-SIGN, SIGN - 1) if is_signed else (0, U64)
             if isinstance(values, Spans):
                 spans = [*values.spans, *self._listed(values.lists)]
             elif operator == "Mask":
-                self._mask(bit, index, values.numbers, negated)
+                self._filters.mask(bit, index, values.numbers, negated)
                 return
             elif operator in {"GT", "GreaterThan"}:
                 spans = [(min(values.numbers) + 1, highest)]
@@ -262,18 +265,18 @@ class HookCompiler:
                 spans = [(lowest, max(values.numbers) - 1)]
             else:
                 spans = [(number, number) for number in values.numbers]
-            self._numbers(bit, index, spans, negated, max(bits, 32), is_signed)
+            self._filters.numbers(bit, index, spans, negated, max(bits, 32), is_signed)
             return
         if found.kind in SOCKETS and operator in _SOCKET_NUMBERS and isinstance(values, Spans):
             slot = self._values.sockets.index(index)
             base = self._writer.numbers["NUMBER_SOCKETS"]
             base += slot * self._writer.socket_numbers["SOCKET_NUMBERS"]
             number = base + self._writer.socket_numbers[_SOCKET_NUMBERS[operator]]
-            self._numbers(bit, number, values.spans, negated, 64, is_signed=False)
+            self._filters.numbers(bit, number, values.spans, negated, 64, is_signed=False)
             return
         if found.kind in SOCKETS and operator in _ADDRESSES and isinstance(values, Networks):
             number = 2 * self._values.sockets.index(index) + _ADDRESSES[operator]
-            self._plain.append(
+            self._filters.plain.append(
                 Filter(
                     self._writer.comparisons["COMPARE_ADDRESS"],
                     number,
@@ -283,16 +286,30 @@ class HookCompiler:
                 )
             )
             return
+        if operator == "CapabilitiesGained":
+            old, new = found.arguments
+            number = self._operations.gained(new, old)
+            self._filters.mask(bit, number, [U64], negated)
+            return
+        if operator == "FileType" and isinstance(values, Numbers):
+            number = self._operations.file_type(index)
+            spans = [(one, one) for one in values.numbers]
+            self._filters.numbers(bit, number, spans, negated, 64, is_signed=False)
+            return
         if found.kind in names.CAPABILITY_SETS and isinstance(values, Numbers):
             self._capabilities(bit, index, operator, values.numbers, negated)
             return
-        if found.kind in {"string", *_PATHS, "char_buf"} and isinstance(values, Texts):
-            if found.kind == "char_buf" and operator == "Equal":
-                raise PolicyUnsupportedError(f"matchArgs: {found.operator} for type char_buf")
-            if self._values.is_at_return(index):
+        if found.kind in _TEXTS and isinstance(values, Texts):
+            if self._values.is_at_return(index) and not returns:
                 raise PolicyUnsupportedError(f"matchArgs: {found.operator} with returnCopy")
             self._values.read_first(index)
-            self._text(bit, index, operator, values.texts, negated)
+            if names.OPERATORS[found.operator] == names.SUBSTRING:
+                any_case = operator == "SubStringIgnCase"
+                self._filters.inside(bit, index, values.texts, any_case=any_case)
+            elif found.kind == "char_buf" and operator == "Equal":
+                self._filters.whole(bit, index, values.texts, negated)
+            else:
+                self._filters.text(bit, index, operator, values.texts, negated)
             return
         raise PolicyUnsupportedError(f"matchArgs: {found.operator} for type {found.kind}")
 
@@ -301,9 +318,9 @@ class HookCompiler:
     ) -> None:
         if operator == "Equal":
             spans = [(mask, mask) for mask in masks]
-            self._numbers(bit, index, spans, negated, 64, is_signed=False)
+            self._filters.numbers(bit, index, spans, negated, 64, is_signed=False)
         elif operator == "Mask":
-            self._mask(bit, index, masks, negated)
+            self._filters.mask(bit, index, masks, negated)
         else:
             raise PolicyUnsupportedError(f"matchArgs: {operator} for capability sets")
 
@@ -318,8 +335,6 @@ class HookCompiler:
                     yield number, number
 
     def _binaries(self, bit: int, match: MatchBinaries) -> None:
-        if match.follow_children:
-            raise PolicyUnsupportedError("matchBinaries: followChildren")
         if self._binary is None:
             self._binary = self._values.add_binary()
             self._values.read_first(self._binary)
@@ -327,22 +342,4 @@ class HookCompiler:
         operator = match.operator[3:] if negated else match.operator
         operator = {"In": "Equal"}.get(operator, operator)
         texts = [value.encode("utf-8", "surrogateescape") for value in match.values]
-        self._text(bit, self._binary, operator, texts, negated)
-
-    def _text(
-        self, bit: int, index: int, operator: str, texts: Sequence[bytes], negated: bool
-    ) -> None:
-        comparison = self._writer.comparisons["COMPARE_SET"]
-        groups = text_sets(operator, texts, self._writer.limits["SET_DATA"])
-        for at, (length, members) in enumerate(groups):
-            self._texts.append(
-                Filter(
-                    comparison,
-                    index,
-                    bit,
-                    negated,
-                    joined=at + 1 < len(groups),
-                    end=length,
-                    members=members,
-                )
-            )
+        self._filters.text(bit, self._binary, operator, texts, negated)

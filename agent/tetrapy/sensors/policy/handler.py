@@ -5,63 +5,30 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from typing import Dict, FrozenSet, List, Mapping, Optional, Tuple, Type
+from typing import Dict, FrozenSet, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values
 from tetrapy.errors import FormatError
-from tetrapy.events.arguments import Argument
-from tetrapy.events.calls import (
-    CallEvent,
-    Probe,
-    ProcessKprobe,
-    ProcessLsm,
-    ProcessTracepoint,
-    ProcessUprobe,
-)
+from tetrapy.events.calls import CallEvent
 from tetrapy.events.event import Event
 from tetrapy.events.process import Process
 from tetrapy.named import NamedTuple
 from tetrapy.process.callers import Callers
 from tetrapy.sensors.base_handler import BaseHandler
-from tetrapy.sensors.policy.hook import (
-    KPROBE,
-    LSM,
-    RAW_TRACEPOINT,
-    TRACEPOINT,
-    UPROBE,
-    Hook,
-    Hooks,
-)
-from tetrapy.sensors.policy.value_decoders import Decode, ValueAbi, decoder
+from tetrapy.sensors.policy.chunks import Chunks
+from tetrapy.sensors.policy.hook import Hooks
+from tetrapy.sensors.policy.reading import Reading, Values, reading_of
+from tetrapy.sensors.policy.value_abi import Decode, ValueAbi
+from tetrapy.sensors.policy.workloads import Undecided
 
 MAX_BEGUN = 4096  # calls that may wait for their return
 MAX_BEGUN_BYTES = 4 << 20  # of their records
 
+# Of a record that is undecided: CALL_SELECTORS_SHIFT of bpf/events.h, and what is below it.
+_SELECTORS_SHIFT, _SELECTOR = 8, 255
+
 _Key = Tuple[int, int]  # hook, tid
-_Values = List[Optional[Argument]]
-
-_EVENTS: Mapping[str, Type[CallEvent]] = {
-    KPROBE: ProcessKprobe,
-    UPROBE: ProcessUprobe,
-    TRACEPOINT: ProcessTracepoint,
-    RAW_TRACEPOINT: ProcessTracepoint,
-    LSM: ProcessLsm,
-}
-
-
-class _Reading(NamedTuple):
-    """How the records of a hook are read: all that does not differ from call to call."""
-
-    hook: Hook
-    probe: Probe
-    event: Type[CallEvent]
-    decoders: Tuple[Optional[Decode], ...]  # by the index of values
-    arguments: Tuple[int, ...]  # indices of values, by role
-    data: Tuple[int, ...]
-    returned: int  # -1: none, or it is among the arguments
-    return_action: str
-    with_ancestors: bool
 
 
 class _Begun(NamedTuple):
@@ -71,8 +38,9 @@ class _Begun(NamedTuple):
     process: Process
     parent: Optional[Process]
     action: str
-    values: _Values
+    values: Values
     size: int
+    undecided: int = 0  # bits of selectors that match if they are for the process
 
 
 class CallHandler:
@@ -92,15 +60,21 @@ class CallHandler:
         """
         self._base = base
         self._callers = Callers(base.tracker)
-        self._hooks = hooks
+        self.hooks = hooks
         self._ancestors = ancestors
         self._values = ValueAbi(btf)
         flags = enum_values(btf, "call_flag")
         self._is_return = flags["CALL_RETURNED"]
+        self._is_part = flags["CALL_RETURNED"] | flags["CALL_CHUNK"]
         self._is_unreported = flags["CALL_PROCESS_UNREPORTED"]
         self._is_unwanted = flags["CALL_UNWANTED"]
+        self._is_chunk = flags["CALL_CHUNK"]
+        self._is_undecided = flags["CALL_UNKNOWN_WORKLOAD"]
+        self._chunks = Chunks()
+        places = enum_values(btf, "stack_index")
+        self._kernel_stack, self._user_stack = places["STACK_OF_KERNEL"], places["STACK_OF_USER"]
         self._record = base.abi.decoders["call"]
-        self._readings: Dict[int, _Reading] = {}
+        self._readings: Dict[int, Reading] = {}
         self._begun: OrderedDict[_Key, _Begun] = OrderedDict()
         self._begun_bytes = 0
         self._late: List[Event] = []
@@ -117,11 +91,25 @@ class CallHandler:
         """Calls that have not returned yet."""
         return len(self._begun)
 
+    def merges(self) -> Dict[Tuple[str, str], int]:
+        """By function and `ok` or `error`: what became of calls that are told when they return."""
+        found: Dict[Tuple[str, str], int] = {}
+        for reading in [one for one in self._readings.values() if one.hook.returns]:
+            for status, count in zip(("ok", "error"), reading.merges):
+                name = reading.hook.target[-1], status
+                found[name] = found.get(name, 0) + count
+        return found
+
+    def records(self) -> Dict[int, int]:
+        """How many there were, by the number of the hook."""
+        return {number: reading.merges[2] for number, reading in self._readings.items()}
+
     def _forget(self, number: int) -> None:
-        """A hook was taken out of the kernel: forget what is prepared for it."""
-        self._readings.pop(number, None)
+        """No record of a hook comes any more: calls that have not returned are told without it."""
         for key in [key for key in self._begun if key[0] == number]:
+            self._late += self._unreturned(key, self._begun[key])
             self._take(key)
+        self._readings.pop(number, None)
 
     def on_call(self, data: bytes) -> Optional[Event]:
         """The event of a record; None where another record completes it, or nobody wants it.
@@ -129,52 +117,79 @@ class CallHandler:
         Raises FormatError for a record that makes no sense.
         """
         try:
-            return self._on_call(data)
+            record = self._record
+            ktime, start, pid, tid, number, selector, flags, size = record.unpack(data)
+            reading = self._readings.get(number) or self._prepare(number)
+            if reading is None:
+                self.orphans += 1
+                return None
+            reading.merges[2] += 1
+            at = record.size
+            end = at + size
+            if end > len(data):
+                raise FormatError(f"record of a call, of {len(data)} bytes, {end} by its own sizes")
+            if flags & self._is_part:
+                return self._on_part(reading, (number, tid), ktime, data, at, end, flags, selector)
+            values: Values = [None] * len(reading.decoders)
+            self._decode(reading.decoders, data, at, end, values)
+            undecided = 0
+            if flags & self._is_undecided:
+                undecided, selector = selector >> _SELECTORS_SHIFT, selector & _SELECTOR
+            action = reading.actions[selector]
         except (struct.error, IndexError) as err:
             raise FormatError(f"record of a call, of {len(data)} bytes: {err}") from None
-
-    def _on_call(self, data: bytes) -> Optional[Event]:
-        record = self._record
-        ktime, start, pid, tid, number, selector, flags, size = record.unpack(data)
-        reading = self._readings.get(number) or self._prepare(number)
-        if reading is None:
-            self.orphans += 1
-            return None
-        at = record.size
-        end = at + size
-        if end > len(data):
-            raise FormatError(f"record of a call, of {len(data)} bytes, {end} by its own sizes")
-        if flags & self._is_return:
-            return self._on_return(reading, (number, tid), data, at, end, flags, selector)
-        values: _Values = [None] * len(reading.decoders)
-        self._decode(reading.decoders, data, at, end, values)
-        action = reading.hook.actions[selector]
+        if self._chunks.waiting:
+            self._chunks.complete((number, tid, ktime), values)
+        if reading.with_stacks:
+            self._name_stacks(tid, values)
+        if reading.requests and not undecided:
+            self.hooks.requests.ask(reading.requests[selector])
         process, parent = self._callers.find(pid, start, bool(flags & self._is_unreported))
-        begun = _Begun(ktime, process, parent, action, values, size)
-        if not reading.hook.returns:
-            return self._event(reading, begun, tid)
-        return self._wait((number, tid), begun)
+        if reading.returns:
+            begun = _Begun(ktime, process, parent, action, values, size, undecided)
+            return self._wait((number, tid), begun)
+        event = self._event(reading, tid, ktime, process, parent, action, values)
+        return self._decided(event, reading, undecided) if undecided else event
 
-    def _on_return(
+    def _name_stacks(self, tid: int, values: Values) -> None:
+        """At once: a process that is gone has no names."""
+        stacks = self.hooks.stacks
+        kernel, user = values[self._kernel_stack], values[self._user_stack]
+        values[self._kernel_stack] = stacks.of_kernel(kernel) if kernel else ()
+        values[self._user_stack] = stacks.of_process(tid, user) if user else ()
+
+    def _on_part(
         self,
-        reading: _Reading,
+        reading: Reading,
         key: _Key,
+        ktime: int,
         data: bytes,
         at: int,
         end: int,
         flags: int,
         selector: int,
     ) -> Optional[Event]:
+        """A part of a large value, or what a function returns."""
+        if flags & self._is_chunk:
+            index = self._values.unpack(data, at)[0]
+            self._chunks.add((*key, ktime), index, data[at + self._values.size : end])
+            return None
         begun = self._take(key)
         if begun is None:
             self.unmerged += 1
+            reading.merges[1] += 1
             return None
         self._decode(reading.decoders, data, at, end, begun.values)
         self.merged += 1
+        reading.merges[0] += 1
         if flags & self._is_unwanted:
             return None
+        undecided = begun.undecided
+        if flags & self._is_undecided:
+            undecided, selector = selector >> _SELECTORS_SHIFT, selector & _SELECTOR
         # What is returned may have ruled out the selectors that were first when it was called.
-        return self._event(reading, begun._replace(action=reading.hook.actions[selector]), key[1])
+        event = self._event(reading, key[1], *begun[:5], selector)
+        return self._decided(event, reading, undecided) if undecided else event
 
     def _decode(
         self,
@@ -182,7 +197,7 @@ class CallHandler:
         data: bytes,
         at: int,
         end: int,
-        values: _Values,
+        values: Values,
     ) -> None:
         """Put the values between two places of a record where they belong."""
         unpack, size = self._values.unpack, self._values.size
@@ -197,55 +212,88 @@ class CallHandler:
                 values[index] = decode(data[at:stop], flags, detail)
             at = stop
 
-    def _event(self, reading: _Reading, begun: _Begun, tid: int) -> Event:
-        values, parent = begun.values, begun.parent
-        args = [values[index] for index in reading.arguments]
-        data = [values[index] for index in reading.data]
-        return reading.event(
+    def _event(
+        self,
+        reading: Reading,
+        tid: int,
+        ktime: int,
+        process: Process,
+        parent: Optional[Process],
+        action: str,
+        values: Values,
+        selector: int = -1,
+    ) -> Optional[Event]:
+        """The event; None where another one told the same. `selector` matched what it returned."""
+        base = self._base
+        event: Optional[Event] = reading.event(
             reading.probe,
-            begun.process,
+            process,
             tid,
             parent,
-            self._base.format_time(begun.ktime + self._base.clock_gap),
-            begun.action,
-            tuple([one for one in args if one is not None]),
-            tuple([one for one in data if one is not None]),
+            base.format_time(ktime + base.clock_gap),
+            action if selector < 0 else reading.actions[selector],
+            tuple(filter(None, reading.arguments(values))),
+            tuple(filter(None, reading.data(values))) if reading.data is not None else (),
             values[reading.returned] if reading.returned >= 0 else None,
-            reading.return_action,
+            reading.return_actions[selector],
             self._callers.ancestors(parent) if reading.with_ancestors else (),
+            *(values[self._kernel_stack : self._user_stack + 1] if reading.with_stacks else ()),
         )
+        return event
+
+    def _decided(self, event: Optional[Event], reading: Reading, selectors: int) -> Optional[Event]:
+        """The event, whose container tells whether one of the selectors is for it; else None."""
+        if event is None or event.process is None:
+            return event
+        undecided = Undecided(event, reading.hook, selectors, self.hooks)
+        if event.process.container.waits and isinstance(event, CallEvent):
+            event.undecided = undecided
+        elif not undecided.is_wanted():
+            return None
+        return event
 
     # --- calls that are told when they return -----------------------------------------------
 
     def _wait(self, key: _Key, begun: _Begun) -> Optional[Event]:
         """Keep a call until it returns; the event of one for which there is no room any more."""
-        events = []
+        events: List[Event] = []
         earlier = self._take(key)
         if earlier is not None:  # it called itself, or never returned
-            events.append(self._unreturned(key, earlier))
+            events += self._unreturned(key, earlier)
         self._begun[key] = begun
         self._begun_bytes += begun.size
         self.pushed += 1
         while len(self._begun) > MAX_BEGUN or self._begun_bytes > MAX_BEGUN_BYTES:
             oldest = next(iter(self._begun))
-            events.append(self._unreturned(oldest, self._begun[oldest]))
+            events += self._unreturned(oldest, self._begun[oldest])
             self._take(oldest)
         self._late += events[1:]
         return events[0] if events else None
 
-    def _unreturned(self, key: _Key, begun: _Begun) -> Event:
-        """The event of a call without what it returns: that it was made is told all the same."""
+    def _unreturned(self, key: _Key, begun: _Begun) -> List[Event]:
+        """The event of a call without what it returns: that it was made is told all the same.
+
+        None of one that turns out not to be wanted.
+        """
         self.unmerged += 1
-        return self._event(self._readings[key[0]], begun, key[1])
+        reading = self._readings[key[0]]
+        reading.merges[1] += 1
+        event = self._event(reading, key[1], *begun[:5])
+        if begun.undecided:
+            event = self._decided(event, reading, begun.undecided)
+        return [] if event is None else [event]
 
     def late(self) -> List[Event]:
-        """Events that found no place among those of the records."""
+        """Events that found no place among those of the records; asked for now and then."""
+        self.hooks.look()
         events, self._late = self._late, []
         return events
 
     def ended(self) -> List[Event]:
         """No record comes any more: the calls that have not returned."""
-        events = [self._unreturned(key, begun) for key, begun in self._begun.items()]
+        events = [
+            event for key, begun in self._begun.items() for event in self._unreturned(key, begun)
+        ]
         self._begun.clear()
         self._begun_bytes = 0
         return self.late() + events
@@ -256,56 +304,11 @@ class CallHandler:
             self._begun_bytes -= begun.size
         return begun
 
-    # --- what is prepared once for each hook ------------------------------------------------
-
-    def _prepare(self, number: int) -> Optional[_Reading]:
-        hook = self._hooks.get(number)
+    def _prepare(self, number: int) -> Optional[Reading]:
+        hook = self.hooks.get(number)
         if hook is None:
             return None
-        roles: Dict[str, List[int]] = {"argument": [], "data": [], "return": [], "hidden": []}
-        decoders = []
-        for index, value in enumerate(hook.values):
-            roles[value.role].append(index)
-            decoders.append(decoder(self._values, value, hook.kind))
-        event = _EVENTS[hook.kind]
-        if event is ProcessKprobe:
-            returned = roles["return"][0] if roles["return"] else -1
-            return_action = hook.return_action
-        else:
-            # Other messages have no place for it: Tetragon puts it behind the arguments.
-            roles["argument"] += roles["return"]
-            returned, return_action = -1, ""
-        reading = self._readings[number] = _Reading(
-            hook,
-            probe_of(hook),
-            event,
-            tuple(decoders),
-            tuple(roles["argument"]),
-            tuple(roles["data"]),
-            returned,
-            return_action,
-            event.type in self._ancestors,
+        reading = self._readings[number] = reading_of(
+            hook, self._values, self._kernel_stack, self._ancestors
         )
         return reading
-
-
-def probe_of(hook: Hook) -> Probe:
-    """What all events of a hook say alike."""
-    kind, target = hook.kind, hook.target
-    fields = {}
-    if kind in {KPROBE, LSM}:
-        fields["function_name"] = target[0]
-    elif kind in {TRACEPOINT, RAW_TRACEPOINT}:
-        kind = TRACEPOINT
-        fields["subsys"], fields["event"] = target
-    else:
-        fields["path"], fields["symbol"] = target[0], "".join(target[1:])
-    return Probe(
-        label=f"{kind}:{'/'.join(target)}",
-        policy_name=hook.policy,
-        message=hook.message,
-        tags=hook.tags,
-        offset=hook.offset or 0,
-        ref_ctr_offset=hook.reference_counter,
-        **fields,
-    )

@@ -11,8 +11,10 @@ from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.kernel import features
 from tetrapy.policy import names
 from tetrapy.policy.functions import MACHINES, Syscall, functions
+from tetrapy.policy.macros import effective
 from tetrapy.policy.types import KprobeHook
 from tetrapy.policy.values import UnfitError
+from tetrapy.sensors.policy.actions import overrides
 from tetrapy.sensors.policy.hook import KPROBE
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
@@ -26,25 +28,18 @@ _NEVER_CALLED = re.compile(r"sys_(ni_|call)", re.ASCII)
 
 
 def plan(hook: KprobeHook, machine: Machine) -> Plan:
-    """Where it is. Raises PlaceError, PolicyUnsupportedError, KernelError."""
-    if not features.KPROBES.is_there or not os.path.exists(_PMU):
-        raise PlaceError(
-            "this kernel has no kprobes (CONFIG_KPROBE_EVENTS), or /sys is not mounted: there is"
-            f" no {_PMU}; boot one that has them, or hook a tracepoint or raw tracepoint"
-        )
-    symbols, is_syscall = _symbols(hook, machine)
-    found = machine.symbols.functions(symbols)
-    missing = [symbol for symbol in symbols if symbol not in found]
-    if missing and not (hook.ignore and hook.ignore.call_not_found):
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise PlaceError(_absent(hook, missing[0]) + more)
-    kept = [symbol for symbol in symbols if symbol in found]
-    for symbol in kept:
-        if machine.symbols.is_blacklisted(symbol):
-            raise PlaceError(
-                f"function {symbol} is on the kernel's blacklist (kprobes/blacklist in debugfs):"
-                " nobody may hook it"
-            )
+    """Where it is. Raises PlaceError, PolicyUnsupportedError, KernelError.
+
+    Whether the functions are there is asked only if they may be missing: the kernel says so when
+    they are hooked, and all its symbols are 50 times as much work.
+    """
+    expect_kprobes()
+    kept, is_syscall = symbols_of(hook, machine)
+    missing: List[str] = []
+    if hook.ignore and hook.ignore.call_not_found:
+        missing = _missing(kept, machine)
+        absent_ones = frozenset(missing)
+        kept = [symbol for symbol in kept if symbol not in absent_ones]
     if len(kept) > MAX_FUNCTIONS:
         raise PlaceError(
             f"{hook.call} are {len(kept)} functions; at most {MAX_FUNCTIONS} can be hooked"
@@ -52,7 +47,7 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
     sites = tuple(
         Site(Place(KPROBE, (symbol,), 0, is_syscall=is_syscall), (symbol,)) for symbol in kept
     )
-    return Plan(
+    found = Plan(
         KPROBE,
         sites,
         hook,
@@ -61,10 +56,53 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
         hook.return_arg if hook.returns else None,
         prototype=_prototype,
         left_out=tuple(f"kprobe:{symbol}: there is no such function" for symbol in missing),
+        explain=lambda: _expect_hookable(hook, kept, machine),
     )
+    if not overrides(effective(hook.selectors, machine.spec.selectors_macros)):
+        return found
+    from tetrapy.sensors.policy.overrides import overridden  # late: few policies ask for it
+
+    return overridden(found, hook, machine)
 
 
-def _symbols(hook: KprobeHook, machine: Machine) -> Tuple[List[str], bool]:
+def _missing(symbols: Sequence[str], machine: Machine) -> List[str]:
+    found = machine.symbols.functions(symbols)
+    return [symbol for symbol in symbols if symbol not in found]
+
+
+def _expect_hookable(hook: KprobeHook, symbols: Sequence[str], machine: Machine) -> None:
+    """Raises PlaceError, KernelError."""
+    missing = _missing(symbols, machine)
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise PlaceError(absent(hook, missing[0]) + more)
+    for symbol in symbols:
+        if machine.symbols.is_blacklisted(symbol):
+            raise PlaceError(
+                f"function {symbol} is on the kernel's blacklist (kprobes/blacklist in debugfs):"
+                " nobody may hook it"
+            )
+
+
+def expect_kprobes() -> None:
+    """Raises PlaceError where this kernel has none."""
+    if not features.KPROBES.is_there or not os.path.exists(_PMU):
+        raise PlaceError(
+            "this kernel has no kprobes (CONFIG_KPROBE_EVENTS), or /sys is not mounted: there is"
+            f" no {_PMU}; boot one that has them, or hook a tracepoint or raw tracepoint"
+        )
+
+
+def expect_functions(machine: Machine, symbols: Sequence[str]) -> None:
+    """Raises PlaceError where this kernel lacks one of them, KernelError."""
+    found = machine.symbols.functions(symbols)
+    for symbol in symbols:
+        if symbol not in found:
+            raise PlaceError(f"this kernel has no function {symbol}, which is hooked for that")
+
+
+def symbols_of(hook: KprobeHook, machine: Machine) -> Tuple[List[str], bool]:
+    """The functions that a hook means, and whether they are system calls. Raises PlaceError."""
     try:
         found = functions(
             hook.call, syscall=hook.syscall, lists=machine.spec.lists, machine=machine.machine
@@ -86,7 +124,8 @@ def _symbols(hook: KprobeHook, machine: Machine) -> Tuple[List[str], bool]:
     return list(dict.fromkeys(symbols)), found.syscall
 
 
-def _absent(hook: KprobeHook, symbol: str) -> str:
+def absent(hook: KprobeHook, symbol: str) -> str:
+    """A sentence on a function that is not there."""
     text = f"this kernel has no function {symbol}"
     if hook.syscall and not hook.call.startswith(names.LIST_PREFIX) and "sys_" not in hook.call:
         return f"{text}: {hook.call} is no system call; for other functions write syscall: false"

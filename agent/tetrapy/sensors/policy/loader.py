@@ -6,84 +6,76 @@ First all is prepared, which takes long; then all is attached, which does not.
 
 from __future__ import annotations
 
-import contextlib
-from typing import Callable, Dict, Iterator, List, Tuple
+import errno
+import importlib
+from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from tetrapy.errors import (
-    FormatError,
-    KernelError,
-    LayoutError,
-    NotLoadedError,
-    NotPermittedError,
-    PolicyUnsupportedError,
-    TetrapyError,
-)
-from tetrapy.kernel import privilege
+from tetrapy.errors import KernelError, PolicyUnsupportedError
+from tetrapy.kernel.kernel_btf import KernelBtf
+from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.kernel.symbols import Symbols
 from tetrapy.kernel.tracefs import KernelFiles
+from tetrapy.policy.acting import MONITOR_ONLY, mode_of
 from tetrapy.policy.later import later
 from tetrapy.policy.macros import effective
 from tetrapy.policy.schema.policy import SECTIONS
-from tetrapy.policy.types import Policy, Selector
+from tetrapy.policy.types import Action, Policy, Selector
 from tetrapy.policy.values import escaped
-from tetrapy.sensors.policy import kprobes, tracepoints, uprobes
-from tetrapy.sensors.policy.compiler import Compiled, HookCompiler, Host
-from tetrapy.sensors.policy.hook import Hook, Hooks
+from tetrapy.policy.workloads import Workload, of_policy, of_selector
+from tetrapy.sensors.policy.actions import asks, tracks
+from tetrapy.sensors.policy.compiler import STACK_STEP, Compiled, HookCompiler
+from tetrapy.sensors.policy.hook import (
+    FENTRY,
+    KPROBE,
+    RAW_TRACEPOINT,
+    TRACEPOINT,
+    UPROBE,
+    USDT,
+    Hook,
+    Hooks,
+)
+from tetrapy.sensors.policy.lineage import Lineage
+from tetrapy.sensors.policy.loaded import HookPlace, LoadedPolicy, PreparedHook, named
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
-from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
-from tetrapy.sensors.policy.programs import AttachedHook, Programs
+from tetrapy.sensors.policy.plan import Machine, Plan, Site
+from tetrapy.sensors.policy.process_filters import Host
+from tetrapy.sensors.policy.programs import Programs
+from tetrapy.sensors.policy.structures import Structures
 from tetrapy.sensors.policy.values import Source
+
+if TYPE_CHECKING:
+    from tetrapy.sensors.policy.pins import Pins
+    from tetrapy.sensors.policy.requests import Request
 
 MAX_MESSAGE, MAX_TAG = 256, 128
 """Bytes of what events show."""
 
-_PLANNERS: Dict[str, Callable[..., Plan]] = {
-    "kprobes": kprobes.plan,
-    "tracepoints": tracepoints.plan,
-    "uprobes": uprobes.plan,
+_NOT_PERMITTED = frozenset((errno.EPERM, errno.EACCES))
+
+# Module and function that find the places of a section's hooks; imported when a policy has such.
+_PLANNERS: Mapping[str, Tuple[str, str]] = {
+    "kprobes": ("kprobes", "plan"),
+    "fentries": ("trampolines", "plan_fentry"),
+    "lsmhooks": ("trampolines", "plan_lsm"),
+    "tracepoints": ("tracepoints", "plan"),
+    "uprobes": ("uprobes", "plan"),
+    "usdts": ("usdts", "plan"),
 }
 # Sensors as Tetragon names them, in the list of policies.
 _SENSORS = {
     "kprobes": "generic_kprobe",
+    "fentries": "generic_fentry",
+    "lsmhooks": "generic_lsm",
     "tracepoints": "generic_tracepoint",
     "uprobes": "generic_uprobe",
+    "usdts": "generic_usdt",
 }
 
 
-class PolicyLoadError(TetrapyError):
-    """A policy is not loaded: the place in it, and why."""
-
-
-class LoadedPolicy:
-    """What of a policy is in the kernel: prepared, then attached; `close` takes it out."""
-
-    def __init__(self) -> None:
-        self.acquired = contextlib.ExitStack()
-        self.sensors: Tuple[str, ...] = ()
-        self.left_out: List[str] = []  # hooks that are not there, and may be missing
-        self.kernel_memory = 0  # bytes of what only this policy has
-        self.hooks = 0
-        self.prepared: List[Tuple[str, AttachedHook]] = []  # by the path of the hook
-
-    def attach(self) -> None:
-        """Have its programs run. Raises PolicyLoadError, with nothing of it left."""
-        try:
-            for path, hook in self.prepared:
-                with _named(path):
-                    hook.attach()
-        except BaseException:
-            self.close()
-            raise
-
-    def detach(self) -> None:
-        """Stop its programs; what they reported before can still be understood."""
-        for _, hook in self.prepared:
-            hook.detach()
-
-    def close(self) -> None:
-        """Detach all, and give it back; safe to call twice."""
-        self.acquired.close()
+# Kinds of hooks whose events have a place for stacks.
+_WITH_STACKS = frozenset((KPROBE, FENTRY))
+_OF_PROGRAMS = frozenset((UPROBE, USDT))
 
 
 class PolicyLoader:
@@ -94,20 +86,26 @@ class PolicyLoader:
         programs: Programs,
         hooks: Hooks,
         host: Host,
+        lineage: Lineage,
         types: Callable[[], KernelTypes],
-        partial_types: str = "",
+        structures: Structures,
+        pins: Optional[Pins] = None,
     ) -> None:
         """`types` gives the kernel's types for `resolve`; it may raise PolicyUnsupportedError.
 
-        `partial_types`: where those come from that the programs are loaded with, if some may lack.
+        `structures` are those of the kernel that the programs are loaded with. `pins` keeps
+        policies that act when the agent ends.
         """
-        self._partial_types = partial_types
+        self._pins = pins
+        self._structures = structures
         self._programs = programs
         self._hooks = hooks
         self._host = host
+        self._lineage = lineage
         self._types = types
         self._files = KernelFiles()
         self._symbols = Symbols(self._files)
+        self._btf = KernelBtf()
 
     def prepare(self, policy: Policy) -> LoadedPolicy:
         """Load all hooks of a checked policy, so that they can be attached.
@@ -118,76 +116,148 @@ class PolicyLoader:
         for feature in later(policy):
             raise PolicyUnsupportedError(str(feature))
         spec = policy.spec
-        for section in ("loader", *SECTIONS):
+        for section in SECTIONS:
             if getattr(spec, section) and section not in _PLANNERS:
                 raise PolicyUnsupportedError(f"spec.{section}: {section} is not supported yet")
-        machine = Machine(self._host.machine, self._files, self._symbols, spec)
-        loaded = LoadedPolicy()
+        machine = Machine(self._host.machine, self._files, self._symbols, spec, self._btf)
+        loaded = LoadedPolicy(
+            self._lineage,
+            self._programs.workloads,
+            mode_of(policy),
+            self._programs.slots,
+            self._pins,
+        )
+        if loaded.mode != MONITOR_ONLY or spec.enforcers or _tracks(policy):
+            loaded.number = self._programs.new_policy()
         try:
+            if spec.loader:
+                with named("spec.loader"):
+                    from tetrapy.sensors.policy import mapped  # late: few policies ask for it
+
+                    plan = mapped.plan(machine, loaded.acquired)
+                    self._prepare(policy, plan, "spec.loader", loaded)
+                loaded.sensors += ("__loader__",)
+            for number, enforcer in enumerate(spec.enforcers):
+                path = f"spec.enforcers[{number}]"
+                with named(path):
+                    from tetrapy.sensors.policy.overrides import plan_enforcers  # late, as above
+
+                    places = plan_enforcers(enforcer.calls, machine)
+                    attached = self._programs.prepare_enforcer(loaded.number, places)
+                    loaded.acquired.callback(attached.close)
+                    loaded.add(PreparedHook(path, attached, path, ()))
+                loaded.sensors += ("enforcer",)
             for section in SECTIONS:
                 for number, hook in enumerate(getattr(spec, section)):
                     path = f"spec.{section}[{number}]"
-                    with _named(path), self._typed():
-                        plan = _PLANNERS[section](hook, machine)
+                    with named(path):
+                        plan = _planner(section)(hook, machine)
                         self._prepare(policy, plan, path, loaded)
                     loaded.left_out += plan.left_out
-                    loaded.sensors = (_SENSORS[section],)
+                    loaded.places.append(_place(plan, section, number))
+                    if _SENSORS[section] not in loaded.sensors:
+                        loaded.sensors += (_SENSORS[section],)
         except BaseException:
             loaded.close()
             raise
         return loaded
 
-    @contextlib.contextmanager
-    def _typed(self) -> Iterator[None]:
-        """Says so where programs are refused because types of the kernel are not known."""
-        try:
-            yield
-        except NotLoadedError as err:
-            if not self._partial_types:
-                raise
-            raise PolicyUnsupportedError(
-                "its programs read structures of the kernel that are not known here: this kernel"
-                f" has no BTF, and the types are {self._partial_types}; name a whole BTF with"
-                " --btf, or add it with `tetrapy btf add`"
-            ) from err
-
     def _prepare(self, policy: Policy, plan: Plan, path: str, loaded: LoadedPolicy) -> None:
         selectors = effective(plan.hook.selectors, policy.spec.selectors_macros)
+        if asks(selectors) and not self._hooks.allows_requests:
+            raise PolicyUnsupportedError(
+                "actions GetUrl and DnsLookup have the agent speak to others, which the settings do"
+                " not allow: leave them out, or set allow-policy-requests"
+            )
+        values = (("args", plan.arguments), ("data", plan.data))
+        self._structures.expect(values, plan.return_argument, selectors)
         alike = plan.prototype is None or not any(
             argument.resolve and not argument.btf_type for argument in plan.arguments
         )
-        groups = [plan.sites] if alike else [(site,) for site in plan.sites]
-        for sites in groups:
-            if not sites:
-                continue
-            compiled = self._compiled(policy, plan, sites[0], selectors)
+        groups: Dict[object, List[Site]] = {}
+        for site in plan.sites:
+            groups.setdefault(site.operands if alike else site, []).append(site)
+        for sites in groups.values():
+            compiled = self._compiled(policy, plan, sites[0], selectors, loaded)
+            if STACK_STEP in compiled.table.steps:
+                self._hooks.stacks.kernel.read()
             places = []
             for site in sites:
                 number = self._hooks.add(_described(policy, plan, site, compiled, selectors))
                 loaded.acquired.callback(self._hooks.remove, number)
+                loaded.numbers.append(number)
                 places += _places(site.place._replace(number=number), compiled)
-            hook = self._programs.prepare(compiled.table, places)
+            try:
+                hook = self._programs.prepare(compiled.table, places)
+            except KernelError as err:
+                if err.errno not in _NOT_PERMITTED:
+                    plan.explain()
+                raise
             loaded.acquired.callback(hook.close)
-            loaded.prepared.append((path, hook))
-            loaded.kernel_memory += hook.kernel_memory
+            labels = tuple(selector.label for selector in selectors)
+            loaded.add(PreparedHook(path, hook, _figured(plan), labels))
             loaded.hooks += len(sites)
 
     def _compiled(
-        self, policy: Policy, plan: Plan, site: Site, selectors: List[Selector]
+        self,
+        policy: Policy,
+        plan: Plan,
+        site: Site,
+        selectors: List[Selector],
+        loaded: LoadedPolicy,
     ) -> Compiled:
+        if plan.made is not None:
+            made: Compiled = plan.made(self._programs.writer, self._types)
+            return made
         prototype = plan.prototype
         source = Source(
             self._host.machine,
             plan.fields,
             self._types,
             None if prototype is None else lambda types: prototype(types, site),
+            site.operands,
+            program_types=plan.types,
+            shows_stacks=plan.kind in _WITH_STACKS,
+            of_user=plan.kind in _OF_PROGRAMS or site.place.is_syscall or _is_syscall_event(site),
+            can_override=plan.can_override,
+            policy=loaded.number,
+            tracks=_tracks(policy),
+            returned=_RETURNED.get(getattr(plan.hook, "return_arg_action", "").lower(), ""),
         )
-        compiler = HookCompiler(self._programs.writer, self._host, policy.spec.lists, source)
+        writer, claim = self._programs.writer, loaded.claim
+        compiler = HookCompiler(writer, self._host, policy.spec.lists, source, claim)
+        compiler.limit(loaded.workloads, _workloads(policy, selectors))
         return compiler.compile(plan.arguments, selectors, plan.return_argument, plan.data)
+
+    def common_programs(self) -> Dict[str, List[ProgramInfo]]:
+        """By kind of hook: what the kernel tells of the programs that all policies share."""
+        return self._programs.common()
 
     def close(self) -> None:
         """Give back what loading takes; loaded policies stay. Loading is possible again."""
         self._files.close()
+        self._btf.close()
+        self._programs.settled()
+
+
+def _workloads(policy: Policy, selectors: Sequence[Selector]) -> List[Tuple[Workload, ...]]:
+    """By selector what has to hold of the process; there is one where no selectors are."""
+    common = of_policy(policy)
+    own = [of_selector(policy, one.match_workloads) for one in selectors] or [None]
+    return [tuple(filter(None, (common, one))) for one in own]
+
+
+def _planner(section: str) -> Callable[[object, Machine], Plan]:
+    module, function = _PLANNERS[section]
+    found: Callable[[object, Machine], Plan] = getattr(
+        importlib.import_module(f"tetrapy.sensors.policy.{module}"), function
+    )
+    return found
+
+
+def _is_syscall_event(site: Site) -> bool:
+    """Whether it is a tracepoint whose record has the arguments of a system call."""
+    return site.place.kind == TRACEPOINT and site.target[0] == "syscalls"
 
 
 def _places(place: Place, compiled: Compiled) -> List[Place]:
@@ -195,6 +265,40 @@ def _places(place: Place, compiled: Compiled) -> List[Place]:
     if not compiled.table.reports_return:
         return [place]
     return [place._replace(is_return=True), place]
+
+
+_RETURNED = {"tracksock": "TrackSock", "untracksock": "UntrackSock"}
+
+
+def _tracks(policy: Policy) -> bool:
+    """Whether it notes whose sockets are."""
+    return any(
+        getattr(hook, "return_arg_action", "")
+        or tracks(effective(hook.selectors, policy.spec.selectors_macros))
+        for section in SECTIONS
+        for hook in getattr(policy.spec, section)
+    )
+
+
+def _figured(plan: Plan) -> str:
+    """Its name in figures: kprobe:FUNCTION, as the policy says it."""
+    kind = TRACEPOINT if plan.kind == RAW_TRACEPOINT else plan.kind
+    hook = plan.hook
+    name = getattr(hook, "call", "") or getattr(hook, "hook", "")
+    if not name:
+        name = "/".join(plan.sites[0].target) if plan.sites else getattr(hook, "path", "")
+    return f"{kind}:{name}"
+
+
+def _place(plan: Plan, section: str, number: int) -> HookPlace:
+    description = getattr(plan.hook, "path", "") or _figured(plan).partition(":")[2]
+    if not plan.left_out:
+        state = "LOADED"
+    elif plan.kind == UPROBE:
+        state = "DIGEST_REJECTED"
+    else:
+        state = "PARTIAL_CALL_NOT_FOUND" if plan.sites else "CALL_NOT_FOUND"
+    return HookPlace(section, number, description, state)
 
 
 def _described(
@@ -208,36 +312,37 @@ def _described(
         values=compiled.values,
         message=escaped(message, MAX_MESSAGE) if message else "",
         tags=tuple(escaped(tag, MAX_TAG) for tag in plan.hook.tags),
-        actions=tuple(map(_last_action, selectors)) or (_action("Post"),),
+        actions=tuple(_last_action(one.match_actions) for one in selectors) or (_action("Post"),),
+        return_actions=tuple(_last_action(one.match_return_actions) for one in selectors)
+        or (_action("Post"),),
         returns=compiled.table.reports_return,
         offset=site.offset,
+        reference_counter=site.place.reference_counter if plan.kind == UPROBE else 0,
         namespace=policy.metadata.namespace,
+        stacks=STACK_STEP in compiled.table.steps,
+        requests=_requests(selectors),
+        workloads=tuple(_workloads(policy, selectors)) if compiled.table.workloads else (),
+        quiet=frozenset(
+            number
+            for number, one in enumerate(selectors)
+            if any(action.action == "NoPost" for action in one.match_actions)
+        ),
     )
 
 
-def _last_action(selector: Selector) -> str:
+def _requests(selectors: Sequence[Selector]) -> Tuple[Tuple[Request, ...], ...]:
+    """By selector; empty where no selector has any."""
+    if not asks(selectors):
+        return ()
+    from tetrapy.sensors.policy.requests import requests_of  # late: few policies ask for it
+
+    return tuple(requests_of(one.match_actions) for one in selectors)
+
+
+def _last_action(actions: Sequence[Action]) -> str:
     """Events show the last action of a match."""
-    return _action(selector.match_actions[-1].action if selector.match_actions else "Post")
+    return _action(actions[-1].action if actions else "Post")
 
 
 def _action(name: str) -> str:
     return f"KPROBE_ACTION_{name.upper()}"
-
-
-@contextlib.contextmanager
-def _named(path: str) -> Iterator[None]:
-    """Puts the path of a hook in front of whatever keeps it from being loaded."""
-    try:
-        yield
-    except PolicyUnsupportedError as err:
-        raise PolicyUnsupportedError(f"{path}: {err}") from err
-    except (PlaceError, KernelError, LayoutError, FormatError) as err:
-        raise PolicyLoadError(f"{path}: {_explained(err)}") from err
-
-
-def _explained(err: TetrapyError) -> str:
-    if isinstance(err, KernelError) and not isinstance(err, NotPermittedError) and err.errno:
-        refused = privilege.denied(err.errno, str(err))
-        if isinstance(refused, NotPermittedError):
-            return str(refused)
-    return str(err)

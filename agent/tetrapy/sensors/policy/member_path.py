@@ -8,12 +8,12 @@ on; members of unions and structures without a name count as the outer one's.
 from __future__ import annotations
 
 import re
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.btf_types import Member, Type
-from tetrapy.errors import PolicyUnsupportedError
+from tetrapy.errors import BtfError, PolicyUnsupportedError
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.tables import MemberPath
 
@@ -31,10 +31,29 @@ class Resolved(NamedTuple):
 
 
 class KernelTypes:
-    """The types of a kernel, from its full BTF."""
+    """The types of a kernel, from its full BTF; or of one of its modules, too."""
 
-    def __init__(self, btf: Btf) -> None:
+    def __init__(
+        self, btf: Btf, module: Optional[Callable[[str], bytes]] = None, first: int = 0
+    ) -> None:
+        """`module` reads the BTF of a module, which goes on where the kernel's ends.
+
+        Where two structures have a name, the one counts whose id is at least `first`.
+        """
         self._btf = btf
+        self._module = module
+        self._first = first
+
+    def of_module(self, name: str) -> KernelTypes:
+        """Those of a module too. Raises what reads its BTF does; PolicyUnsupportedError."""
+        if self._module is None:
+            raise PolicyUnsupportedError(
+                "btfTypeModule needs the kernel's own BTF, on which that of a module is built"
+            )
+        try:
+            return KernelTypes(Btf(self._module(name), self._btf), first=len(self._btf))
+        except BtfError as err:
+            raise PolicyUnsupportedError(f"btfTypeModule: BTF of module {name}: {err}") from err
 
     def function(self, name: str) -> List[int]:
         """The types of a function's parameters.
@@ -56,10 +75,10 @@ class KernelTypes:
 
     def structure(self, name: str) -> int:
         """A structure or union by its name. Raises PolicyUnsupportedError."""
-        found = self._btf.find(name, k.KIND_STRUCT, k.KIND_UNION)
-        if found is None:
+        found = self._btf.find_all(name, k.KIND_STRUCT, k.KIND_UNION)
+        if not found:
             raise PolicyUnsupportedError(f"the kernel's BTF has no struct {name}")
-        return found.id
+        return next((one for one in found if one.id >= self._first), found[0]).id
 
     def resolve(self, type_id: int, text: str) -> Resolved:
         """Follow a path from a pointer to a structure, or from the structure's type itself.

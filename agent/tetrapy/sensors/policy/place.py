@@ -6,7 +6,14 @@ from __future__ import annotations
 from typing import Mapping, Tuple
 
 from tetrapy.named import NamedTuple
-from tetrapy.sensors.policy.hook import KPROBE, RAW_TRACEPOINT, TRACEPOINT, UPROBE
+from tetrapy.sensors.policy.hook import (
+    FENTRY,
+    KPROBE,
+    LSM,
+    RAW_TRACEPOINT,
+    TRACEPOINT,
+    UPROBE,
+)
 
 
 class Place(NamedTuple):
@@ -20,7 +27,8 @@ class Place(NamedTuple):
     reference_counter: int = 0  # its offset in the file of a uprobe; 0: none
     is_syscall: bool = False
     is_return: bool = False
-    arguments: int = 0  # of a raw tracepoint
+    arguments: int = 0  # of a raw tracepoint, and registers of them at a trampoline
+    gives_verdict: bool = False  # the program may say that the function does not run
 
 
 class Family(NamedTuple):
@@ -32,10 +40,13 @@ class Family(NamedTuple):
     calls: int  # that one CPU may be at: see claim_call() of bpf/call_steps.h
 
 
+_TRAMPOLINE = ("on_trampoline", "on_trampoline_return")
 FAMILIES: Mapping[str, Family] = {
     KPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 1),
     UPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 3),
     TRACEPOINT: Family("tracepoint", ("on_tracepoint",), "fixed_tracepoint_cookie", 2),
     RAW_TRACEPOINT: Family("raw_tracepoint", ("on_raw_tracepoint",), "fixed_raw_cookie", 3),
+    FENTRY: Family("trampoline", _TRAMPOLINE, "fixed_trampoline_cookie", 3),
+    LSM: Family("trampoline", _TRAMPOLINE, "fixed_trampoline_cookie", 3),
 }
 FAMILY_NAMES = frozenset(family.name for family in FAMILIES.values())

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Optional, Sequence, Tuple
 
 from tetrapy.abi.tracepoint_format import Field
 from tetrapy.errors import TetrapyError
+from tetrapy.kernel.kernel_btf import KernelBtf
 from tetrapy.kernel.symbols import Symbols
 from tetrapy.kernel.tracefs import KernelFiles
 from tetrapy.named import NamedTuple
 from tetrapy.policy.types import Argument, Spec
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
+from tetrapy.sensors.policy.tables import HookWriter
+
+if TYPE_CHECKING:
+    from tetrapy.abi.static_probes import Operand  # of USDTs: most policies have none
 
 
 class PlaceError(TetrapyError):
@@ -25,6 +30,7 @@ class Site(NamedTuple):
     place: Place  # its number is not given yet
     target: Tuple[str, ...]  # function; path and symbol; subsystem and event
     offset: Optional[int] = None  # of a uprobe that names no symbol
+    operands: Tuple[Operand, ...] = ()  # of a static probe: where its arguments are
 
 
 class Plan(NamedTuple):
@@ -39,7 +45,14 @@ class Plan(NamedTuple):
     fields: Optional[Sequence[Field]] = None
     # The types of a site's arguments, for `resolve`.
     prototype: Optional[Callable[[KernelTypes, Site], Sequence[int]]] = None
+    # Of the program that the hook is in: those that `resolve` of its arguments needs.
+    types: Optional[Callable[[], KernelTypes]] = None
+    # Makes the table, and says what its values are, where arguments and selectors do not.
+    made: Optional[Callable[[HookWriter, Callable[[], KernelTypes]], Any]] = None
+    can_override: bool = False  # its programs may keep the function from running
     left_out: Tuple[str, ...] = ()  # what of it is not there, and may be missing
+    # Says why the kernel refuses it, by raising PlaceError or KernelError, if that can be told.
+    explain: Callable[[], None] = lambda: None
 
 
 class Machine(NamedTuple):
@@ -49,3 +62,4 @@ class Machine(NamedTuple):
     files: KernelFiles
     symbols: Symbols
     spec: Spec
+    btf: KernelBtf

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
@@ -14,6 +14,10 @@ from tetrapy.named import NamedTuple
 
 _TIME_BYTES = 8
 _STEP_BYTES = 4
+_PID = Struct("=I")
+# Members of a filter as they are in the kernel.
+_ROW = frozenset("comparison number selectors negated joined end last telling flip".split())
+_AT_CALL = "OVERRIDE NOTIFY CLEANUP TRACK UNTRACK".split()  # flags of actions
 
 Prefix = Tuple[int, bytes]  # bits that count, and at least so many bytes
 
@@ -32,10 +36,7 @@ class Value(NamedTuple):
 
 
 class MemberPath(NamedTuple):
-    """The way from a pointer to a member: pointers are read at each of `steps`, then `last` added.
-
-    All are offsets in bytes.
-    """
+    """The way to a member: pointers are read at each of `steps`, then `last` added: bytes."""
 
     steps: Tuple[int, ...]
     last: int = 0
@@ -50,9 +51,12 @@ class Filter(NamedTuple):
     negated: bool = False
     joined: bool = False
     end: int = 0
+    last: int = 0  # place of the last byte of the longest text
+    telling: int = 0  # place of the byte that is looked at first
     flip: int = 0
     ranges: Tuple[Tuple[int, int], ...] = ()
     members: Tuple[Prefix, ...] = ()  # of the set that is looked up
+    says: Tuple[int, ...] = ()  # what each member says; none: it is there
 
 
 class Action(NamedTuple):
@@ -60,6 +64,23 @@ class Action(NamedTuple):
 
     flags: int
     interval: int = 0  # ns
+    signals: int = 0  # a byte for each
+    return_signals: int = 0
+    error: int = 0
+    notify_error: int = 0
+    notify_signal: int = 0
+    socket: int = 0  # its number among those of the hook
+
+
+class Operation(NamedTuple):
+    """A number that is made of two others; the right one may be a constant."""
+
+    operation: int
+    to: int
+    left: int
+    right: int = 0
+    constant_mask: int = 0  # all bits: the right one is `constant`
+    constant: int = 0
 
 
 class HookTable(NamedTuple):
@@ -71,8 +92,42 @@ class HookTable(NamedTuple):
     actions: Tuple[Action, ...]  # one for each selector
     context: int = 0  # bits of the numbers of the process that filters look at
     returns: Tuple[Filter, ...] = ()  # of what the function returns: need nothing but numbers
+    return_texts: Tuple[Filter, ...] = ()
+    searches: Tuple[Filter, ...] = ()  # look into texts
+    return_searches: Tuple[Filter, ...] = ()
+    return_operations: bool = False  # operations make numbers of what is returned
+    spare_steps: int = 0  # programs that what is long may take beyond those of any call
+
+    @property
+    def filters(self) -> Tuple[Filter, ...]:
+        """All, in the order in which the kernel side finds them."""
+        begins, returns = self.plain + self.texts, self.returns + self.return_texts
+        return begins + returns + self.searches + self.return_searches
+
     reports_return: bool = False  # a second record is made when the function returns
-    sockets: Tuple[int, ...] = ()  # the values that are sockets or addresses of them
+    sockets: Tuple[int, ...] = ()  # the values that are sockets, addresses of them, or packets
+    bulk: Optional[int] = None  # the value that may be larger than a record
+    steps: FrozenSet[str] = frozenset()  # of bpf/call.h, beside those that all hooks need
+    file_types: Tuple[int, ...] = ()  # the values that are files whose type is asked for
+    operations: Tuple[Operation, ...] = ()
+    policy: int = 0  # number of one that acts on processes or sockets; else 0
+    tracks: bool = False  # the policy tracks sockets
+    filtered: Tuple[int, int] = (0, 0)  # first_path and filtered_end of bpf/hook.h
+    workloads: bool = False  # filters look at the marks of workloads
+    returned: str = ""  # TrackSock, UntrackSock: what is done with a socket that is returned
+
+
+class ImageRow(NamedTuple):
+    """struct image of bpf/lineage.h."""
+
+    start: int
+    marks: int = 0
+    followed: int = 0
+    parent_marks: int = 0
+    parent_followed: int = 0
+    capabilities: Tuple[int, ...] = (0, 0, 0)  # permitted, effective, inheritable
+    namespaces: Tuple[int, ...] = ()  # inode numbers; none: they are not known
+    forked: int = 0  # 1: no exec since the fork
 
 
 class Sizes(NamedTuple):
@@ -94,56 +149,86 @@ class HookWriter:
         self.value_flags = enum_values(btf, "value_flag")
         self.numbers = enum_values(btf, "call_number")
         self.comparisons = enum_values(btf, "comparison")
+        self.operations = enum_values(btf, "operation")
         self.action_flags = enum_values(btf, "action_flag")
+        self._acts = enum_values(btf, "acts_flag")
+        self._counts = enum_values(btf, "action_count")
         self._hook = struct_layout(btf, "hook_head")
         self._value = struct_layout(btf, "hook_value")
         self._filter = struct_layout(btf, "hook_filter")
         self._action = struct_layout(btf, "hook_action")
+        self._operation = struct_layout(btf, "hook_operation")
         self._path = struct_layout(btf, "hook_path")
         self._places = array_places(btf, "hook")
-        self._socket_values = array_places(btf, "hook_head")["socket_values"]
+        self._head_places = array_places(btf, "hook_head")
         self.socket_numbers = enum_values(btf, "socket_number")
         self.size = btf.size_of(_id(btf, "hook"))
         self.set_key = btf.size_of(_id(btf, "set_key"))
         # Sizes of keys and values, and entries.
-        self.returning = Sizes(
-            btf.size_of(_id(btf, "returning_key")),
-            btf.size_of(_id(btf, "returning")),
-            self.limits["RETURNING_CALLS"],
-        )
-        self.rates = Sizes(
-            btf.size_of(_id(btf, "rate_key")), _TIME_BYTES, self.limits["RATE_CALLS"]
-        )
+        self.returning = self._sizes(btf, "returning", "RETURNING_CALLS")
+        self._image = struct_layout(btf, "image_head")
+        self._image_places = array_places(btf, "image")
+        size = btf.size_of(_id(btf, "image"))
+        self.images = Sizes(_PID.size, size, self.limits["LINEAGE_PROCESSES"])
+        self.enforcements = self._sizes(btf, "enforcement", "ENFORCEMENTS")
+        self.tracked = self._sizes(btf, "tracked", "TRACKED_SOCKETS")
+        self.workload = struct_layout(btf, "workload")
+        self.workloads = Sizes(8, self.workload.size, self.limits["WORKLOAD_CGROUPS"])
+        size = btf.size_of(_id(btf, "rate_key"))
+        self.rates = Sizes(size, _TIME_BYTES, self.limits["RATE_CALLS"])
+
+    def _sizes(self, btf: Btf, value: str, limit: str) -> Sizes:
+        key, kept = (btf.size_of(_id(btf, name)) for name in (f"{value}_key", value))
+        return Sizes(key, kept, self.limits[limit])
 
     def written(self, table: HookTable, sets: Sequence[int]) -> bytes:
         """The bytes of a hook; `sets` are the slots of the filters' sets, in their order.
 
         Raises LayoutError when the table does not fit.
         """
-        begins = table.plain + table.texts
-        filters = begins + table.returns
         out = bytearray(self.size)
+        texts_end = len(table.plain + table.texts + table.returns + table.return_texts)
         head = {
             "values_count": len(table.values),
-            "filters_count": len(begins),
+            "filters_count": len(table.plain) + len(table.texts),
             "plain_filters": len(table.plain),
             "selectors": (1 << len(table.actions)) - 1,
             "return_filters": len(table.returns),
+            "return_texts_end": texts_end,
+            "searches_end": texts_end + len(table.searches),
+            "return_searches_end": len(table.filters),
+            "reads_texts": int(bool(table.texts + table.searches))
+            | int(bool(table.return_texts + table.return_searches)) << 1,
+            "return_operations": int(table.return_operations),
+            "spare_steps": table.spare_steps,
             "context": table.context,
             "reports_return": int(table.reports_return),
+            "file_types": len(table.file_types),
+            "operations": len(table.operations),
             "sockets": len(table.sockets),
+            "bulk": 0 if table.bulk is None else table.bulk + 1,
+            "packets": int("STEP_PACKET" in table.steps),
+            **dict(zip(("first_path", "filtered_end"), table.filtered)),
+            "acts": self._acts_of(table),
+            "policy": table.policy,
+            "workloads": int(table.workloads),
         }
         _pack(out, 0, self._hook, head)
-        offset, count = self._socket_values
-        if len(table.sockets) > count:
-            raise LayoutError(f"{len(table.sockets)} sockets of a hook: there is room for {count}")
-        out[offset : offset + len(table.sockets)] = bytes(table.sockets)
+        for name, values in (
+            ("socket_values", table.sockets),
+            ("file_values", table.file_types),
+        ):
+            offset, count = self._head_places[name]
+            if len(values) > count:
+                raise LayoutError(f"{len(values)} {name} of a hook: there is room for {count}")
+            out[offset : offset + len(values)] = bytes(values)
         slots = iter(sets)
         for name, layout, rows in (
             ("values", self._value, [_columns(value, "path") for value in table.values]),
             ("paths", self._path, [self._way(value.path) for value in table.values]),
             ("actions", self._action, [action._asdict() for action in table.actions]),
-            ("filters", self._filter, [self._row(one, slots) for one in filters]),
+            ("operations", self._operation, [one._asdict() for one in table.operations]),
+            ("filters", self._filter, [self._row(one, slots) for one in table.filters]),
         ):
             offset, count = self._places[name]
             if len(rows) > count:
@@ -153,6 +238,70 @@ class HookWriter:
                 offset += layout.size
         self._pack_steps(out, table)
         return bytes(out)
+
+    def _acts_of(self, table: HookTable) -> int:
+        flags, acts = self.action_flags, 0
+        at_call = sum(flags[f"ACTION_{name}"] for name in _AT_CALL)
+        for action in table.actions:
+            if action.signals or action.flags & at_call:
+                acts |= self._acts["ACTS_AT_CALL"]
+            if action.return_signals or action.flags & flags["ACTION_RETURN_QUIET"]:
+                acts |= self._acts["ACTS_AT_RETURN"]
+        if table.returned:
+            done = "TRACK" if table.returned == "TrackSock" else "UNTRACK"
+            acts |= self._acts["ACTS_AT_RETURN"] | self._acts[f"ACTS_{done}_RETURNED"]
+        if table.tracks and table.sockets:
+            acts |= self._acts["ACTS_FOR_OWNER"]
+        both = self._acts["ACTS_AT_CALL"] | self._acts["ACTS_AT_RETURN"]
+        # What is done at the return is made ready at the call.
+        return acts | (both if table.reports_return else self._acts["ACTS_AT_CALL"]) if acts else 0
+
+    def acts(self, table: HookTable) -> bool:
+        """Whether it does more than reporting."""
+        return self._acts_of(table) != 0
+
+    def counts(self, data: bytes) -> List[Dict[str, int]]:
+        """What was done, of the bytes of a hook: by selector and what, such as monitor_signal."""
+        offset, count = self._places["counts"]
+        numbers = Struct(f"<{count}Q").unpack_from(data, offset)
+        width = self._counts["ACTION_COUNTS"]
+        names = {
+            name[len("COUNT_") :].lower(): number
+            for name, number in self._counts.items()
+            if number < width
+        }
+        return [
+            {name: numbers[at + number] for name, number in names.items()}
+            for at in range(0, count, width)
+        ]
+
+    def pid(self, pid: int) -> bytes:
+        """The key of an image."""
+        return _PID.pack(pid)
+
+    def image(self, row: ImageRow) -> bytes:
+        """The bytes of an image."""
+        out = bytearray(self.images.value)
+        columns = row._asdict()
+        for name, form in (("capabilities", "Q"), ("namespaces", "I")):
+            numbers = columns.pop(name)
+            offset, count = self._image_places[name]
+            packing = Struct(f"<{count}{form}")
+            packed = packing.pack(*numbers[:count], *[0] * (count - len(numbers)))
+            out[offset : offset + packing.size] = packed
+        _pack(out, 0, self._image, columns)
+        return bytes(out)
+
+    def image_row(self, data: bytes) -> ImageRow:
+        """The reverse."""
+        columns: Dict[str, Any] = {}
+        for name, form in (("capabilities", "Q"), ("namespaces", "I")):
+            offset, count = self._image_places[name]
+            columns[name] = Struct(f"<{count}{form}").unpack_from(data, offset)
+        for name in set(ImageRow._fields) - set(columns):
+            member = self._image.members[name]
+            (columns[name],) = Struct("<" + member.format).unpack_from(data, member.offset)
+        return ImageRow(**columns)
 
     def _pack_steps(self, out: bytearray, table: HookTable) -> None:
         most = self.limits["HOOK_STEPS"]
@@ -167,18 +316,10 @@ class HookWriter:
         return {"count": len(path.steps), "last": path.last} if path else {}
 
     def _row(self, one: Filter, slots: Iterator[int]) -> Dict[str, int]:
-        row = {
-            "comparison": one.comparison,
-            "number": one.number,
-            "selectors": one.selectors,
-            "negated": int(one.negated),
-            "joined": int(one.joined),
-            "end": one.end,
-            "flip": one.flip,
-            "set": next(slots) if one.members else 0,
-        }
-        ranges: List[Tuple[int, int]] = list(one.ranges)
-        ranges += [(1, 0)] * (self.limits["HOOK_RANGES"] - len(ranges))  # empty
+        row = {name: int(value) for name, value in one._asdict().items() if name in _ROW}
+        row["set"] = next(slots) if one.members else 0
+        unused = self.limits["HOOK_RANGES"] - len(one.ranges)
+        ranges = [*one.ranges, *[(1, 0)] * unused]  # empty
         for at, (low, high) in enumerate(ranges):
             row[f"low{at}"], row[f"high{at}"] = low, high
         return row

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import errno
+import re
 from typing import List, Sequence
 
 from tetrapy.abi.tracepoint_format import MAX_FORMAT, Field, TracepointFormat, parse_format
 from tetrapy.errors import FormatError, PolicyUnsupportedError
 from tetrapy.kernel.tracefs import KernelFiles
 from tetrapy.policy import names
+from tetrapy.policy.macros import effective
 from tetrapy.policy.problems import expected
-from tetrapy.policy.types import Argument, Tracepoint
+from tetrapy.policy.types import Argument, Spec, Tracepoint
 from tetrapy.sensors.policy.hook import RAW_TRACEPOINT, TRACEPOINT
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
 
+_LONG = 8  # bytes
+_LONGS = re.compile(r"(?:unsigned )?long\[\d+\]")
 _AUTO_INTEGERS = {
     (1, True): "int8",
     (1, False): "uint8",
@@ -31,15 +35,47 @@ _AUTO_INTEGERS = {
 
 def plan(hook: Tracepoint, machine: Machine) -> Plan:
     """Where it is. Raises PlaceError, PolicyUnsupportedError, KernelError."""
-    return _raw(hook) if hook.raw else _by_format(hook, machine.files)
+    return _raw(hook) if hook.raw else _by_format(hook, machine)
 
 
-def _by_format(hook: Tracepoint, files: KernelFiles) -> Plan:
-    found = _format(hook, files)
+def _by_format(hook: Tracepoint, machine: Machine) -> Plan:
+    found = _format(hook, machine.files)
+    if hook.args and _is_array(hook.args[-1], found.fields):
+        return _with_elements(hook, found, machine.spec)
+    return _plan(hook, found)
+
+
+def _plan(hook: Tracepoint, found: TracepointFormat) -> Plan:
     arguments = tuple(_typed(argument, found.fields, hook) for argument in hook.args)
     target = (hook.subsystem, hook.event)
     site = Site(Place(TRACEPOINT, target, 0, tracepoint=found.id), target)
     return Plan(TRACEPOINT, (site,), hook, arguments, fields=found.fields)
+
+
+def _is_array(argument: Argument, fields: Sequence[Field]) -> bool:
+    if argument.type != names.AUTO or argument.resolve or argument.index >= len(fields):
+        return False
+    return _LONGS.fullmatch(fields[argument.index].type) is not None
+
+
+def _with_elements(hook: Tracepoint, found: TracepointFormat, spec: Spec) -> Plan:
+    """The last argument is an array of numbers: each is a value, as Tetragon shows them."""
+    *others, array = hook.args
+    for selector in effective(hook.selectors, spec.selectors_macros):
+        for match in selector.match_args:
+            if len(others) in match.args or (not match.args and match.index == array.index):
+                raise PolicyUnsupportedError(f"matchArgs: {match.operator} of an array")
+    field = found.fields[array.index]
+    elements = [
+        Field(f"{field.name}[{at // _LONG}]", "unsigned long", field.offset + at, _LONG, False)
+        for at in range(0, field.size, _LONG)
+    ]
+    first = len(found.fields)
+    args = [array.replaced(index=first + at, type="uint64") for at in range(len(elements))]
+    return _plan(
+        hook.replaced(args=(*others, *args)),
+        found._replace(fields=(*found.fields, *elements)),
+    )
 
 
 def _format(hook: Tracepoint, files: KernelFiles) -> TracepointFormat:

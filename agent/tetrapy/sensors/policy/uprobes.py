@@ -3,57 +3,102 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
-from typing import Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, List, Optional, Tuple, Union
 
-from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, FileBytes
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, FileBytes, section_data
 from tetrapy.abi.executable import Executable
-from tetrapy.errors import ElfError, PolicyUnsupportedError
+from tetrapy.errors import BtfError, ElfError, PolicyUnsupportedError
 from tetrapy.kernel import features
 from tetrapy.policy.places import digest, symbol_and_offset
-from tetrapy.policy.types import Uprobe
+from tetrapy.policy.types import Uprobe, Usdt
 from tetrapy.sensors.policy.hook import UPROBE
+from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
 
 _MACHINES = {"x86_64": EM_X86_64, "aarch64": EM_AARCH64}
 _PIECE = 1 << 20
+MAX_BTF = 64 << 20
+"""Bytes of a file with a program's BTF."""
 _PMU = "/sys/bus/event_source/devices/uprobe"
 
 
 def plan(hook: Uprobe, machine: Machine) -> Plan:
     """Where it is. Raises PlaceError, PolicyUnsupportedError."""
-    if not features.KPROBES.is_there or not os.path.exists(_PMU):
-        raise PlaceError(
-            "this kernel has no uprobes (it was built without CONFIG_UPROBE_EVENTS), or /sys is not"
-            f" mounted: there is no {_PMU}"
-        )
-    if hook.btf_path:
-        raise PolicyUnsupportedError("btfPath")
-    try:
-        # Opening a FIFO must not wait for somebody who writes.
-        fd = os.open(hook.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as err:
-        what = err.strerror if isinstance(err, OSError) else str(err)
-        raise PlaceError(f"{hook.path}: {what}") from err
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise PlaceError(f"{hook.path} is no regular file")
-        sites = tuple(_sites(hook, fd, machine))
+    expect_uprobes()
+    with opened(hook.path) as fd:
         left_out = _check_digests(hook, fd)
-    finally:
-        os.close(fd)
+        sites = () if left_out else tuple(_sites(hook, fd, machine))
     return Plan(
         UPROBE,
-        () if left_out else sites,
+        sites,
         hook,
         hook.args,
         hook.data,
         hook.return_arg if hook.returns else None,
         left_out=left_out,
+        types=program_types(hook),
     )
+
+
+def program_types(hook: Union[Uprobe, Usdt]) -> Callable[[], KernelTypes]:
+    """What gives the types of the hook's program, when a member of an argument is asked for."""
+
+    def types() -> KernelTypes:
+        path = hook.btf_path
+        if not path:
+            raise PolicyUnsupportedError(
+                "args: resolve needs btfPath, a file with the program's BTF, and btfType"
+            )
+        with opened(path) as fd:
+            data = os.pread(fd, MAX_BTF + 1, 0)
+        if len(data) > MAX_BTF:
+            raise PlaceError(f"{path} has more than {MAX_BTF} bytes")
+        try:
+            if data.startswith(b"\x7fELF"):
+                data = section_data(data, ".BTF")
+            return KernelTypes(Btf(data))
+        except (BtfError, ElfError) as err:
+            raise PlaceError(f"{path}: {err}") from err
+
+    return types
+
+
+def expect_uprobes() -> None:
+    """Raises PlaceError where this kernel has none."""
+    if not features.KPROBES.is_there or not os.path.exists(_PMU):
+        raise PlaceError(
+            "this kernel has no uprobes (it was built without CONFIG_UPROBE_EVENTS), or /sys is not"
+            f" mounted: there is no {_PMU}"
+        )
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[int]:
+    """The file descriptor of a regular file, for the time of a `with`. Raises PlaceError."""
+    try:
+        # Opening a FIFO must not wait for somebody who writes.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as err:
+        what = err.strerror if isinstance(err, OSError) else str(err)
+        raise PlaceError(f"{path}: {what}") from err
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise PlaceError(f"{path} is no regular file")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def expect_machine(path: str, executable: Executable, machine: Machine) -> None:
+    """Raises PlaceError where the file is for another kind of machine."""
+    if executable.machine != _MACHINES[machine.machine]:
+        raise PlaceError(f"{path}: it is for another machine than {machine.machine}")
 
 
 def _sites(hook: Uprobe, fd: int, machine: Machine) -> Iterator[Site]:
@@ -62,8 +107,7 @@ def _sites(hook: Uprobe, fd: int, machine: Machine) -> Iterator[Site]:
         offsets = list(_offsets(hook, executable))
     except ElfError as err:
         raise PlaceError(f"{hook.path}: {err}") from err
-    if executable.machine != _MACHINES[machine.machine]:
-        raise PlaceError(f"{hook.path}: it is for another machine than {machine.machine}")
+    expect_machine(hook.path, executable, machine)
     counters = hook.ref_ctr_offsets
     for number, (offset, symbol) in enumerate(offsets):
         place = Place(

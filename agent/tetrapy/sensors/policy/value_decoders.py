@@ -12,9 +12,8 @@ import stat
 from struct import Struct
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-from tetrapy.abi.btf import Btf
-from tetrapy.abi.layout import enum_values, struct_layout, unpacker
 from tetrapy.events.arguments import (
+    BPF_COMMANDS,
     UNRESOLVED,
     Argument,
     Capability,
@@ -26,9 +25,7 @@ from tetrapy.events.arguments import (
     TruncatedBytes,
 )
 from tetrapy.events.credentials import CAPABILITY_NAMES
-from tetrapy.events.schema.arguments import BPF_COMMANDS
 from tetrapy.events.text import to_text
-from tetrapy.named import NamedTuple
 from tetrapy.policy import names
 from tetrapy.policy.functions import BITS_32, MACHINES
 from tetrapy.sensors.policy.hook import RAW_TRACEPOINT, TRACEPOINT, HookValue
@@ -40,76 +37,13 @@ from tetrapy.sensors.policy.networks import (
     address_text,
     named,
 )
+from tetrapy.sensors.policy.structure_decoders import STRUCTURES
+from tetrapy.sensors.policy.value_abi import Decode, Socket, ValueAbi, Wanted
 
 # As Tetragon says it.
-_UNREADABLE = "Bad address for basic type"
 _UNREADABLE_BYTES = b"CharBufErrorPageFault"
 
-_VALUE = ("index", "flags", "size", "detail")  # members of struct call_value
-
 DELETED = " (deleted)"  # as procfs and Tetragon say of a file without a name
-
-_FEW_FAMILIES = frozenset({"AF_INET", "AF_INET6", "AF_UNIX"})
-
-Decode = Callable[[bytes, int, int], Optional[Argument]]  # of the bytes, the flags, the detail
-
-
-class ValueAbi:
-    """How values travel, by the BTF of the object whose programs read them."""
-
-    def __init__(self, btf: Btf) -> None:
-        """Raises LayoutError when the object has other structures."""
-        layout = struct_layout(btf, "call_value")
-        self.size = layout.size
-        self.unpack = unpacker(layout, _VALUE).unpack_from
-        flags = enum_values(btf, "call_value_flag")
-        self.error = flags["CALL_VALUE_ERROR"]
-        self.cut = flags["CALL_VALUE_CUT"]
-        self.partial = flags["CALL_VALUE_PARTIAL"]
-        self.deleted = flags["CALL_VALUE_DELETED"]
-        self.abstract = flags["CALL_VALUE_ABSTRACT"]
-        self.unpack_socket = unpacker(
-            struct_layout(btf, "call_socket"), _Socket._fields
-        ).unpack_from
-
-
-class _Socket(NamedTuple):
-    """struct call_socket"""
-
-    source: bytes
-    destination: bytes
-    cookie: int
-    mark: int
-    priority: int
-    family: int
-    type: int
-    protocol: int
-    source_port: int
-    destination_port: int
-    state: int
-
-
-class _Wanted(NamedTuple):
-    """One value of a hook, for the makers below."""
-
-    abi: ValueAbi
-    type: str
-    label: str
-    is_tracepoint: bool
-
-    def one(self, member: str, value: Any) -> Argument:
-        """The argument."""
-        return Argument(member, value, self.label)
-
-    @property
-    def error(self) -> Argument:
-        """What is shown of a value that could not be read."""
-        return self.one("error_arg", _UNREADABLE)
-
-    def family(self, number: int) -> str:
-        """The name of an address family; Tetragon names few in some places, and no others."""
-        family = named(FAMILIES, number)
-        return family if not self.is_tracepoint or family in _FEW_FAMILIES else ""
 
 
 def decoder(abi: ValueAbi, value: HookValue, kind: str) -> Optional[Decode]:
@@ -123,13 +57,13 @@ def decoder(abi: ValueAbi, value: HookValue, kind: str) -> Optional[Decode]:
     # Tetragon leaves these out, and its readers do not expect them.
     unlabelled = is_tracepoint or value.type in {"sockaddr", "sockaddr_un"}
     label = "" if unlabelled else value.label
-    return DECODERS[value.type](_Wanted(abi, value.type, label, is_tracepoint))
+    return DECODERS[value.type](Wanted(abi, value.type, label, is_tracepoint))
 
 
 # --- numbers ------------------------------------------------------------------------------------
 
 
-def _number(wanted: _Wanted) -> Decode:
+def _number(wanted: Wanted) -> Decode:
     bits, is_signed = names.INTEGERS[wanted.type]
     if bits == 64:
         member, form = ("long_arg", "<q") if is_signed else ("size_arg", "<Q")
@@ -146,10 +80,10 @@ def _number(wanted: _Wanted) -> Decode:
     return decode
 
 
-def _of_number(make: Callable[[int], Tuple[str, Any]]) -> Callable[[_Wanted], Decode]:
+def _of_number(make: Callable[[int], Tuple[str, Any]]) -> Callable[[Wanted], Decode]:
     """A maker for types of which a number of 64 bits is sent, and shown in another form."""
 
-    def maker(wanted: _Wanted) -> Decode:
+    def maker(wanted: Wanted) -> Decode:
         unpack = Struct("<Q").unpack_from
 
         def decode(data: bytes, flags: int, detail: int) -> Argument:
@@ -162,7 +96,7 @@ def _of_number(make: Callable[[int], Tuple[str, Any]]) -> Callable[[_Wanted], De
     return maker
 
 
-def _set(member: str) -> Callable[[_Wanted], Decode]:
+def _set(member: str) -> Callable[[Wanted], Decode]:
     """A set of capabilities."""
     return _of_number(lambda number: (member, f"{number:016x}"))
 
@@ -194,7 +128,7 @@ def _signed(number: int) -> int:
 # --- texts and bytes ----------------------------------------------------------------------------
 
 
-def _string(wanted: _Wanted) -> Decode:
+def _string(wanted: Wanted) -> Decode:
     failed, error, label = wanted.abi.error, wanted.error, wanted.label
 
     def decode(data: bytes, flags: int, detail: int) -> Argument:
@@ -205,7 +139,7 @@ def _string(wanted: _Wanted) -> Decode:
     return decode
 
 
-def _bytes(wanted: _Wanted) -> Decode:
+def _bytes(wanted: Wanted) -> Decode:
     abi = wanted.abi
 
     def decode(data: bytes, flags: int, detail: int) -> Argument:
@@ -221,8 +155,8 @@ def _bytes(wanted: _Wanted) -> Decode:
 # --- files --------------------------------------------------------------------------------------
 
 
-def _file(member: str) -> Callable[[_Wanted], Decode]:
-    def maker(wanted: _Wanted) -> Decode:
+def _file(member: str) -> Callable[[Wanted], Decode]:
+    def maker(wanted: Wanted) -> Decode:
         abi, label = wanted.abi, wanted.label
         rare = abi.error | abi.partial | abi.deleted | abi.cut
 
@@ -270,13 +204,13 @@ _TYPES = {
 # --- sockets ------------------------------------------------------------------------------------
 
 
-def _sock(wanted: _Wanted) -> Decode:
+def _sock(wanted: Wanted) -> Decode:
     abi = wanted.abi
 
     def decode(data: bytes, flags: int, detail: int) -> Argument:
         if flags & abi.error:
             return wanted.error
-        found = _Socket(*abi.unpack_socket(data))
+        found = Socket(*abi.unpack_socket(data))
         value = Sock(
             wanted.family(found.family),
             named(SOCKET_TYPES, found.type),
@@ -295,13 +229,13 @@ def _sock(wanted: _Wanted) -> Decode:
     return decode
 
 
-def _sockaddr(wanted: _Wanted) -> Decode:
+def _sockaddr(wanted: Wanted) -> Decode:
     abi = wanted.abi
 
     def decode(data: bytes, flags: int, detail: int) -> Argument:
         if flags & abi.error:
             return wanted.error
-        found = _Socket(*abi.unpack_socket(data))
+        found = Socket(*abi.unpack_socket(data))
         text = address_text(found.family, found.source)
         value = Sockaddr(wanted.family(found.family), text, found.source_port)
         return wanted.one("sockaddr_arg", value)
@@ -309,7 +243,7 @@ def _sockaddr(wanted: _Wanted) -> Decode:
     return decode
 
 
-def _sockaddr_un(wanted: _Wanted) -> Decode:
+def _sockaddr_un(wanted: Wanted) -> Decode:
     abi = wanted.abi
 
     def decode(data: bytes, flags: int, detail: int) -> Argument:
@@ -322,7 +256,7 @@ def _sockaddr_un(wanted: _Wanted) -> Decode:
     return decode
 
 
-DECODERS: Mapping[str, Callable[[_Wanted], Decode]] = {
+DECODERS: Mapping[str, Callable[[Wanted], Decode]] = {
     **dict.fromkeys(names.INTEGERS, _number),
     "bpf_cmd": _of_number(_bpf_command),
     "syscall64": _of_number(_syscall),
@@ -339,4 +273,10 @@ DECODERS: Mapping[str, Callable[[_Wanted], Decode]] = {
     **dict.fromkeys(("sock", "socket"), _sock),
     "sockaddr": _sockaddr,
     "sockaddr_un": _sockaddr_un,
+    **STRUCTURES,
 }
+
+
+def as_it_is(data: bytes, _flags: int, _detail: int) -> bytes:
+    """A value that nothing is made of."""
+    return data

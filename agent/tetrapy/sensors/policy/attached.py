@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one hook of a policy has in the kernel."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+
+from tetrapy.kernel import links
+from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.sensors.policy.attachment import Attach
+from tetrapy.sensors.policy.place import Place
+from tetrapy.sensors.policy.slots import Slot
+from tetrapy.sensors.policy.tables import HookTable
+
+if TYPE_CHECKING:
+    from tetrapy.sensors.policy.programs import Programs
+
+
+class AttachedHook:
+    """A hook whose table and programs are in the kernel; `close` takes it out."""
+
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
+        self._hooks: List[int] = []
+        self._sets: List[int] = []
+        # Slots, file descriptors of what is in them, and the tables of those that act.
+        self._tables: List[Tuple[int, int, Optional[HookTable]]] = []
+        self._acting: List[int] = []  # those that count
+        self.attachments: List[Attach] = []  # that are still to be done
+        self.opened: List[links.Event] = []  # ... and what is open for them
+        self.links: List[links.Link] = []
+        self.arrays: List[int] = []  # file descriptors of the arrays of programs that these run
+        self.objects: List[BpfObject] = []  # until it is attached: each is a megabyte
+        self._kept: List[int] = []  # file descriptors
+        self.programs: List[Tuple[Place, int]] = []  # of this hook alone, by file descriptor
+        self.tracepoints: List[Tuple[str, ...]] = []
+        self.kernel_memory = 0  # bytes of what only this hook has
+
+    def own(self, place: Place, loaded: BpfObject, program: str) -> None:
+        """An object is of this hook alone; its program will be attached at the place."""
+        self.objects.append(loaded)
+        self.programs.append((place, self.keep(loaded.program_fds()[program])))
+        self.kernel_memory += loaded.kernel_memory()
+
+    def attach(self) -> None:
+        """Have the programs run. Raises KernelError; what is attached then goes with `close`."""
+        while self.attachments:
+            self.links.append(self.attachments.pop(0)())
+        while self.objects:
+            self.objects.pop().close()
+
+    def keep(self, fd: int) -> int:
+        """A file descriptor of the hook's own, of what an object has."""
+        self._kept.append(os.dup(fd))
+        return self._kept[-1]
+
+    def put_table(self, table: HookTable) -> int:
+        """The slot of the table. Raises KernelError."""
+        for one in table.filters:
+            if one.members:
+                placed = self._programs.slots.put_set(one.members, one.says)
+                self._sets.append(self._counted(placed))
+        self._programs.slots.make_maps(table)
+        data = self._programs.writer.written(table, self._sets)
+        fd = self._programs.slots.make_hook(data)
+        self._kept.append(fd)
+        acts = self._programs.writer.acts(table)
+        if acts:
+            self._acting.append(fd)
+        slot = self._counted(self._programs.slots.put_made_hook(fd))
+        self._tables.append((slot, fd, table if acts else None))
+        self._hooks.append(slot)
+        return slot
+
+    def silence(self, yes: bool) -> None:
+        """Have calls be told to nobody, and go on acting; or not. Raises KernelError.
+
+        A hook that only tells looks at no call then.
+        """
+        slots, writer = self._programs.slots, self._programs.writer
+        posts = writer.action_flags["ACTION_POST"]
+        for slot, fd, table in self._tables:
+            if not yes:
+                slots.replace_hook(slot, fd)
+            elif table is None:
+                slots.empty_hook(slot)
+            else:
+                actions = tuple(one._replace(flags=one.flags & ~posts) for one in table.actions)
+                quiet = writer.written(table._replace(actions=actions), self._sets)
+                silent = slots.make_hook(quiet)
+                self._kept.append(silent)
+                self._acting.append(silent)
+                slots.replace_hook(slot, silent)
+
+    def counts(self) -> List[Dict[str, int]]:
+        """What it did, by selector and what, such as monitor_signal; empty where it never acts.
+
+        Raises KernelError.
+        """
+        found: List[Dict[str, int]] = []
+        for fd in self._acting:
+            found += self._programs.slots.counts(fd)
+        return found
+
+    def missed_by_links(self) -> int:
+        """Calls that kprobes of this hook missed."""
+        return sum(link.missed() for link in list(self.links))
+
+    def _counted(self, slot: Slot) -> int:
+        self.kernel_memory += slot.kernel_memory
+        return slot.number
+
+    def detach(self) -> None:
+        """Stop the programs; safe to call twice."""
+        for link in self.links:
+            link.close()
+        for event in self.opened:
+            event.close()
+        self.attachments, self.links, self.opened = [], [], []
+
+    def close(self) -> None:
+        """Detach, then forget the table."""
+        self.detach()
+        for loaded in self.objects:
+            loaded.close()
+        while self._kept:
+            os.close(self._kept.pop())
+        self._programs.slots.give_back(self._hooks, self._sets)
+        self._programs.give_back(self.tracepoints)
+        self.objects, self.programs, self.tracepoints, self.arrays = [], [], [], []
+        self._hooks, self._sets, self._acting, self._tables = [], [], [], []

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a loaded program gets to its place, by the kind of hook."""
+
+from __future__ import annotations
+
+from typing import Callable, List
+
+from tetrapy.kernel import links
+from tetrapy.kernel.bpf_object import FENTRY as AT_FENTRY
+from tetrapy.kernel.bpf_object import FEXIT as AT_FEXIT
+from tetrapy.kernel.bpf_object import LSM_HOOK, MODIFY_RETURN, Aim, BpfObject
+from tetrapy.sensors.policy.hook import FENTRY, LSM, RAW_TRACEPOINT, TRACEPOINT, UPROBE
+from tetrapy.sensors.policy.place import Place
+
+TRAMPOLINES = frozenset((FENTRY, LSM))
+"""Kinds whose programs are for one function, as are those that they call."""
+
+FIXED = TRAMPOLINES | {RAW_TRACEPOINT}
+"""Kinds whose programs are told by constants which hook they run at, whatever the kernel."""
+
+Attach = Callable[[], links.Link]
+
+
+def aim(place: Place) -> Aim:
+    """What the programs at a trampoline are."""
+    if place.kind == LSM:
+        return LSM_HOOK
+    if place.is_return:
+        return AT_FEXIT
+    return MODIFY_RETURN if place.gives_verdict else AT_FENTRY
+
+
+def attachment(
+    loaded: BpfObject, program: str, place: Place, cookie: int, opened: List[links.Event]
+) -> Attach:
+    """What attaches the program; it raises KernelError. A cookie of 0 is none.
+
+    `opened` gets what is open until then, for the caller to close. Raises KernelError.
+    """
+    if place.kind in TRAMPOLINES:
+        what = f"{aim(place).name} {place.target[0]}"
+        return lambda: links.attach_aimed(loaded, program, what)
+    if place.kind == RAW_TRACEPOINT:
+        return lambda: links.attach_raw_tracepoint(loaded, program, place.target[-1])
+    if place.kind == TRACEPOINT:
+        name = "/".join(place.target)
+        return lambda: links.attach_tracepoint(loaded, program, name, place.tracepoint, cookie)
+    if place.kind == UPROBE:
+        return lambda: links.attach_uprobe(
+            loaded,
+            program,
+            place.target[0],
+            place.offset,
+            cookie,
+            place.is_return,
+            place.reference_counter,
+        )
+    # Opened now: so the kernel says whether there is such a function.
+    event = links.open_kprobe(place.target[0], place.is_return)
+    opened.append(event)
+    return lambda: event.attach(loaded, program, cookie)

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A policy that is in the kernel: its hooks, what they act and count."""
+
+from __future__ import annotations
+
+import contextlib
+import errno as errnos
+from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from tetrapy.errors import (
+    FormatError,
+    KernelError,
+    LayoutError,
+    NotPermittedError,
+    PolicyUnsupportedError,
+    TetrapyError,
+)
+from tetrapy.kernel import privilege
+from tetrapy.kernel.programs import ProgramInfo, program_info
+from tetrapy.named import NamedTuple
+from tetrapy.policy.acting import ENFORCE, MONITOR, MONITOR_ONLY
+from tetrapy.sensors.policy.attached import AttachedHook
+from tetrapy.sensors.policy.lineage import Lineage
+from tetrapy.sensors.policy.plan import PlaceError
+from tetrapy.sensors.policy.slots import Slots
+from tetrapy.sensors.policy.workloads import Workloads
+
+if TYPE_CHECKING:
+    from tetrapy.sensors.policy.pins import Pins
+
+
+class PolicyLoadError(TetrapyError):
+    """A policy is not loaded: the place in it, and why."""
+
+
+class PreparedHook(NamedTuple):
+    """Programs of one entry of a policy's hooks."""
+
+    path: str  # in the policy
+    hook: AttachedHook
+    name: str  # as figures name it: kprobe:FUNCTION
+    labels: Tuple[str, ...]  # of its selectors
+
+
+class HookPlace(NamedTuple):
+    """What of an entry is there."""
+
+    section: str
+    number: int
+    description: str  # the function, or the program's path
+    state: str  # of HookState of the API, without STATUS_
+
+
+class ActionCount(NamedTuple):
+    """How often something was done."""
+
+    hook: str  # kprobe:FUNCTION, as the policy names it
+    hook_number: int  # in its section
+    selector: int
+    label: str  # of the selector
+    action: str  # signal, monitor_signal, override, monitor_override, failed
+    times: int
+
+
+class LoadedPolicy:
+    """What of a policy is in the kernel: prepared, then attached; `close` takes it out."""
+
+    def __init__(
+        self,
+        lineage: Lineage,
+        workloads: Workloads,
+        mode: str,
+        slots: Slots,
+        pins: Optional[Pins] = None,
+    ) -> None:
+        """`pins` has it stay in the kernel after the agent, if it acts."""
+        self._lineage = lineage
+        self._workloads = workloads
+        self._slots = slots
+        self._pins = pins if mode != MONITOR_ONLY else None
+        self._pinned = ""  # the directory
+        self.not_kept = ""  # why it does not stay, though it should
+        self.mode = mode  # of acting, see policy/acting.py
+        self.acquired = contextlib.ExitStack()
+        self.claim = lineage.claim()
+        self.acquired.callback(lineage.release, self.claim)
+        self.workloads = workloads.claim()
+        self.acquired.callback(workloads.release, self.workloads)
+        self.sensors: Tuple[str, ...] = ()
+        self.left_out: List[str] = []  # hooks that are not there, and may be missing
+        self.kernel_memory = 0  # bytes of what only this policy has
+        self.hooks = 0
+        self.places: List[HookPlace] = []
+        self.number = 0  # of a policy that acts on processes or sockets; else 0
+        self.prepared: List[PreparedHook] = []
+        self.numbers: List[int] = []  # that its records carry
+
+    def add(self, one: PreparedHook) -> None:
+        """Something is ready to be attached, and closed elsewhere."""
+        self.prepared.append(one)
+        self.kernel_memory += one.hook.kernel_memory
+
+    def attach(self, about: Mapping[str, str]) -> None:
+        """Have its programs run. Raises PolicyLoadError, with nothing of it left.
+
+        It begins to act when all are there: one that is killed meanwhile leaves no part that does.
+        `about` is put to what stays after the agent.
+        """
+        try:
+            with named("spec"):
+                self._lineage.follow()
+                self._workloads.follow()
+                if self.number:
+                    self._slots.monitor(self.number, only=True)
+                    self.acquired.callback(self._slots.monitor, self.number, only=False)
+            for one in self.prepared:
+                with named(one.path):
+                    one.hook.attach()
+            self._keep(about)
+            with named("spec"):
+                if self.number and self.mode == ENFORCE:
+                    self._slots.monitor(self.number, only=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def _keep(self, about: Mapping[str, str]) -> None:
+        if self._pins is None:
+            return
+        hooks = [one.hook for one in self.prepared]
+        links = [link.fd for hook in hooks for link in hook.links]
+        arrays = [array for hook in hooks for array in hook.arrays]
+        if self.claim.asked:
+            links += self._lineage.link_fds()
+            arrays += self._lineage.array_fds()
+        try:
+            self._pinned = self._pins.keep(self.number, about, links, list(dict.fromkeys(arrays)))
+        except KernelError as err:
+            self.not_kept = str(err)
+            if err.errno == errnos.EINVAL:
+                self.not_kept = (
+                    "this kernel cannot keep programs at kprobes, uprobes and tracepoints (Linux"
+                    " 5.15 can); LSM hooks and raw tracepoints stay"
+                )
+
+    @property
+    def stays(self) -> bool:
+        """Whether it goes on when the agent ends."""
+        return bool(self._pinned)
+
+    def leave(self) -> None:
+        """Leave it in the kernel, for good: the agent ends. Nothing else may be called then."""
+        if self.claim.asked:
+            self._lineage.leave()
+
+    def set_mode(self, mode: str) -> None:
+        """Have a policy that acts do so from now on, or monitor. Raises KernelError."""
+        self._slots.monitor(self.number, only=mode == MONITOR)
+        self.mode = mode
+
+    def silence(self, yes: bool) -> None:
+        """Have it tell nobody of calls for now, and go on acting; or not. Raises KernelError."""
+        for one in self.prepared:
+            one.hook.silence(yes)
+
+    def counts(self) -> List[ActionCount]:
+        """How often it acted, or would have; of hooks that act. Raises KernelError."""
+        totals: Dict[Tuple[str, int, int, str, str], int] = {}
+        for one in list(self.prepared):
+            at = int(one.path.rpartition("[")[2].rstrip("]")) if one.labels else 0
+            for number, counts in enumerate(one.hook.counts()[: len(one.labels)]):
+                for action, count in counts.items():
+                    key = (one.name, at, number, one.labels[number], action)
+                    totals[key] = totals.get(key, 0) + count
+        return [ActionCount(*key, count) for key, count in totals.items()]
+
+    def missed_by_links(self) -> Dict[str, int]:
+        """By hook: calls that its kprobes missed."""
+        found: Dict[str, int] = {}
+        for one in list(self.prepared):
+            name = one.name.partition(":")[2]
+            found[name] = found.get(name, 0) + one.hook.missed_by_links()
+        return found
+
+    def programs(self) -> List[Tuple[str, ProgramInfo]]:
+        """Where programs of its own are attached, and what the kernel tells of them.
+
+        Raises KernelError.
+        """
+        return [
+            ("/".join(place.target), program_info(fd))
+            for one in self.prepared
+            for place, fd in list(one.hook.programs)
+        ]
+
+    def detach(self) -> None:
+        """Stop its programs; what they reported before can still be understood."""
+        for one in self.prepared:
+            one.hook.detach()
+
+    def close(self) -> None:
+        """Detach all, and give it back; safe to call twice. It ceases to act at once."""
+        pinned, self._pinned = self._pinned, ""
+        if pinned and self._pins is not None:
+            self._slots.monitor(self.number, only=True)
+            # Where that cannot be removed, the next start does: it acts on nobody any more.
+            with contextlib.suppress(KernelError):
+                self._pins.forget(pinned)
+        self.acquired.close()
+
+
+@contextlib.contextmanager
+def named(path: str) -> Iterator[None]:
+    """Put the path of a hook in front of whatever keeps it from being loaded.
+
+    Raises PolicyLoadError, or PolicyUnsupportedError.
+    """
+    try:
+        yield
+    except PolicyUnsupportedError as err:
+        raise PolicyUnsupportedError(f"{path}: {err}") from err
+    except (PlaceError, KernelError, LayoutError, FormatError) as err:
+        raise PolicyLoadError(f"{path}: {_explained(err)}") from err
+
+
+def _explained(err: TetrapyError) -> str:
+    if isinstance(err, KernelError) and not isinstance(err, NotPermittedError) and err.errno:
+        refused = privilege.denied(err.errno, str(err))
+        if isinstance(refused, NotPermittedError):
+            return str(refused)
+    return str(err)

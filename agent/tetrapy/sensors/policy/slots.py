@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables and sets of policies, as maps in slots of maps that the programs of all kinds share."""
+
+from __future__ import annotations
+
+import errno as errnos
+import os
+from struct import Struct
+from typing import Dict, List, Optional, Sequence, Set, Tuple
+
+from tetrapy.errors import KernelError
+from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.kernel.fdinfo import kernel_memory
+from tetrapy.kernel.maps import (
+    ARRAY,
+    HASH,
+    LPM_TRIE,
+    LRU_HASH,
+    NO_PREALLOC,
+    BpfMap,
+    create_map,
+    drop,
+    put,
+)
+from tetrapy.named import NamedTuple
+from tetrapy.sensors.policy.tables import HookTable, HookWriter, Prefix, Sizes
+
+_SLOT = Struct("=I")
+_FD = Struct("=I")
+_MEMBER = Struct("=Q")
+
+
+class Slot(NamedTuple):
+    """An element of a map of maps, which has a map of its own."""
+
+    number: int
+    kernel_memory: int  # bytes
+
+
+class Slots:
+    """What is free of the maps of maps, and what is put into them."""
+
+    def __init__(self, writer: HookWriter) -> None:
+        self._writer = writer
+        self.owner: Optional[BpfObject] = None  # has those maps; there is one before the first use
+        self._made: Set[str] = set()
+        self._sets_differ = True  # in size, as far as is known
+        self._free_hooks = list(range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
+        self._free_sets = list(range(writer.limits["HOOK_SETS"] - 1, 0, -1))
+
+    def make_hook(self, data: bytes) -> int:
+        """A hook's table as a map, whose file descriptor is the caller's. Raises KernelError."""
+        fd = create_map(ARRAY, "policy_hook", (_SLOT.size, len(data)), 1)
+        try:
+            put(fd, _SLOT.pack(0), data)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def put_made_hook(self, fd: int) -> Slot:
+        """Put the map of a hook into a slot. Raises KernelError."""
+        return self._placed("hooks", self._free_hooks, fd, [])
+
+    def replace_hook(self, slot: int, fd: int) -> None:
+        """Put another map into the slot of a hook. Raises KernelError."""
+        put(self._outer("hooks"), _SLOT.pack(slot), _FD.pack(fd))
+
+    def empty_hook(self, slot: int) -> None:
+        """Have no call looked at; the slot stays the hook's. Raises KernelError."""
+        drop(self._outer("hooks"), _SLOT.pack(slot))
+
+    def monitor(self, policy: int, only: bool) -> None:
+        """Have all hooks of a policy act on nobody, or act: at once. Raises KernelError."""
+        if only:
+            put(self._outer("monitors"), _SLOT.pack(policy), _SLOT.pack(1))
+        else:
+            drop(self._outer("monitors"), _SLOT.pack(policy))
+
+    def counts(self, fd: int) -> List[Dict[str, int]]:
+        """What a hook did, from the map of its table. Raises KernelError."""
+        data = BpfMap(fd, _SLOT.size, self._writer.size).get(_SLOT.pack(0))
+        return self._writer.counts(data or bytes(self._writer.size))
+
+    def make_maps(self, table: HookTable) -> None:
+        """The maps that only some hooks need, at the first of them. Raises KernelError."""
+        notifies = self._writer.action_flags["ACTION_NOTIFY"]
+        for name, sizes, used in (
+            ("returning", self._writer.returning, table.reports_return),
+            ("rates", self._writer.rates, any(action.interval for action in table.actions)),
+            (
+                "enforcements",
+                self._writer.enforcements,
+                any(action.flags & notifies for action in table.actions),
+            ),
+            ("tracked", self._writer.tracked, table.tracks),
+        ):
+            if used and name not in self._made:
+                self._make_map(name, sizes)
+                self._made.add(name)
+
+    def _make_map(self, name: str, sizes: Sizes) -> None:
+        os.close(self._made_map(LRU_HASH, name, sizes))
+
+    def _made_map(self, kind: int, name: str, sizes: Sizes, flags: int = 0) -> int:
+        fd = create_map(kind, f"policy_{name}", (sizes.key, sizes.value), sizes.entries, flags)
+        try:
+            put(self._outer(name), _SLOT.pack(0), _FD.pack(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def reserve_sets(self, count: int) -> List[int]:
+        """Slots of sets that are empty for now, to be given back. Raises KernelError."""
+        if len(self._free_sets) < count:
+            raise KernelError("no room for more sets of policies")
+        return [self._free_sets.pop() for _ in range(count)]
+
+    def fill_set(self, slot: int, members: Sequence[Prefix], marks: Sequence[int]) -> None:
+        """Put a set into a reserved slot, in place of what was there. Raises KernelError."""
+        placed = self.put_set(members, marks, slot)
+        assert placed.number == slot
+
+    def drop_images(self) -> None:
+        """Forget the map of images. Raises KernelError."""
+        drop(self._outer("images"), _SLOT.pack(0))
+
+    def make_images(self) -> int:
+        """The file descriptor of a new map of images, the caller's. Raises KernelError."""
+        return self._made_map(HASH, "images", self._writer.images)
+
+    def make_workloads(self) -> int:
+        """The file descriptor of a new map of workloads, the caller's. Raises KernelError."""
+        return self._made_map(HASH, "workloads", self._writer.workloads, NO_PREALLOC)
+
+    def drop_workloads(self) -> None:
+        """Forget the map of workloads. Raises KernelError."""
+        drop(self._outer("workloads"), _SLOT.pack(0))
+
+    def put_set(self, members: Sequence[Prefix], marks: Sequence[int] = (), slot: int = 0) -> Slot:
+        """Put a set into the kernel; `marks` are what its members say. Raises KernelError.
+
+        It gets a free slot, or the one that is named.
+        """
+        if self._sets_differ:
+            try:
+                return self._put_set(members, marks, slot, len(members))
+            except KernelError as err:
+                if err.errno != errnos.EINVAL:
+                    raise
+                self._sets_differ = False  # before Linux 5.10 all maps of a slot are alike in size
+        return self._put_set(members, marks, slot, self._writer.limits["SET_MEMBERS"])
+
+    def _put_set(
+        self, members: Sequence[Prefix], marks: Sequence[int], slot: int, entries: int
+    ) -> Slot:
+        size = self._writer.set_key
+        fd = create_map(LPM_TRIE, "policy_set", (size, _MEMBER.size), entries, NO_PREALLOC)
+        rows = [
+            ((_SLOT.pack(bits) + data).ljust(size, b"\0"), _MEMBER.pack(says))
+            for (bits, data), says in zip(members, marks or [1] * len(members))
+        ]
+        try:
+            return self._placed("sets", [slot] if slot else self._free_sets, fd, rows)
+        finally:
+            os.close(fd)  # see above
+
+    def _placed(
+        self, outer: str, free: List[int], fd: int, rows: List[Tuple[bytes, bytes]]
+    ) -> Slot:
+        for key, value in rows:
+            put(fd, key, value)
+        if not free:
+            raise KernelError(f"no room for more {outer} of policies")
+        put(self._outer(outer), _SLOT.pack(free[-1]), _FD.pack(fd))
+        return Slot(free.pop(), kernel_memory(fd))
+
+    def _outer(self, name: str) -> int:
+        assert self.owner is not None  # programs are loaded before tables are made
+        return self.owner.map_fd(name)
+
+    def give_back(self, hooks: Sequence[int], sets: Sequence[int]) -> None:
+        """Empty slots."""
+        for outer, free, slots in (
+            ("hooks", self._free_hooks, hooks),
+            ("sets", self._free_sets, sets),
+        ):
+            for slot in slots:
+                drop(self._outer(outer), _SLOT.pack(slot))
+                free.insert(0, slot)  # used again last: a call may still be under way

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies that are for some containers, or for the host: what the kernel side knows of cgroups.
+
+It decides by the number of a cgroup (bpf/workloads.h). User space says which containers those are:
+of all that are there when such a policy comes, and of others when the first program is executed in
+one, or a runtime tells of it. What the kernel side cannot decide it hands over; that is decided
+here, when the container is known.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+from tetrapy.abi.layout import unpacker
+from tetrapy.containers.cgroup import ContainerRef, container_of_names
+from tetrapy.errors import PolicyUnsupportedError
+from tetrapy.events import flags
+from tetrapy.events.calls import CallEvent
+from tetrapy.events.container import OUTSIDE, Membership
+from tetrapy.events.event import Event
+from tetrapy.events.process import Process
+from tetrapy.kernel.cgroups import cgroups
+from tetrapy.kernel.maps import BpfMap
+from tetrapy.policy.workloads import Workload
+from tetrapy.sensors.policy.hook import Hook, Hooks
+from tetrapy.sensors.policy.slots import Slots
+from tetrapy.sensors.policy.tables import HookWriter
+
+if TYPE_CHECKING:
+    from tetrapy.sensors.base_handler import BaseHandler
+
+MOST = 64  # that differ, of all policies
+_ROOM = 1024  # cgroups that may be remembered before it is looked which ones are gone
+
+Changed = Sequence[Tuple[ContainerRef, Membership]]
+
+
+def is_for(workloads: Iterable[Workload], process: Process) -> bool:
+    """Whether all hold of the container in which a process executed.
+
+    They do where its cgroup could not be read: nobody gets away by hiding in a deep one.
+    """
+    if process.flags & flags.ERROR_CGROUP_NAME:
+        return True
+    if process.container is OUTSIDE:
+        return all(one.host for one in workloads)
+    return all(one.selects(process.container.pod) for one in workloads)
+
+
+class Undecided:
+    """A call of which only its process's container tells for which selectors it is."""
+
+    def __init__(self, event: Event, hook: Hook, selectors: int, hooks: Hooks) -> None:
+        """`selectors`: bits of those that match if they are for the process."""
+        self._hooks = hooks
+        self._event = event
+        self._hook = hook
+        self._selectors = selectors
+
+    def is_wanted(self) -> bool:
+        """Whether one is, by what is known now; the event then tells what the first one does."""
+        event, hook = self._event, self._hook
+        process = event.process
+        if process is None:
+            return True
+        for number, workloads in enumerate(hook.workloads):
+            if self._selectors >> number & 1 and is_for(workloads, process):
+                if isinstance(event, CallEvent):
+                    event.action = hook.actions[number]
+                    if event.return_action and number < len(hook.return_actions):
+                        event.return_action = hook.return_actions[number]
+                if hook.requests:
+                    self._hooks.requests.ask(hook.requests[number])
+                return number not in hook.quiet
+        return False
+
+
+class Claim:
+    """What one policy asks, until it is given back."""
+
+    def __init__(self, workloads: Workloads) -> None:
+        self._workloads = workloads
+        self.taken: List[Workload] = []
+
+    def bit(self, workload: Workload) -> int:
+        """The bit that cgroups have for which it holds. Raises PolicyUnsupportedError."""
+        bit = self._workloads.take(workload)
+        self.taken.append(workload)
+        return bit
+
+
+class Workloads:
+    """Keeps the kernel side's map, while a policy asks for it."""
+
+    def __init__(self, slots: Slots, writer: HookWriter) -> None:
+        self._slots = slots
+        self._entries = writer.workloads.entries
+        self._entry = unpacker(writer.workload, ("marks", "only_itself"))
+        self.procfs = "/proc"
+        self.refused = ""  # why no policy can ask
+        self._base: Optional[BaseHandler] = None
+        self._bits: Dict[Workload, int] = {}
+        self._users: Dict[Workload, int] = {}
+        self._told: Set[Workload] = set()  # as far as the map says what holds of them
+        self._fd = -1
+        self._map: Optional[BpfMap] = None
+        self._known: Dict[int, Optional[ContainerRef]] = {}  # by cgroup; None: no container
+        self._cgroups: Dict[ContainerRef, List[int]] = {}
+        self._room = _ROOM
+
+    def claim(self) -> Claim:
+        """For a policy; to be given back by `release`."""
+        return Claim(self)
+
+    def take(self, workload: Workload) -> int:
+        """The bit of a workload, for one more who asks. Raises PolicyUnsupportedError."""
+        if self.refused:
+            raise PolicyUnsupportedError(self.refused)
+        if workload not in self._bits:
+            used = set(self._bits.values())
+            free = [1 << number for number in range(MOST) if 1 << number not in used]
+            if not free:
+                raise PolicyUnsupportedError(
+                    f"more than {MOST} selectors of pods, containers and the host that differ, of"
+                    " all policies"
+                )
+            self._bits[workload] = free[0]
+        self._users[workload] = self._users.get(workload, 0) + 1
+        return self._bits[workload]
+
+    def release(self, claim: Claim) -> None:
+        """The policy is gone, and what only it asked for with it."""
+        for workload in claim.taken:
+            self._users[workload] -= 1
+            if not self._users[workload]:
+                del self._users[workload], self._bits[workload]
+                self._told.discard(workload)
+        claim.taken = []
+        if not self._bits:
+            self.close()
+
+    def connect(self, base: BaseHandler) -> None:
+        """Who takes records from now on."""
+        self._base = base
+        base.workloads = self if self._bits else None
+
+    def follow(self) -> None:
+        """Have the map say what holds of all that was taken. Raises KernelError."""
+        if self._told == set(self._bits):
+            return
+        if self._map is None:
+            self._fd = self._slots.make_workloads()
+            self._map = BpfMap(self._fd, 8, self._entry.size)
+        if self._base is not None:
+            self._base.workloads = self
+        self._told = set(self._bits)
+        if self._base is not None and self._base.is_seeded:
+            self._note_all()
+
+    def seeded(self) -> None:
+        """The processes that are there are known, and containers can be asked for."""
+        if self._map is not None:
+            self._note_all()
+
+    def _note_all(self) -> None:
+        for number, ref in list(self._known.items()):
+            self._tell(number, ref)
+        for number, names in cgroups(self.procfs, self._entries):
+            self.learn(number, names)
+
+    # --- what is known of cgroups -----------------------------------------------------------
+
+    def learn(self, number: int, names: bytes) -> None:
+        """A cgroup, by its number and the names in exec records."""
+        if number in self._known or self._map is None:
+            return
+        if len(self._known) >= self._room:
+            self._forget_gone()
+        ref = container_of_names(names)
+        self._known[number] = ref
+        if ref is not None:
+            self._cgroups.setdefault(ref, []).append(number)
+        self._tell(number, ref)
+
+    def settled(self, changed: Changed) -> None:
+        """Something else is known of containers now."""
+        for ref, membership in changed:
+            for number in self._cgroups.get(ref, ()):
+                self._put(number, membership)
+
+    def _tell(self, number: int, ref: Optional[ContainerRef]) -> None:
+        if ref is None:
+            self._put(number, OUTSIDE)
+        elif self._base is not None:
+            self._put(number, self._base.tracker.table.containers(ref))
+
+    def _put(self, number: int, membership: Membership) -> None:
+        """Of a container that is still asked for the map says nothing."""
+        if self._map is None:
+            return
+        key = number.to_bytes(8, "little")
+        if membership.waits:
+            self._map.delete(key)
+            return
+        marks = 0
+        for workload, bit in self._bits.items():
+            outside = membership is OUTSIDE
+            if workload.host if outside else workload.selects(membership.pod):
+                marks |= bit
+        self._map.put(key, self._entry.pack(marks, int(membership is OUTSIDE)))
+
+    def _forget_gone(self) -> None:
+        """Make room: for cgroups that are there, and where these are too many for the latest."""
+        there = {number for number, _ in cgroups(self.procfs, self._entries)}
+        gone = [number for number in self._known if number not in there] if there else []
+        kept = len(self._known) - len(gone)
+        if kept >= self._entries - self._entries // 8:
+            gone = list(self._known)[: self._entries // 4]
+        for number in gone:
+            self._forget(number)
+        self._room = min(max(_ROOM, 2 * len(self._known)), self._entries)
+
+    def _forget(self, number: int) -> None:
+        ref = self._known.pop(number)
+        if ref is not None:
+            numbers = self._cgroups[ref]
+            numbers.remove(number)
+            if not numbers:
+                del self._cgroups[ref]
+        if self._map is not None:
+            self._map.delete(number.to_bytes(8, "little"))
+
+    def close(self) -> None:
+        """Forget all. Safe to call twice."""
+        if self._base is not None:
+            self._base.workloads = None
+        if self._fd >= 0:
+            self._map = None
+            os.close(self._fd)
+            self._fd = -1
+            self._slots.drop_workloads()
+        self._known.clear()
+        self._cgroups.clear()
+        self._told.clear()

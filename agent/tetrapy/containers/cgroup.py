@@ -4,43 +4,116 @@
 Runtimes name a cgroup after a container, `docker-ID.scope`, `kubepods-pod1:cri-containerd:ID` or
 `ID`, where ID has 64 hex digits, or more as far as Tetragon goes. A process of the container may be
 in a cgroup below it. Where a container is in another one, the inner one counts, as with Tetragon.
+
+LXC, Incus, systemd-nspawn and Garden have names in place of such ids. Tetragon shows none of them,
+so `docker` is empty; and they count only where no cgroup of the path has an id, so that nobody in a
+container hides its id by a cgroup of his own.
 """
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Iterable
+from typing import List, Optional
 
 from tetrapy.kernel.cgroups import telling_path
+from tetrapy.named import NamedTuple
 
 SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
 
 # Prefixes end with `:` (cgroupfs driver) or `-` (systemd). A service or slice is no container, and
 # what conmon, a container's supervisor, runs in is outside.
-_CONTAINER = re.compile(rb"(?:.*[:-])?([0-9a-f]{64,})(?:\.scope)?", re.DOTALL).fullmatch
+_CONTAINER = re.compile(rb"(.*[:-])?([0-9a-f]{64,})(?:\.scope)?", re.DOTALL).fullmatch
 _SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon[:-][0-9a-f]{64,}(?:\.scope)?", re.DOTALL).fullmatch
+
+# Last word of the prefix, or name of the cgroup above -> runtime.
+_RUNTIMES = {
+    b"docker": "docker",
+    b"libpod": "podman",
+    b"libpod_parent": "podman",
+    b"containerd": "containerd",
+    b"nerdctl": "containerd",
+    b"crio": "cri-o",
+}
+_WORD = re.compile(rb"([^:-]*)[:-]$").search
+
+# Where user managers of systemd have what users run: rootless Podman among it.
+_USER = re.compile(rb"user@([0-9]{1,10})\.service").fullmatch
+
+_LXC = re.compile(rb"lxc\.payload\.(.+)", re.DOTALL).fullmatch
+_NSPAWN = re.compile(rb"systemd-nspawn@(.+)\.service", re.DOTALL).fullmatch
+_MACHINE = re.compile(rb"machine-(?!qemu\\x2d)(.+)\.scope", re.DOTALL).fullmatch
+_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")  # as systemd writes a `-` that is part of a name
+
+
+class ContainerRef(NamedTuple):
+    """A container, as far as cgroups tell it."""
+
+    docker: str  # the first 31 digits of its id; empty for one that has a name in place of an id
+    id: str  # the whole id, or the name
+    runtime: str  # docker, podman, containerd, cri-o, lxc, nspawn, garden; empty if unknown
+    owner: int = 0  # uid of the user whose manager runs it
 
 
 @lru_cache(maxsize=512)
-def container_of_names(names: bytes) -> str:
-    """The first 31 digits of the container's id, empty when the cgroup is in none.
+def container_of_names(names: bytes) -> Optional[ContainerRef]:
+    """The container of a cgroup; None when it is in none.
 
     `names` are those of the cgroup and of the ones above it, each ended by a zero byte.
     """
     return _innermost(names.split(b"\0"))
 
 
-def container_of_procfs(text: bytes) -> str:
-    """The first 31 digits of the container's id, out of the text of `/proc/PID/cgroup`; empty if
-    there is none.
-    """
-    return _innermost(reversed(telling_path(text).split(b"/")))
+def container_of_procfs(text: bytes) -> Optional[ContainerRef]:
+    """The container, out of the text of `/proc/PID/cgroup`; None if there is none."""
+    return _innermost(telling_path(text).split(b"/")[::-1])
 
 
-def _innermost(names: Iterable[bytes]) -> str:
-    for name in names:
+def _innermost(names: List[bytes]) -> Optional[ContainerRef]:
+    """`names` of cgroups, from the innermost outwards."""
+    for at, name in enumerate(names):
         found = _CONTAINER(name)
         if found and not _SUPERVISOR(name):
-            return found[1][:SHOWN_LENGTH].decode()
-    return ""
+            id_ = found[2].decode()
+            word = _WORD(found[1]) if found[1] else None
+            above = names[at + 1] if at + 1 < len(names) else b""
+            runtime = _RUNTIMES.get(word[1] if word else above, "")
+            return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, _owner(names[at:]))
+    for at, name in enumerate(names):
+        named = _named(name, names[at - 1] if at else b"", names[at + 1 : at + 2])
+        if named is not None:
+            return named
+    return None
+
+
+def _owner(names: List[bytes]) -> int:
+    for name in names:
+        found = _USER(name)
+        if found:
+            return int(found[1])
+    return 0
+
+
+def _named(name: bytes, below: bytes, above: List[bytes]) -> Optional[ContainerRef]:
+    """The container of a runtime that gives names, if this is its cgroup."""
+    runtime = ""
+    text = b""
+    payload = _LXC(name)
+    if payload:
+        runtime, text = "lxc", payload[1]
+    elif above == [b"lxc"]:
+        runtime, text = "lxc", name
+    elif above == [b"garden"]:
+        runtime, text = "garden", name
+    else:
+        machine = _NSPAWN(name)
+        # Beside the payload there is the supervisor, which is outside.
+        if (machine and below == b"payload") or (
+            not machine and below != b"supervisor" and above == [b"machine.slice"]
+        ):
+            machine = machine or _MACHINE(name)
+            if machine:
+                escaped = machine[1]
+                runtime = "nspawn"
+                text = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), escaped)
+    return ContainerRef("", text.decode("utf-8", "replace"), runtime) if runtime else None

@@ -63,9 +63,12 @@ def _check_numbers(values: Values, refuse: Callable[..., SettingsError]) -> None
     if values["process-cache-max-bytes"] < _MIN_CACHE:
         text = f"--process-cache-max-bytes must be at least {_MIN_CACHE}"
         raise refuse(text, "process-cache-max-bytes")
-    if values["export-file-user-share"] > 100:
-        text = "--export-file-user-share is a percentage, at most 100"
-        raise refuse(text, "export-file-user-share")
+    for name in ("export-file-user-share", "policy-cpu-share"):
+        if values[name] > 100:
+            raise refuse(f"--{name} is a percentage, at most 100", name)
+    if not values["bpf-dir"] or set(values["bpf-dir"]) & set("./"):
+        text = "--bpf-dir is the name of a directory in /sys/fs/bpf, without dots and slashes"
+        raise refuse(text, "bpf-dir")
     if values["k8s-controlplane-retry"] == 0:
         text = "--k8s-controlplane-retry must not be 0: give -1 to try without end"
         raise refuse(text, "k8s-controlplane-retry")
@@ -108,6 +111,7 @@ def _warnings(values: Values, set_by: Dict[str, str]) -> List[Note]:
     if values["keep-sensors-on-exit"] and values["release-pinned-bpf"]:
         text = (
             "--keep-sensors-on-exit and --release-pinned-bpf: the next start removes what is kept"
+            " of policies that it cannot load"
         )
         notes.append(Note("warn", text, {}))
     return notes

@@ -39,6 +39,8 @@ Usage:
                           added
   tetrapy policy COMMAND  TracingPolicies: which are loaded, whether a file is
                           right
+  tetrapy getevents       events, for people or programs: one of the commands of
+                          Tetragon's client, which docs/tetra.md has all
 """
 _TAIL = """\
 Every flag can be set elsewhere too; what comes first wins:
@@ -135,7 +137,10 @@ def _meaning(setting: Setting) -> str:
     if setting.choices and setting.kind == LIST:
         text += f"; of {', '.join(setting.choices)}"
     if setting.default not in ("", False, 0, (), None):
-        text += f" (default {default(setting)})"
+        shown = default(setting)
+        if setting.kind in {LIST, FILES}:
+            shown = shown.replace(",", ", ")  # so that a long one is wrapped
+        text += f" (default {shown})"
     return text
 
 

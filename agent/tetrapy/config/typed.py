@@ -37,6 +37,11 @@ class TypedSettings:
         filter_environment_variables: Tuple[str, ...]
         username_metadata: str
         cgroup_rate: Optional[CgroupRate]
+        enable_container_names: bool
+        enable_container_labels: bool
+        container_wait: int
+        container_directories: Tuple[str, ...]
+        container_sockets: Tuple[str, ...]
         process_cache_size: int
         process_cache_max_bytes: int
         process_cache_gc_interval: int
@@ -84,7 +89,11 @@ class TypedSettings:
         kernel: str
         tracing_policy: Tuple[str, ...]
         tracing_policy_dir: str
+        load_policies_at_run_time: bool
         tracing_policy_strict: bool
+        allow_policy_requests: bool
+        policy_cpu_share: int
+        expose_stack_addresses: bool
         metrics_server: str
         enable_event_metrics: bool
         metrics_label_filter: Tuple[str, ...]
@@ -93,11 +102,13 @@ class TypedSettings:
         health_server_address: str
         health_server_interval: int
         server_address: str
+        server_socket_group: str
         server_tls_cert_file: str
         server_tls_key_file: str
         server_tls_client_ca_files: Tuple[str, ...]
         server_tls_require_client_cert: bool
         event_queue_size: int
+        tetragon_info_file: bool
         persist_grpc_policies: bool
         persist_grpc_policies_dir: str
         enable_deprecated_tracingpolicy_grpc: bool
@@ -106,7 +117,6 @@ class TypedSettings:
         cpuprofile: str
         memprofile: str
         disable_kprobe_multi: bool
-        expose_stack_addresses: bool
         kmods: Tuple[str, ...]
         retprobes_cache_size: int
         sleepable_preload_size: int

@@ -26,6 +26,17 @@ def compose(text: str) -> Optional[yaml.Node]:
     return documents[0] if documents else None
 
 
+def value_of(node: Optional[yaml.Node], key: str) -> Optional[yaml.Node]:
+    """What a mapping has under a key; None for what is no mapping, or has no such key."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return next((value for name, value in pairs if text_of(name) == key), None)
+
+
+def text_of(node: Optional[yaml.Node]) -> str:
+    """A scalar as it is written; nothing for what is none."""
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
 def compose_all(text: str) -> List[yaml.Node]:
     """The root node of each document of a text.
 

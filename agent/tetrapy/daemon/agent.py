@@ -11,10 +11,13 @@ import signal
 from typing import TYPE_CHECKING, Callable, Dict, Optional
 
 from tetrapy.config.settings import Settings
-from tetrapy.daemon import priority, privileges, sensing
+from tetrapy.containers.cgroup import ContainerRef
+from tetrapy.daemon import choose_sensor, priority, privileges
+from tetrapy.daemon.api import Api
 from tetrapy.daemon.info import InfoFile
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.notify import Notifier
+from tetrapy.daemon.policy_directory import PolicyDirectory
 from tetrapy.daemon.start import (
     make_redactor,
     make_stages,
@@ -26,6 +29,7 @@ from tetrapy.daemon.start import (
 )
 from tetrapy.errors import KernelError, MetricsError, ReadOnlyError
 from tetrapy.events import text
+from tetrapy.events.container import Membership
 from tetrapy.export.fanout import Fanout
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
@@ -37,8 +41,10 @@ from tetrapy.process.details import Details
 from tetrapy.version import __version__
 
 if TYPE_CHECKING:
+    from tetrapy.daemon.api_services import Parts
     from tetrapy.daemon.metrics_server import MetricsServer
     from tetrapy.daemon.policies import Policies
+    from tetrapy.sensors.source import EventSource
 
 _STANDARD_INPUT = 0
 _SECOND = 1_000_000_000
@@ -67,6 +73,7 @@ class Agent:
         self._log = log
         self._reread = reread or (lambda: settings)
         self._reload: Callable[[], None] = lambda: None
+        self._look_again: Callable[[], None] = lambda: None  # at the directory of policies
         self._failed = failed
         self._reload_asked = False
         self._toggle_asked = False
@@ -85,7 +92,7 @@ class Agent:
             signal_fd = acquired.enter_context(SignalPipe(_SIGNALS, self._on_signal))
             log("info", "Starting tetrapy", version=__version__)
             log("info", "config settings", config=settings.logged())
-            sensing.check_user(settings)
+            choose_sensor.check_user(settings)
             privilege.check_procfs()
             privilege.raise_open_files_limit()
             malloc.keep_small()
@@ -98,16 +105,23 @@ class Agent:
             stages = make_stages(settings)
             privilege.lift_memory_lock_limit()
             self._take_pid_file(acquired)
+            api = self._api(acquired)
             # Before there are threads, which could not leave a namespace.
             procfs = trusted_procfs(settings.procfs, log)
             target = open_target(settings, stages.writes, log)
             subscription = subscribe(settings, stages, target)
             acquired.callback(subscription.close)
-            sensor, source, policies = sensing.attached(
-                settings, wanted, stages.pushdown, log, RUN_DIRECTORY, procfs
+            sensor, source, policies = choose_sensor.attached(
+                settings,
+                wanted,
+                stages.pushdown,
+                log,
+                RUN_DIRECTORY,
+                procfs,
+                self._manager.busy,
             )
             acquired.callback(sensor.close)
-            acquired.callback(policies.close)
+            acquired.callback(policies.end)
             self._give_up_privileges(sensor.name)
             # After the search for BTF, which forks: a process with threads had better not.
             if serving is not None:
@@ -115,14 +129,25 @@ class Agent:
             epoll = acquired.enter_context(select.epoll())
             epoll.register(signal_fd, select.EPOLLIN)
             sensor.register(epoll)
-            acquired.callback(
-                InfoFile(RUN_DIRECTORY, settings, source, sensor, policies, log).remove
-            )
+            info = InfoFile(settings, source, sensor, policies, api.address if api else "", log)
+            acquired.callback(info.remove)
+            policies.when_changed = lambda: self._policies_changed(info, loop, policies, sensor)
             table, details = make_table(settings, wanted, sensor, procfs)
             fanout = Fanout([subscription], log, serving.counters if serving else ())
             loop = Loop(sensor, fanout, table, details, procfs, log)
+            policies.when_alive = lambda: self._loads(loop)
+            if settings.load_policies_at_run_time:
+                self._watch_policies(loop, epoll, policies, acquired)
+            if settings.enable_container_names:
+                table.containers = lambda ref: self._containers(ref, loop, procfs)
+            self._throttle_policies(loop, policies, sensor)
+            if api is not None:
+                epoll.register(api.fd, select.EPOLLIN)
+                loop.clients = api
+                api.watch(lambda: self._parts(fanout, loop, policies, target))
             if serving is not None:
-                serving.watch(sensor, loop, subscription, target, details, policies)
+                lost = (lambda: api.lost) if api is not None else int
+                serving.watch(sensor, loop, subscription, target, details, policies, lost)
             if self._manager:
                 # Imported late: only a service manager shows it.
                 from tetrapy.daemon.status import Status
@@ -131,9 +156,71 @@ class Agent:
                 name = settings.export_filename
                 status = Status(sensor, source, loop, subscription, target.sink, name)
                 self._after_start = lambda: self._manager.heartbeat(status.line())
-                loop.after_round = self._manager.starting
+                loop.after_round = self._manager.busy
             self._reload = self._first_reload(subscription, target, loop, details)
             self._watch(loop, epoll, policies)
+
+    def _policies_changed(
+        self, info: InfoFile, loop: Loop, policies: Policies, sensor: EventSource
+    ) -> None:
+        info.write()
+        self._throttle_policies(loop, policies, sensor)
+
+    def _throttle_policies(self, loop: Loop, policies: Policies, sensor: EventSource) -> None:
+        """From the first policy on."""
+        share = self._settings.policy_cpu_share
+        if loop.throttle is not None or not share or not policies.entries:
+            return
+        # Imported late: most agents have no policies.
+        from tetrapy.daemon.policy_throttle import PolicyThrottle
+
+        loop.throttle = PolicyThrottle(share, policies, sensor, self._log)
+
+    def _containers(self, ref: ContainerRef, loop: Loop, procfs: str) -> Membership:
+        """The first container; imported then: many hosts have none."""
+        from tetrapy.daemon.containers import watch
+
+        return watch(self._settings, loop, procfs).find(ref)
+
+    def _api(self, acquired: contextlib.ExitStack) -> Optional[Api]:
+        settings = self._settings
+        if not settings.server_address and not settings.health_server_address:
+            return None
+        api = Api(settings, self._log)
+        acquired.callback(api.close)
+        return api
+
+    def _loads(self, loop: Loop) -> None:
+        """A step of loading a policy is done."""
+        loop.alive()
+        self._manager.busy()
+
+    def _parts(self, fanout: Fanout, loop: Loop, policies: Policies, target: SinkTarget) -> Parts:
+        # Imported late: most agents never have a client.
+        from tetrapy.daemon.api_services import Parts
+        from tetrapy.daemon.policy_control import PolicyControl
+
+        settings, log = self._settings, self._log
+        store = None
+        if settings.persist_grpc_policies:
+            from tetrapy.daemon.policy_store import PolicyStore
+
+            store = PolicyStore(settings.persist_grpc_policies_dir)
+        control = PolicyControl(policies, settings.load_policies_at_run_time, store, log)
+        return Parts(settings, log, fanout, loop, control, target.sink)
+
+    def _watch_policies(
+        self, loop: Loop, epoll: select.epoll, policies: Policies, acquired: contextlib.ExitStack
+    ) -> None:
+        try:
+            directory = PolicyDirectory(self._settings.tracing_policy_dir, policies, self._log)
+        except OSError as err:  # too many who watch something
+            self._log("error", "The directory of policies is not watched", error=str(err))
+            return
+        acquired.callback(directory.close)
+        epoll.register(directory.fd, select.EPOLLIN)
+        loop.directory = directory
+        self._look_again = directory.look_again
 
     def _take_pid_file(self, acquired: contextlib.ExitStack) -> None:
         try:
@@ -152,7 +239,10 @@ class Agent:
     def _give_up_privileges(self, sensor: str) -> None:
         """Before there are other threads, which would keep theirs."""
         try:
-            kept = capabilities.drop_all_but(privileges.needed(self._settings, sensor))
+            kept = capabilities.drop_all_but(
+                privileges.needed(self._settings, sensor),
+                privileges.reserve(self._settings, sensor),
+            )
         except KernelError as err:
             self._log("warn", "Privileges that are not needed any more are kept", error=str(err))
             return
@@ -203,6 +293,7 @@ class Agent:
             self._reload_asked = False
             with self._manager.reloading():
                 self._reload()
+                self._look_again()
         return self._stopped_by
 
     def _first_reload(

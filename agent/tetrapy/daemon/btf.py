@@ -92,10 +92,12 @@ def open_prober(
     from tetrapy.kernel.reference_process import ReferenceProcess, prepared
 
     reported: Set[str] = set()
+    # Only policies read structures of sockets.
+    with_files = any(name.startswith("offset struct sock.") for name in queries.names)
 
     @contextlib.contextmanager
     def prepare(variant: int) -> Iterator[ReferenceProcess]:
-        with prepared(memory, variant) as reference:
+        with prepared(memory, variant, with_files=with_files) as reference:
             for limit in reference.limits:
                 if log and limit not in reported:
                     reported.add(limit)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, Iterator, List, Tuple
 
 from tetrapy.daemon.loop import Loop
+from tetrapy.daemon.policies import Policies
+from tetrapy.errors import KernelError
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
 from tetrapy.filters.excess import excess
+from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.metrics import sources
 from tetrapy.metrics.collectors import LATENCY_BOUNDS
 from tetrapy.metrics.sources import Cache, MapUse, ProgramUse
@@ -18,6 +21,8 @@ from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.histogram import Histogram
 from tetrapy.sensors.reassembly import Reassembly
 from tetrapy.sensors.source import EventSource, Handler
+
+_ALL = "__policies__"  # the policy of programs that all have in common
 
 
 def sensor_figures(sensor: EventSource, loop: Loop) -> sources.Sensor:
@@ -50,6 +55,63 @@ def sensor_figures(sensor: EventSource, loop: Loop) -> sources.Sensor:
         if rates is None
         else {"throttle_start": rates.starts, "throttle_stop": rates.stops},
     )
+
+
+def policy_figures(policies: Policies, loop: Loop) -> sources.Policies:
+    """Of tracing policies; the connector's handler has no calls."""
+    calls = getattr(loop.handler, "calls", None)
+    try:
+        programs = list(_policy_programs(policies))
+        actions = _actions(policies)
+    except KernelError:  # one was taken out meanwhile
+        programs, actions = [], {}
+    return sources.Policies(
+        states=policies.states(),
+        kernel_memory={
+            (entry.name, entry.namespace): entry.loaded.kernel_memory
+            for entry in policies.entries
+            if entry.loaded is not None
+        },
+        programs=programs,
+        waited=0 if calls is None else calls.pushed,
+        merges={} if calls is None else calls.merges(),
+        actions=actions,
+        missed_by_links={
+            (name, entry.name): count
+            for entry in list(policies.entries)
+            if entry.loaded is not None
+            for name, count in entry.loaded.missed_by_links().items()
+        },
+        requests={} if calls is None else calls.hooks.request_counts(),
+        throttled=dict(loop.throttle.begun) if loop.throttle is not None else {},
+    )
+
+
+def _actions(policies: Policies) -> Dict[Tuple[str, ...], int]:
+    """By the labels of the metric, in their order."""
+    found: Dict[Tuple[str, ...], int] = {}
+    for entry in list(policies.entries):
+        for one in entry.loaded.counts() if entry.loaded is not None else ():
+            hook = (one.hook, str(one.hook_number), entry.name, entry.namespace)
+            found[(one.action, *hook, str(one.selector), one.label)] = one.times
+    return found
+
+
+def _policy_programs(policies: Policies) -> Iterator[ProgramUse]:
+    """Those of each policy, then those that all policies have in common, by kind of hook."""
+    for entry in list(policies.entries):
+        if entry.loaded is not None:
+            sensor = entry.loaded.sensors[0] if entry.loaded.sensors else ""
+            for place, one in entry.loaded.programs():
+                yield _use(place, one, entry.name, entry.namespace, sensor)
+    for kind, infos in policies.common_programs().items():
+        for one in infos:
+            yield _use(kind, one, _ALL, "", f"generic_{kind}")
+
+
+def _use(place: str, one: ProgramInfo, policy: str, namespace: str, sensor: str) -> ProgramUse:
+    seconds = one.run_time_ns / 1e9
+    return ProgramUse(place, sensor, one.runs, seconds, one.misses, policy, namespace, sensor)
 
 
 class DispatcherFigures:
@@ -114,8 +176,18 @@ def table_figures(table: ProcessTable) -> sources.Table:
     )
 
 
-def exporter_figures(subscription: Subscription, target: SinkTarget) -> sources.Exporter:
-    """Of the subscription of the export file and its sink."""
+def waiting_figures(loop: Loop) -> sources.Waiting:
+    """Of events that wait for their containers; nothing where no container was seen."""
+    pending = loop.pending
+    if pending is None:
+        return sources.Waiting()
+    return sources.Waiting(len(pending), pending.waited, pending.went_without)
+
+
+def exporter_figures(
+    subscription: Subscription, target: SinkTarget, lost_to_clients: int
+) -> sources.Exporter:
+    """Of the subscription of the export file and its sink, and of clients of the API."""
     sink, encoder = target.sink, subscription.encoder
     return sources.Exporter(
         events=sink.lines,
@@ -131,4 +203,5 @@ def exporter_figures(subscription: Subscription, target: SinkTarget) -> sources.
         overflowed=target.overflowed,
         cut_lines=encoder.cut_lines,
         cut_ancestors=encoder.cut_ancestors,
+        lost_to_clients=lost_to_clients,
     )

@@ -7,9 +7,12 @@ import math
 import os
 import select
 import time
-from typing import Any, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Sequence, Tuple
 
+from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.errors import KernelError
+from tetrapy.events.container import Membership
+from tetrapy.events.event import Event
 from tetrapy.export.fanout import Fanout
 from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.process.details import Details
@@ -19,12 +22,19 @@ from tetrapy.sensors.loss import LossCounter
 from tetrapy.sensors.owners import describe_owners
 from tetrapy.sensors.source import EventSource
 
+if TYPE_CHECKING:
+    from tetrapy.daemon.api import Api
+    from tetrapy.daemon.policy_directory import PolicyDirectory
+    from tetrapy.daemon.policy_throttle import PolicyThrottle
+    from tetrapy.process.pending import PendingEvents
+
 _BATCH = 512  # records taken at a time
 _SLICE = 128  # records decoded and written at a time; bounds the memory of a burst
 _HEARTBEAT_INTERVAL = 1.0  # seconds within a batch after which one is given
 _SEED_BYTES = 16 << 20  # of records that came while procfs was read, as much as a large buffer has
 _STOP_RESERVE = 2.0  # seconds of a stop that are left for closing, at most half of them
 _TICK = 0.05  # seconds between two looks at a buffer that is in use
+_PENDING_TICK = 0.005  # likewise, while events wait for what is known of their containers
 _QUIET_TICKS = 3  # looks that find nothing before the reader sleeps
 _HOUSEKEEPING_INTERVAL = (
     2.0  # seconds between two looks at what time brings: rotation, windows, limits
@@ -60,6 +70,11 @@ class Loop:
         self.received = 0
         self.heartbeat = time.monotonic()  # when the loop was last seen to turn
         self.after_round: Callable[[], None] = lambda: None  # for who watches over the loop
+        self.clients: Optional[Api] = None
+        self.directory: Optional[PolicyDirectory] = None
+        self.throttle: Optional[PolicyThrottle] = None
+        self.pending: Optional[PendingEvents] = None  # from the first container on
+        self.on_containers: Callable[[], None] = lambda: None  # more is known of some
         self._next_round = 0.0
         self._rounds = 0
         self._sweeps = 0
@@ -81,7 +96,7 @@ class Loop:
                 break
         handler = self.handler
         processes = fill(self.table, seen, handler.touched(records))
-        self._fanout.publish([handler.seed_event(process) for process in processes])
+        self._publish([handler.seed_event(process) for process in processes])
         self._log("info", f"Read ProcFS {self._procfs} appended {len(seen)}/{listed} entries")
         handler.starting = True
         self._handle(records)
@@ -114,7 +129,9 @@ class Loop:
             if self._fanout.reader_is_gone:
                 self._log("warn", "Nobody reads the events any more, stopping")
                 return
-            poll(timeout)
+            ready = poll(timeout)
+            if ready and self.clients is not None:
+                self.clients.turn(ready)
             records = drain(_BATCH)
             if records:
                 self._handle(records)
@@ -123,9 +140,16 @@ class Loop:
             else:
                 quiet += 1
                 timeout = _TICK
+            if self.pending is not None and self.pending.is_busy:
+                self._publish(())
+                quiet = 0
+                timeout = min(timeout, _PENDING_TICK)
             if quiet >= _QUIET_TICKS and sensor.ask_for_wakeup():
                 # A record that came before the request wakes nobody, so look once more.
                 timeout = 0.0 if quiet == _QUIET_TICKS else self._housekeeping_timeout()
+            directory = self.directory
+            if directory is not None and (ready or directory.waits):
+                timeout = min(timeout, directory.turn(ready))
             if self._fanout.wants_push:
                 self._fanout.push()
                 timeout = min(timeout, _TICK)
@@ -145,12 +169,16 @@ class Loop:
         given_up = 0
         while True:
             records = self._sensor.drain(_BATCH, everything=True)
-            if not records:
+            # Policies that stay in the kernel go on reporting.
+            if not records or time.monotonic() > end + _STOP_RESERVE:
                 break
             given_up += len(records) - self._handle(records, end)
         waited = self.handler.ended()
-        if waited:
-            self._fanout.publish(waited)
+        self._publish(waited)
+        if self.pending is not None:
+            ready = self.pending.finish(end - time.monotonic())
+            if ready:
+                self._fanout.publish(ready)
         if given_up:
             self.losses.totals["left at the stop"] = given_up
             self._log(
@@ -187,8 +215,21 @@ class Loop:
             self.received += len(part)
             events = self.handler.events(part)
             if events:
-                self._fanout.publish(events)
+                self._publish(events)
         return len(records)
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        """Hand on events, and those that have waited for their containers before."""
+        pending = self.pending
+        if pending is not None and pending.is_busy:
+            events = pending.take(events)
+        if events:
+            self._fanout.publish(events)
+
+    def containers_changed(self, changed: List[Tuple[ContainerRef, Membership]]) -> None:
+        """Something else is known of containers now."""
+        self._sensor.containers_changed(changed)
+        self.on_containers()
 
     def alive(self) -> None:
         """The loop works, within a batch too; it is reported once a second at most."""
@@ -201,13 +242,21 @@ class Loop:
         return max(0.0, self._next_round - time.monotonic())
 
     def _housekeep(self, now: float) -> None:
-        self._fanout.tick(now, self.handler.tick(boot_time_ns()))
+        now_ns = boot_time_ns()
+        self._publish(self.handler.tick(now_ns))
+        if self.throttle is not None:
+            self._publish(self.throttle.tick(self.received, self._clock.format(now_ns)))
+        self._fanout.tick(now)
+        if self.clients is not None:
+            self.clients.tick(now)
         self._rounds += 1
         if self._rounds % _CLOCK_ROUNDS == 1:
             self._clock.refresh()
             self.handler.refresh_clock()
             self._report_losses()
             self._sweep()
+            if self.directory is not None:
+                self.directory.tick()
         self.after_round()
 
     def _report_losses(self) -> None:

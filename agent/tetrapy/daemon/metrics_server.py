@@ -12,8 +12,10 @@ from tetrapy.daemon.figures import (
     DispatcherFigures,
     exporter_figures,
     handler_figures,
+    policy_figures,
     sensor_figures,
     table_figures,
+    waiting_figures,
 )
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.policies import Policies
@@ -89,13 +91,15 @@ class MetricsServer:
         target: SinkTarget,
         details: Optional[Details],
         policies: Policies,
+        lost_to_clients: Callable[[], int],
     ) -> None:
         """From now on the figures are those of these parts."""
         sources = self._sources
         sources.sensor = lambda: sensor_figures(sensor, loop)
         sources.table = lambda: table_figures(loop.table)
-        sources.exporter = lambda: exporter_figures(subscription, target)
-        sources.policies = policies.states
+        sources.exporter = lambda: exporter_figures(subscription, target, lost_to_clients())
+        sources.policies = lambda: policy_figures(policies, loop)
+        sources.waiting = lambda: waiting_figures(loop)
         sources.heartbeat = lambda: loop.heartbeat
         handler = loop.handler
         dispatcher, reassembly = handler.dispatcher, handler.reassembly

@@ -17,7 +17,8 @@ from tetrapy.visible import printable
 if TYPE_CHECKING:
     import socket
 
-_EXTENSION = 60  # seconds more that a start is given, each time that it is seen to go on
+_EXTENSION = 120  # seconds that the next step of a long work is given
+_OFTEN = 1.0  # seconds; more often it is not asked for
 
 SOCKET, WATCHDOG, WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
 
@@ -33,6 +34,8 @@ class Notifier:
         self._socket: Optional[socket.socket] = None
         self._beat = _watchdog_seconds(environment) / 2  # 0: nobody waits for it
         self._next_beat = clock()
+        self._next_extension = clock()
+        self._is_ready = False
         self._status = ""
 
     def __bool__(self) -> bool:
@@ -41,6 +44,7 @@ class Notifier:
 
     def ready(self, status: str = "") -> None:
         """The agent listens, for the first time or again."""
+        self._is_ready = True
         self._send(["READY=1", *self._changed(status)])
 
     def heartbeat(self, status: str = "") -> None:
@@ -52,13 +56,19 @@ class Notifier:
         if lines and self._send(lines) and lines[-1] == "WATCHDOG=1":
             self._next_beat = now + self._beat
 
-    def starting(self) -> None:
-        """The start goes on, and may need more time than the manager would give it."""
+    def busy(self) -> None:
+        """The start, or a long work of the loop, goes on; its next step may take its time, too.
+
+        A start is not answered for to the watchdog, which would begin to wait by that. Later the
+        answer goes first, since the manager would forget for it what it was asked.
+        """
         now = self._clock()
-        if now >= self._next_beat:
-            lines = [f"EXTEND_TIMEOUT_USEC={_EXTENSION * 1_000_000}"]
-            self._send([*lines, "WATCHDOG=1"] if self._beat else lines)
-            self._next_beat = now + min(self._beat or _EXTENSION, _EXTENSION / 2)
+        if now < self._next_extension:
+            return
+        self._next_extension = now + _OFTEN
+        if self._beat and self._is_ready and self._send(["WATCHDOG=1"]):
+            self._next_beat = now + self._beat
+        self._send([f"EXTEND_TIMEOUT_USEC={_EXTENSION * 1_000_000}"])
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:

@@ -1,34 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tracing policies of a run: found in files, loaded, and told of.
+"""The tracing policies of a run: loaded, changed, and told of.
 
-A file that is no good stays in the list with its error: it keeps neither the agent nor another
-policy from running, unless the settings ask for that.
+One that is no good stays in the list with its error: it keeps neither the agent nor another policy
+from running, unless the settings ask for that.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from tetrapy.config.settings import Settings
-from tetrapy.config.table import BY_NAME
+from tetrapy.daemon.left_policies import LeftPolicies
 from tetrapy.errors import PolicyError, TetrapyError
+from tetrapy.kernel import capabilities
 from tetrapy.uncaught import described
 
 if TYPE_CHECKING:
-    from tetrapy.btf.source import BtfSource
+    from tetrapy.kernel.programs import ProgramInfo
     from tetrapy.policy.types import Policy
-    from tetrapy.sensors.policy.loader import LoadedPolicy, PolicyLoader
-    from tetrapy.sensors.source import EventSource
+    from tetrapy.sensors.policy.loaded import LoadedPolicy
+    from tetrapy.sensors.policy.loader import PolicyLoader
 
+DISABLED = "disabled"
 ENABLED, PARTIALLY_ENABLED, LOAD_ERROR = "enabled", "partially_enabled", "load_error"
-STATES = ("disabled", ENABLED, "error", LOAD_ERROR, PARTIALLY_ENABLED, "skipped")
-MONITOR_ONLY = "monitor_only"
-"""The mode of a policy that acts on nobody."""
-
-_DIRECTORY = "tracing-policy-dir"
+STATES = (DISABLED, ENABLED, "error", LOAD_ERROR, PARTIALLY_ENABLED, "skipped")
+STATIC, GRPC = "static", "grpc"
+"""Domains, as Tetragon calls them: policies of files, and those that clients add."""
+ENFORCE, MONITOR, MONITOR_ONLY = "enforce", "monitor", "monitor_only"
+"""Modes, see policy/acting.py, which most agents need not import."""
 
 Log = Callable[..., None]
 
@@ -37,12 +36,20 @@ class PolicyFileError(TetrapyError):
     """A policy was not loaded, and the settings want the start to end then."""
 
 
+class NameTakenError(PolicyFileError):
+    """Another policy of the same domain has the name."""
+
+
 class Entry:
     """A policy in the list, loaded or not."""
 
-    def __init__(self, number: int, path: str) -> None:
+    def __init__(self, number: int, path: str, domain: str) -> None:
         self.number = number  # never given again
-        self.path = path
+        self.path = path  # or who sent it
+        self.domain = domain  # where it came from; each has names of its own
+        self.text = ""  # of one that came otherwise than in a file
+        self.read: Optional[int] = None  # the hash of the text that was read last
+        self.awaits_name = False  # it is not loaded because another has its name
         self.name = ""
         self.namespace = ""
         self.state = LOAD_ERROR
@@ -51,9 +58,14 @@ class Entry:
         self.loaded: Optional[LoadedPolicy] = None
 
     @property
-    def key(self) -> Tuple[str, str]:
+    def key(self) -> Tuple[str, str, str]:
         """What no two loaded policies share."""
-        return self.namespace, self.name
+        return self.domain, self.namespace, self.name
+
+    @property
+    def label(self) -> str:
+        """The same, for people."""
+        return "/".join(self.key)
 
     def described(self) -> Dict[str, Any]:
         """What the info file has of it."""
@@ -62,6 +74,7 @@ class Entry:
             "id": self.number,
             "name": self.name,
             "namespace": self.namespace,
+            "domain": self.domain,
             "file": self.path,
             "state": self.state,
             "mode": self.mode,
@@ -77,31 +90,53 @@ class Policies:
     """All policies of an agent, in the order in which they came."""
 
     def __init__(
-        self, make_loader: Callable[[contextlib.ExitStack], PolicyLoader], log: Log
+        self,
+        make_loader: Callable[[contextlib.ExitStack], PolicyLoader],
+        log: Log,
+        left: Optional[LeftPolicies] = None,
     ) -> None:
         """`make_loader` is called at the first policy, with what is given back after the last one.
 
-        It raises TetrapyError where none can be loaded.
+        It raises TetrapyError where none can be loaded. `left` are those of an earlier agent.
         """
+        self._left = left or LeftPolicies(None, log, "")
         self._make_loader = make_loader
         self._acquired = contextlib.ExitStack()
         self._loader: Optional[PolicyLoader] = None
         self._log = log
         self._last = 0
+        self.when_changed: Callable[[], None] = lambda: None
+        self.when_alive: Callable[[], None] = lambda: None
         self.entries: List[Entry] = []
+
+    def alive(self) -> None:
+        """A step of a loading is done: the first policy may take a minute on a slow machine."""
+        self.when_alive()
 
     def prepare_file(self, path: str) -> Entry:
         """Load the policy in a file; what keeps it from that is in the entry and the log.
 
         Nothing of it happens before `attach`.
         """
-        self._last += 1
-        entry = Entry(self._last, path)
-        try:
-            self._prepare(entry)
-        except Exception as err:  # noqa: BLE001 - one policy must not end the base sensor
-            self._refuse(entry, err)
+        return self._added(path, "", STATIC)
+
+    def prepare_text(self, text: str, sender: str, domain: str, *, enabled: bool = True) -> Entry:
+        """Load the policy in a text that `sender` sent, as `prepare_file` does.
+
+        One that is not `enabled` is put into the list as such.
+        """
+        return self._added(sender, text, domain, enabled=enabled)
+
+    def _added(self, path: str, text: str, domain: str, *, enabled: bool = True) -> Entry:
+        entry = self._new(path, text, domain)
+        self._prepare(entry, enabled=enabled)
         self.entries.append(entry)
+        return entry
+
+    def _new(self, path: str, text: str, domain: str) -> Entry:
+        self._last += 1
+        entry = Entry(self._last, path, domain)
+        entry.text = text
         return entry
 
     def attach(self, entry: Entry) -> None:
@@ -109,33 +144,72 @@ class Policies:
         if entry.loaded is None:
             return
         try:
-            entry.loaded.attach()
-        except Exception as err:  # noqa: BLE001 - see above
+            with capabilities.raised():
+                entry.loaded.attach({"file": entry.path, "policy": entry.label})
+        except Exception as err:  # noqa: BLE001 - one policy must not end the base sensor
             entry.loaded = None
             self._refuse(entry, err)
             return
         self._tell(entry, entry.loaded)
 
-    def _prepare(self, entry: Entry) -> None:
-        policy = self._read(entry)
-        self._expect_new(entry)
-        if self._loader is None:
-            self._loader = self._make_loader(self._acquired)
-        entry.loaded = self._loader.prepare(policy)
+    def renew(self, path: str, former: Sequence[Entry]) -> None:
+        """Load the file of a policy that is new, or has changed.
+
+        `former` are the entries whose files are this one, or are gone. That with the policy's name
+        is taken out when the new one observes, so that there is no moment without either; it stays
+        when the new one cannot be loaded, and says so.
+        """
+        entry = self._new(path, "", STATIC)
+        self._prepare(entry, former)
+        self.attach(entry)
+        before = [one for one in former if one.path == path or one.key == entry.key]
+        if entry.loaded is None:
+            kept = next((one for one in before if one.path == path and one.loaded), None)
+            if kept is not None:
+                kept.read = entry.read
+                kept.error = f"it has changed, and is not loaded as it is now: {entry.error}"
+                return
+        for one in before:
+            self._take_out(one)
+        self.entries.append(entry)
+
+    def _prepare(self, entry: Entry, former: Sequence[Entry] = (), *, enabled: bool = True) -> None:
+        """Put a policy into the kernel that may take the name of a former one."""
+        self.alive()
+        try:
+            policy = self._read(entry)
+            self.alive()
+            self._expect_new(entry, former)
+            if not enabled:
+                entry.state = DISABLED
+                return
+            with capabilities.raised():
+                if self._loader is None:
+                    self._loader = self._make_loader(self._acquired)
+                entry.loaded = self._loader.prepare(policy)
+        except Exception as err:  # noqa: BLE001 - one policy must not end the base sensor
+            self._refuse(entry, err)
 
     def _tell(self, entry: Entry, loaded: LoadedPolicy) -> None:
         entry.state = PARTIALLY_ENABLED if loaded.left_out else ENABLED
-        entry.mode = MONITOR_ONLY
+        entry.mode = loaded.mode
         fields = {"metadata.namespace": entry.namespace, "metadata.name": entry.name}
         self._log("info", "Added TracingPolicy with success", TracingPolicy=entry.path, **fields)
         for what in loaded.left_out:
             self._log("warn", "A hook of a policy is left out", because=what, **fields)
+        if loaded.not_kept:
+            text = "A policy does not stay when the agent ends"
+            self._log("warn", text, because=loaded.not_kept, **fields)
+        self._left.replace(entry, "this agent has the policy")
 
     def _read(self, entry: Entry) -> Policy:
         # Imported late: most agents have no policies.
-        from tetrapy.policy.read import read_policy_file
+        from tetrapy.daemon.policy_library import policy_text
+        from tetrapy.policy.read import read_policy
 
-        read = read_policy_file(entry.path)
+        text = entry.text or policy_text(entry.path)
+        entry.read = hash(text)
+        read = read_policy(text)
         metadata = read.policy.metadata
         entry.name = metadata.name or metadata.generate_name
         entry.namespace = metadata.namespace
@@ -143,20 +217,22 @@ class Policies:
             self._log("warn", "Policy: probably not meant", file=entry.path, warning=str(warning))
         return read.policy
 
-    def _expect_new(self, entry: Entry) -> None:
-        """Raise PolicyFileError where a policy of that name is loaded.
+    def _expect_new(self, entry: Entry, former: Sequence[Entry]) -> None:
+        """Raise NameTakenError where a policy of that name is loaded, or only disabled.
 
         One of that name that could not be loaded is replaced, as Tetragon does.
         """
-        for other in self.entries:
-            if other.key == entry.key and other.loaded is not None:
-                raise PolicyFileError(
+        same = [one for one in self.entries if one.key == entry.key and one not in former]
+        for other in same:
+            if other.loaded is not None or other.state == DISABLED:
+                raise NameTakenError(
                     f"a policy with the name {entry.name} is loaded already, from {other.path}"
                 )
-        self.entries = [one for one in self.entries if not one.name or one.key != entry.key]
+        self.entries = [one for one in self.entries if not one.name or one not in same]
 
     def _refuse(self, entry: Entry, err: Exception) -> None:
         entry.state, entry.mode = LOAD_ERROR, ""
+        entry.awaits_name = isinstance(err, NameTakenError)
         if isinstance(err, PolicyError):
             entry.error = "; ".join(str(problem) for problem in err.problems)
         elif isinstance(err, OSError):
@@ -177,6 +253,51 @@ class Policies:
         if log:
             self._log("debug", "libbpf", log=log)
 
+    def disable(self, entry: Entry) -> None:
+        """Take a policy out of the kernel, and leave it in the list."""
+        self._unload(entry)
+        self._left.replace(entry, "the policy is taken out")
+        entry.state, entry.mode, entry.error = DISABLED, "", ""
+
+    def enable(self, entry: Entry) -> None:
+        """Load a policy of the list again; what keeps it from that is in the entry and the log."""
+        entry.error = ""
+        self._prepare(entry, [entry])
+        self.attach(entry)
+
+    def set_mode(self, entry: Entry, mode: str) -> None:
+        """Have a loaded policy enforce or monitor from now on. Raises KernelError."""
+        if entry.loaded is not None:
+            with capabilities.raised():
+                entry.loaded.set_mode(mode)
+            entry.mode = mode
+            if entry.text:  # which is read when it is enabled again, and at the next start
+                from tetrapy.policy.mode import with_mode
+
+                entry.text = with_mode(entry.text, mode)
+
+    def remove(self, entry: Entry) -> None:
+        """Take a policy out of the kernel and of the list."""
+        self._left.replace(entry, "the policy is taken out")
+        self._take_out(entry)
+
+    def _take_out(self, entry: Entry) -> None:
+        self._unload(entry)
+        self.entries = [one for one in self.entries if one is not entry]
+
+    def _unload(self, entry: Entry) -> None:
+        if entry.loaded is not None:
+            loaded, entry.loaded = entry.loaded, None
+            loaded.close()
+
+    def take_over(self, keep_failed: bool) -> None:
+        """All of the start are attached: remove what an earlier agent left.
+
+        With `keep_failed` not of those that could not be loaded: they go on as they were.
+        """
+        failed = [one for one in self.entries if keep_failed and one.state == LOAD_ERROR]
+        self._left.remove_but(failed)
+
     def described(self) -> List[Dict[str, Any]]:
         """What the info file has of all."""
         return [entry.described() for entry in self.entries]
@@ -188,116 +309,42 @@ class Policies:
             counts[entry.state] = counts.get(entry.state, 0) + 1
         return counts
 
+    def common_programs(self) -> Dict[str, List[ProgramInfo]]:
+        """By kind of hook: what the kernel tells of the programs that all policies share.
+
+        Raises KernelError.
+        """
+        return {} if self._loader is None else self._loader.common_programs()
+
     def settled(self) -> None:
-        """Nothing is loaded for now: give back what only loading takes."""
+        """All that was asked for is done: give back what only loading takes, and tell of it."""
         if self._loader is not None:
             self._loader.close()
+        self.when_changed()
 
     def detach(self) -> None:
-        """Stop all programs; what they reported before can still be understood."""
+        """Stop all programs; what they reported before can still be understood.
+
+        Not those of policies that stay.
+        """
         for entry in self.entries:
-            if entry.loaded is not None:
+            if entry.loaded is not None and not entry.loaded.stays:
                 entry.loaded.detach()
+
+    def end(self) -> None:
+        """Take all out of the kernel but those that stay: the agent ends."""
+        for entry in self.entries:
+            if entry.loaded is not None and entry.loaded.stays:
+                loaded, entry.loaded = entry.loaded, None
+                loaded.leave()
+                self._log("info", "A policy stays in the kernel", policy=entry.label)
+        self.close()
 
     def close(self) -> None:
         """Take all out of the kernel, the last one first."""
         for entry in reversed(self.entries):
-            if entry.loaded is not None:
-                entry.loaded.close()
-                entry.loaded = None
-        self.settled()
+            self._unload(entry)
+        if self._loader is not None:
+            self._loader.close()
         self._loader = None
         self._acquired.close()
-
-
-def prepared(
-    settings: Settings,
-    sensor: EventSource,
-    source: BtfSource,
-    procfs: str,
-    run_directory: str,
-    log: Log,
-) -> Policies:
-    """The policies of the files that the settings name, each prepared or with its error.
-
-    Raises PolicyFileError where the settings want the start to end then.
-    """
-
-    def make_loader(acquired: contextlib.ExitStack) -> PolicyLoader:
-        # Imported late: most agents have no policies.
-        from tetrapy.daemon.policy_loader import make
-
-        return make(settings, sensor, source, procfs, run_directory, acquired)
-
-    policies = Policies(make_loader, log)
-    with contextlib.ExitStack() as acquired:
-        acquired.callback(policies.close)
-        for path in _files(settings, log):
-            entry = policies.prepare_file(path)
-            if settings.tracing_policy_strict:
-                _expect_loaded(entry)
-        acquired.pop_all()
-    return policies
-
-
-def attach(policies: Policies, settings: Settings) -> None:
-    """Have the prepared policies observe. Raises PolicyFileError as `prepared`."""
-    for entry in policies.entries:
-        policies.attach(entry)
-        if settings.tracing_policy_strict:
-            _expect_loaded(entry)
-    policies.settled()
-
-
-def _expect_loaded(entry: Entry) -> None:
-    if entry.error:
-        raise PolicyFileError(
-            f"{entry.path}: {entry.error}; without --tracing-policy-strict the agent goes on"
-        )
-
-
-def _files(settings: Settings, log: Log) -> Iterator[str]:
-    """The files of policies that the settings name, those of the directory first.
-
-    A directory that cannot be read is logged. Raises PolicyFileError for one where the settings
-    are strict; the default one need not be there.
-    """
-    directory = settings.tracing_policy_dir
-    try:
-        yield from _below(directory)
-    except OSError as err:
-        if directory == BY_NAME[_DIRECTORY].default and isinstance(err, FileNotFoundError):
-            text = "Loading Tracing Policies from directory ignored, directory does not exist"
-            log("info", text, **{_DIRECTORY: directory})
-        else:
-            what = f"failed to access tracing policies dir {directory}: {err.strerror}"
-            if settings.tracing_policy_strict:
-                raise PolicyFileError(what) from err
-            log("error", "Policies are not loaded", error=what)
-    yield from settings.tracing_policy
-
-
-def _below(directory: str) -> List[str]:
-    """Regular files in a directory and one level below, whatever their names end with, in order.
-
-    Hidden ones are none: a mounted ConfigMap has each file once more in a hidden directory.
-    """
-    found = []
-    for name in _listed(directory):
-        path = os.path.join(directory, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            found += [os.path.join(path, inner) for inner in _listed(path)]
-        else:
-            found.append(path)
-    return [path for path in found if _is_file(path)]
-
-
-def _listed(directory: str) -> List[str]:
-    return sorted(name for name in os.listdir(directory) if not name.startswith("."))
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return True  # a link to nothing: reading it says so

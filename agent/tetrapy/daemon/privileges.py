@@ -5,12 +5,27 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import List
+from typing import List, Tuple
 
 from tetrapy.config.settings import Settings
 from tetrapy.kernel import capabilities
 
 _FIRST_FREE_PORT = 1024
+
+# What loading and attaching programs takes on every kernel, and reading what they are made for.
+_LOADING = (
+    "CAP_BPF",
+    "CAP_PERFMON",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYSLOG",
+    "CAP_DAC_READ_SEARCH",
+)
+
+
+def reserve(settings: Settings, sensor: str) -> Tuple[str, ...]:
+    """Names of those that are in effect only while a policy is loaded."""
+    return _LOADING if settings.load_policies_at_run_time and sensor != "connector" else ()
 
 
 def needed(settings: Settings, sensor: str) -> List[str]:

@@ -101,7 +101,7 @@ class Reload:
                 self._handler.forget_filters()
             self._subscription.replace_stages(stages)
         if changed & _FILE and isinstance(self._sink, FileSink):
-            self._sink.rotation.rules = rules
+            self._sink.rotation.follow(rules)
 
 
 def _changed(before: Settings, after: Settings) -> List[str]:

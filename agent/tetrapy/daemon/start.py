@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Callable, Optional, Tuple
 
 from tetrapy.btf import custom_btf
@@ -27,7 +28,13 @@ from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSource
-from tetrapy.sensors.configuration import CONTEXT_PROGRAM, FILE_PROGRAMS, LATE_PROGRAM
+from tetrapy.sensors.configuration import (
+    CONTEXT_PROGRAM,
+    FILE_PROGRAMS,
+    GATES,
+    GUARDED_GATES,
+    LATE_PROGRAM,
+)
 from tetrapy.sensors.filter_masks import KernelFilters
 from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
 from tetrapy.sensors.source import EventSource
@@ -158,8 +165,8 @@ def load_sensor(
             " are not known",
         )
         options = options._replace(filters=None, rate=None)
-    gates = features.preempts_programs(source.data)
-    with custom_btf.custom_path(source, run_directory) as path:
+    gates = GATES if features.preempts_programs(source.data) else 0
+    with custom_btf.custom_path(source.data, run_directory) as path:
         try:
             sensor = _base_source(options._replace(btf_path=path, gates=gates), log)
         except KernelError as err:
@@ -174,15 +181,26 @@ def load_sensor(
 
 
 def _base_source(options: SensorOptions, log: Log) -> BaseSource:
+    """The base sensor, with bpf_loop() where that can be had."""
+    if features.LOOPS.is_there:
+        # Without a compiler in the kernel (and before Linux 6.0 on arm64) there is the helper, but
+        # no function beside tail calls.
+        with suppress(NotLoadedError):
+            return _gated_source(options._replace(loops=True), log)
+    return _gated_source(options, log)
+
+
+def _gated_source(options: SensorOptions, log: Log) -> BaseSource:
     """The base sensor, with what keeps a task from being preempted in it where it can be had."""
     if not options.gates:
         return BaseSource(options)
     numbers = kfuncs.find(kfuncs.PREEMPTION)
+    if not numbers:
+        # The kernel has no BTF, by which programs would call them, or not these functions.
+        return BaseSource(options)
     try:
-        return BaseSource(options._replace(kfuncs=numbers))
+        return BaseSource(options._replace(kfuncs=numbers, gates=GUARDED_GATES))
     except NotLoadedError as err:
-        if not numbers:
-            raise
         log(
             "warn",
             "The kernel does not let BPF programs call its functions, so a task may be preempted in"
@@ -211,6 +229,7 @@ def trusted_procfs(root: str, log: Log) -> str:
         path=os.path.join(root, "1/ns/pid"),
         inode=inode,
         **{"expected inode": INITIAL_PID_NAMESPACE},
+        hint="a container: run it with --pid=host; or name the host's procfs with --procfs",
     )
     return ""
 
@@ -225,6 +244,7 @@ def _take_the_machines_view(root: str, log: Log) -> None:
             "warn",
             "Containers of earlier processes are told as far as the agent's cgroup namespace shows"
             " them, which it cannot leave",
+            hint="a container: run it with --cgroupns=host",
         )
     if cgroups.host_controller(root) is None:
         log(

@@ -82,6 +82,57 @@ TOPICS: Tuple[Topic, ...] = (
         ),
     ),
     (
+        "Containers",
+        (
+            Setting(
+                "enable-container-names",
+                BOOL,
+                True,
+                "tell name, image and pod of containers, from the files and sockets of runtimes",
+                own=True,
+            ),
+            Setting(
+                "enable-container-labels",
+                BOOL,
+                True,
+                "tell the labels of containers as well",
+                own=True,
+            ),
+            Setting(
+                "container-wait",
+                DURATION,
+                SECOND,
+                "most time that events wait for what is known of their container",
+                own=True,
+            ),
+            Setting(
+                "container-directories",
+                LIST,
+                (
+                    "/var/lib/docker",
+                    "/run/containerd",
+                    "/var/lib/containers/storage",
+                    "/run/containers/storage",
+                ),
+                "directories in which runtimes keep their containers",
+                own=True,
+            ),
+            Setting(
+                "container-sockets",
+                LIST,
+                (
+                    "/run/docker.sock",
+                    "/run/containerd/containerd.sock",
+                    "/run/crio/crio.sock",
+                    "/run/podman/podman.sock",
+                ),
+                "sockets of runtimes, asked for what no directory has: docker.sock and podman.sock"
+                " by HTTP, others by CRI",
+                own=True,
+            ),
+        ),
+    ),
+    (
         "Table of processes",
         (
             Setting("process-cache-size", UINT, 65536, "most processes that are remembered"),

@@ -8,7 +8,6 @@ from typing import Tuple
 from tetrapy.config.setting import BOOL, DIRECTORY, FILE, SIZE, STRING, UINT, Setting, Topic
 
 _ONE_FORM = "here: there is one form of each program, which every supported kernel takes"
-_NOT_PINNED = "yet: nothing is pinned in the BPF file system"
 
 TOPICS: Tuple[Topic, ...] = (
     (
@@ -67,22 +66,19 @@ TOPICS: Tuple[Topic, ...] = (
                 "bpf-dir",
                 STRING,
                 "tetrapy",
-                "name of the agent's directory in the BPF file system",
-                no_effect=_NOT_PINNED,
+                "name of the agent's directory in the BPF file system, /sys/fs/bpf",
             ),
             Setting(
                 "release-pinned-bpf",
                 BOOL,
                 True,
-                "remove what is pinned in that directory at start",
-                no_effect=_NOT_PINNED,
+                "remove at start what an agent left there of policies that cannot be loaded now",
             ),
             Setting(
                 "keep-sensors-on-exit",
                 BOOL,
                 False,
-                "leave pinned programs in the kernel when stopping",
-                no_effect=_NOT_PINNED,
+                "policies that act on processes go on when the agent ends",
             ),
         ),
     ),

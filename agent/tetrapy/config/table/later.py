@@ -19,12 +19,17 @@ from tetrapy.config.setting import (
 )
 
 _POLICIES = "yet: tracing policies come later"
+_PARENTS = "here: binaries of parents are kept where a policy asks for them"
 _KUBERNETES = "yet: Kubernetes support comes later"
 
 
 def _policies(name: str, kind: str, default: object, text: str, alias: str = "") -> Setting:
     aliases = (alias,) if alias else ()
     return Setting(name, kind, default, text, aliases=aliases, no_effect=_POLICIES)
+
+
+def _parents(name: str, kind: str, default: object, text: str) -> Setting:
+    return Setting(name, kind, default, text, no_effect=_PARENTS)
 
 
 def _kubernetes(name: str, kind: str, default: object, text: str) -> Setting:
@@ -36,13 +41,6 @@ TOPICS: Tuple[Topic, ...] = (
         "Tracing policies, later",
         (
             _policies("disable-kprobe-multi", BOOL, False, "attach kprobes one by one"),
-            _policies(
-                "expose-stack-addresses",
-                BOOL,
-                False,
-                "tell raw addresses in stack traces",
-                alias="expose-kernel-addresses",
-            ),
             _policies("kmods", LIST, (), "kernel modules whose symbols are loaded"),
             _policies(
                 "retprobes-cache-size", UINT, 4096, "calls that are remembered until they return"
@@ -50,11 +48,9 @@ TOPICS: Tuple[Topic, ...] = (
             _policies(
                 "sleepable-preload-size", UINT, 32768, "data that sleepable programs read ahead"
             ),
-            _policies(
-                "parents-map-enabled", BOOL, False, "keep binaries of parents, to be matched"
-            ),
-            _policies("parents-map-entries", UINT, 0, "parents that are kept; 0 is 32768"),
-            _policies("parents-map-size", SIZE, 0, "the same in bytes (K, M, G)"),
+            _parents("parents-map-enabled", BOOL, False, "keep binaries of parents, to be matched"),
+            _parents("parents-map-entries", UINT, 0, "parents that are kept; 0 is 32768"),
+            _parents("parents-map-size", SIZE, 0, "the same in bytes (K, M, G)"),
             _policies(
                 "netns-dir",
                 DIRECTORY,

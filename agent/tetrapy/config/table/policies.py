@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Tuple
 
-from tetrapy.config.setting import BOOL, DIRECTORY, FILES, Setting, Topic
+from tetrapy.config.setting import BOOL, DIRECTORY, FILES, UINT, Setting, Topic
 
 TOPICS: Tuple[Topic, ...] = (
     (
@@ -15,15 +15,23 @@ TOPICS: Tuple[Topic, ...] = (
                 "tracing-policy",
                 FILES,
                 (),
-                "policy that is loaded at start, after those of the directory; may be given more"
-                " than once",
+                "policy that is loaded at start, after those of the directory: a file, or"
+                " library:NAME of those that tetrapy carries; may be given more than once",
             ),
             Setting(
                 "tracing-policy-dir",
                 DIRECTORY,
                 "/etc/tetrapy/tetrapy.tp.d",
-                "absolute directory of policies that are loaded at start: files in it and one level"
-                " below, whatever their names end with",
+                "absolute directory of policies that are loaded: files in it and one level below,"
+                " whatever their names end with; what changes there takes effect at once",
+            ),
+            Setting(
+                "load-policies-at-run-time",
+                BOOL,
+                True,
+                "keep the capabilities that loading policies takes, so that clients may add them"
+                " and the directory is watched",
+                own=True,
             ),
             Setting(
                 "tracing-policy-strict",
@@ -32,6 +40,29 @@ TOPICS: Tuple[Topic, ...] = (
                 "end the start when a policy cannot be loaded, as Tetragon does, and not keep it in"
                 " the list with its error",
                 own=True,
+            ),
+            Setting(
+                "allow-policy-requests",
+                BOOL,
+                False,
+                "let policies have the agent fetch URLs and look up names (GetUrl, DnsLookup); a"
+                " policy that asks for that is refused otherwise, since an agent speaks to nobody",
+                own=True,
+            ),
+            Setting(
+                "policy-cpu-share",
+                UINT,
+                25,
+                "percentage of a processor that events of one policy may take; one that takes more"
+                " for long tells of a part of its calls, and acts on all. 0: no limit",
+                own=True,
+            ),
+            Setting(
+                "expose-stack-addresses",
+                BOOL,
+                False,
+                "tell where in memory the entries of stack traces are, not only in which function",
+                aliases=("expose-kernel-addresses",),
             ),
         ),
     ),

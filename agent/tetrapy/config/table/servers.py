@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of what is served to others: metrics, health, and later the gRPC API."""
+"""Settings of what is served to others: metrics, health, the gRPC API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tetrapy.config.setting import (
     Topic,
 )
 
-_API = "yet: the gRPC API comes later"
+_HEALTH = "here: the answer is of the moment"
+_ENABLED = "here: these calls are always permitted"
 _GO = "here: it serves tools that look into Go programs"
 
 TOPICS: Tuple[Topic, ...] = (
@@ -60,16 +61,15 @@ TOPICS: Tuple[Topic, ...] = (
             Setting(
                 "health-server-address",
                 ADDRESS,
-                ":6789",
-                "address of the gRPC health service; empty is nowhere",
-                no_effect=_API,
+                "",
+                "address of gRPC's health service: :6789; empty is nowhere",
             ),
             Setting(
                 "health-server-interval",
                 UINT,
                 10,
                 "seconds between two looks at the agent's health",
-                no_effect=_API,
+                no_effect=_HEALTH,
             ),
         ),
     ),
@@ -79,59 +79,63 @@ TOPICS: Tuple[Topic, ...] = (
             Setting(
                 "server-address",
                 STRING,
-                "localhost:54321",
-                "address of the gRPC API: host:port, unix:///path; empty is nowhere",
-                no_effect=_API,
+                "unix:///var/run/tetrapy/tetrapy.sock",
+                "address of the gRPC API: unix:///path, or host:port beside the usual socket; empty"
+                " is nowhere",
             ),
             Setting(
-                "server-tls-cert-file",
-                FILE,
+                "server-socket-group",
+                STRING,
                 "",
-                "certificate in PEM; turns TLS on",
-                no_effect=_API,
+                "group, by name or number, that may connect to the unix socket beside root",
+                own=True,
             ),
-            Setting("server-tls-key-file", FILE, "", "its key in PEM", no_effect=_API),
+            Setting("server-tls-cert-file", FILE, "", "certificate in PEM; turns TLS on"),
+            Setting("server-tls-key-file", FILE, "", "its key in PEM"),
             Setting(
                 "server-tls-client-ca-files",
                 LIST,
                 (),
                 "certificates in PEM of those who sign clients' certificates",
-                no_effect=_API,
             ),
             Setting(
                 "server-tls-require-client-cert",
                 BOOL,
                 False,
                 "demand a certificate of every client",
-                no_effect=_API,
             ),
             Setting(
                 "event-queue-size",
                 UINT,
                 10000,
                 "events that wait for one client before they are dropped",
-                no_effect=_API,
+            ),
+            Setting(
+                "tetragon-info-file",
+                BOOL,
+                False,
+                "write the info file where Tetragon's client looks for it too:"
+                " /var/run/tetragon/tetragon-info.json",
+                own=True,
             ),
             Setting(
                 "persist-grpc-policies",
                 BOOL,
                 False,
-                "remember policies that clients added, and load them at the next start",
-                no_effect=_API,
+                "keep policies that clients added, and load them at the next start",
             ),
             Setting(
                 "persist-grpc-policies-dir",
                 DIRECTORY,
                 "/var/run/tetrapy/grpc-policies",
-                "directory in which they are remembered",
-                no_effect=_API,
+                "directory in which they are kept; the default one is empty after a boot",
             ),
             Setting(
                 "enable-deprecated-tracingpolicy-grpc",
                 BOOL,
                 False,
                 "permit the calls EnableTracingPolicy and DisableTracingPolicy",
-                no_effect=_API,
+                no_effect=_ENABLED,
             ),
         ),
     ),

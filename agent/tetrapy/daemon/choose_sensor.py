@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, Tuple
 
 from tetrapy.btf.source import KIND_NONE, BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.daemon import btf, policies
+from tetrapy.daemon import btf, policy_files
 from tetrapy.daemon.policies import Policies
 from tetrapy.daemon.start import load_sensor, sensor_options
 from tetrapy.errors import (
@@ -50,20 +50,24 @@ def attached(
     log: Log,
     run_directory: str,
     procfs: str,
+    alive: Callable[[], None],
 ) -> Tuple[EventSource, BtfSource, Policies]:
     """The sensor that the settings and this kernel allow, attached, and where types came from.
 
-    With the tracing policies, attached too. Raises TetrapyError that names the obstacle.
+    With the tracing policies, attached too; `alive` is called for each. Raises TetrapyError that
+    names the obstacle.
     """
 
     def attach(sensor: EventSource, source: BtfSource) -> Policies:
         """Policies are prepared before events flow, which nobody takes meanwhile."""
         with contextlib.ExitStack() as acquired:
             acquired.callback(sensor.close)
-            prepared = policies.prepared(settings, sensor, source, procfs, run_directory, log)
+            prepared = policy_files.prepared(
+                settings, sensor, source, procfs, run_directory, log, alive
+            )
             acquired.callback(prepared.close)
             sensor.attach()
-            policies.attach(prepared, settings)
+            policy_files.attach(prepared, settings)
             acquired.pop_all()
         return prepared
 

@@ -30,6 +30,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     closed = _open_standard_files()
     words = _without_own_path(sys.argv[1:] if arguments is None else arguments)
     try:
+        if arguments is None and os.path.basename(sys.argv[0]) == "tetra":
+            from tetrapy.cli import client
+
+            return client.main(words, client.TETRA)
         return _run(words, closed)
     except Exception as err:  # noqa: BLE001 - the last place where it can be told
         what = described(err)
@@ -50,6 +54,11 @@ def _run(words: List[str], closed: List[int]) -> int:
         from tetrapy.cli import policy
 
         return policy.main(words[1:])
+    if words and not words[0].startswith("-"):
+        from tetrapy.cli import client
+
+        if client.knows(words[0]):
+            return client.main(words, "tetrapy")
     try:
         given, asked = flags.parse(["--help"] if words == ["help"] else words)
         if asked:
@@ -72,12 +81,10 @@ def _run(words: List[str], closed: List[int]) -> int:
 def _open_log(settings: Settings) -> Log:
     """Raises ExportError, OSError for a log file that cannot be written or takes the events."""
     # Imported late: --help and a mistyped flag need none of it.
-    from tetrapy.sinks.open import is_standard_output
+    from tetrapy.sinks.open import is_standard_output, open_log_file
 
     log_file = None
     if settings.log_file:
-        from tetrapy.sinks.log_file import open_log_file
-
         log_file = open_log_file(settings.log_file, settings.export_filename)
     to_stderr = is_standard_output(settings.export_filename)
     log = standard_log(

@@ -26,8 +26,9 @@ from tetrapy.visible import printable
 DESCRIPTION = f"""\
 Keeps the BTF of a kernel in the local store, {DIRECTORY}, where tetrapy looks before the
 archive. FILE is a kernel image (vmlinux, vmlinuz), a .deb or .rpm of one or of its debug
-information, or raw BTF. It becomes the BTF of this host's distribution and of the release that the
-image states, else of the running kernel; flags say otherwise.
+information, raw BTF, or a symbol file of Volatility 3. It becomes the BTF of this host's
+distribution and of the release that the image states, else of the running kernel; flags say
+otherwise.
 
   tetrapy btf add /boot/vmlinuz-5.15.0-vendor1
   tetrapy btf add vmlinux.btf --release 5.15.0-vendor1

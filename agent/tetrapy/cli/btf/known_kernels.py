@@ -168,9 +168,10 @@ def read_objects(directory: str = "") -> List[bytes]:
                 found.append(file.read())
         return found
     from tetrapy.kernel import bundle
-    from tetrapy.sensors.base import OBJECTS
+    from tetrapy.sensors import base
+    from tetrapy.sensors.policy import objects
 
-    return [bundle.read(name) for name in OBJECTS]
+    return [bundle.read(name) for name in (*base.OBJECTS, *objects.OBJECTS)]
 
 
 def matching(name: str, keys: List[str]) -> List[str]:

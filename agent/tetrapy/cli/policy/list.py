@@ -8,8 +8,9 @@ import os
 from typing import Any, Dict, List, Optional, Sequence
 
 from tetrapy.cli.btf.output import warn
+from tetrapy.cli.client.arguments import Values
+from tetrapy.cli.client.info_file import NAME
 from tetrapy.cli.config import write
-from tetrapy.daemon.info import NAME
 from tetrapy.pidfile import RUN_DIRECTORY
 from tetrapy.visible import printable
 
@@ -20,7 +21,7 @@ _MAX_FILE = 64 << 20  # bytes
 Policy = Dict[str, Any]
 
 
-def run(*, as_json: bool) -> int:
+def run(options: Values, _arguments: List[str]) -> int:
     """Print the list; returns the exit code."""
     path = os.path.join(RUN_DIRECTORY, NAME)
     try:
@@ -36,7 +37,7 @@ def run(*, as_json: bool) -> int:
         return _no_agent(f"{path} is no info file of this version")
     if not os.path.exists(f"/proc/{pid}"):
         return _no_agent(f"no agent runs here: {path} is of process {pid}, which is gone")
-    if as_json:
+    if options["json"]:
         return write(json.dumps({"policies": policies}, indent=2) + "\n")
     return write("".join(line + "\n" for line in _lines(policies)))
 

@@ -7,9 +7,10 @@ export LC_ALL=C
 
 usage() {
 	cat <<'END'
-Usage: ./install.sh [--no-start] [--root DIR]
+Usage: ./install.sh [--no-start] [--tetra] [--root DIR]
 
   --no-start   install, but neither enable nor start the service
+  --tetra      have Tetragon's client too, as the link /usr/local/bin/tetra; it stays in upgrades
   --root DIR   install below DIR and leave systemd alone; for images and packages
   --help       this text
 
@@ -25,16 +26,19 @@ die() {
 # What the service gets, so that Python is looked for where it will be.
 SERVICE_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 MANIFEST=/usr/local/lib/tetrapy/manifest
+# The program by the name of Tetragon's client; its commands are then all there is.
+TETRA=/usr/local/bin/tetra
 # A line of the manifest until all files are there.
 INCOMPLETE='# incomplete'
 # The administrator's directories; they are made, and their content is nobody else's business.
 OWN_DIRECTORIES='/etc/tetrapy /etc/tetrapy/tetrapy.conf.d'
 
 main() {
-	root='' start=yes
+	root='' start=yes tetra=no
 	while [ $# -gt 0 ]; do
 		case $1 in
 			--no-start) start=no ;;
+			--tetra) tetra=yes ;;
 			--root) [ $# -gt 1 ] || die "--root needs a directory"; shift; root=$1 ;;
 			--root=*) root=${1#--root=} ;;
 			--help | -h) usage; exit 0 ;;
@@ -63,7 +67,11 @@ main() {
 		old=$(cat "$root$MANIFEST")
 	fi
 	check_manifest
+	if owned "$TETRA"; then
+		tetra=yes
+	fi
 	check_targets
+	check_tetra
 	install_files
 	if [ -z "$root" ]; then
 		run_service
@@ -166,6 +174,17 @@ check_targets() {
 	done
 }
 
+# Another program of that name is not replaced.
+check_tetra() {
+	[ "$tetra" = yes ] || return 0
+	if [ -d "$root$TETRA" ] && ! [ -h "$root$TETRA" ]; then
+		die "$root$TETRA is a directory; move it away"
+	elif ! owned "$TETRA" && { [ -e "$root$TETRA" ] || [ -h "$root$TETRA" ]; }; then
+		die "$root$TETRA is there already and no install.sh put it there; move it away," \
+			"or install without --tetra"
+	fi
+}
+
 # Whether the last install.sh wrote this line into the manifest.
 owned() {
 	has_line "$old" "$1"
@@ -210,6 +229,15 @@ $old_files"
 			mv -f "./${path##*/}.new" "./${path##*/}"
 		)
 	done
+	if [ "$tetra" = yes ]; then
+		unfinished=$root$TETRA.new
+		(
+			enter "${TETRA%/*}"
+			rm -f ./tetra.new
+			ln -s tetrapy ./tetra.new
+			mv -f ./tetra.new ./tetra
+		)
+	fi
 	for path in $OWN_DIRECTORIES; do
 		make_directory "$path"
 	done
@@ -233,6 +261,7 @@ new_manifest() {
 		echo "$old" | sed -n '/^dir /p'
 	} | sort -u
 	release_files
+	[ "$tetra" = no ] || echo "$TETRA"
 	echo "$MANIFEST"
 }
 

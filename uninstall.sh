@@ -48,6 +48,7 @@ main() {
 		die "$root$MANIFEST is a link: install.sh has not made it"
 	elif [ -f "$root$MANIFEST" ]; then
 		[ -n "$root" ] || stop_service
+		remove_pinned
 		remove_files
 		if [ -z "$root" ]; then
 			systemctl daemon-reload
@@ -73,6 +74,20 @@ stop_service() {
 	if systemctl is-active --quiet tetrapy.service; then
 		die "the service does not stop: systemctl status tetrapy"
 	fi
+}
+
+# Policies that --keep-sensors-on-exit has left in the kernel: they go with the last pin. The agent
+# knows the name of their directory; one of another version may not answer.
+remove_pinned() {
+	[ -d "$root/sys/fs/bpf" ] || return 0
+	name=tetrapy
+	if [ -z "$root" ]; then
+		name=$(/usr/local/bin/tetrapy config 2> /dev/null | sed -n 's/^bpf-dir  *\([^ ]*\) .*/\1/p') || :
+	fi
+	case $name in
+		'' | *[!A-Za-z0-9_-]*) name=tetrapy ;;
+	esac
+	(enter /sys/fs/bpf && rm -rf "./$name")
 }
 
 remove_files() {

@@ -22,13 +22,15 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from tetrapy.visible import json_bytes
 
-__all__ = ["dumps", "json_text", "loads", "object_at", "quoted"]
+__all__ = ["dumps", "json_text", "loads", "object_at", "object_of", "quoted"]
 
 _NESTED = 200  # brackets; a document with more may be nested deeper than one of the readers goes
 # Integers that orjson may take for floating-point numbers, and numbers whose spelling differs
 # between its releases. The like within a string only costs time.
 _LONG_INTEGER = re.compile(r"(?:\A|[:,\[\s])-?[0-9]{19}")
 _SPELT_OTHERWISE = re.compile(rb"[:,\[ ]-?(?:[0-9]+(?:\.[0-9]+)?e|0\.0000)")
+_SPACE = " \t\r\n"
+_SPACED = re.compile(r'"\s+:')
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"(\s*:)?|[\[\]{}]')
 
 Default = Callable[[Any], Any]
@@ -95,6 +97,18 @@ def object_at(text: str, at: int) -> Tuple[Dict[str, Any], int]:
         return reader.raw_decode(text, at)
     except RecursionError:
         raise ValueError("the JSON is nested too deep") from None
+
+
+def object_of(text: str) -> Dict[str, Any]:
+    """The object that a whole text is. Raises ValueError as `object_at`."""
+    value = loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("this is no object")  # noqa: TRY004 - of whatever is no such document
+    # Each key is followed by these two, and of what else there is next to nothing.
+    if text.count('":') != _count_keys(value) or _SPACED.search(text):
+        return object_at(text.strip(_SPACE), 0)[0]
+    found: Dict[str, Any] = value
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -8,8 +8,9 @@ Q := $(if $(V),,@)
 # Left empty where there is no sudo: tetrapy itself then says that it needs root.
 SUDO := $(if $(filter 0,$(shell id -u)),,$(shell command -v sudo))
 PYTEST := $(VENV)/python -m pytest
-# One process a core; which tests stay together, and in which order, is in tests/conftest.py.
-PARALLEL := $(PYTEST) -n auto --no-loadscope-reorder
+# One process more than cores, for one of them always waits for a guest or an agent. Which tests stay
+# together, and in which order, is in tests/conftest.py.
+PARALLEL = $(PYTEST) -n $(shell expr $$(nproc) + 1) --no-loadscope-reorder
 C_FILES = $(wildcard agent/native/*.c bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py bench/reliability)
 UV_VERSION := 0.13.9

@@ -11,6 +11,8 @@ import argparse
 import ctypes
 import os
 import platform
+import struct
+import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import List, NamedTuple
 
+# The agent's own reader finds the section of an object.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
+
+from tetrapy.abi.elf import section_data
 from tools import artifacts, libbpf_so, zig
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -50,6 +56,8 @@ _POLICY = (
     "call_kprobe.bpf.c",
     "call_tracepoint.bpf.c",
     "call_raw_tracepoint.bpf.c",
+    "call_trampoline.bpf.c",
+    "lineage.bpf.c",
 )
 
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.
@@ -58,7 +66,7 @@ FLAVOURS = {
     "base-perf.bpf.o": Recipe(_BASE, ("-DEVENTS_RINGBUF=0",)),
 }
 
-# Every object of the bundle. Only those of FLAVOURS have relocations that the kernel's BTF answers.
+# Every object of the bundle. Relocations of all are what the BTF archive answers.
 OBJECTS = {
     **FLAVOURS,
     "kernel_read.bpf.o": Recipe(("kernel_read.bpf.c",)),
@@ -112,6 +120,24 @@ def _build(headers: Path, out: Path) -> None:
             }
             for name, parts in objects.items():
                 link(out / name, list(parts))
+                _forget_lines(out / name)
+
+
+def _forget_lines(path: Path) -> None:
+    """Blank the line information, a third to a half of an object, so that it takes no room when
+    packed. Only logs of the verifier show it, which name programs and instructions without it too.
+    Raises BuildError.
+    """
+    data = bytearray(path.read_bytes())
+    found = section_data(bytes(data), ".BTF.ext")
+    offset = data.index(found)
+    header, lines, length = (struct.unpack_from("<I", found, at)[0] for at in (4, 16, 20))
+    start = offset + header + lines
+    if start + length > offset + len(found):
+        raise BuildError(f"{path.name}: .BTF.ext ends before its line information")
+    data[start : start + length] = bytes(length)
+    data[offset + 20 : offset + 24] = bytes(4)  # no line information
+    path.write_bytes(data)
 
 
 def _compile(name: str, source: str, headers: Path, scratch: Path) -> Path:

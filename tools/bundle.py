@@ -7,6 +7,7 @@ packed; the packed file has the same names. tetrapy.kernel.bundle reads both.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ from tools.zip_writer import replace_file
 
 STAGED = ROOT / "build" / "bundle"
 _BTFS = ROOT / "btfs"
+_POLICIES = ROOT / "policies"
 
 
 def stage() -> dict[str, bytes]:
@@ -43,7 +45,8 @@ def stage() -> dict[str, bytes]:
         for wheel in wheels.locked(project):
             name, image = wheel.extension_module()
             files[f"lib/{name}"] = image
-    files["btfs/archive.xz"] = _btf_archive([files[f"bpf/{name}"] for name in bpf_objects.FLAVOURS])
+    files["btfs/archive.xz"] = _btf_archive([files[f"bpf/{name}"] for name in bpf_objects.OBJECTS])
+    files["policies/library.json"] = policies()
     for name, contents in files.items():
         path = STAGED / name
         if not path.is_file() or path.read_bytes() != contents:
@@ -53,6 +56,12 @@ def stage() -> dict[str, bytes]:
         if path.is_file() and not beside and str(path.relative_to(STAGED)) not in files:
             path.unlink(missing_ok=True)
     return files
+
+
+def policies() -> bytes:
+    """The library of policies, in one file: each entry of the zip costs every start a little."""
+    texts = {path.stem: path.read_text() for path in sorted(_POLICIES.glob("*.yaml"))}
+    return json.dumps(texts).encode()
 
 
 def _btf_archive(objects: list[bytes]) -> bytes:

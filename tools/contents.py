@@ -18,6 +18,9 @@ LICENCES = "LICENSES.txt"
 # Packages of which Python sources are taken, by the names of the lock (tools/lock/wheels.toml).
 PURE_PACKAGES = (
     "cel_python",
+    "h2",
+    "hpack",
+    "hyperframe",
     "importlib_resources",
     "lark",
     "python_dateutil",

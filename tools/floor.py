@@ -122,6 +122,7 @@ class _Check:
         kind = self._kind(main)
         if kind is None:
             self._refuse(main, main, None, f"programs of section {main.section.name} are not known")
+        own = self._own(main)
         reached = {main.name: main}
         waiting = [main]
         helpers = set()
@@ -130,6 +131,12 @@ class _Check:
             for found in self._instructions(function):
                 if found.code != rules.CALL:
                     problem = self._plain(found)
+                    called = self._taken(found) if own.functions else None
+                    if called is not None:
+                        problem = self._function(called, found)
+                        if called.name not in reached:
+                            reached[called.name] = called
+                            waiting.append(called)
                 elif found.source == rules.CALL_HELPER:
                     helpers.add(found.immediate)
                     problem = self._helper(main, found.immediate, kind)
@@ -148,7 +155,7 @@ class _Check:
             self._refuse(
                 main, main, None, f"{length} instructions, {rules.MAX_INSTRUCTIONS} are too many"
             )
-        if rules.TAIL_CALL in helpers and len(reached) > 1:
+        if rules.TAIL_CALL in helpers and len(reached) > 1 and not own.functions:
             # Allowed together on x86_64 since 5.10, commit e411901c0b77.
             self._refuse(main, main, None, "calls functions and makes tail calls: Linux 5.10")
         return Program(main.name, main.section.name, length)
@@ -163,7 +170,7 @@ class _Check:
         return rules.refused(found.code, found.source, found.offset, found.immediate)
 
     def _helper(self, main: Function, number: int, kind: str | None) -> str:
-        own = RULES.get(main.section.name.partition("/")[2], self._rules)
+        own = self._own(main)
         if kind is None or number in own.helpers[kind]:
             return ""
         name = rules.HELPER_NAMES.get(number, "unnamed")
@@ -178,6 +185,17 @@ class _Check:
                 f"calls the global function {called.name}, known as such since 5.6; make it static"
             )
         return ""
+
+    def _own(self, main: Function) -> Rules:
+        """The rules of the kernels that a program is loaded on."""
+        return RULES.get(main.section.name.partition("/")[2], self._rules)
+
+    def _taken(self, found: Instruction) -> Function | None:
+        """The function whose address an instruction takes (libbpf's RELO_SUBPROG_ADDR)."""
+        if found.code != rules.LD_IMM64 or found.target is None:
+            return None
+        place = (found.target.value + found.immediate) // 8
+        return self._functions.get((found.target.section, place))
 
     def _called(self, caller: Function, found: Instruction) -> Function | None:
         """The function that an instruction calls, the way libbpf computes it (RELO_CALL)."""

@@ -23,7 +23,7 @@ HELPER_NAMES = {
     114: "probe_read_user_str", 115: "probe_read_kernel_str", 117: "send_signal_thread",
     120: "get_ns_current_pid_tgid", 125: "ktime_get_boot_ns", 130: "ringbuf_output",
     131: "ringbuf_reserve", 132: "ringbuf_submit", 133: "ringbuf_discard", 134: "ringbuf_query",
-    174: "get_attach_cookie",
+    174: "get_attach_cookie", 181: "loop",
 }  # fmt: skip
 TAIL_CALL = 12
 
@@ -42,6 +42,8 @@ _KPROBE = frozenset({55, 58})
 _TRACING_5_8 = frozenset({55, 112, 113, 114, 115, 117, 120, 125, 130, 131, 132, 133, 134})
 # What tells a program by which of its links it runs (commit 7adfc6c9b315).
 _TRACING_5_15 = frozenset({174})
+# Loops whose body is a function, which the verifier walks once (commit e6f2dd0f8067).
+_TRACING_5_17 = frozenset({181})
 
 # --- program types, by the part of the section's name before the first slash ----------------------
 
@@ -65,15 +67,23 @@ class Rules(NamedTuple):
     # Map types are numbered in the order in which they came; flags are a mask.
     newest_map_type: int
     map_flags: int
+    # Functions may be called beside tail calls (5.10 on x86_64), and have addresses (5.13).
+    functions: bool
 
 
-def _rules(version: str, common: frozenset[int], newest_map_type: int, map_flags: int) -> Rules:
+def _rules(
+    version: str,
+    common: frozenset[int],
+    newest_map_type: int,
+    map_flags: int,
+    functions: bool = False,
+) -> Rules:
     helpers = {
         "raw_tracepoint": common | _OUTPUT,
         "tracepoint": common | _OUTPUT,
         "kprobe": common | _OUTPUT | _KPROBE,
     }
-    return Rules(version, _TYPES, helpers, newest_map_type, map_flags)
+    return Rules(version, _TYPES, helpers, newest_map_type, map_flags, functions)
 
 
 # The newest map types are DEVMAP_HASH (25, commit 6f9d451ab1a3) and RINGBUF (27); the newest flag
@@ -83,6 +93,13 @@ RULES = {
     "5.4": _rules("5.4", _TRACING_5_4 | _REWRITTEN, 25, (1 << 10) - 1),
     "5.8": _rules("5.8", _TRACING_5_4 | _TRACING_5_8, 27, (1 << 11) - 1),
     "5.15": _rules("5.15", _TRACING_5_4 | _TRACING_5_8 | _TRACING_5_15, 30, (1 << 13) - 1),
+    "5.17": _rules(
+        "5.17",
+        _TRACING_5_4 | _TRACING_5_8 | _TRACING_5_15 | _TRACING_5_17,
+        30,
+        (1 << 13) - 1,
+        functions=True,
+    ),
 }
 
 # BPF_COMPLEXITY_LIMIT_INSNS since 5.2: the limit of a program's length for root, and of the

@@ -30,6 +30,16 @@ _AT_START = (
     "tetrapy.sinks.file",
     "tetrapy.sinks.open",
 )
+# The most of what loading policies takes beyond that, for the room that it needs.
+_FOR_POLICIES = (
+    "tetrapy/daemon/policy_loader.",
+    "tetrapy/events/calls.",
+    "tetrapy/kernel/kernel_btf.",
+    "tetrapy/kernel/links.",
+    "tetrapy/kernel/symbols.",
+    "tetrapy/kernel/tracefs.",
+    "yaml/",
+)
 
 
 def build() -> Path:
@@ -40,7 +50,12 @@ def build() -> Path:
     parts: dict[str, dict[str, bytes]] = {"tetrapy": sources(), "packages": packages()}
     # Python asks for the code of __main__ twice.
     files = {"__main__.py", *imported_at_start()}
-    fast = {name: data for name, data in parts["tetrapy"].items() if name in files}
+    sources_of_all = {**parts["tetrapy"], **parts["packages"]}
+    fast = {
+        name: data
+        for name, data in sources_of_all.items()
+        if name in files or name.startswith(_FOR_POLICIES)
+    }
     version = ".".join(map(str, sys.version_info[:2]))
     parts[f"bytecode for CPython {version}"] = bytecode.compiled(fast)
     for name, contents in bundle.stage().items():
@@ -119,7 +134,7 @@ def pure_package(project: str) -> dict[str, bytes]:
 
 def _part(name: str) -> str:
     directory, _, base = name.partition("/")
-    titles = {"bpf": "BPF objects", "btfs": "BTF archive"}
+    titles = {"bpf": "BPF objects", "btfs": "BTF archive", "policies": "policies"}
     return titles.get(directory) or ("orjson" if base.startswith("orjson.") else base)
 
 

@@ -62,12 +62,31 @@ FORMATS: Lines = {{{formats}}}
 _BETWEEN = '","'
 
 
-@lru_cache(maxsize=1024)
-def _few(value: Any) -> bytes:
-    """A text, or several, of which few different ones occur."""
-    if isinstance(value, str):
-        return json_bytes(quoted(value))
-    return json_bytes(f'[{{",".join(map(quoted, value))}}]')
+class _Few(Dict[Any, bytes]):
+    """A field whose values, texts or several of them, are few: what of it is in a line."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def __missing__(self, value: Any) -> bytes:
+        if len(self) >= 1024:
+            self.clear()
+        self[value] = shown = self._field(value)
+        return shown
+
+    def _field(self, value: Any) -> bytes:
+        if not value:
+            return b""
+        texts = quoted(value) if isinstance(value, str) else f'[{{",".join(map(quoted, value))}}]'
+        return json_bytes(f',"{{self._name}}":{{texts}}')
+'''
+
+_MAP = '''
+def _map(entries: Dict[str, str]) -> str:
+    """Texts by name."""
+    pairs = [f"{quoted(name)}:{quoted(value)}" for name, value in entries.items()]
+    return f"{{{','.join(pairs)}}}"
 '''
 
 _WIDTH = 85  # characters of a piece of a literal
@@ -99,7 +118,10 @@ def source() -> str:
     formats = ", ".join(f"\"{name}\": b'{_format(_filled(EVENTS[name]))}'" for name in MADE)
     head = _HEAD.format(imports=imports, formats=formats)
     kept = {row.name: row for form in forms for row in form.rows if _is_kept(row)}
-    parts = [head, *map(_kept, kept.values()), *map(_function, forms)]
+    maps = [_MAP] if any(row.type == "map" for form in forms for row in form.rows) else []
+    few = sorted({row.name for form in forms for row in form.rows if row.few})
+    head += "\n\n" + "\n".join(f'_few_{name} = _Few("{name}")' for name in few) + "\n"
+    parts = [head, *maps, *map(_kept, kept.values()), *map(_function, forms)]
     return _formatted("\n\n".join(parts))
 
 
@@ -254,7 +276,7 @@ def _literal(parts: list[str]) -> str:
 def _format(rows: list[Field]) -> str:
     """The format of an event's message: what may be missing brings its name along."""
     parts = [
-        f'{"," if at else ""}"{row.name}":{_mark(row)}' if is_sure(row) else "%b"
+        f'{"," if at else ""}"{row.name}":{_mark(row)}' if is_sure(row) and not row.few else "%b"
         for at, row in enumerate(rows)
     ]
     return f"{{{''.join(parts)}}}"
@@ -264,7 +286,7 @@ def _mark(row: Field) -> str:
     """What stands in a format of bytes for the value of a field."""
     if row.type == "uint32":
         return "%d"
-    return '"%b"' if row.plain and not row.few else "%b"
+    return '"%b"' if row.plain else "%b"
 
 
 def _event(form: Form) -> Iterator[str]:
@@ -276,6 +298,8 @@ def _event(form: Form) -> Iterator[str]:
         if row.type == f"[{PROCESS}]":
             values.append(shown(row))
             yield f'{shown(row)} = b\',"{name}":\' + ancestors if ancestors else b""'
+        elif row.few:
+            values.append(f"_few_{row.name}[{value_of(row)}]")
         elif is_sure(row) and row.type != PROCESS:
             values.append(_bytes(row, value_of(row)))
         else:
@@ -298,8 +322,6 @@ def _bytes(row: Field, value: str) -> str:
         return f"{row.through}({row.name}, it.tid)"
     if row.type == PROCESS:
         return f"{row.name}.json or keep({row.name})"
-    if row.few:
-        return f"_few({value})"
     if row.type == "uint32":
         return value
     if row.plain:

@@ -76,6 +76,8 @@ def inner(row: Field, value: str) -> str:
         if row.element in ENUMS:
             return f'["{{_BETWEEN.join({value})}}"]'
         return f'[{{",".join(map({nested_name(row.element)}, {value}))}}]'
+    if row.type == "map":
+        return f"{{_map({value})}}"
     if row.type in MESSAGES:
         return f"{{{nested_name(row.type)}({value})}}"
     if row.type == "bool" and row.presence == SET:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write policy/types.py, policy/syscall_numbers.py and docs/tracingpolicy.schema.json.
+"""Write policy/types.py, policy/syscall_numbers.py, docs/tracingpolicy.schema.json and a table of
+docs/policies.md.
 
 python3 -m tools.policy_docs
 """

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tetrapy.policy import json_schema
-from tools.policy_docs import syscalls, types
+from tools.policy_docs import matrix, syscalls, types
 
 SCHEMA = "docs/tracingpolicy.schema.json"
 
@@ -15,4 +15,5 @@ def pages() -> dict[str, str]:
         types.PATH: types.source(),
         syscalls.PATH: syscalls.source(),
         SCHEMA: json_schema.text(),
+        matrix.PATH: matrix.page(),
     }

@@ -54,18 +54,21 @@ def installed(kind: Kind) -> dict[str, File]:
         raise BuildError("dist/tetrapy.pyz is not there: make build")
     prefix = "/usr/local" if kind == "tarball" else "/usr"
     zsh = "vendor-completions" if kind == "deb" else "site-functions"
-    manual = _read("docs/tetrapy.8")
+    manuals = {name: _read(f"docs/{name}") for name in ("tetrapy.8", "tetra.8")}
     if kind != "tarball":
-        manual = File(gzip.compress(manual.content, 9, mtime=0))
+        for name, manual in manuals.items():
+            manuals[name] = File(gzip.compress(manual.content, 9, mtime=0))
     suffix = "" if kind == "tarball" else ".gz"
     files = {
         f"{prefix}/bin/tetrapy": File(PYZ.read_bytes(), 0o755),
-        f"{prefix}/share/man/man8/tetrapy.8{suffix}": manual,
+        **{f"{prefix}/share/man/man8/{name}{suffix}": file for name, file in manuals.items()},
         f"{prefix}/share/bash-completion/completions/tetrapy": _read("completions/tetrapy.bash"),
         f"{prefix}/share/fish/vendor_completions.d/tetrapy.fish": _read("completions/tetrapy.fish"),
         f"{prefix}/share/zsh/{zsh}/_tetrapy": _read("completions/_tetrapy"),
         "/usr/lib/systemd/system/tetrapy.service": _read("tetrapy.service"),
         f"{_GENERATORS[kind]}/tetrapy-generator": _read("deploy/tetrapy-generator", 0o755),
+        f"{prefix}/lib/tetrapy/tetrapy-oci-hook": _read("deploy/oci-hook/tetrapy-oci-hook", 0o755),
+        f"{prefix}/lib/tetrapy/oci-hooks.d/tetrapy.json": _read("deploy/oci-hook/tetrapy.json"),
     }
     for path in sorted((ROOT / "deploy/tetrapy.conf.d").iterdir()):
         files[f"{prefix}/lib/tetrapy/tetrapy.conf.d/{path.name}"] = File(path.read_bytes())

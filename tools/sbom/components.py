@@ -19,6 +19,9 @@ from tools.fetch import ROOT, source_pins
 # As stated by each package in its LICENSE, where its metadata has no expression of SPDX.
 _LICENCES = {
     "cel_python": "Apache-2.0",
+    "h2": "MIT",
+    "hpack": "MIT",
+    "hyperframe": "MIT",
     "importlib_resources": "Apache-2.0",
     "lark": "MIT",
     "orjson": "Apache-2.0 OR MIT",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tools import bpf_objects, bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so
@@ -57,7 +57,7 @@ def take(pyz: bytes) -> Inventory:
     listed = [*components.own(version), *components.sources()]
     listed += wheels.values()
     origins: dict[str, tuple[str, bytes]] = {}
-    for key, name, data in (*_own_files(files), *_built_files(), *_wheel_files(wheels)):
+    for key, name, data in (*_own_files(files), *_built_files(), *_wheel_files(wheels, files)):
         origins[name] = key, data
     owners = {}
     stray = sorted(set(files) - set(origins))
@@ -83,11 +83,19 @@ def _own_files(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, bytes]]:
     sources = {str(path.relative_to(agent)): path.read_bytes() for path in agent.rglob("*.py")}
     for name, data in sources.items():
         yield "tetrapy", name, data
-    ahead = {name: sources[name] for name in sources if f"{name}c" in files}
-    for name, data in bytecode.compiled(ahead).items():
+    for name, data in _compiled(sources, files):
         yield "tetrapy", name, data
     yield "tetrapy", f"{BUNDLE}/btfs/archive.xz", (ROOT / "btfs/archive.xz").read_bytes()
+    yield "tetrapy", f"{BUNDLE}/policies/library.json", bundle.policies()
     yield "tetrapy", LICENCES, texts().encode()
+
+
+def _compiled(
+    sources: Mapping[str, bytes], files: Mapping[str, bytes]
+) -> Iterable[tuple[str, bytes]]:
+    """What was compiled ahead of those sources."""
+    ahead = {name: data for name, data in sources.items() if f"{name}c" in files}
+    return bytecode.compiled(ahead).items()
 
 
 def _built_files() -> Iterator[tuple[str, str, bytes]]:
@@ -101,12 +109,13 @@ def _built_files() -> Iterator[tuple[str, str, bytes]]:
 
 
 def _wheel_files(
-    wheels: Mapping[Wheel, Component],
+    wheels: Mapping[Wheel, Component], files: Mapping[str, bytes]
 ) -> Iterator[tuple[str, str, bytes]]:
     for wheel, component in wheels.items():
         with zipfile.ZipFile(wheel.path()) as archive:
-            for name in archive.namelist():
-                yield component.key, name, archive.read(name)
+            members = {name: archive.read(name) for name in archive.namelist()}
+        for name, data in (*members.items(), *_compiled(members, files)):
+            yield component.key, name, data
         if wheel.abi != "none" and component.name in NATIVE_PACKAGES:
             name, image = wheel.extension_module()
             yield component.key, f"{BUNDLE}/lib/{name}", image

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
+from pathlib import Path
 
 from tools import wheels
 from tools.errors import BuildError
@@ -34,6 +36,7 @@ _OF_WHEELS = re.compile(
 _RULE = "=" * 100
 
 
+@cache
 def texts() -> str:
     """All texts; equal ones stand once, below all that they are of. Raises BuildError."""
     of: dict[str, list[str]] = {}
@@ -54,13 +57,28 @@ def _source_texts() -> Iterator[tuple[str, str]]:
     pins = source_pins()
     for name, files in _OF_SOURCES.items():
         path = source(name)
-        with tarfile.open(path) as archive:
-            members = {m.name.partition("/")[2]: m for m in archive.getmembers() if m.isfile()}
-            for file in files:
-                found = archive.extractfile(members[file]) if file in members else None
-                if found is None:
-                    raise BuildError(f"{path.name} has no {file}, which states its licence")
-                yield f"{name} {pins[name]['version']}: {file}", _text(found.read())
+        found = _read(path, files)
+        for file in files:
+            if file not in found:
+                raise BuildError(f"{path.name} has no {file}, which states its licence")
+            yield f"{name} {pins[name]['version']}: {file}", _text(found[file])
+
+
+def _read(path: Path, files: Collection[str]) -> dict[str, bytes]:
+    """Those of the files that the archive has in its one directory.
+
+    As a stream, and no further than needed: going back in what is compressed is reading it anew.
+    """
+    found: dict[str, bytes] = {}
+    with tarfile.open(path, mode="r|*") as archive:
+        for member in archive:
+            name = member.name.partition("/")[2]
+            content = archive.extractfile(member) if name in files and member.isfile() else None
+            if content is not None:
+                found[name] = content.read()
+            if len(found) == len(files):
+                break
+    return found
 
 
 def _wheel_texts() -> Iterator[tuple[str, str]]:

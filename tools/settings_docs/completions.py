@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tetrapy.cli.btf.commands import COMMANDS as BTF_COMMANDS
+from tetrapy.cli.client import completion
+from tetrapy.cli.client.commands import COMMANDS as CLIENT_COMMANDS
+from tetrapy.cli.policy.commands import COMMANDS as POLICY_TABLE
 from tetrapy.config.setting import BOOL, DIRECTORY, FILE, FILES, LIST, Setting
 from tetrapy.config.table import SETTINGS
 
@@ -13,19 +16,38 @@ HEAD = """\
 # Completion of tetrapy's command line for {name}.
 # Written by `python3 -m tools.settings_docs` from the table of settings. Do not edit.
 """
-POLICY_COMMANDS = {
-    "check": "whether files are policies that can be loaded",
-    "schema": "the JSON Schema of policies, for editors",
-}
+POLICY_COMMANDS = {one.name: one.help for one in POLICY_TABLE}
+# `check`, which stands first, takes all forms of the output that others take.
+_POLICY_FLAGS = list(
+    {
+        flag.row.name: flag.row
+        for one in reversed(POLICY_TABLE)
+        for flag in one.flags
+        if not flag.hidden
+    }.values()
+)
 COMMANDS = {
     "config": "the settings in force, and what set each",
     "btf": "kernels without BTF: which are known, how others are added",
-    "policy": "TracingPolicies: whether a file is right",
+    "policy": "TracingPolicies: what is loaded, and tools for files of them",
     "help": "all flags",
 }
+_SHOWN = {one.name: one.help for one in CLIENT_COMMANDS if len(one.words) == 1 and not one.hidden}
+_CLIENT = [
+    name for one in CLIENT_COMMANDS if len(one.words) == 1 for name in (one.words[0], *one.aliases)
+]
 
 _BASH = """\
+@CLIENT_FUNCTION@
 _tetrapy() {
+    case ${COMP_WORDS[1]} in
+        @CLIENT@)
+            if [[ $COMP_CWORD -gt 1 ]]; then
+                _tetrapy_client
+                return
+            fi
+            ;;
+    esac
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local value=
     # bash takes the = of --flag=value for a word of its own.
@@ -33,6 +55,10 @@ _tetrapy() {
         current= value=1
     elif [[ $previous == = ]]; then
         previous=${COMP_WORDS[COMP_CWORD - 2]} value=1
+    fi
+    if [[ ${COMP_WORDS[1]} == policy && ( $previous == -o || $previous == --output ) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '@POLICY_FORMS@' -- "$current")
+        return
     fi
     case $previous in
 @CASES@
@@ -45,8 +71,12 @@ _tetrapy() {
     elif [[ ${COMP_WORDS[1]} == policy && COMP_CWORD -eq 2 ]]; then
         mapfile -t COMPREPLY < <(compgen -W '@POLICY@' -- "$current")
     elif [[ ${COMP_WORDS[1]} == policy && COMP_CWORD -gt 2 ]]; then
-        compopt -o filenames
-        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        if [[ $current == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W '@POLICY_FLAGS@ --help' -- "$current")
+        else
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        fi
     elif [[ $COMP_CWORD -eq 1 && $current != -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W '@COMMANDS@' -- "$current")
     elif [[ ${COMP_WORDS[1]} == config ]]; then
@@ -70,11 +100,15 @@ def bash() -> str:
     flags = " ".join(f"--{one.name}" for one in SETTINGS) + " --help --version"
     text = HEAD.format(name="bash") + _BASH
     for name, value in (
+        ("@CLIENT_FUNCTION@", completion.bash_function("_tetrapy_client")),
+        ("@CLIENT@", " | ".join(_CLIENT)),
         ("@CASES@", "\n".join(cases)),
         ("@SWITCHES@", f"' {switches} '"),
         ("@BTF@", " ".join(BTF_COMMANDS)),
-        ("@COMMANDS@", " ".join(COMMANDS)),
+        ("@COMMANDS@", " ".join([*COMMANDS, *_SHOWN])),
         ("@POLICY@", " ".join(POLICY_COMMANDS)),
+        ("@POLICY_FORMS@", " ".join(next(one.choices for one in _POLICY_FLAGS if one.choices))),
+        ("@POLICY_FLAGS@", " ".join(f"--{one.name}" for one in _POLICY_FLAGS)),
         ("@FLAGS@", flags),
     ):
         text = text.replace(name, value)
@@ -85,7 +119,7 @@ def zsh() -> str:
     """completions/_tetrapy."""
     lines = [
         "#compdef tetrapy tetrapy.pyz",
-        HEAD.format(name="zsh") + "_tetrapy() {",
+        HEAD.format(name="zsh") + completion.zsh_function("_tetrapy_client") + "_tetrapy() {",
         "    local -a flags commands btf_commands policy_commands",
         "    flags=(",
         *(f"        {_quoted(_zsh_spec(one))}" for one in SETTINGS),
@@ -93,7 +127,7 @@ def zsh() -> str:
         "        '(- *)--version[show the version and exit]'",
         "    )",
         "    commands=(",
-        *(f"        {_quoted(f'{name}:{text}')}" for name, text in COMMANDS.items()),
+        *(f"        {_quoted(f'{name}:{text}')}" for name, text in {**COMMANDS, **_SHOWN}.items()),
         "    )",
         "    btf_commands=(",
         *(f"        {_quoted(f'{n}:{text}')}" for n, (_module, text) in BTF_COMMANDS.items()),
@@ -101,10 +135,18 @@ def zsh() -> str:
         "    policy_commands=(",
         *(f"        {_quoted(f'{name}:{text}')}" for name, text in POLICY_COMMANDS.items()),
         "    )",
-        "    if [[ $words[2] == btf ]] && ((CURRENT > 2)); then",
+        f"    if [[ $words[2] == ({'|'.join(_CLIENT)}) ]] && ((CURRENT > 2)); then",
+        "        _tetrapy_client",
+        "    elif [[ $words[2] == btf ]] && ((CURRENT > 2)); then",
         "        ((CURRENT > 3)) || _describe command btf_commands",
         "    elif [[ $words[2] == policy ]] && ((CURRENT > 2)); then",
-        "        ((CURRENT > 3)) && _files || _describe command policy_commands",
+        "        if ((CURRENT == 3)); then",
+        "            _describe command policy_commands",
+        "        else",
+        "            _arguments '*:file:_files' \\",
+        *(f"                {_quoted(_zsh_spec(one))} \\" for one in _POLICY_FLAGS),
+        "                '--help[show how it is used]'",
+        "        fi",
         "    elif ((CURRENT == 2)) && [[ $words[2] != -* ]]; then",
         "        _describe command commands",
         "    elif [[ $words[2] == config ]]; then",
@@ -121,7 +163,7 @@ def zsh() -> str:
 
 def fish() -> str:
     """completions/tetrapy.fish."""
-    none = "not __fish_seen_subcommand_from " + " ".join(COMMANDS)
+    none = "not __fish_seen_subcommand_from " + " ".join([*COMMANDS, *_SHOWN])
     lines = [HEAD.format(name="fish").rstrip(), "complete -c tetrapy -f"]
     lines += [
         f"complete -c tetrapy -n {_quoted(none)} -a {name} -d {_quoted(text)}"
@@ -133,7 +175,8 @@ def fish() -> str:
     ]
     policy = "complete -c tetrapy -n '__fish_seen_subcommand_from policy'"
     lines += [f"{policy} -a {name} -d {_quoted(text)}" for name, text in POLICY_COMMANDS.items()]
-    lines.append("complete -c tetrapy -n '__fish_seen_subcommand_from check' -F")
+    lines.append(f"{policy} -F")
+    lines += [_fish_line(one).replace("complete -c tetrapy", policy, 1) for one in _POLICY_FLAGS]
     config = "complete -c tetrapy -n '__fish_seen_subcommand_from config'"
     lines += [
         f"{config} -l changed -d 'leave out defaults'",
@@ -141,6 +184,7 @@ def fish() -> str:
         "complete -c tetrapy -l help -s h -d 'show all flags and exit'",
         "complete -c tetrapy -l version -d 'show the version and exit'",
         *(_fish_line(one) for one in SETTINGS),
+        *completion.fish_lines("tetrapy"),
     ]
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from tetrapy.config.help import default, placeholder, without_effect
 from tetrapy.config.setting import BOOL, LIST, Setting
 from tetrapy.config.table import SETTINGS, TOPICS
 from tools.settings_docs import completions, types
+from tools.settings_docs.roff import roff, sentence
 
 HERE = Path(__file__).resolve().parent
 
@@ -49,8 +50,8 @@ def manual() -> str:
             topics += [f'.SS "{title}"', *(_entry(one) for one in shown)]
     ineffective = []
     for reason, names in without_effect().items():
-        flags = ", ".join(f"\\fB{_roff('--' + name)}\\fR" for name in names)
-        ineffective += [".TP", flags, _roff(_sentence("No effect " + reason))]
+        flags = ", ".join(f"\\fB{roff('--' + name)}\\fR" for name in names)
+        ineffective += [".TP", flags, roff(sentence("No effect " + reason))]
     return _filled("tetrapy.8", "\n".join(topics), "\n".join(ineffective), "")
 
 
@@ -102,7 +103,7 @@ def _entry(setting: Setting) -> str:
     short = f"\\fB\\-{setting.short}\\fR, " if setting.short else ""
     value = placeholder(setting)
     # Words that can be chosen are written as they stand, what stands for a value is not.
-    value = f" \\f{'B' if setting.choices else 'I'}{_roff(value)}\\fR" if value else ""
+    value = f" \\f{'B' if setting.choices else 'I'}{roff(value)}\\fR" if value else ""
     if setting.kind == BOOL and setting.default:
         value = "[\\fB=false\\fR]"
     text = setting.help
@@ -111,13 +112,4 @@ def _entry(setting: Setting) -> str:
     shown = default(setting)
     if shown not in {"", "0", "0s", "false"}:
         text += f" (default {shown})"
-    return f".TP\n{short}\\fB{_roff('--' + setting.name)}\\fR{value}\n{_roff(_sentence(text))}"
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
-
-
-def _roff(text: str) -> str:
-    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
-    return "\\&" + escaped if escaped.startswith(".") else escaped
+    return f".TP\n{short}\\fB{roff('--' + setting.name)}\\fR{value}\n{roff(sentence(text))}"

@@ -71,7 +71,7 @@ def look_up(packed: bytes, queries: CoreQueries) -> None:
     """From the archive's bytes to the BTF of one kernel."""
 
     def find() -> bytes:
-        archive = Archive(packed)
+        archive = Archive(packed).select(queries.names)
         return minimal_btf(queries, archive.layouts[archive.find(max(archive.kernels)) or 0])
 
     spent, btf = best(find)
@@ -121,7 +121,7 @@ def main() -> int:
     if options.full.is_file():
         full(options.full, queries)
     if os.geteuid() == 0:
-        live(archive, queries, objects)
+        live(archive.select(queries.names), queries, objects)
     return 0
 
 

@@ -40,7 +40,10 @@ VARIANTS = {
     "denied_in_kernel": [f"--export-denylist={DENIED}"],
     "denied_in_user_space": [f"--export-denylist={DENIED}", "--kernel-filters=false"],
     "metrics": ["--metrics-server=127.0.0.1:2112"],
+    "streamed": ["--export-filename="],
 }
+SOCKET = "/var/run/tetrapy/tetrapy.sock"
+SUBSCRIBE = "subscribe"
 
 
 def load(count: int, width: int, tag: str) -> int:
@@ -126,6 +129,9 @@ def measure(agent: Agent, count: int, tag: str) -> dict[str, int]:
 def variant(name: str, count: int) -> dict[str, object]:
     """A life of the agent with other settings: what a load costs, and what memory it takes."""
     agent = Agent(name, VARIANTS[name])
+    client = None
+    if name == "streamed":
+        client = subprocess.Popen([sys.executable, __file__, SUBSCRIBE], stdout=subprocess.PIPE)
     load(count // 4, 1, f"{name}-warm-up")
     result: dict[str, object] = {"load": measure(agent, count, name)}
     if name == "metrics":
@@ -133,9 +139,45 @@ def variant(name: str, count: int) -> dict[str, object]:
         time.sleep(SETTLE)
     result["memory"] = memory(agent.pid)
     agent.stop()
+    if client is not None:
+        told = int(client.communicate()[0])
+        if told < 2 * count * 200:  # bytes; an exec and an exit have more
+            sys.exit(f"the client was told {told} bytes for {count} processes")
     # The events of this life are counted by others.
-    agent.export.unlink()
+    agent.export.unlink(missing_ok=True)
     return result
+
+
+def subscribe() -> None:
+    """A client of GetEvents that costs next to nothing: it reads, and says how much it was."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+        )
+
+    path = "/tetragon.FineGuidanceSensors/GetEvents"
+    headers = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "localhost"}
+    headers |= {"te": "trailers", "content-type": "application/grpc"}
+    block = b"".join(
+        b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in pair)
+        for pair in headers.items()
+    )
+    window = 2**31 - 1
+    settings = struct.pack(">HI", 4, window)  # SETTINGS_INITIAL_WINDOW_SIZE
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(SOCKET)
+        connection.sendall(
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            + frame(4, 0, 0, settings)
+            + frame(8, 0, 0, struct.pack(">I", window - 65535))
+            + frame(1, 4, 1, block)  # HEADERS, END_HEADERS
+            + frame(0, 1, 1, bytes(5))  # DATA, END_STREAM: a message without fields
+        )
+        told = 0
+        while data := connection.recv(1 << 20):
+            told += len(data)
+    print(told)
 
 
 def raise_loopback() -> None:
@@ -201,4 +243,7 @@ def main() -> None:
 if __name__ == "__main__":
     if not RESULT.is_dir():
         sys.exit("bench.driver runs inside the guest that python3 -m bench.guest boots")
-    main()
+    if sys.argv[1] == SUBSCRIBE:
+        subscribe()
+    else:
+        main()

@@ -24,11 +24,16 @@ def build(directory: Path) -> tuple[Path, Path]:
 
 
 def build_attack(directory: Path) -> Path:
-    """Compile attack.c, which has threads and so a C library, as old as any guest's."""
+    """Compile attack.c, which has threads."""
+    return build_with_libc(directory, "attack")
+
+
+def build_with_libc(directory: Path, name: str) -> Path:
+    """Compile a program that needs a C library, as old as any guest's."""
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    attack = directory / "attack"
+    made = directory / name
     options = ["-O1", "-Wall", "-Wextra", "-Werror", "-s", "-fno-sanitize=all"]
-    options += ["-target", f"{platform.machine()}-linux-gnu.2.17", "-o", str(attack)]
-    zig.cc([*options, str(HERE / "attack.c"), "-lpthread"], directory, cache_dir() / "zig-cache")
-    return attack
+    options += ["-target", f"{platform.machine()}-linux-gnu.2.17", "-o", str(made)]
+    zig.cc([*options, str(HERE / f"{name}.c"), "-lpthread"], directory, cache_dir() / "zig-cache")
+    return made

@@ -78,7 +78,8 @@ def container_ids(setting: Setting) -> list[str]:
         f"docker/{_ID[:-1]}": False,
     }
     wrong = []
-    with cgroups.named(list(places)) as made, setting.agent() as agent:
+    # Without waiting for their containers, all events are in the order in which they happened.
+    with cgroups.named(list(places)) as made, setting.agent("--container-wait=0s") as agent:
         pids = {
             name: setting.start(
                 ["sh", "-c", 'echo 0 > "$0"; exec "$1" in', f"{path}/cgroup.procs",

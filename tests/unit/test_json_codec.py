@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tetrapy import json_codec
-from tetrapy.json_codec import dumps, json_text, loads, object_at
+from tetrapy.json_codec import dumps, json_text, loads, object_at, object_of
 from tetrapy.named import NamedTuple
 
 TEXTS = st.text(st.characters()) | st.text('\x00\x1f\x7f"\\/é\ud800\udc00\U0001f600\u2028eE0.:,[{ ')
@@ -177,6 +177,29 @@ def test_what_is_written_is_read(value: object) -> None:
     assert dumps(loads(written)) == written
     if not PAIR.search(dumps(value)):
         assert written == dumps(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a":1,"a":2}', '{"a" :1,"a":2}', '{"b":"\\":","a" : 1, "a":2}', '{"c":{"a":1,"a":1}}'],
+)
+def test_an_object_with_a_key_twice(text: str) -> None:
+    """It is refused, however it is spelt, and whatever else has the same signs in it."""
+    assert alike(object_of, text) == ("ValueError", '"a" stands twice in one object')
+
+
+@given(st.dictionaries(TEXTS, VALUES, max_size=3), st.sampled_from(["", " ", "\r\n"]))
+@example({'a":': '":', 'b" :': ['" :']}, " ")
+def test_an_object_that_is_a_whole_text(value: dict[str, Any], around: str) -> None:
+    """As what finds the end of an object reads it."""
+    text = dumps(value).decode()
+    assert alike(object_of, around + text + around) == alike(lambda: object_at(text, 0)[0])
+
+
+def test_what_is_no_object() -> None:
+    """Other values, and an object that something follows."""
+    for text in ("", "[]", "1", '{"a":1} {}'):
+        assert alike(object_of, text)[0] in {"ValueError", "JSONDecodeError"}
 
 
 @pytest.mark.slow

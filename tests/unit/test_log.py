@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tetrapy.errors import ExportError
 from tetrapy.log import LEVELS, Log, Unhurried, standard_log
-from tetrapy.sinks.log_file import open_log_file
+from tetrapy.sinks.open import open_log_file
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 

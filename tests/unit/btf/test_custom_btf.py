@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tetrapy.btf.custom_btf import PrivateFile, custom_path
-from tetrapy.btf.source import KIND_ARCHIVE, KIND_KERNEL, BtfSource
 
 
 def refuse(*_arguments: object) -> int:
@@ -65,11 +64,11 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_source_has_a_path_while_it_is_used(tmp_path: Path) -> None:
+def test_types_have_a_path_while_they_are_used(tmp_path: Path) -> None:
     """The kernel's own BTF needs none, what was made of answers has one for a while."""
-    with custom_path(BtfSource(KIND_KERNEL, "here"), str(tmp_path)) as path:
+    with custom_path(None, str(tmp_path)) as path:
         assert path is None
-    with custom_path(BtfSource(KIND_ARCHIVE, "there", b"bytes"), str(tmp_path)) as path:
+    with custom_path(b"bytes", str(tmp_path)) as path:
         assert path is not None
         assert Path(path).read_bytes() == b"bytes"
     assert not os.path.exists(path)

@@ -55,6 +55,16 @@ def test_a_rebranded_host_is_found_by_its_release(machine: Machine) -> None:
     assert str(HERE) in found.origin
 
 
+def test_the_own_distribution_goes_before_others_of_the_release(machine: Machine) -> None:
+    """A key has VERSION_ID 9 or none where the host says 9.4: ID and release decide then."""
+    for version in ("12", ""):
+        own = f"{HERE.id}/{version}/x86_64/{RELEASE}"
+        machine.archive = pack({own: (32,), f"rocky/9/x86_64/{RELEASE}": (64,)}, [NEED])
+        found = machine.find(HERE._replace(version_id="12.7"))
+        assert facts_of(found) == (32,)
+        assert found.origin.startswith(f"{own} (by release alone")
+
+
 def test_a_release_of_two_kernels_decides_nothing(machine: Machine) -> None:
     """Kernels of one release with different answers are named, and none of them is taken."""
     names = [f"debian/{version}/x86_64/{RELEASE}" for version in (12, 13)]

@@ -24,7 +24,7 @@ from tools.errors import BuildError
 
 pytestmark = pytest.mark.slow
 
-OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))
+OBJECTS = sorted((ROOT / "build/bundle/bpf").glob("*.bpf.o"))
 
 
 def test_the_committed_archive_comes_out_of_the_corpus_again() -> None:

@@ -66,6 +66,8 @@ def complaint(*flags: str, **variables: str) -> str:
             "age '-1h' at which to delete JSON export files is negative",
         ),
         (["--process-cache-size=0"], "--process-cache-size must be at least 1"),
+        (["--policy-cpu-share=101"], "--policy-cpu-share is a percentage, at most 100"),
+        (["--export-file-user-share=101"], "--export-file-user-share is a percentage, at most 100"),
         (
             ["--k8s-controlplane-retry=0"],
             "--k8s-controlplane-retry must not be 0: give -1 to try without end",
@@ -108,8 +110,8 @@ def test_what_is_refused(flags: list[str], message: str) -> None:
         ["--tracing-policy-dir=/policies"],
         ["--process-cache-gc-interval=1ms"],
         ["--k8s-controlplane-retry=-1"],
-        CERTIFICATE,
-        [*CERTIFICATE, DEMAND, f"{CA}=/ca"],
+        [*CERTIFICATE, "--server-address=localhost:54321"],
+        [*CERTIFICATE, "--server-address=:1", DEMAND, f"{CA}=/ca"],
     ],
 )
 def test_what_goes_together(flags: list[str]) -> None:

@@ -12,12 +12,19 @@ import pytest
 
 from tests.support.paths import ROOT
 from tetrapy.cli.btf.commands import COMMANDS as BTF_COMMANDS
+from tetrapy.cli.client.commands import COMMANDS
+from tetrapy.cli.client.flags import GLOBAL
+from tetrapy.cli.policy.commands import COMMANDS as POLICY_COMMANDS
 from tetrapy.config.settings import SETTINGS
 from tetrapy.config.sources import read
+from tools.settings_docs.client_manual import PATH as CLIENT_MANUAL
+from tools.settings_docs.client_manual import manual as client_manual
 from tools.settings_docs.pages import pages, sources
 
 PAGES = pages()
-GENERATED = {**PAGES, **sources()}
+GENERATED = {**PAGES, **sources(), CLIENT_MANUAL: client_manual()}
+CLIENT = [one.name for one in COMMANDS if len(one.words) == 1 and not one.hidden]
+ALL_CLIENT = [f"--{flag.row.name}" for flag in GLOBAL] + ["--help"]
 FLAGS = [f"--{setting.name}" for setting in SETTINGS]
 
 
@@ -59,10 +66,11 @@ def test_no_cell_breaks_a_table() -> None:
         width = cells
 
 
-def test_the_manual_has_only_known_macros() -> None:
+@pytest.mark.parametrize("path", ["docs/tetrapy.8", CLIENT_MANUAL])
+def test_the_manual_has_only_known_macros(path: str) -> None:
     """A line that starts with a control character and no macro of man(7) would not be shown."""
     macros = r'\.(?:\\" .+|TH .+|SH .+|SS .+|(?:B|I|BR|RB|RI|IR) .+|TP|PP|br|EX|EE|ad l|nh)'
-    lines = PAGES["docs/tetrapy.8"].splitlines()
+    lines = GENERATED[path].splitlines()
     controls = [line for line in lines if line.startswith((".", "'"))]
     assert [line for line in controls if not re.fullmatch(macros, line)] == []
     # A hyphen that is to be copied is escaped, and nothing else is but for what is known here.
@@ -89,8 +97,18 @@ def completed(line: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("tetrapy ", ["config", "btf", "policy", "help"]),
-        ("tetrapy c", ["config"]),
+        ("tetrapy ", ["config", "btf", "policy", "help", *CLIENT]),
+        ("tetrapy con", ["config"]),
+        ("tetrapy getev", ["getevents"]),
+        ("tetrapy getevents --color ", ["auto", "always", "never"]),
+        ("tetrapy getevents -o ", ["json", "compact"]),
+        ("tetrapy getevents --color=n", ["never"]),
+        ("tetrapy getevents --reconn", ["--reconnect", "--reconnect-wait"]),
+        ("tetrapy getevents --server-address ", []),
+        ("tetrapy tp l", ["list"]),
+        ("tetrapy tracingpolicy list -o ", ["text", "json"]),
+        ("tetrapy log ", ["get", "set", *ALL_CLIENT]),
+        ("tetrapy bugtool --out READ", ["README.md"]),
         ("tetrapy --log-f", ["--log-format", "--log-file"]),
         ("tetrapy --log-format ", ["text", "text-ts", "json", "json-ts"]),
         ("tetrapy --log-format=", ["text", "text-ts", "json", "json-ts"]),
@@ -108,7 +126,9 @@ def completed(line: str) -> list[str]:
         ("tetrapy btf ", list(BTF_COMMANDS)),
         ("tetrapy btf whi", ["which"]),
         ("tetrapy btf which --rel", []),
-        ("tetrapy policy ", ["check", "schema"]),
+        ("tetrapy policy ", [one.name for one in POLICY_COMMANDS]),
+        ("tetrapy policy check -o ", ["text", "json", "sarif"]),
+        ("tetrapy policy check --kern", ["--kernel"]),
         ("tetrapy policy check READ", ["README.md"]),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tetrapy.containers.cgroup import container_of_names, container_of_procfs
+from tetrapy.containers.cgroup import ContainerRef, container_of_names, container_of_procfs
 from tetrapy.kernel.cgroups import host_controller, telling_path
 
 if TYPE_CHECKING:
@@ -22,17 +22,23 @@ SHOWN = ID[:31]
 POD = "kubepods-burstable-pod0f6f7d4e_1111_2222_3333_444455556666"
 
 
-def both(path: str | bytes) -> set[str]:
+def both(path: str | bytes) -> set[ContainerRef | None]:
     """The answer of the kernel's names, and those of procfs with either kind of hierarchy."""
     data = path.encode() if isinstance(path, str) else path
     names = b"".join(name + b"\0" for name in reversed(data.split(b"/")) if name)
     legacy = b"3:pids:/x\n2:cpu,memory:" + data
-    return {
+    found = (
         container_of_names(names),
         container_of_procfs(b"0::" + data + b"\n"),
         container_of_procfs(b"2:memory:/\n0::" + data + b"\n"),  # left over after an unmount
         container_of_procfs(legacy + (b"\n0::/" if data == b"/" else b"\n0::/" + OTHER.encode())),
-    }
+    )
+    return set(found)
+
+
+def shown(path: str | bytes) -> set[str]:
+    """The digits that events show."""
+    return {"" if one is None else one.docker for one in both(path)}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +75,7 @@ def both(path: str | bytes) -> set[str]:
 )
 def test_a_container(path: str) -> None:
     """Docker, containerd, CRI-O, Podman, Kubernetes and others, and whatever is below."""
-    assert both(path) == {SHOWN}
+    assert shown(path) == {SHOWN}
 
 
 @pytest.mark.parametrize(
@@ -105,13 +111,63 @@ def test_a_container(path: str) -> None:
 )
 def test_no_container(path: str) -> None:
     """Services, sessions, supervisors, long names, fewer digits and other digits."""
-    assert both(path) == {""}
+    assert shown(path) == {""}
+
+
+@pytest.mark.parametrize(
+    ("path", "runtime", "owner"),
+    [
+        (f"/system.slice/docker-{ID}.scope", "docker", 0),
+        (f"/docker/{ID}", "docker", 0),
+        (f"/machine.slice/libpod-{ID}.scope/container", "podman", 0),
+        (f"/libpod_parent/libpod-{ID}", "podman", 0),
+        (f"/user.slice/user-7.slice/user@7.service/user.slice/libpod-{ID}.scope", "podman", 7),
+        (f"/kubepods.slice/cri-containerd-{ID}.scope", "containerd", 0),
+        (f"/system.slice/containerd.service/{POD}.slice:cri-containerd:{ID}", "containerd", 0),
+        (f"/system.slice/nerdctl-{ID}.scope", "containerd", 0),
+        (f"/kubepods.slice/crio-{ID}.scope", "cri-o", 0),
+        (f"/kubepods/burstable/pod0f6f7d4e-1111/{ID}", "", 0),
+        (f"/default/{ID}", "", 0),
+    ],
+)
+def test_the_runtime_and_the_whole_id(path: str, runtime: str, owner: int) -> None:
+    """What is asked first, and with what; a path that does not tell leaves it open."""
+    assert both(path) == {ContainerRef(SHOWN, ID, runtime, owner)}
+
+
+@pytest.mark.parametrize(
+    ("path", "runtime", "name"),
+    [
+        ("/lxc.payload.web/init.scope", "lxc", "web"),
+        ("/lxc.payload.web-1/system.slice/cron.service", "lxc", "web-1"),
+        ("/lxc/web", "lxc", "web"),
+        ("/machine.slice/systemd-nspawn@web.service/payload/init.scope", "nspawn", "web"),
+        (r"/machine.slice/machine-web\x2d1.scope/payload", "nspawn", "web-1"),
+        ("/machine.slice/machine-web.scope", "nspawn", "web"),
+        ("/garden/0f6f7d4e-1111-2222", "garden", "0f6f7d4e-1111-2222"),
+        # Outside: monitors and supervisors, and virtual machines.
+        ("/lxc.monitor.web", "", ""),
+        ("/machine.slice/systemd-nspawn@web.service/supervisor", "", ""),
+        ("/machine.slice/machine-web.scope/supervisor", "", ""),
+        (r"/machine.slice/machine-qemu\x2d1\x2dvm.scope", "", ""),
+        ("/system.slice/machine-web.scope", "", ""),
+    ],
+)
+def test_runtimes_that_give_names(path: str, runtime: str, name: str) -> None:
+    """Events show no digits of them, as Tetragon does, but they have a name."""
+    assert both(path) == {ContainerRef("", name, runtime) if runtime else None}
+
+
+def test_a_name_hides_no_id() -> None:
+    """Whoever makes such a cgroup in a container is still in the container."""
+    assert shown(f"/docker/{ID}/lxc.payload.web/garden/x") == {SHOWN}
+    assert shown(f"/lxc.payload.web/docker/{ID}") == {SHOWN}
 
 
 @pytest.mark.parametrize("name", [b"\xff" * 64, b"\xff" + b"a" * 64, "\u0661".encode() * 64])
 def test_odd_bytes_are_no_container(name: bytes) -> None:
     """Nor are digits of other scripts."""
-    assert both(b"/docker/" + name) == {""}
+    assert shown(b"/docker/" + name) == {""}
 
 
 component = st.one_of(
@@ -145,14 +201,15 @@ def test_any_path(path: list[bytes]) -> None:
     """Both readers give the rule's answer for any names, and never anything but digits."""
     joined = b"/" + b"/".join(path)
     found = container_of_names(b"".join(name + b"\0" for name in reversed(path)))
-    assert found == container_of_procfs(b"0::" + joined) == expected(path)
+    assert found == container_of_procfs(b"0::" + joined)
+    assert (found.docker if found else "") == expected(path)
 
 
 @given(st.binary(max_size=400))
 def test_any_names_and_any_file(data: bytes) -> None:
     """No bytes are refused."""
     for found in (container_of_names(data), container_of_procfs(data)):
-        assert re.fullmatch("([0-9a-f]{31})?", found)
+        assert found is None or re.fullmatch("([0-9a-f]{31})?", found.docker)
 
 
 @pytest.mark.parametrize(

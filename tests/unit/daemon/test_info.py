@@ -13,6 +13,7 @@ import pytest
 from tests.support.agent_run import FakeSensor, Recorder
 from tetrapy.btf.source import KIND_INFERRED, KIND_KERNEL, BtfSource
 from tetrapy.config.sources import read
+from tetrapy.daemon import info
 from tetrapy.daemon.info import NAME, InfoFile
 from tetrapy.daemon.policies import Policies
 
@@ -20,11 +21,17 @@ KERNEL = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
 TARGET = "what was there before"
 
 
-def write(directory: Path, *flags: str, source: BtfSource = KERNEL) -> tuple[InfoFile, Recorder]:
+@pytest.fixture(autouse=True)
+def _places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(info, "RUN_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(info, "TETRAGON", str(tmp_path / "tetragon/tetragon-info.json"))
+
+
+def write(*flags: str, source: BtfSource = KERNEL) -> tuple[InfoFile, Recorder]:
     log = Recorder()
     settings = read(list(flags), {})
     none = Policies(lambda _acquired: pytest.fail("no policy is to be loaded"), log)
-    return InfoFile(str(directory), settings, source, FakeSensor(), none, log), log
+    return InfoFile(settings, source, FakeSensor(), none, "unix:///s", log), log
 
 
 def content(directory: Path) -> dict[str, object]:
@@ -41,14 +48,15 @@ def aside(directory: Path) -> Path:
 def test_what_it_says(tmp_path: Path) -> None:
     """Tetragon's keys with this agent's settings, and where the BTF comes from."""
     flags = ("--export-filename=/var/log/x", "--bpf-lib=/opt/bpf", "--metrics-server=:2112")
-    file, log = write(tmp_path, *flags)
-    assert file.path == str(tmp_path / "tetrapy-info.json")
+    file, log = write(*flags)
+    assert file.paths == [str(tmp_path / "tetrapy-info.json")]
     assert content(tmp_path) == {
         "export_fname": "/var/log/x",
         "lib_dir": "/opt/bpf",
         "btf_fname": "/sys/kernel/btf/vmlinux",
         "btf_kind": "kernel",
         "btf_source": "kernel: /sys/kernel/btf/vmlinux",
+        "server_address": "unix:///s",
         "metrics_address": ":2112",
         "sensor": "ebpf",
         "blind": [],
@@ -61,7 +69,7 @@ def test_what_it_says(tmp_path: Path) -> None:
 def test_an_inferred_layout(tmp_path: Path) -> None:
     """It says of which kernel the layout is, in the words of the log."""
     reported = "inferred from debian/12/x86_64/6.1.0-18-amd64"
-    write(tmp_path, source=BtfSource(KIND_INFERRED, reported, b""))
+    write(source=BtfSource(KIND_INFERRED, reported, b""))
     assert content(tmp_path)["btf_kind"] == "inferred"
     assert content(tmp_path)["btf_source"] == reported
 
@@ -69,7 +77,7 @@ def test_an_inferred_layout(tmp_path: Path) -> None:
 def test_a_path_of_any_bytes(tmp_path: Path) -> None:
     """A path that is no UTF-8 is read back as Python names it."""
     path = os.fsdecode(b"/btf-\xff")
-    _, log = write(tmp_path, source=BtfSource("user", path, b""))
+    _, log = write(source=BtfSource("user", path, b""))
     assert content(tmp_path)["btf_fname"] == path
     assert log.lines == []
 
@@ -78,7 +86,7 @@ def test_everyone_may_read_it(tmp_path: Path) -> None:
     """Mode 0644, as Tetragon's; nothing else is left in the directory."""
     before = os.umask(0o022)
     try:
-        write(tmp_path)
+        write()
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / NAME).stat().st_mode) == 0o644
@@ -87,7 +95,7 @@ def test_everyone_may_read_it(tmp_path: Path) -> None:
 
 def test_it_is_removed(tmp_path: Path) -> None:
     """At the stop; once more, or after somebody else, is no error."""
-    file, _ = write(tmp_path)
+    file, _ = write()
     file.remove()
     assert os.listdir(tmp_path) == []
     file.remove()
@@ -97,7 +105,7 @@ def test_an_older_file(tmp_path: Path) -> None:
     """What a killed agent left, longer than the new one, is replaced."""
     (tmp_path / NAME).write_text("x" * 10_000)
     aside(tmp_path).write_text("y" * 10_000)
-    write(tmp_path)
+    write()
     assert content(tmp_path)["pid"] == os.getpid()
     assert os.listdir(tmp_path) == [NAME]
 
@@ -107,7 +115,7 @@ def test_a_link_in_its_place(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text(TARGET)
     (tmp_path / NAME).symlink_to(target)
-    file, log = write(tmp_path)
+    file, log = write()
     assert not (tmp_path / NAME).is_symlink()
     assert content(tmp_path)["pid"] == os.getpid()
     assert log.lines == []
@@ -129,7 +137,7 @@ def test_a_link_beside_it(tmp_path: Path, exists: bool) -> None:
     if exists:
         target.write_text(TARGET)
     aside(tmp_path).symlink_to(target)
-    _, log = write(tmp_path)
+    _, log = write()
     assert content(tmp_path)["pid"] == os.getpid()
     assert log.lines == []
     assert target.exists() is exists
@@ -139,26 +147,37 @@ def test_a_link_beside_it(tmp_path: Path, exists: bool) -> None:
 def test_a_fifo_beside_it(tmp_path: Path) -> None:
     """A FIFO that nobody reads does not keep the agent from starting."""
     os.mkfifo(aside(tmp_path))
-    write(tmp_path)
+    write()
     assert content(tmp_path)["pid"] == os.getpid()
     assert os.listdir(tmp_path) == [NAME]
 
 
 @pytest.mark.parametrize("place", ["nowhere", "file"])
-def test_no_such_directory(tmp_path: Path, place: str) -> None:
+def test_no_such_directory(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory that cannot be written is logged with the path; stopping needs no file."""
     (tmp_path / "file").touch()
-    file, log = write(tmp_path / place)
+    monkeypatch.setattr(info, "RUN_DIRECTORY", str(tmp_path / place))
+    file, log = write()
     assert refused(log) in {"No such file or directory", "Not a directory"}
-    assert log.keys_of("No info file")["path"] == file.path
+    assert log.keys_of("No info file")["path"] == file.paths[0]
     file.remove()
 
 
 def test_a_directory_in_its_place(tmp_path: Path) -> None:
     """A directory of its name is left alone, and no half-made file beside it."""
     (tmp_path / NAME).mkdir()
-    file, log = write(tmp_path)
+    file, log = write()
     assert refused(log) == "Is a directory"
     file.remove()
     assert (tmp_path / NAME).is_dir()
     assert os.listdir(tmp_path) == [NAME]
+
+
+def test_where_tetragons_client_looks(tmp_path: Path) -> None:
+    """Only when asked; its directory is made, and the file goes with the other one."""
+    file, log = write("--tetragon-info-file")
+    there = tmp_path / "tetragon/tetragon-info.json"
+    assert json.loads(there.read_text())["server_address"] == "unix:///s"
+    assert log.lines == []
+    file.remove()
+    assert not there.exists()

@@ -72,6 +72,40 @@ def test_a_life(manager: Manager) -> None:
     ]
 
 
+def test_a_start_is_given_time_and_not_watched(manager: Manager) -> None:
+    """Who answers the watchdog during a start is waited for from then on."""
+    clock = Clock()
+    notifier = Notifier({**manager.environment, "WATCHDOG_USEC": "30000000"}, clock)
+    for _ in range(3):
+        notifier.busy()
+        notifier.busy()  # at most once a second
+        clock.now += 5
+    assert manager.heard() == [["EXTEND_TIMEOUT_USEC=120000000"]] * 3
+    notifier.close()
+
+
+def test_a_long_work_is_given_time(manager: Manager) -> None:
+    """The answer to the watchdog goes before: it takes back what the manager was asked for."""
+    clock = Clock()
+    notifier = Notifier({**manager.environment, "WATCHDOG_USEC": "30000000"}, clock)
+    notifier.ready()
+    notifier.heartbeat()
+    clock.now += 1
+    notifier.busy()
+    clock.now += 14
+    notifier.heartbeat()  # too early
+    clock.now += 1
+    notifier.heartbeat()
+    notifier.close()
+    assert manager.heard() == [
+        ["READY=1"],
+        ["WATCHDOG=1"],
+        ["WATCHDOG=1"],
+        ["EXTEND_TIMEOUT_USEC=120000000"],
+        ["WATCHDOG=1"],
+    ]
+
+
 def test_a_status_is_reported_when_it_changes(manager: Manager) -> None:
     """An equal status is not sent again."""
     notifier = Notifier(manager.environment)

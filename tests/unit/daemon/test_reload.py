@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,20 @@ def test_the_rules_of_the_file(running: Running) -> None:
     running.hang_up("--export-file-max-size-mb=77", "--export-file-compress")
     sink: Any = running.sink
     assert (sink.rotation.rules.max_size, sink.rotation.rules.compress) == (77 << 20, True)
+
+
+def test_fewer_backups_are_kept_from_the_next_tick_on(running: Running) -> None:
+    """A lower number removes what is too many at once, and not at the next rotation."""
+    sink: Any = running.sink
+    for _ in range(4):
+        sink.write(b"line\n")
+        sink.rotate()
+    sink.tick(time.monotonic())
+    sink.rotation.wait()
+    running.hang_up("--export-file-max-backups=1")
+    sink.tick(time.monotonic())
+    sink.rotation.wait()
+    assert len(list(running.target.parent.glob("out-*.json"))) == 1
 
 
 def test_what_has_to_wait(running: Running) -> None:

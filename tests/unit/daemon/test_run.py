@@ -13,7 +13,7 @@ import pytest
 from tests.support.agent_run import FakeSensor, Recorder, Run, reported
 from tests.support.records import SECOND, Task, execute, exit_of, fork, pack
 from tetrapy.config.sources import read
-from tetrapy.daemon import sensing
+from tetrapy.daemon import choose_sensor
 from tetrapy.daemon.agent import Agent
 from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
 
@@ -53,6 +53,7 @@ def test_the_log_of_a_run(run: Run) -> None:
         "Starting tetrapy",
         "config settings",
         "tetrapy pid file creation succeeded",
+        "Starting gRPC server",
         "Exporter configuration",
         "Loading Tracing Policies from directory ignored, directory does not exist",
         "Capabilities kept",
@@ -141,7 +142,7 @@ def test_without_privilege(run: Run) -> None:
     def refuse() -> None:
         raise NotPermittedError("tetrapy needs root")
 
-    run.monkeypatch.setattr(sensing.privilege, "check_bpf", refuse)
+    run.monkeypatch.setattr(choose_sensor.privilege, "check_bpf", refuse)
     with pytest.raises(NotPermittedError):
         run(FakeSensor())
     assert os.listdir(run.path / "run") == []
@@ -259,6 +260,7 @@ def test_a_procfs_of_other_processes(run: Run) -> None:
     assert reported(lines) == [("process_exec", 0), ("process_exec", 50)]
     assert "parent" not in lines[1]["process_exec"]
     keys = run.log.keys_of("inode mismatch: procfs does not appear to be host procfs")
+    assert "--pid=host" in keys.pop("hint")
     assert keys == {
         "path": f"{run.procfs.root}/1/ns/pid",
         "inode": inode,
@@ -283,8 +285,10 @@ def test_a_sensor_that_cannot_be_had(run: Run) -> None:
 
     sensor = FakeSensor([], COMMAND)
     asked = []
-    run.monkeypatch.setattr(sensing.privilege, "check_bpf", refuse)
-    run.monkeypatch.setattr(sensing, "_connector", lambda *given: asked.append(given[-1]) or sensor)
+    run.monkeypatch.setattr(choose_sensor.privilege, "check_bpf", refuse)
+    run.monkeypatch.setattr(
+        choose_sensor, "_connector", lambda *given: asked.append(given[-1]) or sensor
+    )
     assert reported(run(sensor, "--sensor=auto"))[-1] == ("process_exit", 50)
     assert asked == ["no BPF here"]
     with pytest.raises(NotPermittedError, match="no BPF here"):

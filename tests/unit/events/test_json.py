@@ -26,6 +26,7 @@ from tetrapy.events.calls import (
     ProcessLsm,
     ProcessTracepoint,
     ProcessUprobe,
+    ProcessUsdt,
 )
 from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
@@ -105,7 +106,8 @@ def test_what_is_written_out_is_the_message(made: Process) -> None:
 
 def as_kind(called: CallEvent, kind: type[CallEvent]) -> CallEvent:
     """The same call as an event of another kind."""
-    fields = {name: getattr(called, name) for name in CallEvent.__slots__}
+    names = [name for name in CallEvent.__slots__ if name != "undecided"]
+    fields = {name: getattr(called, name) for name in names}
     return kind(**fields)
 
 
@@ -139,6 +141,7 @@ def test_every_event_is_its_message(
         as_kind(called, ProcessUprobe),
         ProcessThrottle(START, text, "t"),
         as_kind(called, ProcessLsm),
+        as_kind(called, ProcessUsdt),
         RateLimitInfo(code, "t"),
     ]
     assert [event.name for event in events] == list(MADE)

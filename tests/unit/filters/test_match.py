@@ -17,6 +17,7 @@ from tests.support.filter_events import (
     listed,
     process,
 )
+from tetrapy.events.container import Container, Image, Membership, Pod
 from tetrapy.events.event import Event
 from tetrapy.filters import texts
 from tetrapy.filters.excess import Excess, excess
@@ -73,6 +74,38 @@ def holds(event: Event, **fields: Any) -> bool:
 def test_a_field_holds_for_an_exec(fields: dict[str, Any], expected: bool) -> None:
     """Values of a field are alternatives, fields must all hold."""
     assert holds(executed(ID), **fields) == expected
+
+
+LABELS = {"tier": "front"}
+PLAIN = Membership(Pod(Container("docker://1", "web", Image("", "nginx"), "", LABELS)))
+IN_POD = Membership(Pod(Container("containerd://1", "app"), "shop", "web-5d", "0f6f"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "plain", "in_pod"),
+    [
+        ({"container_name_regex": ["^web$"]}, True, False),
+        ({"container_name_regex": ["app", "x"]}, False, True),
+        ({"pod_regex": ["^web-"]}, False, True),
+        ({"pod_regex": [".*"]}, False, True),
+        ({"namespace_regex": ["sh"]}, False, True),
+        ({"namespace_regex": [".*"]}, False, True),
+        ({"namespace": ["shop"]}, False, True),
+        ({"namespace": ["", "kube-system"]}, True, False),
+        ({"namespace": ["shop"], "container_name_regex": ["app"]}, False, True),
+        ({"labels": ["tier=front"]}, True, False),
+        ({"labels": ["tier!=front", "x"]}, False, True),
+        (
+            {"cel_expression": ["process_exec.process.pod.container.image.name == 'nginx'"]},
+            True,
+            False,
+        ),
+    ],
+)
+def test_containers_and_pods(fields: dict[str, Any], plain: bool, in_pod: bool) -> None:
+    """A container outside of Kubernetes has a name, and no pod or namespace."""
+    assert holds(executed(process(container=PLAIN)), **fields) == plain
+    assert holds(executed(process(container=IN_POD)), **fields) == in_pod
 
 
 @pytest.mark.parametrize(
@@ -156,7 +189,7 @@ def test_deny_wins_and_no_allow_list_lets_all_pass() -> None:
     assert passing(None, shells) == [False, True]
     assert passing(both, ids) == [True, False]
     assert passing(ids, ids) == [False, False]
-    never = listed('{"pod_regex":["a"]}')
+    never = listed('{"health_check":true}')
     assert passing(never, None) == [False, False]
     assert passing(None, never) == [True, True]
 

@@ -51,7 +51,6 @@ decided = st.fixed_dictionaries(
         "parent_binary_regex": st.lists(st.sampled_from(["a$", "^/b"]), min_size=1),
         "pid": st.lists(st.integers(1, 4), min_size=1),
         "container_id": st.lists(st.sampled_from(["^$", "^c", "d"]), min_size=1),
-        "namespace": st.sampled_from([[""], ["", "x"]]),
         "health_check": st.just(False),
         "event_set": st.sampled_from([[1, 5], [1, 5, 27]]),
     },
@@ -156,7 +155,11 @@ def test_what_the_kernel_does_not_know_drops_nothing_more(
         mask &= pushdown.binary_masks(made.parent.binary)[1]
     else:
         mask &= pushdown.unknown_parent
-    mask &= pushdown.container_mask(made.docker) if container else pushdown.unknown_container
+    mask &= (
+        pushdown.container_mask(made.docker)
+        if container
+        else pushdown.no_container_condition | pushdown.allow_bits
+    )
     if pushdown.drops(mask):
         assert pushdown.drops(mask_of(pushdown, made))
 
@@ -199,12 +202,12 @@ def test_an_allow_filter_with_such_a_condition_is_pushed_without_it() -> None:
 def test_an_allow_list_is_pushed_whole_or_not_at_all() -> None:
     """One filter that may hold for every process makes it useless."""
     deny = [{"binary_regex": ["b"]}]
-    for useless in ({"arguments_regex": ["x"]}, {}, {"namespace": [""]}):
+    for useless in ({"arguments_regex": ["x"]}, {}, {"namespace": [""]}, {"pod_regex": ["x"]}):
         pushdown = pushed([{"binary_regex": ["a"]}, useless], deny)
         assert pushdown is not None
         assert (pushdown.deny_bits, pushdown.allow_bits) == (1, 0)
     # A filter that no exec or exit fulfils does no harm.
-    for other in ({"event_set": [27]}, {"policy_names": ["p"]}, {"pod_regex": ["x"]}):
+    for other in ({"event_set": [27]}, {"policy_names": ["p"]}, {"health_check": True}):
         pushdown = pushed([{"binary_regex": ["a"]}, other], deny)
         assert pushdown is not None
         assert (pushdown.deny_bits, pushdown.allow_bits) == (1, 2)
@@ -232,9 +235,9 @@ def test_the_masks_of_what_has_no_condition() -> None:
     )
     assert pushdown is not None
     assert pushdown.pids == {7, 8}
-    assert (pushdown.no_binary_condition, pushdown.no_parent_condition) == (0b110, 0b110)
+    assert pushdown.no_parent_condition == 0b110
     assert (pushdown.no_container_condition, pushdown.pid_default) == (0b011, 0b101)
-    assert (pushdown.unknown_parent, pushdown.unknown_container) == (0b110, 0b111)
+    assert pushdown.unknown_parent == 0b110
     assert pushdown.binary_masks("/a") == (0b111, 0b110)
     assert pushdown.binary_masks("/b") == (0b110, 0b111)
     assert (pushdown.pid_mask(7), pushdown.pid_mask(9)) == (0b111, 0b101)

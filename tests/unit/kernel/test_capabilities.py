@@ -60,6 +60,28 @@ def test_what_is_not_named_is_gone() -> None:
     assert child["CapEff"] == bits
 
 
+_RESERVE = """
+from tetrapy.kernel import capabilities
+capabilities.drop_all_but(["CAP_BPF"], ["CAP_BPF", "CAP_SYS_PTRACE"])
+before = capabilities.held()
+with capabilities.raised():
+    meanwhile = capabilities.held()
+    with capabilities.raised():
+        assert capabilities.held() == meanwhile
+print(before.effective, before.permitted, meanwhile.effective, capabilities.held() == before)
+"""
+
+
+@needs_root
+def test_a_reserve_has_effect_for_a_while() -> None:
+    """What is permitted beside what is kept is in effect within `raised`, and not afterwards."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "agent")}
+    command = [sys.executable, "-c", _RESERVE]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    kept, both = 1 << 39, 1 << 39 | 1 << 19
+    assert done.stdout.split() == [str(kept), str(both), str(both), "True"]
+
+
 @needs_root
 def test_all_can_be_given_up() -> None:
     """Root is then a user like others, who owns root's files."""

@@ -40,7 +40,8 @@ def test_the_kernels_types_tell(tmp_path: Path, btf: bytes, expected: bool) -> N
 @pytest.mark.parametrize(("btf", "expected"), BTF.values(), ids=BTF)
 def test_other_types_tell(tmp_path: Path, btf: bytes, expected: bool) -> None:
     """Where it does not, types that were found elsewhere."""
-    assert preempts_programs(btf, str(tmp_path / "none")) is expected
+    none = str(tmp_path / "none")
+    assert preempts_programs(btf, none, none) is expected
 
 
 def test_types_that_cannot_be_mapped() -> None:
@@ -50,4 +51,35 @@ def test_types_that_cannot_be_mapped() -> None:
 
 def test_nothing_to_ask(tmp_path: Path) -> None:
     """A kernel that shows nothing is not known to preempt programs."""
-    assert not preempts_programs(None, str(tmp_path / "none"))
+    none = str(tmp_path / "none")
+    assert not preempts_programs(None, none, none)
+
+
+SYMBOL = b"ffffffff81446800 T init_srcu_struct_fast\n"
+FILLING = b"ffffffff81446800 t function_of_a_kernel\n" * 20_000
+KALLSYMS = {
+    "7.x": (FILLING + SYMBOL + FILLING, True),
+    "the last one": (FILLING + SYMBOL, True),
+    "6.18: no such function": (FILLING, False),
+    "a longer name": (FILLING + b"ffffffff81446800 T init_srcu_struct_fast_updown\n", False),
+    "one that ends so": (FILLING + b"ffffffff81446800 T __pfx_init_srcu_struct_fast\n", False),
+    "empty": (b"", False),
+}
+
+
+@pytest.mark.parametrize(("symbols", "expected"), KALLSYMS.values(), ids=KALLSYMS)
+def test_symbols_tell(tmp_path: Path, symbols: bytes, expected: bool) -> None:
+    """Where no types tell: those of the archive and of inference have only what is read."""
+    kallsyms = tmp_path / "kallsyms"
+    kallsyms.write_bytes(symbols)
+    none = str(tmp_path / "none")
+    assert preempts_programs(None, none, str(kallsyms)) is expected
+    assert preempts_programs(OTHERS, none, str(kallsyms)) is expected
+
+
+def test_a_symbol_between_two_reads(tmp_path: Path) -> None:
+    """Wherever the file is cut into blocks."""
+    kallsyms = tmp_path / "kallsyms"
+    for before in range((1 << 18) - len(SYMBOL) - 1, (1 << 18) + 2):
+        kallsyms.write_bytes(b"x" * (before - 1) + b"\n" + SYMBOL)
+        assert preempts_programs(None, str(tmp_path / "none"), str(kallsyms))

@@ -18,11 +18,14 @@ OBJECTS = pytest.mark.parametrize("name", sorted(bpf_objects.FLAVOURS))
 
 
 def program_bytes(data: bytes) -> dict[str, list[bytes]]:
-    """Program -> its instructions."""
+    """Program -> its instructions; without functions that programs call, which are in .text."""
     image, found = e.Elf(data), {}
     for symbol in image.symbols():
-        if symbol.type == e.STT_FUNC:
-            section = image.data(image.sections[symbol.section])
+        if symbol.type != e.STT_FUNC:
+            continue
+        place = image.sections[symbol.section]
+        if place.name != ".text":
+            section = image.data(place)
             code = section[symbol.value : symbol.value + symbol.size]
             found[symbol.name] = [code[at : at + 8] for at in range(0, len(code), 8)]
     return found

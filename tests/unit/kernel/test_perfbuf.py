@@ -101,7 +101,7 @@ class Kernel:
         self.map: dict[int, int] = {}
         self.epoll = Epoll()
         monkeypatch.setattr(perfbuf, "_open_event", self.open_event)
-        monkeypatch.setattr(perfbuf, "_online_cpus", lambda: cpus)
+        monkeypatch.setattr(perfbuf, "online_cpus", lambda: cpus)
         monkeypatch.setattr(perfbuf, "write_u32", lambda _, cpu, fd: self.map.update({cpu: fd}))
         monkeypatch.setattr(perfbuf.fcntl, "ioctl", lambda fd, *_: self.enabled.append(fd))
         monkeypatch.setattr(perfbuf.select, "epoll", lambda: self.epoll)

@@ -142,10 +142,12 @@ def test_the_real_user_namespace() -> None:
 def test_paranoid_perf_events(
     monkeypatch: pytest.MonkeyPatch, machine: Path, value: str, held: int, named: bool
 ) -> None:
-    """Debian's kernels have a level that asks for CAP_SYS_ADMIN."""
-    state(monkeypatch, held)
-    (machine / "paranoid").write_text(value)
-    assert ("perf_event_paranoid is 3" in str(refusal())) == named
+    """Debian's kernels have a level that asks for CAP_SYS_ADMIN, also under a seccomp filter."""
+    for seccomp in ("0", "2"):
+        state(monkeypatch, held, seccomp)
+        (machine / "paranoid").write_text(value)
+        assert ("perf_event_paranoid is 3" in str(refusal(errno.EACCES))) == named
+        assert "perf_event_paranoid" not in str(refusal(errno.EPERM))
 
 
 def test_nothing_that_explains_it() -> None:

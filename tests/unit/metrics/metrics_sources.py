@@ -16,11 +16,13 @@ from tetrapy.metrics.sources import (
     Dispatcher,
     Exporter,
     MapUse,
+    Policies,
     ProgramUse,
     Reassembly,
     Sensor,
     Sources,
     Table,
+    Waiting,
 )
 
 KERNEL = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
@@ -80,8 +82,22 @@ def busy() -> Sources:
         overflowed=69,
         cut_lines=70,
         cut_ancestors=71,
+        lost_to_clients=79,
+    )
+    own = ("f", "kprobe", 72, 0.5, 73, "p", "ns", "generic_kprobe")
+    policies = Policies(
+        states={"enabled": 74},
+        kernel_memory={("p", "ns"): 75},
+        programs=(ProgramUse(*own), ProgramUse(*own)),  # at the call, and at its return
+        waited=76,
+        merges={("f", "ok"): 77, ("f", "error"): 78},
+        requests={("GetUrl", "dropped"): 82},
+        actions={("signal", "kprobe:f", "0", "p", "ns", "1", "kill"): 80},
+        throttled={("p", "ns"): 83},
     )
     sources = Sources()
+    sources.policies = lambda: policies
+    sources.waiting = lambda: Waiting(80, 81, {"PROCESS_EXIT": 8})
     sources.sensor = lambda: sensor
     sources.dispatcher = lambda: dispatcher
     sources.table = lambda: table

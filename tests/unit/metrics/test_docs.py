@@ -9,8 +9,8 @@ from tests.support.paths import DATA, ROOT
 from tetrapy.metrics.catalog import CATALOG, EVENTS, GROUPS, HEALTH, RESOURCES
 from tetrapy.metrics.collectors import ALWAYS_ZERO
 from tetrapy.metrics.counters import CAPACITY, MAX_LENGTH
+from tetrapy.metrics.deprecated_names import DEPRECATED
 from tetrapy.metrics.family import Family
-from tetrapy.metrics.former import FORMER
 from tetrapy.metrics.health import TIMEOUT
 
 TEXT = (ROOT / "docs/metrics.md").read_text()
@@ -73,12 +73,12 @@ def test_former_names_are_reported() -> None:
     reported = {
         (name.split("`")[1], tuple(re.findall(r"`(\w+)`", now))) for name, now in rows("Former")
     }
-    assert reported == {(former.name, former.now) for former in FORMER}
+    assert reported == {(old.name, old.now) for old in DEPRECATED}
     labels = {name.split("`")[1]: re.findall(r" by (\w+)", name) for name, _ in rows("Former")}
-    assert labels == {former.name: list(former.labels) for former in FORMER}
-    assert not {former.name for former in FORMER} & (CATALOG.keys() | tetragons().keys())
-    for former in FORMER:
-        assert all(set(former.labels) <= set(CATALOG[name].labels) for name in former.now)
+    assert labels == {old.name: list(old.labels) for old in DEPRECATED}
+    assert not {old.name for old in DEPRECATED} & (CATALOG.keys() | tetragons().keys())
+    for old in DEPRECATED:
+        assert all(set(old.labels) <= set(CATALOG[name].labels) for name in old.now)
 
 
 def test_figures_that_are_always_0_are_reported() -> None:
@@ -92,7 +92,7 @@ def test_every_metric_that_the_text_names_exists() -> None:
     named = set(re.findall(r"`((?:tetragon|tetrapy|process)_\w+)`", TEXT))
     events = {"process_throttle"}
     absent = {name.strip("`") for name, _ in rows("Not served")}
-    assert named - absent - {former.name for former in FORMER} - events <= CATALOG.keys()
+    assert named - absent - {old.name for old in DEPRECATED} - events <= CATALOG.keys()
 
 
 def test_the_stages_of_loss() -> None:

@@ -43,31 +43,20 @@ def test_macros_that_are_refused(used: str, message: str) -> None:
 
 
 def test_what_is_later() -> None:
-    """Features of part two and of Kubernetes are named, each once, where they are first."""
-    action = "{action: Sigkill}, {action: Signal, argSig: 9}"
+    """Features of part two are named, each once, where they are first."""
+    action = "{action: GetUrl, argUrl: u}"
     text = spec(
         "  podSelector: {}\n  containerSelector: {}\n  enforcers: [{calls: [sys_dup]}]\n"
-        "  selectorsMacros: {m: {matchReturnActions: [{action: TrackSock}]}}\n"
+        "  selectorsMacros: {m: {matchReturnActions: [{action: Set}]}}\n"
         "  kprobes:\n"
         "  - {call: sys_dup, returnArgAction: TrackSock, selectors: ["
         f"{{matchActions: [{action}]}},"
         " {matchWorkloads: {podSelector: {}}}, {matchWorkloads: {}},"
-        " {matchActions: [{action: Sigkill}, {action: NoPost}]}]}\n"
+        " {matchActions: [{action: GetUrl, argUrl: u}, {action: NoPost}]}]}\n"
     )
     assert [(one.name, one.path, one.part) for one in later(read(text).policy)] == [
-        ("podSelector", "spec.podSelector", "Kubernetes"),
-        ("containerSelector", "spec.containerSelector", "Kubernetes"),
-        ("enforcers", "spec.enforcers", "acting on processes"),
         (
-            "returnArgAction TrackSock",
-            "spec.kprobes[0].returnArgAction",
-            "acting on processes",
-        ),
-        ("action Sigkill", "spec.kprobes[0].selectors[0].matchActions[0]", "acting on processes"),
-        ("action Signal", "spec.kprobes[0].selectors[0].matchActions[1]", "acting on processes"),
-        ("matchWorkloads", "spec.kprobes[0].selectors[1].matchWorkloads", "Kubernetes"),
-        (
-            "action TrackSock",
+            "action Set",
             "spec.selectorsMacros.m.matchReturnActions[0]",
             "acting on processes",
         ),

@@ -8,7 +8,7 @@ import pytest
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.process.inherit import inherit
 
-STAYS = ("uid", "auid", "cwd", "docker")
+STAYS = ("uid", "auid", "cwd", "docker", "container")
 DETAILS = ("user", "capabilities", "credentials", "namespaces")
 IMAGE = ("binary", "arguments", "executed")
 OWN = ("pid", "start", "ktime", "flags", "refcnt", "in_init_tree", "parent")

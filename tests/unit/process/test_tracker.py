@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.support.procfs import FakeProcfs
 from tests.support.records import SECOND, UNSET, Task, World, execute, exit_of, fork
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import Process, UnknownProcess, make_exec_id
+from tetrapy.process.procfs import TICK_NS
 
 KERNEL = Task(0)
 INIT = Task(1, SECOND)
@@ -224,6 +228,22 @@ def test_a_fork_by_an_unknown_process(world: World) -> None:
     assert event.process.binary == ""
     assert event.process.parent_exec_id == make_exec_id(b"host1", CHILD.start, CHILD.pid)
     assert event.parent is None or isinstance(event.parent, UnknownProcess)
+
+
+def test_a_fork_by_an_unknown_process_that_procfs_shows(tmp_path: Path) -> None:
+    """Its creator began before the agent and ended before procfs was read: no exec is told, and
+    the exit and a later exec say so.
+    """
+    procfs = FakeProcfs(tmp_path / "proc")
+    procfs.add(52, parent=1, ticks=GRANDCHILD.start // TICK_NS, exe="/bin/forked")
+    world = World(f"{procfs.root}/")
+    world.feed(fork(GRANDCHILD, CHILD))
+    assert world.live[52].binary == "/bin/forked"
+    executed = world.one(execute(GRANDCHILD, INIT, path=b"/bin/new"))
+    assert flag_words(executed.process.flags) == "execve clone"
+    other = World(f"{procfs.root}/")
+    other.feed(fork(GRANDCHILD, CHILD))
+    assert other.one(exit_of(GRANDCHILD)).process.refcnt == 1
 
 
 def test_the_exit_of_an_unknown_process(world: World) -> None:

@@ -17,6 +17,7 @@ MODULES = sorted(AGENT.rglob("*.py"))
 
 # Third-party packages of the bundle, and the rooms that may know of them. "" is agent/__main__.py.
 BUNDLED = {
+    "h2": {"api"},
     "celpy": {"filters"},
     "lark": {"filters"},
     "importlib_resources": {"kernel"},

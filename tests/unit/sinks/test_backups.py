@@ -26,9 +26,8 @@ from tests.support.sink_tools import (
     silent,
     sink_at,
 )
-from tetrapy.sinks import housekeeping
-from tetrapy.sinks.backups import UNFINISHED
-from tetrapy.sinks.housekeeping import Housekeeper
+from tetrapy.sinks import backups as module
+from tetrapy.sinks.backups import UNFINISHED, Housekeeper
 from tetrapy.sinks.rules import FileRules
 
 HOUR = 3600 * 1_000_000_000
@@ -214,7 +213,7 @@ def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def write(fd: int, data: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(housekeeping, "_write", write)
+    monkeypatch.setattr(module, "_write", write)
     log = Recorder()
     sink = sink_at(path, log, max_backups=0, compress=True, max_age=HOUR * 1000)
     for turn in range(3):

@@ -22,7 +22,6 @@ from tests.support.sink_tools import (
     silent,
     sink_at,
 )
-from tetrapy.errors import SettingsError
 from tetrapy.sinks import backups as names
 from tetrapy.sinks import stream
 from tetrapy.sinks.backups import STAMP, BackupNames
@@ -218,22 +217,17 @@ def test_changes_at_run_time(tmp_path: Path) -> None:
     sink = sink_at(path, Recorder())
     rotation = sink.rotation
     sink.write(numbered(0, 100_000, length=30))
-    rotation.set_max_size(1)
+    rotation.follow(rotation.rules._replace(max_size=1 << 20))
     sink.tick(now)
     sink.write(numbered(0, 1))
     assert len(backups(path)) == 1
-    rotation.set_interval(SECOND)
+    rotation.follow(rotation.rules._replace(interval=SECOND))
     sink.tick(now + 3600)
     assert len(backups(path)) == 2
     sink.write(numbered(0, 1))
-    rotation.set_max_backups(1)
+    rotation.follow(rotation.rules._replace(max_backups=1))
     sink.tick(now + 3600.5)
     rotation.wait()
     assert len(backups(path)) == 1
     assert (rotation.rules.max_size, rotation.rules.interval) == (1 << 20, SECOND)
-    for change in (rotation.set_max_size, rotation.set_max_backups):
-        with pytest.raises(SettingsError):
-            change(-1)
-    with pytest.raises(SettingsError):
-        rotation.set_interval(-1)
     sink.close(silent)

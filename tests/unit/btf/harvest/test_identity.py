@@ -121,6 +121,69 @@ def test_banners_tell_the_distribution(banner: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("banner", "expected"),
+    [
+        # Ubuntu: clouds and vendors' machines.
+        ("5.4.0-1045-aws (buildd@x) (gcc version 9.3.0 (Ubuntu 9.3.0-17)) #47-Ubuntu SMP",
+         "ubuntu/20.04"),
+        ("6.1.0-1035-oem (buildd@x) (x86_64-linux-gnu-gcc-11 (Ubuntu 11.4.0)) #35-Ubuntu SMP",
+         "ubuntu/22.04"),
+        ("6.5.0-1009-oem (buildd@x) (gcc-12 (Ubuntu 12.3.0)) #10-Ubuntu SMP", "ubuntu/22.04"),
+        ("6.5.0-9-generic (buildd@x) (gcc-13 (Ubuntu 13.2.0)) #9-Ubuntu SMP", "ubuntu/23.10"),
+        ("3.13.0-24-generic (buildd@x) (gcc version 4.8.2 (Ubuntu 4.8.2)) #47-Ubuntu SMP",
+         "ubuntu/14.04"),
+        # RHEL and its rebuilds.
+        ("5.14.0-503.el9.x86_64 (mockbuild@x86-05.stream.rdu2.redhat.com) (gcc (GCC)) #1 SMP",
+         "centos/9"),
+        ("5.14.0-427.13.1.el9_4.aarch64 (mockbuild@iad1-prod-build001.rockylinux.org) (gcc) #1",
+         "rocky/9"),
+        ("6.12.0-55.9.1.el10_0.x86_64 (mockbuild@x64-builder02.almalinux.org) (gcc (GCC)) #1",
+         "almalinux/10"),
+        ("4.18.0-553.lve.el8.x86_64 (mockbuild@buildfarm.corp.cloudlinux.com) (gcc) #1",
+         "cloudlinux/8"),
+        ("5.15.0-200.131.27.el9uek.x86_64 (mockbuild@host) (gcc (GCC)) #2 SMP", "ol/9"),
+        # Others with a suffix.
+        ("6.12.20-23.97.amzn2023.aarch64 (mockbuild@ip-10) (gcc) #1 SMP", "amzn/2023"),
+        ("6.6.29.1-4.azl3 (root@CBL-Mariner) (gcc (GCC)) #1 SMP", "azurelinux/3.0"),
+        ("5.10.134-13.an8.x86_64 (mockbuild@anolis) (gcc) #1 SMP", "anolis/8"),
+        ("5.10.134-16.3.al8.x86_64 (mockbuild@x) (gcc) #1 SMP", "alinux/3"),
+        ("5.10.214-3.ph4 (root@photon) (gcc (GCC)) #1-photon SMP", "photon/4.0"),
+        ("6.15.3-200.fc42.x86_64 (mockbuild@x) (gcc (GCC)) #1 SMP", "fedora/42"),
+        # SUSE's flavours.
+        ("5.14.21-150500.33.3-azure (geeko@buildhost) (gcc (SUSE Linux)) #1 SMP", "sles/15.5"),
+        ("6.12.0-160000.5-default (geeko@buildhost) (gcc (SUSE Linux)) #1 SMP", "sles/16.0"),
+        ("5.3.18-lp152.20.7-preempt (geeko@buildhost) (gcc (SUSE Linux)) #1 SMP",
+         "opensuse-leap/15.2"),
+        # The version is the builder's, or nowhere.
+        ("6.6.31-0-lts (buildozer@build-3-20-x86_64) (gcc (Alpine 13.2.1_git20240309)) #1-Alpine",
+         "alpine/3.20"),
+        ("6.12.1-0-lts (buildozer@build-edge-aarch64) (gcc (Alpine 14.2.0)) #1-Alpine", "alpine/_"),
+        ("6.9.1-arch1-1 (linux@archlinux) (gcc (GCC) 14.1.1) #1 SMP PREEMPT_DYNAMIC", "arch/_"),
+        ("6.6.30-1-lts (linux-lts@archlinux) (gcc (GCC) 13.2.1) #1 SMP", "arch/_"),
+        ("6.6.30-2-MANJARO (linux66@manjaro) (gcc (GCC)) #1 SMP", "manjaro/_"),
+        ("6.6.30-flatcar (build@pony-truck) (x86_64-cros-linux-gnu-gcc (Gentoo)) #1", "flatcar/_"),
+        ("6.1.90 (builder@buildkitsandbox) (x86_64-bottlerocket-linux-gnu-gcc.br_real) #1 SMP",
+         "bottlerocket/_"),
+        ("5.15.153.1-microsoft-standard-WSL2 (root@941d701f84f1) (gcc (GCC) 11.2.0) #1", "wsl/_"),
+        ("5.15.133+ (builder@localhost) (Chromium OS 15.0_pre458507 clang version) #1", "cos/_"),
+        ("6.6.31-linuxkit (root@buildkitsandbox) (gcc (Alpine 13.2.1)) #1 SMP", "linuxkit/_"),
+        ("6.8.4-2-pve (build@proxmox) (gcc (Debian 12.2.0-14) 12.2.0) #1 SMP PMX 6.8.4-2",
+         "debian/12"),
+        ("6.6.31+rpt-rpi-v8 (serge@raspberrypi.com) (gcc-12 (Debian 12.2.0-14)) #1 SMP Debian 1:6",
+         "debian/12"),
+        ("6.6.9-amd64 (devel@kali.org) (gcc-13 (Debian 13.2.0-9)) #1 SMP Kali 6.6.9-1kali1",
+         "kali/_"),
+    ],
+)  # fmt: skip
+def test_banners_of_other_vendors(banner: str, expected: str) -> None:
+    """Every vendor's form of `uname -r` and of the builder is known; rolling ones have "_"."""
+    release = banner.partition(" ")[0]
+    arch = "arm64" if release.endswith("aarch64") else "x86_64"
+    evidence = Evidence("vmlinux", arch=arch, banner=f"Linux version {banner}")
+    assert key(evidence) == f"{expected}/{arch}/{release}"
+
+
+@pytest.mark.parametrize(
     ("maker", "release", "expected"),
     [
         ("Rocky Enterprise Software Foundation ", "5.14.0-1.el9_4.x86_64", "rocky/9"),
@@ -128,6 +191,7 @@ def test_banners_tell_the_distribution(banner: str, expected: str) -> None:
         ("Red Hat, Inc. ", "4.18.0-477.el8.x86_64", "rhel/8"),
         ("Oracle America ", "4.18.0-477.el8.x86_64", "ol/8"),
         ("SUSE LLC SUSE Linux Enterprise 15 SP3", "5.3.18-59.5-default", "sles/15.3"),
+        ("openSUSE openSUSE Tumbleweed", "6.9.1-1-default", "opensuse-tumbleweed/_"),
         ("openSUSE openSUSE Leap 15.2", "5.3.18-lp152.20-default", "opensuse-leap/15.2"),
     ],
 )

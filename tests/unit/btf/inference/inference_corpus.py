@@ -40,6 +40,19 @@ def queries() -> CoreQueries:
 
 
 @functools.cache
+def all_images() -> tuple[bytes, ...]:
+    """Those of policies too."""
+    paths = sorted((ROOT / "build/bundle/bpf").glob("*.bpf.o"))
+    return tuple(path.read_bytes() for path in paths)
+
+
+@functools.cache
+def all_queries() -> CoreQueries:
+    """What all of them ask."""
+    return CoreQueries(all_images())
+
+
+@functools.cache
 def optional() -> frozenset[str]:
     """What they can do without."""
     return requirements.optional(queries().names, requirements.optional_accesses(images()))
@@ -47,8 +60,8 @@ def optional() -> frozenset[str]:
 
 @functools.cache
 def archive() -> Archive:
-    """The archive that is shipped."""
-    return Archive((ROOT / "btfs/archive.xz").read_bytes())
+    """The archive that is shipped, as the base sensor sees it."""
+    return Archive((ROOT / "btfs/archive.xz").read_bytes()).select(queries().names)
 
 
 def corpus() -> Path:

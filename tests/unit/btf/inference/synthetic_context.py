@@ -76,11 +76,17 @@ def cred(memory: Memory, held: Credentials, user: Object) -> Object:
 
 
 def open_file(
-    memory: Memory, number: int, mode: int, links: int, size: int, name: bytes = b"script"
+    memory: Memory,
+    number: int,
+    mode: int,
+    links: int,
+    size: int,
+    name: bytes = b"script",
+    magic: int = 0x01021994,
 ) -> Object:
     """A struct file, its inode, and where it is: in no directory, as a memfd."""
     inode = memory.object("inode", i_ino=number, i_mode=mode, i_nlink=links, i_rdev=0, i_size=size)
-    block = memory.object("super_block", s_dev=DEVICE)
+    block = memory.object("super_block", s_dev=DEVICE, s_magic=magic)
     block.list("s_list")
     pages = memory.object("address_space", host=inode.address)
     inode.set("i_sb", block.address)
@@ -90,6 +96,7 @@ def open_file(
     place = mount(memory, dentry(memory, b"/", None), None, None)
     file.set("f_path.mnt", place[0].at("mnt"))
     file.set("f_path.dentry", leaf.address)
+    leaf.set("d_inode", inode.address)
     return file
 
 

@@ -9,6 +9,7 @@ import random
 from typing import NamedTuple
 
 from tests.unit.btf.inference import synthetic_context as context
+from tests.unit.btf.inference import synthetic_files as files
 from tests.unit.btf.inference.synthetic_memory import Memory, Object, Types
 from tests.unit.btf.inference.synthetic_objects import PLAIN, Host, css_set, dentry, mount
 
@@ -181,6 +182,8 @@ class SyntheticProcess:
                 start_stack=self.arg_start - 3000,
             )
             self._tasks[name].set("mm", mm.address)
+            if name == "thread":
+                self._mm = mm
             self._tasks[name].set("active_mm", mm.address)
         self._tasks["leader"].set("mm", 0)
         self._tasks["leader"].set("active_mm", 0)
@@ -243,6 +246,7 @@ class SyntheticProcess:
             for field in ("real_fs", "fs"):
                 made.maybe(field, 0 if name == "leader" else fs.address)
             made.set("files", self.memory.allocate(256))
+        self.open_files = files.make(self.memory, self._tasks["thread"], self._mm, self._random)
 
     # --- cgroups --------------------------------------------------------------------------
 

@@ -26,13 +26,13 @@ def kernel() -> c.Kernel:
 
 def test_every_need_has_a_fact() -> None:
     """A relocation that is added to the objects needs a check, or a reason why there is none."""
-    assert not uncovered(c.queries().names)
+    assert not uncovered(c.all_queries().names)
     assert uncovered(["offset struct task_struct.comm array"])
 
 
 def test_the_table_names_needs_only() -> None:
     """Checks prove, and UNPROVEN excuses, what the objects ask for; nothing stands in both."""
-    known = set(map(key, c.queries().names))
+    known = set(map(key, c.all_queries().names))
     proven = {name for found in TABLE for name in found.proves}
     assert proven | set(UNPROVEN) == known
     assert not proven & set(UNPROVEN)
@@ -40,7 +40,7 @@ def test_the_table_names_needs_only() -> None:
 
 def test_short_names_are_unique() -> None:
     """No two queries have the same short name."""
-    names = c.queries().names
+    names = c.all_queries().names
     assert len(set(map(key, names))) == len(names)
     assert key("offset struct pid.numbers[1].nr int") == "pid.numbers[1].nr"
     assert key("size struct task_struct.comm array") == "size task_struct.comm"

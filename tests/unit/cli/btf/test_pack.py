@@ -155,7 +155,8 @@ def test_other_objects(btf_command, tmp_path: Path, full: Path) -> None:
     assert "*.bpf.o" in done.err
     (tmp_path / "objects/x.bpf.o").write_bytes(b"no object")
     assert btf_command(*words).code == 1
-    (tmp_path / "objects/x.bpf.o").write_bytes(btf_kernels.objects()[0])
+    for name, data in zip("xyz0", btf_kernels.objects(), strict=True):
+        (tmp_path / f"objects/{name}.bpf.o").write_bytes(data)
     assert btf_command(*words).code == 0
 
 

@@ -46,6 +46,8 @@ Start = Callable[..., Harvest]
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts harvests of a kernel with DWARF and waits until pahole runs."""
     started: list[Harvest] = []
+    # Who runs the tests by nohup has this signal ignored, in all that they start.
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     def run(*words: str, before: str = "", jobs: int = 1) -> Harvest:
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -86,6 +88,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         return started[-1]
 
     yield run
+    signal.signal(signal.SIGHUP, former)
     for harvest in started:
         harvest.process.kill()
         harvest.process.communicate()

@@ -40,7 +40,7 @@ def back(hook: int, *values: bytes, **more: Any) -> bytes:
 def test_both_halves_make_one_event(world: CallWorld) -> None:
     """At the return, of the time of the call; arguments that are read then are in their places."""
     which = world.hooks.add(
-        returning(actions=("KPROBE_ACTION_SIGNAL",), return_action="KPROBE_ACTION_TRACKSOCK")
+        returning(actions=("KPROBE_ACTION_SIGNAL",), return_actions=("KPROBE_ACTION_TRACKSOCK",))
     )
     assert world.feed(call(which, number(0, 3), at=5 * SECOND)) == []
     assert world.calls.waiting == 1
@@ -118,8 +118,10 @@ def test_calls_that_never_return_are_few(world: CallWorld, monkeypatch: pytest.M
         world.feed(call(which, value(1, b"x" * 1000, detail=1000), tid=tid))
     assert world.calls.waiting == 2
     assert world.calls.unmerged == 4 + 5 + 2
+    world.calls.late()
     world.hooks.remove(which)
-    assert world.calls.waiting == 0
+    assert (world.calls.late(), world.calls.waiting) == ([], 2)
+    assert (len(world.calls.late()), world.calls.waiting) == (2, 0)
 
 
 def test_calls_that_have_not_returned_at_the_end(world: CallWorld) -> None:

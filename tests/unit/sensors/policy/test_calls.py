@@ -30,6 +30,7 @@ from tests.support.records import SECOND, Task, execute, exit_of, fork
 from tetrapy.errors import FormatError
 from tetrapy.events.process import UnknownProcess
 from tetrapy.policy.names import ARGUMENT_TYPES
+from tetrapy.sensors.policy import hook as hooks_module
 from tetrapy.sensors.policy.hook import KPROBE, LSM, TRACEPOINT, UPROBE, Hook, HookValue
 
 ERROR = {"error_arg": {"Message": "Bad address for basic type"}}
@@ -150,12 +151,28 @@ def test_ancestors_for_those_who_ask() -> None:
 
 
 def test_a_hook_that_is_gone(world: CallWorld) -> None:
-    """Records that were on their way make no event."""
+    """Records that were on their way make events, until the buffer was empty; then none."""
     which = world.hooks.add(kprobe())
-    world.feed(call(which))
     world.hooks.remove(which)
+    assert len(world.feed(call(which))) == 1
+    world.calls.late()
+    assert len(world.feed(call(which))) == 1
+    world.hooks.is_drained = lambda: False
+    world.calls.late()
+    assert len(world.feed(call(which))) == 1
+    world.hooks.is_drained = lambda: True
+    world.calls.late()
     assert world.feed(call(which)) == []
     assert (world.calls.orphans, world.dispatcher.errors) == (1, 0)
+
+
+def test_hooks_that_are_gone_are_few(world: CallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the buffer never empties, those that left first are forgotten."""
+    monkeypatch.setattr(hooks_module, "MAX_LEAVING", 2)
+    numbers = [world.hooks.add(kprobe()) for _ in range(3)]
+    for one in numbers:
+        world.hooks.remove(one)
+    assert [len(world.feed(call(one))) for one in numbers] == [0, 1, 1]
 
 
 # --- hostile and damaged records ----------------------------------------------------------------
@@ -247,5 +264,7 @@ def test_flags_are_those_of_the_kernel_side() -> None:
         "CALL_RETURNED",
         "CALL_PROCESS_UNREPORTED",
         "CALL_UNWANTED",
+        "CALL_CHUNK",
+        "CALL_UNKNOWN_WORKLOAD",
     }
     assert bits("call_value_flag", flags_of("call_value_flag")) == 31

@@ -35,8 +35,8 @@ class Host:
         )
         return done.returncode, done.stdout
 
-    def install(self, release: Path | None = None) -> tuple[int, str]:
-        return self.run((release or self.release) / "install.sh")
+    def install(self, release: Path | None = None, *words: str) -> tuple[int, str]:
+        return self.run((release or self.release) / "install.sh", *words)
 
     def uninstall(self, *words: str) -> tuple[int, str]:
         return self.run(self.release / "uninstall.sh", *words)

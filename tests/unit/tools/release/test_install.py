@@ -67,6 +67,17 @@ def test_removing_leaves_what_was_there(host: Host) -> None:
     assert host.files() == before
 
 
+def test_policies_that_stayed_go(host: Host) -> None:
+    """Those that --keep-sensors-on-exit left, and nobody else's pins."""
+    pins = host.root / "sys/fs/bpf"
+    (pins / "tetrapy/run-1/policy-1").mkdir(parents=True)
+    (pins / "tetrapy/run-1/policy-1/link-0").touch()
+    (pins / "other").touch()
+    host.install()
+    assert host.uninstall() == (0, "tetrapy removed.\n")
+    assert [path.name for path in pins.iterdir()] == ["other"]
+
+
 @pytest.mark.slow
 def test_an_administrators_settings_stay(host: Host) -> None:
     """Neither installing, nor an upgrade, nor removing changes them; --purge does."""
@@ -250,3 +261,37 @@ def test_nothing_to_remove(host: Host) -> None:
     code, text = host.uninstall()
     assert code == 1
     assert f"no {host.root}/{MANIFEST}: install.sh has installed nothing here" in text
+
+
+@pytest.mark.slow
+def test_the_name_of_tetragons_client(host: Host) -> None:
+    """A link that is there when it is asked for, stays in an upgrade, and goes with the rest."""
+    before = host.files()
+    host.install()
+    link = host.root / "usr/local/bin/tetra"
+    assert not link.is_symlink()
+    assert host.install(None, "--tetra")[0] == 0
+    assert os.readlink(link) == "tetrapy"
+    assert host.install()[0] == 0
+    assert os.readlink(link) == "tetrapy"
+    assert host.uninstall("--purge")[0] == 0
+    assert host.files() == before
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "directory"])
+def test_another_tetra_is_not_replaced(host: Host, kind: str) -> None:
+    """Nothing is installed then; without the option all but it is."""
+    link = host.root / "usr/local/bin/tetra"
+    link.parent.mkdir(parents=True)
+    if kind == "directory":
+        link.mkdir()
+    elif kind == "link":
+        link.symlink_to("nowhere")
+    else:
+        link.write_text("Tetragon's")
+    code, said = host.install(None, "--tetra")
+    assert (code, "move it away" in said) == (1, True)
+    assert not (host.root / MANIFEST).exists()
+    assert host.install()[0] == 0
+    host.uninstall()
+    assert link.is_dir() if kind == "directory" else os.path.lexists(link)

@@ -66,9 +66,12 @@ def test_the_tarball_has_what_the_reference_has() -> None:
         "usr/lib/systemd/system/tetrapy.service",
         "usr/local/lib/systemd/system-generators/tetrapy-generator",
         "usr/local/bin/tetrapy",
+        "usr/local/lib/tetrapy/oci-hooks.d/tetrapy.json",
+        "usr/local/lib/tetrapy/tetrapy-oci-hook",
         "usr/local/lib/tetrapy/uninstall.sh",
         *(f"usr/local/lib/tetrapy/tetrapy.conf.d/{name}" for name in dropins),
         "usr/local/share/man/man8/tetrapy.8",
+        "usr/local/share/man/man8/tetra.8",
         "usr/local/share/bash-completion/completions/tetrapy",
         "usr/local/share/fish/vendor_completions.d/tetrapy.fish",
         "usr/local/share/zsh/site-functions/_tetrapy",
@@ -96,7 +99,9 @@ def test_all_in_the_tarball_is_roots_and_fixed() -> None:
     for name, (info, _) in members.items():
         assert (info.uid, info.gid, info.uname, info.gname) == (0, 0, "root", "root")
         assert info.mtime == tree.EPOCH
-        executable = info.isdir() or name.endswith((".sh", "bin/tetrapy", "tetrapy-generator"))
+        executable = info.isdir() or name.endswith(
+            (".sh", "bin/tetrapy", "tetrapy-generator", "oci-hook")
+        )
         assert info.mode == (0o755 if executable else 0o644)
         assert "/" not in name or name.rpartition("/")[0] in seen
         seen.add(name)
@@ -258,6 +263,24 @@ def test_the_unit_has_the_rights_that_its_comments_explain() -> None:
     assert [name for name in held if name not in comment] == []
 
 
+def generate(tmp_path: Path, btf: bool, **settings: int) -> Path:
+    """The drop-ins that the generator makes on a host whose kernel has these settings."""
+    script = (ROOT / "deploy/tetrapy-generator").read_text()
+    for place in ("/sys/kernel/btf", "/proc/sys/kernel"):
+        (tmp_path / place.lstrip("/")).mkdir(parents=True)
+        script = script.replace(f"{place}/", f"{tmp_path}{place}/")
+    if btf:
+        (tmp_path / "sys/kernel/btf/vmlinux").touch()
+    for name, value in settings.items():
+        (tmp_path / "proc/sys/kernel" / name).write_text(f"{value}\n")
+    subprocess.run(
+        ["sh", "-c", script, "generator", tmp_path / "a", "b", "c"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return tmp_path / "a/tetrapy.service.d"
+
+
 @pytest.mark.parametrize(
     ("btf", "last_capability", "more"),
     [(True, 40, False), (True, 39, False), (True, 37, True), (False, 40, True), (True, None, True)],
@@ -266,23 +289,20 @@ def test_more_rights_where_the_kernel_needs_them(
     tmp_path: Path, btf: bool, last_capability: int | None, more: bool
 ) -> None:
     """A kernel without BTF or without CAP_BPF, and one that tells nothing, gets the drop-in."""
-    script = (ROOT / "deploy/tetrapy-generator").read_text()
-    for place in ("/sys/kernel/btf", "/proc/sys/kernel"):
-        (tmp_path / place.lstrip("/")).mkdir(parents=True)
-        script = script.replace(f"{place}/", f"{tmp_path}{place}/")
-    if btf:
-        (tmp_path / "sys/kernel/btf/vmlinux").touch()
-    if last_capability is not None:
-        (tmp_path / "proc/sys/kernel/cap_last_cap").write_text(f"{last_capability}\n")
-    subprocess.run(
-        ["sh", "-c", script, "generator", tmp_path / "a", "b", "c"],
-        check=True,
-        stderr=subprocess.DEVNULL,
-    )
-    dropin = tmp_path / "a/tetrapy.service.d/more-rights.conf"
-    assert dropin.exists() == more
+    known = {} if last_capability is None else {"cap_last_cap": last_capability}
+    directory = generate(tmp_path, btf, **known)
+    assert (directory / "more-rights.conf").exists() == more
+    assert not (directory / "perf-events.conf").exists()
     if more:
-        assert "CAP_SYS_ADMIN" in dropin.read_text()
+        assert "CAP_SYS_ADMIN" in (directory / "more-rights.conf").read_text()
+
+
+@pytest.mark.parametrize("paranoid", [-1, 2, 3, 4])
+def test_rights_for_perf_events(tmp_path: Path, paranoid: int) -> None:
+    """Where CAP_PERFMON is not enough for them, as with Debian's kernels."""
+    directory = generate(tmp_path, True, cap_last_cap=40, perf_event_paranoid=paranoid)
+    assert (directory / "perf-events.conf").exists() == (paranoid > 2)
+    assert not (directory / "more-rights.conf").exists()
 
 
 def test_the_version_is_that_of_the_agent() -> None:

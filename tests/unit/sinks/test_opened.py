@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.sink_tools import Recorder, silent, sink_at
-from tetrapy.sinks import tail
-from tetrapy.sinks.tail import mend
+from tetrapy.sinks import opened
+from tetrapy.sinks.opened import mend_end
 
 LINE = b'{"process_exec":{"process":{"pid":7,"arguments":"\\u00e9 {x}"}},"time":"now"}\n'
 
@@ -22,14 +22,14 @@ def mended(data: bytes) -> bytes:
     fd = os.memfd_create("tail")
     try:
         os.write(fd, data)
-        size = mend(fd, len(data))
+        size = mend_end(fd, len(data))
         assert size == os.fstat(fd).st_size
         return os.pread(fd, size + 1, 0)
     finally:
         os.close(fd)
 
 
-@pytest.mark.parametrize("before", [b"", LINE, b"x" * (tail._BLOCK - 30) + b"\n", LINE * 5000])
+@pytest.mark.parametrize("before", [b"", LINE, b"x" * (opened._BLOCK - 30) + b"\n", LINE * 5000])
 def test_an_event_cut_anywhere(before: bytes) -> None:
     """However much of a line there is, it is taken away; a line that lacks its end gets it."""
     for length in range(len(LINE)):
@@ -40,9 +40,9 @@ def test_an_event_cut_anywhere(before: bytes) -> None:
 
 def test_a_long_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line of many blocks is found; one that is longer than any of ours is not touched."""
-    torn = b'{"' + b"x" * 5 * tail._BLOCK
+    torn = b'{"' + b"x" * 5 * opened._BLOCK
     assert mended(LINE + torn) == LINE
-    monkeypatch.setattr(tail, "_FARTHEST", 3 * tail._BLOCK)
+    monkeypatch.setattr(opened, "_FARTHEST", 3 * opened._BLOCK)
     assert mended(LINE + torn) == LINE + torn + b"\n"
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapy.sinks.backlog import Backlog
 from tetrapy.sinks.file import FileSink
 from tetrapy.sinks.rules import FileRules
+from tetrapy.sinks.sink import Backlog
 
 texts = st.lists(st.integers(0, 30).map(lambda length: b"x" * length + b"\n"), max_size=6)
 

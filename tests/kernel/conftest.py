@@ -27,8 +27,15 @@ FLAVOURS = {
     "perf": ("--use-perf-ring-buffer",),
 }
 
-# A sensor that is not what is tested would hide what is; and one file holds a whole session.
-ALWAYS = ("--sensor=ebpf", "--export-file-max-size-mb=100000")
+# A sensor that is not what is tested would hide what is; one file holds a whole session; events of
+# containers come in the order of all others, so that a fence stands behind them; and there is room
+# for what others run meanwhile.
+ALWAYS = (
+    "--sensor=ebpf",
+    "--export-file-max-size-mb=100000",
+    "--container-wait=0s",
+    "--rb-size-total=16M",
+)
 
 # Whatever can be asked for beyond the usual.
 DETAILS = (

@@ -67,7 +67,7 @@ def another(tmp_path_factory) -> Path:
         [path.read_bytes() for path in sorted((ROOT / "build/bundle/bpf").glob("base*.bpf.o"))]
     )
     answers = queries.answers(Btf(KERNEL.read_bytes()))
-    archive = Archive((ROOT / "btfs/archive.xz").read_bytes())
+    archive = Archive((ROOT / "btfs/archive.xz").read_bytes()).select(queries.names)
     path = tmp_path_factory.mktemp("another") / "vmlinux"
     path.write_bytes(minimal_btf(queries, next(f for f in archive.layouts[::-1] if f != answers)))
     return path

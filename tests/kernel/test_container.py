@@ -103,7 +103,7 @@ def test_seed(actor: Path, tmp_path: Path, name: str, shown: str) -> None:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         with subprocess.Popen(command, **pipes) as elder:
             assert elder.stdout.readline() == b"here\n"
-            with Agent(tmp_path) as agent:
+            with Agent(tmp_path, "--container-wait=0s") as agent:
                 agent.started()
                 elder.stdin.close()
                 elder.wait()

@@ -150,3 +150,18 @@ def test_an_array_whose_size_nobody_asks_has_no_elements() -> None:
     ]
     kernel = world_types.write(World((theirs,), (), ())).builder.build()
     assert made_is_as_good(Case(asking.assemble(written, questions), kernel, is_ambiguous=False))
+
+
+@pytest.mark.parametrize("kind", ["field_byte_offset", "field_exists"])
+@pytest.mark.parametrize("inner", [("ptr",), ("int", 8, 0)])
+def test_a_row_of_an_array_of_pointers(inner: world_types.Type, kind: str) -> None:
+    """The row's size counts and nobody asks for an element's: a pointer has a size of its own."""
+    array = ("array", ("array", inner, 3), 2)
+    mine = Composite("struct", "s", (Member("a", array),), 48)
+    theirs = Composite("struct", "s", (Member("a", array, 0, 64),), 56)
+    written = world_types.write(World((mine,), (), ()))
+    (type_id,) = written.composites
+    move = asking.move(24 if kind == "field_byte_offset" else 1)
+    questions = [asking.Ask(type_id, (0, 0, 1, 0), asking.KIND[kind], move)]
+    kernel = world_types.write(World((theirs,), (), ())).builder.build()
+    assert made_is_as_good(Case(asking.assemble(written, questions), kernel, is_ambiguous=False))

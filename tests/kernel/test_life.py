@@ -280,7 +280,7 @@ def test_fork_in_own_pid_namespace(stage: Stage) -> None:
 def test_stream_of_the_machine(stage: Stage, agent: Agent) -> None:
     """Whatever else ran meanwhile: one exec and one exit an image, linked, in order."""
     stage.run("hops", 50, stage.actor)
-    check_stream(agent.events())
+    check_stream(agent.events(), agent.lost)
     events = stage.events()
     started, ended = events[0], events[-1]
     assert len(events) == 102

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,11 +119,7 @@ REFUSED = {
         ),
         "/bin/sh is another file than those of binaryDigests",
     ),
-    "lsm": (policy("j", {"lsmhooks": [{"hook": "file_open"}]}), "lsmhooks is not supported yet"),
-    "fentry": (policy("k", {"fentries": [{"call": "x"}]}), "fentries is not supported yet"),
-    "loader": (policy("l", {"loader": True}), "loader is not supported yet"),
-    "pods": (policy("m", {"podSelector": {}, "tracepoints": [opened("/x")]}), "podSelector"),
-    "acts": (
+    "asks": (
         policy(
             "n",
             {
@@ -129,12 +127,12 @@ REFUSED = {
                     {
                         "subsystem": "raw_syscalls",
                         "event": "sys_enter",
-                        "selectors": [{"matchActions": [{"action": "Sigkill"}]}],
+                        "selectors": [{"matchActions": [{"action": "GetUrl", "argUrl": "u"}]}],
                     }
                 ]
             },
         ),
-        "action Sigkill",
+        "or set allow-policy-requests",
     ),
     "half": (
         policy(
@@ -151,6 +149,9 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
     texts = {name: text for name, (text, _) in REFUSED.items()}
     if not HAS_KPROBES:
         texts["kprobe"] = policy("p", {"kprobes": [{"call": "sys_getpgid"}]})
+        texts["loader"] = policy("l", {"loader": True})
+        texts["fentry"] = policy("q", {"fentries": [{"call": "sys_getpgid"}]})
+        texts["lsm"] = policy("r", {"lsmhooks": [{"hook": "file_open"}]})
     good = policy("good", {"tracepoints": [opened("/x")]})
     again = policy("good", {"tracepoints": [opened("/y")]})
     flags = ("--metrics-server", "127.0.0.1:0")
@@ -161,7 +162,9 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
             assert (found[name]["state"], found[name]["mode"]) == ("load_error", "")
             assert why in found[name]["error"], found[name]["error"]
         if not HAS_KPROBES:
-            assert "this kernel has no kprobes" in found["kprobe"]["error"]
+            for name in ("kprobe", "loader"):
+                assert "this kernel has no kprobes" in found[name]["error"]
+            _expect_no_trampolines(found)
         assert found["good"]["state"] == "enabled"
         assert "the name good is loaded already" in found["again"]["error"]
         assert agent.log.count("Policy is not loaded") == len(texts) + 1
@@ -171,7 +174,23 @@ def test_what_cannot_be_loaded(tmp_path: Path) -> None:
             metrics = answer.read().decode()
         assert 'tetragon_tracingpolicy_loaded{state="enabled"} 1' in metrics
         assert f'tetragon_tracingpolicy_loaded{{state="load_error"}} {len(texts) + 1}' in metrics
+        assert 'tetragon_tracingpolicy_kernel_memory_bytes{policy="good",' in metrics
+        missed = 'tetragon_missed_prog_probes_total{attach="tracepoint",policy="__policies__"} '
+        assert missed in metrics
         assert agent.stop() == 0
+
+
+def _expect_no_trampolines(found: dict[str, dict[str, Any]]) -> None:
+    """Each says which kernel would take it, and what to hook instead."""
+    if not Path("/sys/kernel/btf/vmlinux").exists():
+        assert "fentry needs the BTF of the kernel itself" in found["fentry"]["error"]
+        return
+    for name, since, instead in (
+        ("fentry", "older than Linux 5.5", "hook it by a kprobe"),
+        ("lsm", "older than Linux 5.7", "hook security_file_open by a kprobe"),
+    ):
+        assert since in found[name]["error"]
+        assert instead in found[name]["error"]
 
 
 def test_the_directory(tmp_path: Path) -> None:
@@ -199,6 +218,8 @@ def test_twenty_policies(tmp_path: Path) -> None:
     with started(tmp_path / "agent", **texts) as agent:
         agent.started()
         assert [one["state"] for one in listed(agent)] == ["enabled"] * 20
+        # Objects are given back when their programs are attached; each has two dozen maps.
+        assert len(os.listdir(f"/proc/{agent.pid}/fd")) < 250
         subprocess.run(["cat", *paths], check=False, stderr=subprocess.DEVNULL)
         for name in texts:
             until(lambda name=name: count(agent, "process_tracepoint", name) == 1, name)
@@ -249,6 +270,24 @@ def test_ancestors(tmp_path: Path) -> None:
         (line,) = [one for one in agent.lines() if one.startswith(b'{"process_tracepoint"')]
     body = json.loads(line)["process_tracepoint"]
     assert body["ancestors"][0]["exec_id"] == body["parent"]["parent_exec_id"]
+
+
+def test_what_a_policy_has_the_agent_ask(tmp_path: Path) -> None:
+    """A URL is fetched for a call that matches, once the settings allow it; the event says so."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        hook = opened(str(tmp_path / "wanted"))
+        url = f"http://127.0.0.1:{server.server_port}/asked"
+        hook["selectors"][0]["matchActions"] = [{"action": "GetUrl", "argUrl": url}]
+        text = policy("asks", {"tracepoints": [hook]})
+        with started(tmp_path / "a", "--allow-policy-requests", asks=text) as agent:
+            agent.started()
+            subprocess.run(["cat", str(tmp_path / "wanted")], check=False, capture_output=True)
+            until(lambda: count(agent, "process_tracepoint", "asks") == 1, "the event")
+            asked, _ = server.get_request()
+            with asked:
+                assert asked.recv(64).startswith(b"GET /asked HTTP/1.1\r\n")
+            assert agent.stop() == 0
+    assert b"KPROBE_ACTION_GETURL" in agent.export.read_bytes()
 
 
 def test_the_list_without_an_agent() -> None:

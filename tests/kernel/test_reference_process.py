@@ -249,17 +249,20 @@ def test_variants_differ(memory: KernelMemory) -> None:
     """What the one has, the other has not, so that neither passes for the other."""
     values = []
     for variant in (0, 1):
-        with prepared(memory, variant) as reference:
+        with prepared(memory, variant, with_files=True) as reference:
             values.append(dict(vars(reference)))
     same = {name for name in values[0] if values[0][name] == values[1].get(name)}
     of_this_host = {"read", "_memory", "_pending", "ticks_per_second", "boot_gap_ns", "limits"}
     of_this_host |= {"mount_point", "cgroup_v1", "arg_start", "env_start", "start_ticks"}
     # Numbers of namespaces that are gone are given again.
     of_this_host |= {"exec_path", "exec_strings", "exec_gained", "exec_name", "exec_device"}
-    of_this_host |= {"namespaces"}
+    of_this_host |= {"namespaces", "_with_files"}
     assert same <= of_this_host | {"_keeper", "_orders", "_reports"}
     for name in ("ids", "capabilities"):
         assert not set(values[0][name]) & set(values[1][name])
+    one, other = (found["open_files"].connected for found in values)
+    for name in ("mark", "priority", "source", "destination", "destination_port"):
+        assert getattr(one, name) != getattr(other, name)
 
 
 @pytest.mark.parametrize("gone", [("memfd",), ("memfd", "files")])

@@ -111,11 +111,11 @@ def test_files(tmp_path: Path) -> None:
     with Agent(tmp_path / "agent", prepare=prepare) as agent:
         agent.started()
         pid_file = keep / "tetrapy/tetrapy.pid"
-        assert run_directory(agent) == ["tetrapy-info.json", "tetrapy.pid"]
+        assert run_directory(agent) == ["tetrapy-info.json", "tetrapy.pid", "tetrapy.sock"]
         assert pid_file.read_bytes() == str(agent.pid).encode()
         assert pid_file.stat().st_mode & 0o777 == 0o644
         assert agent.stop() == 0
-    assert [path for path in keep.rglob("*") if path.is_file()] == []
+    assert [path for path in keep.rglob("*") if not path.is_dir()] == []
 
 
 @both_flavours
@@ -149,7 +149,7 @@ def test_signal_at_start(tmp_path: Path, number: int, line: str) -> None:
         agent.wait_for_log(line)
         assert agent.stop(number) == 0
     assert not agent.errors
-    assert [path for path in keep.rglob("*") if path.is_file()] == []
+    assert [path for path in keep.rglob("*") if not path.is_dir()] == []
 
 
 def test_second_signal(tmp_path: Path) -> None:

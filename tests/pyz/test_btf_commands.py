@@ -36,7 +36,8 @@ def member(name: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def queries() -> CoreQueries:
-    return CoreQueries([member("bpf/base.bpf.o"), member("bpf/base-perf.bpf.o")])
+    names = [f"bpf/{name}{end}.bpf.o" for name in ("base", "policy") for end in ("", "-perf")]
+    return CoreQueries([member(name) for name in names])
 
 
 @pytest.fixture(scope="module")

@@ -260,6 +260,7 @@ def test_modes_of_all_that_is_made(tmp_path: Path, umask: str) -> None:
     assert modes == {
         "tetrapy.pid": 0o644 & allowed,
         "tetrapy-info.json": 0o644 & allowed,
+        "tetrapy.sock": 0o660,
     }
     assert open_to == [0o755 & allowed] * 3
     files = [export, *backups(export), tmp_path / "log-file"]

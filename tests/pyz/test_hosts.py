@@ -104,8 +104,9 @@ def test_read_only_run_directory(tmp_path: Path, actor: Path) -> None:
     prepare = READ_ONLY.format(tmp_path) + "mount -o remount,ro /run\n"
     agent = Agent(tmp_path, code=PYZ, prepare=prepare)
     tells(agent, actor)
-    lines = [line for line in agent.log.splitlines() if "level=warn" in line]
-    expected = ("pid file /var/run/tetrapy/tetrapy.pid", "/var/run/tetrapy/tetrapy-info.json")
+    run = "/var/run/tetrapy"
+    lines = [line for line in agent.log.splitlines() if "level=warn" in line and run in line]
+    expected = (f"pid file {run}/tetrapy.pid", f"{run}/tetrapy.sock", f"{run}/tetrapy-info.json")
     assert len(lines) == len(expected)
     assert all(text in line for line, text in zip(lines, expected, strict=True))
 
@@ -149,7 +150,7 @@ def test_no_executable_memory_files(tmp_path: Path, actor: Path, level: int) -> 
         subprocess.run([actor, tag, "exit", "3"], check=False)
         assert len(agent.tagged(tag)) == 2
         files = sorted(path.name for path in keep.rglob("*") if not path.is_dir())
-        assert files == ["tetrapy-info.json", "tetrapy.pid"]
+        assert files == ["tetrapy-info.json", "tetrapy.pid", "tetrapy.sock"]
         # unshare passes no signals on to its child.
         children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="utf-8")
         os.kill(int(children), signal.SIGTERM)

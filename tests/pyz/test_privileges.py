@@ -18,7 +18,20 @@ from tests.support.sink_tools import backups
 
 pytestmark = needs_root
 
-NUMBERS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "NET_ADMIN": 12, "SYS_PTRACE": 19, "BPF": 39}
+NUMBERS = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "DAC_READ_SEARCH": 2,
+    "FOWNER": 3,
+    "NET_ADMIN": 12,
+    "SYS_PTRACE": 19,
+    "SYS_ADMIN": 21,
+    "SYS_RESOURCE": 24,
+    "SYSLOG": 34,
+    "PERFMON": 38,
+    "BPF": 39,
+}
+LOADING = ("BPF", "PERFMON", "SYS_ADMIN", "SYS_RESOURCE", "SYSLOG", "DAC_READ_SEARCH")
 NOBODY = 65534
 
 
@@ -49,16 +62,22 @@ def works(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "kept"),
+    ("flags", "kept", "reserve"),
     [
-        ((), ("BPF", "SYS_PTRACE")),
-        (("--use-perf-ring-buffer",), ("BPF", "SYS_PTRACE")),
-        (("--sensor=connector",), ("NET_ADMIN", "SYS_PTRACE")),
+        ((), ("BPF", "SYS_PTRACE"), LOADING),
+        (("--use-perf-ring-buffer",), ("BPF", "SYS_PTRACE"), LOADING),
+        (("--load-policies-at-run-time=false",), ("BPF", "SYS_PTRACE"), ()),
+        (("--sensor=connector",), ("NET_ADMIN", "SYS_PTRACE"), ()),
     ],
-    ids=["ring", "perf", "connector"],
+    ids=["ring", "perf", "closed", "connector"],
 )
-def test_what_is_kept(tmp_path: Path, flags: tuple[str, ...], kept: tuple[str, ...]) -> None:
-    """By all threads, those of the servers too; nothing that it executes could have more."""
+def test_what_is_kept(
+    tmp_path: Path, flags: tuple[str, ...], kept: tuple[str, ...], reserve: tuple[str, ...]
+) -> None:
+    """By all threads, those of the servers too; nothing that it executes could have more.
+
+    What loading a policy takes is not in effect.
+    """
     port = free_port()
     metrics = f"--metrics-server=localhost:{port}"
     with Agent(tmp_path, metrics, *flags) as agent:
@@ -67,8 +86,8 @@ def test_what_is_kept(tmp_path: Path, flags: tuple[str, ...], kept: tuple[str, .
             assert answer.status == 200
         # An own capability may be missing on this machine, for root too.
         own = int(Path("/proc/self/status").read_text().split("CapBnd:\t")[1].split()[0], 16)
-        wanted = bits(*kept) & own
-        assert held(agent.pid) == {(wanted, wanted, wanted, 1)}
+        wanted, permitted = bits(*kept) & own, bits(*{*kept, *reserve}) & own
+        assert held(agent.pid) == {(wanted, permitted, wanted, 1)}
         works(agent)
         assert agent.stop() == 0
     assert agent.statistics()["received"] > 0

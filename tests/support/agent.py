@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.events import Event
+from tests.support.harmless import expect_harmless_flags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ PYZ = ROOT / "dist" / "tetrapy.pyz"
 
 # A bound on waiting, for a machine that is busy; nothing is decided by it.
 TIMEOUT = 60.0
+
+_LOOKS_AT_LOSSES = 15.0  # seconds; it looks every ten
 
 # The agent's own place for pid file and temporary files; `$1` is shell run in there first.
 _PRIVATE = """
@@ -70,6 +73,7 @@ class Agent:
         """Start it: `prepare` is shell run in its mount namespace before, `under` a command that
         runs a command.
         """
+        expect_harmless_flags(flags)
         directory.mkdir(parents=True, exist_ok=True)
         self.export = export or directory / "events.json"
         self.log_path = directory / "log"
@@ -214,6 +218,15 @@ class Agent:
         """The numbers of the line `Observer events statistics`."""
         line = next(x for x in self.log.splitlines() if "Observer events statistics" in x)
         return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
+
+    def lost(self) -> int:
+        """Records that it counted as lost, as soon as it says so; 0 when it says nothing of the
+        kind for as long as it takes between two looks.
+        """
+        end = time.monotonic() + _LOOKS_AT_LOSSES
+        while not self.losses() and time.monotonic() < end:
+            time.sleep(0.1)
+        return sum(self.losses().values())
 
     def losses(self) -> dict[str, int]:
         """The numbers of all lines `Kernel events lost`, summed by kind."""

@@ -13,7 +13,7 @@ from tests.support.records import abi
 from tetrapy.btf.source import KIND_KERNEL, BtfSource
 from tetrapy.config.sources import read
 from tetrapy.daemon import agent as module
-from tetrapy.daemon import sensing
+from tetrapy.daemon import choose_sensor, info
 from tetrapy.daemon.agent import Agent
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors.base_handler import BaseHandler
@@ -135,27 +135,28 @@ class Run:
         monkeypatch.setattr(module.privilege, "lift_memory_lock_limit", lambda: None)
         # Or this process would have it.
         monkeypatch.setattr(module.priority, "ask", lambda _log: None)
-        monkeypatch.setattr(module.capabilities, "drop_all_but", tuple)
-        monkeypatch.setattr(sensing.privilege, "check_bpf", lambda: None)
+        monkeypatch.setattr(module.capabilities, "drop_all_but", lambda kept, reserve: kept)
+        monkeypatch.setattr(choose_sensor.privilege, "check_bpf", lambda: None)
         source = BtfSource(KIND_KERNEL, "here")
         monkeypatch.setattr(
-            sensing.btf, "loaded", lambda _settings, _log, load: (load(source), source)
+            choose_sensor.btf, "loaded", lambda _settings, _log, load: (load(source), source)
         )
-        monkeypatch.setattr(sensing, "sensor_options", lambda *_: None)
+        monkeypatch.setattr(choose_sensor, "sensor_options", lambda *_: None)
         monkeypatch.setattr(module.gc, "freeze", self.freeze)
         monkeypatch.setattr(module, "RUN_DIRECTORY", str(tmp_path / "run"))
+        monkeypatch.setattr(info, "RUN_DIRECTORY", str(tmp_path / "run"))
 
     def freeze(self) -> None:
         self.frozen += 1
 
     def use(self, sensor: FakeSensor) -> None:
-        self.monkeypatch.setattr(sensing, "load_sensor", lambda *_: sensor)
+        self.monkeypatch.setattr(choose_sensor, "load_sensor", lambda *_: sensor)
 
     def __call__(self, sensor: FakeSensor, *arguments: str) -> list[Any]:
         """The exported lines of the run."""
         target = self.path / "out.json"
         flags = [f"--procfs={self.procfs.root}/", f"--export-filename={target}"]
-        flags += ["--sensor=ebpf", *arguments]
+        flags += ["--sensor=ebpf", f"--server-address=unix://{self.path}/s", *arguments]
         self.use(sensor)
         Agent(read(flags, {}), self.log).run()
         return [json.loads(line) for line in target.read_bytes().splitlines()]

@@ -21,7 +21,9 @@ from tetrapy.btf.store import LocalStore, host_of
 from tetrapy.cli.btf import commands
 
 OBJECTS = ROOT / "build/bundle/bpf"
-NAMES = ("base.bpf.o", "base-perf.bpf.o")
+NAMES = ("base.bpf.o", "base-perf.bpf.o", "policy.bpf.o", "policy-perf.bpf.o")
+# Of what may be a bit field.
+DETAILS = {"bits": 0, "size": 2, "signed": 0}
 
 ONE, TWO, THREE = (f"debian/12/x86_64/6.1.0-{number}-amd64" for number in (1, 2, 3))
 ARM = "ubuntu/20.04/arm64/5.4.0-9-generic"
@@ -50,7 +52,7 @@ def answers(number: int = 0, *absent: str) -> Answers:
     return tuple(
         None
         if any(word in query for word in ("kernfs_node___v54", *absent))
-        else 64 * (at + 1) + 64 * 100 * number
+        else DETAILS.get(query.partition(" ")[0], 64 * (at + 1) + 64 * 200 * number)
         for at, query in enumerate(queries().names)
     )
 

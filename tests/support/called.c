@@ -16,6 +16,20 @@ __attribute__((noinline)) long called(int number, unsigned char small, long long
 	return (long)id % 7 - 3;
 }
 
+/* Returns its text. */
+__attribute__((noinline)) const char *named(const char *text, unsigned long size, unsigned long id)
+{
+	__asm__ volatile("" : : "r"(size), "r"(id) : "memory");
+	return text;
+}
+
+/* Gets the second and the third number as sets. */
+__attribute__((noinline)) void sets(const unsigned long long *first,
+				    const unsigned long long *second, unsigned long id)
+{
+	__asm__ volatile("" : : "r"(first), "r"(second), "r"(id) : "memory");
+}
+
 int main(void)
 {
 	static char line[2 * LONGEST + 100], hex[2 * LONGEST + 1], text[LONGEST + 1];
@@ -37,8 +51,15 @@ int main(void)
 			text[at] = (char)strtoul(digits, 0, 16);
 		}
 		text[length] = 0;
-		called(number, (unsigned char)small, wide, hex[0] == '-' ? (const char *)8 : text,
-		       id);
+		unsigned long long first = small, second = (unsigned long long)wide;
+
+		sets(&first, &second, id);
+		const char *given = hex[0] == '-' ? (const char *)8 : text;
+
+		called(number, (unsigned char)small, wide, given, id);
+		/* What the result is does not matter, but that there is one. */
+		given = named(given, length, id);
+		__asm__ volatile("" : : "r"(given));
 	}
 	return 0;
 }

@@ -9,21 +9,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.support.agent import PYZ, Agent
+from tests.support.agent import PYZ, Agent, until
+from tests.support.harmless import expect_harmless
 
 HAS_KPROBES = Path("/sys/bus/event_source/devices/kprobe").exists()
 
 
 def policy(name: str, spec: dict[str, Any]) -> str:
     """A document; JSON is YAML."""
-    return json.dumps(
-        {
-            "apiVersion": "cilium.io/v1alpha1",
-            "kind": "TracingPolicy",
-            "metadata": {"name": name},
-            "spec": spec,
-        }
-    )
+    document = {
+        "apiVersion": "cilium.io/v1alpha1",
+        "kind": "TracingPolicy",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    return expect_harmless(json.dumps(document))
 
 
 def opened(*prefixes: str, event: str = "sys_enter_openat") -> dict[str, Any]:
@@ -66,3 +66,9 @@ def count(agent: Agent, kind: str, name: str) -> int:
     return sum(
         1 for line in agent.lines() if line.startswith(f'{{"{kind}"'.encode()) and needle in line
     )
+
+
+def drained(agent: Agent, mark: str) -> None:
+    """Wait until all that happened before is exported."""
+    subprocess.run(["/bin/true", f"{mark}-{agent.pid}"], check=True)
+    until(lambda: f"{mark}-{agent.pid}" in agent.export.read_text(), "the last event")

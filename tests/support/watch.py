@@ -41,7 +41,8 @@ class Watch:
         rate: tuple[int, int] | None = None,
         processes: int = 32768,
         size: int = 8 << 20,
-        gates: bool = False,
+        loops: bool = False,
+        gates: int = 0,
         preemptible: bool = True,
     ) -> None:
         """`flags` are the agent's; `rate` is events and nanoseconds; `size` the buffer's bytes."""
@@ -57,6 +58,7 @@ class Watch:
             cgroups=host_controller("/proc") or "",
             rate=Rate(*rate) if rate else None,
             filters=stages.pushdown,
+            loops=loops,
             gates=gates,
             kfuncs=None if preemptible else kfuncs.find(kfuncs.PREEMPTION),
         )

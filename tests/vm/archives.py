@@ -34,7 +34,7 @@ _VERSIONS = {"bullseye": "11", "bookworm": "12", "trixie": "13"}
 
 @dataclass(frozen=True)
 class Truth:
-    """A kernel as the archive sees it: its key there, the right answers, and what is shipped."""
+    """A kernel as the base sensor sees it: its key, the right answers, and what is shipped."""
 
     key: str
     queries: CoreQueries
@@ -88,7 +88,8 @@ def truth(kernel: Kernel, pyz: Path) -> Truth:
     queries = CoreQueries(objects)
     optional = requirements.optional(queries.names, requirements.optional_accesses(objects))
     answers = queries.answers(_full_btf(qemu.image(kernel)))
-    return Truth(key(kernel), queries, optional, answers, packed, Archive(packed))
+    archive = Archive(packed).select(queries.names)
+    return Truth(key(kernel), queries, optional, answers, packed, archive)
 
 
 @functools.cache

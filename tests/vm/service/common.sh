@@ -42,6 +42,14 @@ has_event() { # ARGUMENTS: the export file has an event of a program that got th
 	grep -qF "\"arguments\":\"$1\"" /var/log/tetrapy/tetrapy.log
 }
 
+has_policies() { # COUNT: so many are loaded
+	[ "$(tetrapy policy list | grep -c ' enabled ')" = "$1" ]
+}
+
+has_policy_event() { # NAME
+	grep -qF "\"policy_name\":\"$1\"" /var/log/tetrapy/tetrapy.log
+}
+
 has_logged() { # TEXT
 	journalctl -u tetrapy -o cat | grep -qF "$1"
 }

@@ -52,6 +52,45 @@ is_another "$before" && echo another process
 tetrapy-VERSION-amd64/install.sh
 true
 END
+# Hooks of each kind that perf events are needed for, and a stack of the kernel's functions.
+step policy <<'END'
+. /test/common.sh
+directory=/etc/tetrapy/tetrapy.tp.d
+mkdir $directory
+policy() { # NAME: the spec is the standard input
+	echo 'apiVersion: cilium.io/v1alpha1'
+	echo 'kind: TracingPolicy'
+	echo "metadata: {name: $1}"
+	echo 'spec:'
+	cat
+}
+policy kernel-function <<'SPEC' > $directory/function.yaml
+  kprobes:
+  - call: sys_getpgid
+    syscall: true
+    return: true
+    returnArg: {index: 0, type: int}
+    selectors:
+    - matchActions: [{action: Post, kernelStackTrace: true}]
+SPEC
+policy tracepoint <<'SPEC' > $directory/tracepoint.yaml
+  tracepoints:
+  - {subsystem: syscalls, event: sys_enter_getpgid}
+SPEC
+policy program <<'SPEC' > $directory/program.yaml
+  uprobes:
+  - {path: /usr/bin/python3, symbols: [PyObject_Repr]}
+SPEC
+wait_for has_policies 3
+tetrapy policy list
+python3 -c 'import os; os.getpgid(0); repr(3)'
+for name in kernel-function tracepoint program; do
+	wait_for has_policy_event $name
+done
+grep -F '"policy_name":"kernel-function"' /var/log/tetrapy/tetrapy.log | head -n 1
+rm -r $directory
+wait_for has_policies 0
+END
 step deb_remove <<'END'
 echo debug | sudo tee /etc/tetrapy/tetrapy.conf.d/log-level
 sudo dpkg --remove tetrapy

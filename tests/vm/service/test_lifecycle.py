@@ -16,7 +16,7 @@ pytestmark = pytest.mark.root
 
 LOG = "/var/log/tetrapy/tetrapy.log"
 # systemd-analyze's, from 0 (safe) to 10. On kernels without BTF the agent examines the kernel.
-EXPOSURE_WITHOUT_BTF = 4.2
+EXPOSURE_WITHOUT_BTF = 4.8
 
 
 def test_installation(lifecycle: Host) -> None:
@@ -61,6 +61,7 @@ def test_nothing_is_readable_by_others(lifecycle: Host) -> None:
         "/run/tetrapy": "755 root:root",
         "/run/tetrapy/tetrapy-info.json": "600 root:root",
         "/run/tetrapy/tetrapy.pid": "600 root:root",
+        "/run/tetrapy/tetrapy.sock": "660 root:root",
         "/var/log/tetrapy": "750 root:root",
         LOG: "600 root:root",
         "/var/lib/tetrapy": "750 root:root",

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies for some containers, without Kubernetes: decided by cgroups, before a record is made."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from tests.kernel.test_container import ID, cgroup, enter
+from tests.kernel.test_container_names import State, state  # noqa: F401 - a fixture
+from tests.support.agent import Agent, until
+from tests.support.policy_agent import drained, listed, opened, policy, started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OTHER = "feedface" * 8
+TIMES = 20_000  # more than anything else on the machine does meanwhile
+_OPENS = 'exec 3<&0; read go <&3; i=0; while [ $i -lt {} ]; do : < "$0"; i=$((i+1)); done'
+_MOVES = 'mkdir "$1"; echo $$ > "$1"/cgroup.procs; : < "$0"'
+
+SELECTORS: dict[str, dict[str, Any]] = {
+    "by-name": {"containerSelector": {"matchLabels": {"name": "web"}}},
+    "by-repo": {
+        "containerSelector": {
+            "matchExpressions": [{"key": "repo", "operator": "In", "values": ["nginx"]}]
+        }
+    },
+    "not-web": {
+        "containerSelector": {
+            "matchExpressions": [{"key": "name", "operator": "NotIn", "values": ["web"]}]
+        }
+    },
+    "by-label": {"podSelector": {"matchLabels": {"tier": "front"}}},
+    "no-label": {"podSelector": {"matchLabels": {"tier": "back"}}},
+    "host": {"hostSelector": {}},
+    "web-and-host": {"hostSelector": {}, "containerSelector": {"matchLabels": {"name": "web"}}},
+}
+EXPECTED = {
+    "by-name": {"web"},
+    "by-repo": {"web", "db"},
+    "not-web": {"db"},
+    "by-label": {"web", "db"},
+    "no-label": set(),
+    "host": {"host"},
+    "web-and-host": {"web", "host"},
+}
+
+
+@contextlib.contextmanager
+def containers() -> Iterator[tuple[Path, Path]]:
+    """The cgroups of `web` and `db`."""
+    with cgroup(f"docker-{ID}.scope") as web:
+        db = web.parent / f"docker-{OTHER}.scope"
+        db.mkdir()
+        try:
+            yield web, db
+        finally:
+            db.rmdir()
+
+
+def opener(*before: str, path: Path, times: int = 1) -> subprocess.Popen[bytes]:
+    """A shell that opens the file so often, when it is told to."""
+    command = [*before, "/bin/sh", "-c", _OPENS.format(times), str(path)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def go(process: subprocess.Popen[bytes]) -> None:
+    """Have it open the file, and wait until it has."""
+    process.communicate(b"go\n")
+    assert process.returncode == 0
+
+
+def seen(agent: Agent, file: Path) -> dict[str, list[str]]:
+    """By policy the containers (or host) whose opening of the file was told."""
+    found: dict[str, list[str]] = {name: [] for name in SELECTORS}
+    for line in agent.lines():
+        if b'"process_tracepoint"' not in line or str(file).encode() not in line:
+            continue
+        event = json.loads(line)["process_tracepoint"]
+        container = event["process"].get("pod", {}).get("container", {})
+        found[event["policy_name"]].append(container.get("name", "host"))
+    return found
+
+
+def test_by_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """By name, image and labels, of containers that were there and of those that come."""
+    files = [tmp_path / "elder", tmp_path / "younger"]
+    for file in files:
+        file.touch()
+    state.add(ID, "web")
+    state.add(OTHER, "db")
+    hook = opened(str(tmp_path))
+    texts = {
+        name: policy(name, {"tracepoints": [hook], **selectors})
+        for name, selectors in SELECTORS.items()
+    }
+    with containers() as (web, db):
+        elders = [
+            opener(*enter(web), path=files[0]),
+            opener(*enter(db), path=files[0]),
+            opener(path=files[0]),
+        ]
+        with started(tmp_path / "agent", *state.flags, **texts) as agent:
+            agent.started()
+            drained(agent, "listening")
+            for one in elders:
+                go(one)
+            for one in (enter(web), enter(db), []):
+                go(opener(*one, path=files[1]))
+            drained(agent, "done")
+            assert agent.stop() == 0
+            found = [seen(agent, file) for file in files]
+    for one in found:
+        assert {name: set(who) for name, who in one.items()} == EXPECTED
+        assert all(len(who) == len(set(who)) for who in one.values()), one
+
+
+def test_in_the_kernel(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """No record is made of a container that is known and not selected, in cgroups below it too."""
+    file = tmp_path / "file"
+    file.touch()
+    state.add(ID, "web")
+    state.add(OTHER, "db")
+    text = policy("web", {"tracepoints": [opened(str(tmp_path))], **SELECTORS["by-name"]})
+    with containers() as (web, db):
+        elder = opener(*enter(db), path=file, times=TIMES)
+        with started(tmp_path / "agent", *state.flags, web=text) as agent:
+            agent.started()
+            drained(agent, "listening")
+            go(elder)
+            go(opener(*enter(db), path=file, times=TIMES))
+            go(opener(path=file, times=TIMES))
+            # A process of the container that moves into a cgroup of its own.
+            for group in (web, db):
+                below = group / "below"
+                words = [*enter(group), "/bin/sh", "-c", _MOVES, str(file), str(below)]
+                subprocess.run(words, check=True)
+                below.rmdir()
+            drained(agent, "done")
+            assert agent.stop() == 0
+            names = [
+                json.loads(line)["process_tracepoint"]["process"]["pod"]["container"]["name"]
+                for line in agent.lines()
+                if b'"process_tracepoint"' in line
+            ]
+            received = int(re.search(r"statistics: (\d+) received", agent.log)[1])
+    assert names == ["web"]
+    assert received < len(agent.lines()) + TIMES
+
+
+def test_a_selector_for_a_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """matchWorkloads is for one selector; the next one still matches for the others."""
+    state.add(ID, "web")
+    hook = opened(str(tmp_path))
+    match = hook["selectors"][0]
+    hook["selectors"] = [
+        {**match, "label": "one", "matchWorkloads": SELECTORS["by-name"]},
+        {**match, "matchWorkloads": SELECTORS["host"], "matchActions": [{"action": "NoPost"}]},
+        {**match, "matchWorkloads": SELECTORS["not-web"]},
+    ]
+    file = tmp_path / "file"
+    file.touch()
+    state.add(OTHER, "db")
+    text = policy("by-name", {"tracepoints": [hook]})
+    with started(tmp_path / "agent", *state.flags, selectors=text) as agent:
+        agent.started()
+        with containers() as (web, db):
+            for one in (enter(web), enter(db), []):
+                go(opener(*one, path=file))
+        drained(agent, "done")
+        assert agent.stop() == 0
+        assert sorted(seen(agent, file)["by-name"]) == ["db", "web"]
+
+
+def test_refused_without_names(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """Where names are switched off the policy says which setting it needs."""
+    text = policy("web", {"tracepoints": [opened("/x")], **SELECTORS["by-name"]})
+    with started(tmp_path, "--enable-container-names=false", web=text) as agent:
+        agent.started()
+        (found,) = until(lambda: listed(agent), "the list")
+        assert found["state"] == "load_error"
+        assert "--enable-container-names" in found["error"]

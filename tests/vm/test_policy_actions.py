@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies that act on processes. They are attached in guests only.
+
+Each kind of hook, in one run of an agent; processes that nobody is to miss make the calls.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vm.guests import PYZ
+from tools.guest import kernels, qemu
+
+SIGKILL = {"action": "Sigkill"}
+USR1, USR2 = ({"action": "Signal", "argSig": number} for number in (10, 12))
+EROFS, EACCES, ENOSPC = 30, 13, 28
+PYTHON = {"operator": "Postfix", "values": ["python3", "python3.11", "python3.9"]}
+
+
+def equal(value: str, index: int = 0) -> dict[str, Any]:
+    return {"index": index, "operator": "Equal", "values": [value]}
+
+
+def getpgid(number: int, *actions: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A kprobe at a system call that does nothing, for one argument."""
+    selector = {"matchArgs": [equal(str(number))], "matchActions": list(actions)}
+    return {
+        "call": "sys_getpgid",
+        "syscall": True,
+        "args": [{"index": 0, "type": "int"}],
+        "selectors": [{**selector, **more.pop("selector", {})}],
+        **more,
+    }
+
+
+def opened(path: str, action: dict[str, Any]) -> dict[str, Any]:
+    return {"matchArgs": [equal(path)], "matchActions": [action]}
+
+
+RETURNED = {
+    "return": True,
+    "returnArg": {"index": 0, "type": "int"},
+    "selector": {"matchReturnArgs": [equal("-3")], "matchReturnActions": [USR2]},
+}
+POLICIES: dict[str, dict[str, Any]] = {
+    "kprobe": {"kprobes": [getpgid(4101, SIGKILL)]},
+    "tracepoint": {
+        "tracepoints": [
+            {
+                "subsystem": "syscalls",
+                "event": "sys_enter_getpgid",
+                "args": [{"index": 5, "type": "int32"}],
+                "selectors": [{"matchArgs": [equal("4102", 5)], "matchActions": [USR1]}],
+            }
+        ]
+    },
+    "raw": {
+        "tracepoints": [
+            {
+                "subsystem": "raw_syscalls",
+                "event": "sys_enter",
+                "raw": True,
+                "args": [{"index": 1, "type": "int64"}],
+                "selectors": [{"matchArgs": [equal("139", 1)], "matchActions": [SIGKILL]}],
+            }
+        ]
+    },
+    "uprobe": {
+        "uprobes": [
+            {
+                "path": "/lib/x86_64-linux-gnu/libc.so.6",
+                "symbols": ["getpgid"],
+                "args": [{"index": 0, "type": "int"}],
+                "selectors": [{"matchArgs": [equal("4104")], "matchActions": [SIGKILL]}],
+            }
+        ]
+    },
+    "quiet": {"kprobes": [getpgid(4105, SIGKILL, {"action": "NoPost"})]},
+    "limited": {"kprobes": [getpgid(4106, {"action": "Post", "rateLimit": "1h"}, USR1)]},
+    "return": {"kprobes": [getpgid(4107, **RETURNED)]},
+    "both": {"kprobes": [getpgid(4108, USR1, USR2)]},
+    "second": {
+        "kprobes": [
+            {
+                **getpgid(4190, SIGKILL),
+                "selectors": [
+                    {"matchArgs": [equal("4190")], "matchActions": [SIGKILL]},
+                    # Decided by a text, which is read after the numbers.
+                    {
+                        "label": "by text",
+                        "matchBinaries": [PYTHON],
+                        "matchArgs": [equal("4109")],
+                        "matchActions": [USR2],
+                    },
+                ],
+            }
+        ]
+    },
+    "lsm": {
+        "lsmhooks": [
+            {
+                "hook": "file_open",
+                "args": [{"index": 0, "type": "file"}],
+                "selectors": [
+                    opened("/tmp/act/secret", {"action": "Override", "argError": -EACCES}),
+                    opened("/tmp/act/deadly", SIGKILL),
+                ],
+            }
+        ]
+    },
+    "override": {
+        "kprobes": [
+            {
+                "call": "security_inode_mkdir",
+                "syscall": False,
+                "args": [{"index": 1, "type": "dentry"}],
+                "selectors": [
+                    {
+                        "matchArgs": [{"index": 1, "operator": "Postfix", "values": ["forbidden"]}],
+                        "matchActions": [{"action": "Override", "argError": -EROFS}],
+                    }
+                ],
+            }
+        ]
+    },
+    "enforcer": {
+        "enforcers": [{"calls": ["security_inode_rmdir"]}],
+        "kprobes": [getpgid(4140, {"action": "NotifyEnforcer", "argError": -ENOSPC})],
+    },
+    "tracked": {
+        "kprobes": [
+            {
+                "call": "sk_alloc",
+                "syscall": False,
+                "args": [{"index": 1, "type": "int"}],
+                "return": True,
+                "returnArg": {"index": 0, "type": "sock"},
+                "returnArgAction": "TrackSock",
+                "selectors": [{"matchArgs": [equal("2", 1)]}],
+            },
+            {
+                "call": "security_socket_listen",
+                "syscall": False,
+                "args": [{"index": 0, "type": "socket"}],
+            },
+            {
+                "call": "inet_shutdown",
+                "syscall": False,
+                "args": [{"index": 0, "type": "socket"}],
+                "selectors": [{"matchActions": [{"action": "UntrackSock", "argSock": 0}]}],
+            },
+        ]
+    },
+    "monitored": {
+        "options": [{"name": "policy-mode", "value": "monitor"}],
+        "kprobes": [getpgid(4120, SIGKILL)],
+    },
+    "only": {"kprobes": [getpgid(4130)]},
+}
+
+SCRIPT = """
+mkdir -p /tmp/act/directory; touch /tmp/act/readable /tmp/act/secret /tmp/act/deadly
+python3 /test/tetrapy.pyz --export-filename /result/events --sensor ebpf --rb-size-total 128K \
+    --tracing-policy-dir /policies >/result/log 2>&1 &
+agent=$!
+until grep -q 'Listening for events' /result/log; do sleep 0.1; kill -0 $agent || break; done
+python3 /test/acting.py $agent >/result/fates 2>/result/load
+sleep 1
+kill -TERM $agent; wait $agent
+"""
+
+
+class Answer:
+    """What a guest says after all processes have met their fates."""
+
+    def __init__(self, kernel: str) -> None:
+        files: dict[str, qemu.Content] = {
+            "/test/tetrapy.pyz": PYZ,
+            "/test/acting.py": Path(__file__).with_name("acting.py"),
+        }
+        for name, spec in POLICIES.items():
+            document = {
+                "apiVersion": "cilium.io/v1alpha1",
+                "kind": "TracingPolicy",
+                "metadata": {"name": name},
+                "spec": spec,
+            }
+            files[f"/policies/{name}.yaml"] = json.dumps(document).encode()
+        result = qemu.run(kernels.get(kernel), SCRIPT, files, append="lsm=bpf")
+        self.log = result.files["log"].decode(errors="replace")
+        assert result.files["load"] == b"", result.files["load"].decode() + self.log
+        answer = json.loads(result.files["fates"])
+        self.fates: dict[str, Any] = answer["fates"]
+        self.said: dict[str, str] = answer["said"]
+        self.policies = {one["name"]: one for one in answer["listed"]["policies"]}
+        self.events: dict[str, list[Any]] = {}
+        for line in result.files["events"].splitlines():
+            for body in json.loads(line).values():
+                if isinstance(body, dict) and "policy_name" in body:
+                    self.events.setdefault(body["policy_name"], []).append(body)
+
+    def actions(self, policy: str) -> list[str]:
+        return [one["action"] for one in self.events.get(policy, ())]
+
+    def counts(self, policy: str) -> dict[str, str]:
+        found: dict[str, str] = self.policies[policy]["stats"]["action_counters"]
+        return found
+
+
+def killed(fate: dict[str, Any]) -> bool:
+    return bool(fate["status"] == -9)
+
+
+def expect_signals(answer: Answer) -> None:
+    """Those of all hooks but LSM's, and what is told and counted of them."""
+    fates = answer.fates
+    assert fates["spared"] == {"status": 0, "heard": []}
+    for name in ("kprobe", "raw", "uprobe", "quiet", "full"):
+        assert killed(fates[name]), (name, fates[name], answer.policies.get(name), answer.log)
+    assert fates["tracepoint"] == {"status": 0, "heard": [10]}
+    assert fates["limited"] == {"status": 0, "heard": [10] * 5}
+    assert fates["return"] == fates["full_return"] == {"status": 0, "heard": [12]}
+    assert sorted(fates["both"]["heard"]) == [10, 12]
+    assert fates["second"] == {"status": 0, "heard": [12]}
+    assert answer.actions("kprobe")[0] == "KPROBE_ACTION_SIGKILL"
+    assert answer.actions("raw") == ["KPROBE_ACTION_SIGKILL"]
+    assert answer.actions("uprobe") == ["KPROBE_ACTION_SIGKILL"]
+    assert answer.actions("tracepoint") == ["KPROBE_ACTION_SIGNAL"]
+    assert answer.actions("quiet") == []
+    assert answer.actions("limited") == ["KPROBE_ACTION_SIGNAL"]
+    assert answer.counts("limited") == {"signal": "5"}
+    assert answer.counts("both") == {"signal": "2"}
+    returned = answer.events["return"][0]
+    assert returned["return_action"] == "KPROBE_ACTION_SIGNAL"
+    assert returned["action"] == "KPROBE_ACTION_POST"
+    (selector,) = answer.policies["second"]["stats"]["selector_action_counters"]
+    assert selector["hook"] == "kprobe:sys_getpgid"
+    assert (selector["selector_index"], selector["selector_label"]) == (1, "by text")
+
+
+def expect_owners(answer: Answer) -> None:
+    """Calls with a socket are told of whoever made it, until it is forgotten."""
+    assert answer.fates["tracked"]["status"] == 0
+    called: dict[str, list[Any]] = {}
+    for one in answer.events["tracked"]:
+        called.setdefault(one["function_name"], []).append(one)
+    first, second = (one["process"] for one in called["security_socket_listen"])
+    (shut,) = called["inet_shutdown"]
+    assert first["exec_id"] == shut["process"]["exec_id"] == second["parent_exec_id"]
+    assert first["pid"] in [one["process"]["pid"] for one in called["sk_alloc"]]
+    assert shut["action"] == "KPROBE_ACTION_UNTRACKSOCK"
+
+
+def expect_modes(answer: Answer) -> None:
+    """What monitors acts on nobody and tells the same; it may enforce at any time."""
+    fates = answer.fates
+    assert fates["monitored"] == fates["monitored_again"] == {"status": 0, "heard": []}
+    assert killed(fates["enforced"]), answer.said
+    assert answer.actions("monitored") == ["KPROBE_ACTION_SIGKILL"] * 3
+    assert answer.counts("monitored") == {"signal": "1", "monitor_signal": "2"}
+    modes = {name: one["mode"] for name, one in answer.policies.items()}
+    assert modes["monitored"] == "TP_MODE_MONITOR"
+    assert (modes["kprobe"], modes["only"]) == ("TP_MODE_ENFORCE", "TP_MODE_MONITOR_ONLY")
+    assert "no action that it could enforce" in answer.said["only"]
+
+
+def expect_overrides(answer: Answer) -> None:
+    """Of LSM hooks and of functions before them."""
+    fates = answer.fates
+    assert fates["readable"]["status"] == 0
+    assert fates["secret"]["status"] == EACCES, answer.policies["lsm"]
+    assert killed(fates["deadly"])
+    assert answer.actions("lsm") == ["KPROBE_ACTION_OVERRIDE", "KPROBE_ACTION_SIGKILL"]
+    assert fates["mkdir"]["status"] == EROFS, answer.policies["override"]
+    assert fates["mkdir_other"]["status"] == 0
+    assert answer.actions("override") == ["KPROBE_ACTION_OVERRIDE"]
+    assert answer.counts("override") == {"override": "1"}
+    # What awaits a thread holds for one call.
+    assert fates["armed"]["status"] == ENOSPC, answer.policies["enforcer"]
+    assert fates["unarmed"]["status"] == 0
+    assert answer.actions("enforcer") == ["KPROBE_ACTION_NOTIFYENFORCER"]
+    assert answer.counts("enforcer") == {"notify_enforcer": "1"}
+    assert answer.counts("lsm") == {"override": "1", "signal": "1"}
+
+
+def test_actions() -> None:
+    """Signals, overrides and modes on a kernel that has all of them."""
+    answer = Answer("6.1")
+    expect_signals(answer)
+    expect_owners(answer)
+    expect_modes(answer)
+    expect_overrides(answer)
+
+
+@pytest.mark.matrix
+def test_actions_on_an_old_kernel() -> None:
+    """Where links tell programs nothing of themselves, each hook has an instance."""
+    answer = Answer("5.10")
+    expect_signals(answer)
+    expect_owners(answer)
+    expect_modes(answer)

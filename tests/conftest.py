@@ -98,18 +98,18 @@ def _directory(item: pytest.Item) -> str:
     return item.path.relative_to(ROOT / "tests").parts[0]
 
 
-# Tests of booted guests that share none with others.
-_OWN_GUESTS = ("test_budget.py", "test_lives.py")
+# Tests of guests that are booted once for all of them.
+_SHARED_GUESTS = ("test_details.py", "test_guests.py", "test_proofs.py", "test_sources.py")
 
 
 def _group(nodeid: str) -> str:
     """The tests that run in one process, one after the other."""
     path, _, _ = nodeid.partition("::")
     _, directory, *names = path.split("/")
-    if directory == "kernel":
-        return directory  # they share agents, and see each other's processes
-    if directory == "vm" and len(names) == 1 and names[0] not in _OWN_GUESTS:
-        return directory  # their guests are booted once for all
+    if directory == "kernel" and names[0] == "events":
+        return "kernel/events"  # they share agents
+    if directory == "vm" and names[0] in _SHARED_GUESTS:
+        return "vm"
     return path
 
 

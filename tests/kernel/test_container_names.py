@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel.conftest import FLAVOURS
-from tests.kernel.test_container import ID, SHOWN, cgroup, enter
+from tests.kernel.events.test_container import ID, SHOWN, cgroup, enter
 from tests.support.agent import Agent, until
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel.test_container import ID, cgroup, enter
+from tests.kernel.events.test_container import ID, cgroup, enter
 from tests.kernel.test_container_names import State, state  # noqa: F401 - a fixture
 from tests.support.agent import ROOT, Agent
 from tests.support.policy_agent import listed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernel.test_container import ID, cgroup, enter
+from tests.kernel.events.test_container import ID, cgroup, enter
 from tests.kernel.test_container_names import State, pod, state  # noqa: F401 - a fixture
 from tests.support import runtimes
 from tests.support.agent import ROOT, Agent

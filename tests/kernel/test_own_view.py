@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kernel.conftest import ALWAYS
-from tests.kernel.test_container import ID, SHOWN, cgroup, enter
+from tests.kernel.events.test_container import ID, SHOWN, cgroup, enter
 from tests.support.agent import Agent
 from tests.support.events import nanoseconds
 from tetrapy.kernel.namespaces import take_the_machines_view

@@ -19,7 +19,6 @@ from tests.support.agent import Agent, until
 BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]  # number of the system call
 
 NEXT_ID = {"prog_id": 11, "map_id": 12, "link_id": 31}  # enum bpf_cmd: from an id to the next one.
-NEXT_ID = {"prog_id": 11, "map_id": 12, "link_id": 31}
 
 both_flavours = pytest.mark.parametrize("flavour", FLAVOURS)
 

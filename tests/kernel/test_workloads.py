@@ -9,7 +9,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from tests.kernel.test_container import ID, cgroup, enter
+from tests.kernel.events.test_container import ID, cgroup, enter
 from tests.kernel.test_container_names import State, state  # noqa: F401 - a fixture
 from tests.support.agent import Agent, until
 from tests.support.policy_agent import drained, listed, opened, policy, started

@@ -35,7 +35,6 @@ def cgroup() -> Iterator[Path]:
 @pytest.fixture(params=[True, False], ids=["ring", "perf"])
 def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
     with Watch(ring=request.param, rate=(LIMIT, HOUR)) as made:
-        made.fence_in = None
         yield made
 
 

@@ -88,9 +88,6 @@ class FakeSensor(EventSource):
     def suppressed(self) -> dict[str, int]:
         return self.unwanted
 
-    def process_entries(self) -> tuple[int, int]:
-        return 0, 32768
-
     def forget_gone(self, is_there: Callable[[int], bool]) -> None:
         self.forgotten += 1
 

@@ -17,7 +17,6 @@ from tetrapy.policy.schema.field import ANYTHING, FLAG, LIST, MAP, NUMBERS, TEXT
 from tetrapy.policy.schema.policy import POLICY
 
 HEAD = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: a}\nspec:\n"
-INT_ARGUMENT = "  - call: f\n    syscall: false\n    args: [{index: 0, type: int}]\n"
 
 
 def spec(text: str) -> str:

@@ -12,8 +12,6 @@ PORT = 54321
 SOCKET = "unix:///var/run/tetrapy/tetrapy.sock"
 """Where the agent listens unless it is told otherwise."""
 
-TETRAGON_SOCKET = "unix:///var/run/tetragon/tetragon.sock"
-
 
 class AddressError(TetrapyError):
     """A text is no address."""

@@ -28,7 +28,6 @@ from tetrapy.api.wire import BYTES, VARINT, Value, WireError, fields, sized, tag
 from tetrapy.events.schema.field import ONE, Field
 
 _DEPTH = 100  # of messages in messages, as protobuf's own readers have it
-_TYPE_URL = "type.googleapis.com/"
 _GOOGLE = "google.protobuf."
 
 Message = Dict[str, Any]

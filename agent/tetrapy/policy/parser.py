@@ -42,8 +42,6 @@ _RESOLVER = yaml.resolver.Resolver()
 
 _NULL_KIND, _BOOLEAN, _NUMBER, _DECIMAL, _TEXT = "nothing", "boolean", "number", "decimal", "text"
 
-Pairs = List[Tuple[yaml.Node, yaml.Node]]
-
 
 def parse(text: str, problems: Problems) -> types.Policy:
     """The policy in a text. Raises PolicyError with every mistake, up to a bound."""

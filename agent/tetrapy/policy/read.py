@@ -37,8 +37,3 @@ def text_of(path: str) -> str:
         return read_text(path)
     except SettingsError as err:
         raise PolicyError([Problem("", 1, 1, str(err))]) from None
-
-
-def read_policy_file(path: str) -> Read:
-    """The policy in a file of at most 1 MiB. Raises PolicyError, OSError."""
-    return read_policy(text_of(path))

@@ -17,7 +17,7 @@ from tetrapy.errors import PolicyError
 from tetrapy.policy.later import later
 from tetrapy.policy.parser import parse
 from tetrapy.policy.problems import MAX_PROBLEMS, Problems
-from tetrapy.policy.read import read_policy, read_policy_file
+from tetrapy.policy.read import read_policy, text_of
 from tetrapy.policy.schema.policy import object_types
 
 SEEDS = [
@@ -128,7 +128,7 @@ def test_any_bytes_in_a_file(tmp_path_factory: pytest.TempPathFactory, content: 
     path = tmp_path_factory.getbasetemp() / "policy.yaml"
     path.write_bytes(content)
     try:
-        read_policy_file(str(path))
+        read_policy(text_of(str(path)))
     except PolicyError:
         pass
 
@@ -165,4 +165,4 @@ def test_a_large_file(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_bytes(b"#" * 10_000_000)
     with pytest.raises(OSError, match="it is larger than 1048576 bytes"):
-        read_policy_file(str(path))
+        text_of(str(path))

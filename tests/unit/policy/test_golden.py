@@ -8,7 +8,7 @@ import pytest
 from tests.support.paths import ROOT
 from tetrapy.errors import PolicyError
 from tetrapy.policy.later import later
-from tetrapy.policy.read import read_policy_file
+from tetrapy.policy.read import read_policy, text_of
 
 CASES = ROOT.parent / "shared/reference/tetragon/policy-golden/cases"
 
@@ -97,10 +97,10 @@ if CASES.is_dir():
         policy = str(CASES / case / "policy.yaml")
         if case in REFUSALS:
             with pytest.raises(PolicyError) as caught:
-                read_policy_file(policy)
+                read_policy(text_of(policy))
             assert REFUSALS[case] in str(caught.value)
             return
-        features = [feature.name for feature in later(read_policy_file(policy).policy)]
+        features = [feature.name for feature in later(read_policy(text_of(policy)).policy)]
         if case in WORKLOADS:
             assert features == []
         elif (CASES / case / "error.txt").exists():

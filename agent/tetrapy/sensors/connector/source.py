@@ -68,7 +68,6 @@ class ConnectorSource(EventSource):
         self._heard = False  # a message since the last look at the clocks
         self._provoked = False  # one was provoked then
         self.errors = 0  # messages that made no sense
-        self.looks = 0  # processes that were to be looked at
         self.missed = 0  # of them, those whose image could not be read any more
 
     @property
@@ -210,7 +209,6 @@ class ConnectorSource(EventSource):
                 replaced.add(record.tid)  # what was there before is gone
             elif isinstance(record, Exec):
                 pid = record.pid
-                self.looks += 1
                 if self._procfs and pid not in replaced:
                     records[index] = record = self._look(record, pid not in ended)
                     looked[pid] = (index, time.clock_gettime_ns(time.CLOCK_MONOTONIC))

@@ -64,7 +64,6 @@ class CallHandler:
         self._ancestors = ancestors
         self._values = ValueAbi(btf)
         flags = enum_values(btf, "call_flag")
-        self._is_return = flags["CALL_RETURNED"]
         self._is_part = flags["CALL_RETURNED"] | flags["CALL_CHUNK"]
         self._is_unreported = flags["CALL_PROCESS_UNREPORTED"]
         self._is_unwanted = flags["CALL_UNWANTED"]
@@ -78,10 +77,7 @@ class CallHandler:
         self._begun: OrderedDict[_Key, _Begun] = OrderedDict()
         self._begun_bytes = 0
         self._late: List[Event] = []
-        self.orphans = 0  # records of hooks that are not there any more
         self.pushed = 0  # calls that waited for their return
-        self.merged = 0  # ... and were told when they returned
-        self.unmerged = 0  # returns whose call is not known, and calls told without their return
         base.dispatcher.add("call", self.on_call)
         base.calls = self
         hooks.removed = self._forget
@@ -121,8 +117,7 @@ class CallHandler:
             ktime, start, pid, tid, number, selector, flags, size = record.unpack(data)
             reading = self._readings.get(number) or self._prepare(number)
             if reading is None:
-                self.orphans += 1
-                return None
+                return None  # of a hook that is not there any more
             reading.merges[2] += 1
             at = record.size
             end = at + size
@@ -176,11 +171,9 @@ class CallHandler:
             return None
         begun = self._take(key)
         if begun is None:
-            self.unmerged += 1
             reading.merges[1] += 1
             return None
         self._decode(reading.decoders, data, at, end, begun.values)
-        self.merged += 1
         reading.merges[0] += 1
         if flags & self._is_unwanted:
             return None
@@ -275,7 +268,6 @@ class CallHandler:
 
         None of one that turns out not to be wanted.
         """
-        self.unmerged += 1
         reading = self._readings[key[0]]
         reading.merges[1] += 1
         event = self._event(reading, key[1], *begun[:5])

@@ -7,7 +7,7 @@ the structure; a test fails until it has one, or stands in UNPROVEN.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Dict, FrozenSet, Iterable, List, Tuple
+from typing import AbstractSet, Dict, FrozenSet, List, Tuple
 
 from tetrapy.btf.inference.checks import (
     cgroups,
@@ -22,7 +22,7 @@ from tetrapy.btf.inference.checks import (
 )
 from tetrapy.btf.inference.checks.check import Check
 from tetrapy.btf.inference.reference_process import ReferenceProcess
-from tetrapy.btf.inference.view import View, key
+from tetrapy.btf.inference.view import View
 from tetrapy.named import NamedTuple
 
 # In the order in which they are checked: what tells most layouts apart comes first.
@@ -51,12 +51,6 @@ _UNPROVEN = """
     skb_ext_id::SKB_EXT_SEC_PATH
 """
 UNPROVEN: Dict[str, str] = dict.fromkeys((name.strip() for name in _UNPROVEN.split(",")), _NO_FACT)
-
-
-def uncovered(queries: Iterable[str]) -> List[str]:
-    """The queries for which there is neither a check nor a reason why there is none."""
-    covered = {name for found in TABLE for name in found.proves} | set(UNPROVEN)
-    return [query for query in queries if key(query) not in covered]
 
 
 class CheckOutcome(NamedTuple):

@@ -6,7 +6,7 @@
 /* Among the selectors of a call that is kept until it returns: its record was not sent, so that
  * only actions wait for the return.
  */
-#define UNTOLD (1U << 31)
+#define UNREPORTED (1U << 31)
 
 static __always_inline void count_action(struct hook *hook, __u32 selector, enum action_count which)
 {
@@ -125,18 +125,18 @@ int CALL_NAME(act)(void *ctx)
 {
 	struct call *call = claimed_call();
 	struct hook *hook;
-	__u32 untold;
+	__u32 unreported;
 
 	if (!call)
 		return 0;
 	hook = find_hook(call->slot);
-	untold = call->selectors & UNTOLD;
-	call->selectors &= ~UNTOLD;
+	unreported = call->selectors & UNREPORTED;
+	call->selectors &= ~UNREPORTED;
 	if (hook) {
 		if (!call->at_return && hook->head.acts & ACTS_AT_RETURN) {
-			call->selectors |= UNTOLD;
+			call->selectors |= UNREPORTED;
 			keep_until_return(call);
-			call->selectors &= ~UNTOLD;
+			call->selectors &= ~UNREPORTED;
 		}
 		if (hook->head.acts & ACTS_FOR_OWNER)
 			find_owner(call, hook);
@@ -145,7 +145,7 @@ int CALL_NAME(act)(void *ctx)
 			track(call, hook, call->returned, hook->head.acts & ACTS_UNTRACK_RETURNED);
 		if (call->selectors)
 			act(call, hook);
-		if (!untold)
+		if (!unreported)
 			go_on(ctx, STEP_VALUES);
 	}
 	return end_call(call);

@@ -17,75 +17,43 @@
 #define BULK_CHUNK 8192
 #define BULK_CHUNKS (BULK_STEP_BYTES / BULK_CHUNK)
 
-SEC(CALL_SECTION)
-int CALL_NAME(packet)(void *ctx)
+static __always_inline void read_call_packets(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
-
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		read_packets(call, hook);
-		begin_values(ctx, call, hook, call->at_return);
-	}
-	return end_call(call);
+	read_packets(call, hook);
+	begin_values(ctx, call, hook, call->at_return);
 }
 
-SEC(CALL_SECTION)
-int CALL_NAME(structure)(void *ctx)
-{
-	struct call *call = claimed_call();
-	struct hook *hook;
-	__u32 index;
+CALL_STEP(packet, read_call_packets)
 
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		index = (call->next - 1) & (HOOK_VALUES - 1);
-		append_structure(call, &hook->values[index], index);
-		go_on(ctx, STEP_VALUES);
-	}
-	return end_call(call);
+static __always_inline void read_structure(void *ctx, struct call *call, struct hook *hook)
+{
+	__u32 index = (call->next - 1) & (HOOK_VALUES - 1);
+
+	append_structure(call, &hook->values[index], index);
+	go_on(ctx, STEP_VALUES);
 }
+
+CALL_STEP(structure, read_structure)
 
 /* Looks into texts. What no step is left for counts as what the filter wants, as a path that is too
  * deep does.
  */
-SEC(CALL_SECTION)
-int CALL_NAME(search)(void *ctx)
+static __always_inline void search(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
-
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		if (!search_texts(call, hook))
-			take_spare_step(ctx, call, STEP_SEARCH);
-		end_match(ctx, call, hook);
-	}
-	return end_call(call);
+	if (!search_texts(call, hook))
+		take_spare_step(ctx, call, STEP_SEARCH);
+	end_match(ctx, call, hook);
 }
 
-SEC(CALL_SECTION)
-int CALL_NAME(return)(void *ctx)
-{
-	struct call *call = claimed_call();
-	struct hook *hook;
+CALL_STEP(search, search)
 
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		make_numbers(call, hook);
-		match_returned(ctx, call, hook);
-	}
-	return end_call(call);
+static __always_inline void match_return(void *ctx, struct call *call, struct hook *hook)
+{
+	make_numbers(call, hook);
+	match_returned(ctx, call, hook);
 }
+
+CALL_STEP(return, match_return)
 
 static __always_inline void append_stack(void *ctx, struct call *call, __u32 index, __u64 flags)
 {
@@ -122,23 +90,15 @@ int CALL_NAME(stack)(void *ctx)
 	return end_call(call);
 }
 
-SEC(CALL_SECTION)
-int CALL_NAME(vector)(void *ctx)
+static __always_inline void read_vector(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
-	__u32 index;
+	__u32 index = (call->next - 1) & (HOOK_VALUES - 1);
 
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		index = (call->next - 1) & (HOOK_VALUES - 1);
-		append_vector(call, &hook->values[index], index);
-		go_on(ctx, STEP_VALUES);
-	}
-	return end_call(call);
+	append_vector(call, &hook->values[index], index);
+	go_on(ctx, STEP_VALUES);
 }
+
+CALL_STEP(vector, read_vector)
 
 /* More bytes of a value. */
 struct call_chunk {

@@ -30,25 +30,17 @@ static __always_inline void walk_path(void *ctx, struct call *call, int steps)
 	leave_path(ctx, call);
 }
 
-SEC(CALL_SECTION)
-int CALL_NAME(path)(void *ctx)
+static __always_inline void read_path(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
-	__u32 index;
+	__u32 index = (call->next - 1) & (HOOK_VALUES - 1);
 
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		index = (call->next - 1) & (HOOK_VALUES - 1);
-		if (start_path(call, hook->values[index].kind, call->numbers[index]))
-			walk_path(ctx, call, PATH_FIRST_STEPS);
-		begin_value(call, index)->flags = CALL_VALUE_ERROR;
-		leave_path(ctx, call);
-	}
-	return end_call(call);
+	if (start_path(call, hook->values[index].kind, call->numbers[index]))
+		walk_path(ctx, call, PATH_FIRST_STEPS);
+	begin_value(call, index)->flags = CALL_VALUE_ERROR;
+	leave_path(ctx, call);
 }
+
+CALL_STEP(path, read_path)
 
 SEC(CALL_SECTION)
 int CALL_NAME(path_deep)(void *ctx)

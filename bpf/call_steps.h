@@ -37,6 +37,22 @@ static __always_inline int end_call(struct call *call)
 	return result;
 }
 
+/* A program that goes on with a call: `body`, unless the call's hook is gone meanwhile. */
+#define CALL_STEP(name, body)                       \
+	SEC(CALL_SECTION)                           \
+	int CALL_NAME(name)(void *ctx)              \
+	{                                           \
+		struct call *call = claimed_call(); \
+		struct hook *hook;                  \
+                                                    \
+		if (!call)                          \
+			return 0;                   \
+		hook = find_hook(call->slot);       \
+		if (hook)                           \
+			body(ctx, call, hook);      \
+		return end_call(call);              \
+	}
+
 #include "call_source.h"
 #include "call_caller.h"
 
@@ -258,52 +274,45 @@ static __always_inline int is_read_now(struct call *call, const struct hook_valu
 }
 
 /* Reads values: those that filters ask for, then the others. */
-SEC(CALL_SECTION)
-int CALL_NAME(values)(void *ctx)
+static __always_inline void read_values(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
 	__u32 i;
 
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		for (i = 0; i < HOOK_VALUES; i++) {
-			__u32 index = *(volatile __u32 *)&call->next;
-			struct hook_value *value = &hook->values[index & (HOOK_VALUES - 1)];
-			__u32 kind = value->kind;
+	for (i = 0; i < HOOK_VALUES; i++) {
+		__u32 index = *(volatile __u32 *)&call->next;
+		struct hook_value *value = &hook->values[index & (HOOK_VALUES - 1)];
+		__u32 kind = value->kind;
 
-			if (index >= hook->head.values_count || call->used > CALL_DATA_MOST)
-				break;
-			call->next = index + 1;
-			if (!is_read_now(call, value))
-				continue;
-			if (kind == VALUE_NUMBER || kind == VALUE_POINTED)
-				append_number(call, index);
-			else if (kind == VALUE_STRING)
-				append_string(call, index);
-			else if (kind == VALUE_BYTES)
-				append_bytes(call, value, index);
-			else if (kind == VALUE_DATA_LOC)
-				append_dynamic(ctx, call, index);
-			else if (kind == VALUE_SOCKADDR_UN)
-				append_unix_address(call, value, index);
-			else if (kind >= VALUE_VECTORS)
-				go_on(ctx, STEP_VECTOR);
-			else if (kind >= VALUE_STRUCTURES)
-				go_on(ctx, STEP_STRUCTURE);
-			else if (kind >= VALUE_SOCK && kind <= VALUE_SOCKADDR)
-				append_socket(call, value, index);
-			else if (kind != VALUE_NONE)
-				go_on(ctx, STEP_PATH);
-		}
-		if (call->filtered)
-			go_on(ctx, STEP_MATCH);
-		submit_call(ctx, call, hook);
+		if (index >= hook->head.values_count || call->used > CALL_DATA_MOST)
+			break;
+		call->next = index + 1;
+		if (!is_read_now(call, value))
+			continue;
+		if (kind == VALUE_NUMBER || kind == VALUE_POINTED)
+			append_number(call, index);
+		else if (kind == VALUE_STRING)
+			append_string(call, index);
+		else if (kind == VALUE_BYTES)
+			append_bytes(call, value, index);
+		else if (kind == VALUE_DATA_LOC)
+			append_dynamic(ctx, call, index);
+		else if (kind == VALUE_SOCKADDR_UN)
+			append_unix_address(call, value, index);
+		else if (kind >= VALUE_VECTORS)
+			go_on(ctx, STEP_VECTOR);
+		else if (kind >= VALUE_STRUCTURES)
+			go_on(ctx, STEP_STRUCTURE);
+		else if (kind >= VALUE_SOCK && kind <= VALUE_SOCKADDR)
+			append_socket(call, value, index);
+		else if (kind != VALUE_NONE)
+			go_on(ctx, STEP_PATH);
 	}
-	return end_call(call);
+	if (call->filtered)
+		go_on(ctx, STEP_MATCH);
+	submit_call(ctx, call, hook);
 }
+
+CALL_STEP(values, read_values)
 
 #include "call_path.h"
 
@@ -326,22 +335,14 @@ static __always_inline void begin_search(void *ctx, struct call *call)
 	go_on(ctx, STEP_SEARCH);
 }
 
-SEC(CALL_SECTION)
-int CALL_NAME(match)(void *ctx)
+static __always_inline void match(void *ctx, struct call *call, struct hook *hook)
 {
-	struct call *call = claimed_call();
-	struct hook *hook;
-
-	if (!call)
-		return 0;
-	hook = find_hook(call->slot);
-	if (hook) {
-		match_texts(call, hook);
-		if (call->search < call->search_end)
-			begin_search(ctx, call);
-		end_match(ctx, call, hook);
-	}
-	return end_call(call);
+	match_texts(call, hook);
+	if (call->search < call->search_end)
+		begin_search(ctx, call);
+	end_match(ctx, call, hook);
 }
+
+CALL_STEP(match, match)
 
 #include "call_optional.h"

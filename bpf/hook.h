@@ -16,6 +16,15 @@
 #define SHARED extern
 #endif
 
+/* One map, of `struct made`: it is made when the first policy needs it. */
+#define LATE_MAP(name, made)                              \
+	SHARED struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
+		__uint(max_entries, 1);                   \
+		__type(key, __u32);                       \
+		__array(values, struct made);             \
+	} name SEC(".maps")
+
 enum hook_limit {
 	HOOK_SLOTS = 1024, /* hooks of all policies that differ in their tables */
 	HOOK_SETS = 4096, /* sets of all policies */
@@ -317,19 +326,7 @@ struct rate_map {
 	__uint(value_size, sizeof(__u64)); /* when the last one was reported, ns */
 };
 
-/* One of each, made when the first policy needs it. */
-SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct returning_map);
-} returning SEC(".maps");
-
-SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct rate_map);
-} rates SEC(".maps");
+LATE_MAP(returning, returning_map);
+LATE_MAP(rates, rate_map);
 
 #endif

@@ -112,19 +112,7 @@ struct tracked_map {
 	__uint(value_size, sizeof(struct tracked));
 };
 
-/* One of each, made when the first policy needs it. */
-SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct enforcement_map);
-} enforcements SEC(".maps");
-
-SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct tracked_map);
-} tracked SEC(".maps");
+LATE_MAP(enforcements, enforcement_map);
+LATE_MAP(tracked, tracked_map);
 
 #endif

@@ -37,13 +37,7 @@ struct image_map {
 	__uint(value_size, sizeof(struct image));
 };
 
-/* One, made when the first policy needs it. */
-SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct image_map);
-} images SEC(".maps");
+LATE_MAP(images, image_map);
 
 static __always_inline void *image_map(void)
 {

@@ -26,12 +26,7 @@ struct workload_map {
 	__uint(value_size, sizeof(struct workload));
 };
 
-/* One, made when the first policy needs it: by the numbers that cgroup_node() gives. */
-SHARED struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct workload_map);
-} workloads SEC(".maps");
+/* By the numbers that cgroup_node() gives. */
+LATE_MAP(workloads, workload_map);
 
 #endif

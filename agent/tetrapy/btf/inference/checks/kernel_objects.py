@@ -7,12 +7,13 @@ by its route, `sk_dst_cache`, and that one's first word, `dev` (include/net/dst.
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, Optional, Tuple
+from functools import partial
+from typing import Callable, Iterator, List, Optional, Tuple, TypeVar
 
 from tetrapy.btf.inference.checks.check import Check, check
 from tetrapy.btf.inference.checks.open_files import FILE_WORDS, open_file, socket_of
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
-from tetrapy.btf.inference.open_files import OpenMap
+from tetrapy.btf.inference.open_files import OpenEvent, OpenFiles, OpenMap, OpenProgram
 from tetrapy.btf.inference.reference_process import ReferenceProcess
 from tetrapy.btf.inference.view import View
 
@@ -24,45 +25,55 @@ LOOPBACK = b"lo".ljust(NAME_SIZE, b"\0")
 SIZES = ("map_type", "key_size", "value_size", "max_entries")
 
 
-@check(CHECKS, "BPF map", *(f"bpf_map.{name}" for name in SIZES), "bpf_map.name")
-def _map(view: View, reference: ReferenceProcess) -> Optional[bool]:
-    wanted = reference.open_files and reference.open_files.bpf_map
-    if not wanted:
-        return None
-    known, memory = sizes_of(wanted), view.memory
-
-    def fits(at: int) -> bool:
-        found = tuple(memory.u32(at + view[f"bpf_map.{name}"]) for name in SIZES)
-        return found == known and is_name(memory, at + view["bpf_map.name"], wanted.name)
-
-    return any_behind(memory, open_file(view, reference, wanted.number), fits)
+_Object = TypeVar("_Object", OpenMap, OpenProgram, OpenEvent)
 
 
-@check(CHECKS, "BPF program", "bpf_prog.len", "bpf_prog.type", "bpf_prog.aux", "bpf_prog_aux.name")
-def _program(view: View, reference: ReferenceProcess) -> Optional[bool]:
-    wanted = reference.open_files and reference.open_files.bpf_program
-    if not wanted:
-        return None
+def _check_object(
+    name: str, of: Callable[[OpenFiles], Optional[_Object]], *proves: str
+) -> Callable[[Callable[[View, _Object, int], bool]], None]:
+    """Puts a check into the table: one of the words of an open file leads to what fits."""
 
-    def fits(at: int) -> bool:
-        found = view.u32(at, "bpf_prog.type"), view.u32(at, "bpf_prog.len")
-        place = view.follow(at, "bpf_prog.aux") + view["bpf_prog_aux.name"]
-        return found == (wanted.type, wanted.length) and is_name(view.memory, place, wanted.name)
+    def add(fits: Callable[[View, _Object, int], bool]) -> None:
+        @check(CHECKS, name, *proves)
+        def predicate(view: View, reference: ReferenceProcess) -> Optional[bool]:
+            wanted = of(reference.open_files) if reference.open_files else None
+            if wanted is None:
+                return None
+            file = open_file(view, reference, wanted.number)
+            fits_wanted = partial(fits, view, wanted)
+            return any(holds(fits_wanted, at) for at in behind_file(view.memory, file))
 
-    return any_behind(view.memory, open_file(view, reference, wanted.number), fits)
+    return add
 
 
-@check(CHECKS, "perf event", "perf_event.attr")
-def _event(view: View, reference: ReferenceProcess) -> Optional[bool]:
-    wanted = reference.open_files and reference.open_files.perf_event
-    if not wanted:
-        return None
+@_check_object(
+    "BPF map", lambda files: files.bpf_map, *(f"bpf_map.{name}" for name in SIZES), "bpf_map.name"
+)
+def _map(view: View, wanted: OpenMap, at: int) -> bool:
+    found = tuple(view.u32(at, f"bpf_map.{name}") for name in SIZES)
+    return found == sizes_of(wanted) and is_name(
+        view.memory, at + view["bpf_map.name"], wanted.name
+    )
+
+
+@_check_object(
+    "BPF program",
+    lambda files: files.bpf_program,
+    "bpf_prog.len",
+    "bpf_prog.type",
+    "bpf_prog.aux",
+    "bpf_prog_aux.name",
+)
+def _program(view: View, wanted: OpenProgram, at: int) -> bool:
+    found = view.u32(at, "bpf_prog.type"), view.u32(at, "bpf_prog.len")
+    place = view.follow(at, "bpf_prog.aux") + view["bpf_prog_aux.name"]
+    return found == (wanted.type, wanted.length) and is_name(view.memory, place, wanted.name)
+
+
+@_check_object("perf event", lambda files: files.perf_event, "perf_event.attr")
+def _event(view: View, wanted: OpenEvent, at: int) -> bool:
     known = bytes.fromhex(wanted.attributes)
-
-    def fits(at: int) -> bool:
-        return view.memory.read(at + view["perf_event.attr"], len(known)) == known
-
-    return any_behind(view.memory, open_file(view, reference, wanted.number), fits)
+    return view.memory.read(at + view["perf_event.attr"], len(known)) == known
 
 
 @check(CHECKS, "device of a socket", "net_device.name")
@@ -112,8 +123,3 @@ def holds(fits: Callable[[int], bool], at: int) -> bool:
         return fits(at)
     except Unreadable:
         return False
-
-
-def any_behind(memory: Memory, file: int, fits: Callable[[int], bool]) -> bool:
-    """Whether one of a file's words leads to what fits."""
-    return any(holds(fits, at) for at in behind_file(memory, file))

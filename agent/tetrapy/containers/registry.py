@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from queue import SimpleQueue
-from typing import Callable, Deque, List, Optional, Sequence, Tuple
+from typing import Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.containers.known import weight
@@ -64,9 +64,8 @@ class Containers:
         self.changed: Callable[[List[Tuple[ContainerRef, Membership]]], None] = lambda _: None
         self.bytes = 0
         self.unanswered = 0
-        self.asked = 0  # questions to runtimes
-        self.unknown = 0  # ... that none could answer
-        self.crowded = 0  # containers that were not asked for, as too many waited
+        # By outcome: questions to runtimes; `refused` were not asked, as too many waited.
+        self.lookups: Dict[str, int] = {"found": 0, "unknown": 0, "refused": 0}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -96,14 +95,13 @@ class Containers:
     def _ask(self, entry: _Entry) -> bool:
         entry.asked = self._clock()
         if self.unanswered >= MAX_ASKED:
-            self.crowded += 1
+            self.lookups["refused"] += 1
             return False
         if self._thread is None:
             self._thread = threading.Thread(target=self._answer, name="containers", daemon=True)
             self._thread.start()
         entry.is_asked = True
         self.unanswered += 1
-        self.asked += 1
         self._questions.put(entry)
         return True
 
@@ -129,9 +127,8 @@ class Containers:
             entry.is_asked = False
             membership = entry.membership
             membership.waits = False
-            if pod is None:
-                self.unknown += 1
-            else:
+            self.lookups["unknown" if pod is None else "found"] += 1
+            if pod is not None:
                 membership.pod = pod
                 if self._entries.get(entry.ref) is entry:
                     self._weigh(entry)

@@ -176,12 +176,12 @@ def table_figures(table: ProcessTable) -> sources.Table:
     )
 
 
-def waiting_figures(loop: Loop) -> sources.Waiting:
-    """Of events that wait for their containers; nothing where no container was seen."""
+def container_figures(loop: Loop) -> sources.Containers:
+    """Of containers and the events that wait for them; nothing where no container was seen."""
     pending = loop.pending
     if pending is None:
-        return sources.Waiting()
-    return sources.Waiting(len(pending), pending.waited, pending.went_without)
+        return sources.Containers()
+    return sources.Containers(len(pending), pending.waited, pending.went_without, pending.lookups)
 
 
 def exporter_figures(
@@ -199,6 +199,7 @@ def exporter_figures(
         lost_lines=sink.lost,
         write_errors=sink.failures,
         rotations=sink.rotations,
+        rotation_failures=sink.rotation_failures,
         over_budget=dict(excess.counts),
         overflowed=target.overflowed,
         cut_lines=encoder.cut_lines,

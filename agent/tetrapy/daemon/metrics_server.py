@@ -10,12 +10,12 @@ from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.daemon.figures import (
     DispatcherFigures,
+    container_figures,
     exporter_figures,
     handler_figures,
     policy_figures,
     sensor_figures,
     table_figures,
-    waiting_figures,
 )
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.policies import Policies
@@ -99,7 +99,7 @@ class MetricsServer:
         sources.table = lambda: table_figures(loop.table)
         sources.exporter = lambda: exporter_figures(subscription, target, lost_to_clients())
         sources.policies = lambda: policy_figures(policies, loop)
-        sources.waiting = lambda: waiting_figures(loop)
+        sources.containers = lambda: container_figures(loop)
         sources.heartbeat = lambda: loop.heartbeat
         handler = loop.handler
         dispatcher, reassembly = handler.dispatcher, handler.reassembly

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Dict, Tuple
 
+from tetrapy.metrics.containers import FAMILIES as CONTAINER_FAMILIES
 from tetrapy.metrics.family import COUNTER, GAUGE, HISTOGRAM, Family
 from tetrapy.metrics.policies import FAMILIES as POLICY_FAMILIES
 
@@ -201,30 +202,7 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             COUNTER,
             "Processes whose texts were cut because all together took too many bytes",
         ),
-        Family("tetragon_event_cache_entries", GAUGE, "Events that wait for their containers"),
-        Family(
-            "tetragon_event_cache_inserts_total",
-            COUNTER,
-            "Events that had to wait for their containers",
-        ),
-        Family(
-            "tetragon_event_cache_errors_total",
-            COUNTER,
-            "Errors of waiting events; there are none",
-            ("error", "event_type"),
-        ),
-        Family(
-            "tetragon_event_cache_fetch_failures_total",
-            COUNTER,
-            "Events that waited in vain",
-            ("entry_type", "event_type"),
-        ),
-        Family(
-            "tetragon_event_cache_fetch_retries_total",
-            COUNTER,
-            "Looks for the information of waiting events; each container is looked for once",
-            ("entry_type",),
-        ),
+        *CONTAINER_FAMILIES,
         # --- export
         Family(
             "tetragon_notify_overflowed_events_total",
@@ -268,6 +246,11 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             "tetrapy_export_write_errors_total", COUNTER, "Writes that the export's target refused"
         ),
         Family("tetrapy_export_rotations_total", COUNTER, "Rotations of the export file"),
+        Family(
+            "tetrapy_export_rotation_failures_total",
+            COUNTER,
+            "Rotations, and compressions and removals of rotated files, that failed",
+        ),
         Family(
             "tetrapy_export_overflow_lines_total",
             COUNTER,

@@ -16,11 +16,11 @@ from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 from tetrapy.btf.source import BtfSource
 from tetrapy.events.text import to_text
 from tetrapy.metrics.catalog import CATALOG
+from tetrapy.metrics.containers import INFORMATION, TYPES, Containers
 from tetrapy.metrics.counters import EventCounter, FlagCounter
 from tetrapy.metrics.family import Collector, Metric
 from tetrapy.metrics.policies import Policies
 from tetrapy.metrics.sources import Cache, Sensor, Sources
-from tetrapy.metrics.waiting_events import INFORMATION, TYPES, WaitingEvents
 from tetrapy.sensors.reassembly import SIZE_BOUNDS
 from tetrapy.version import __version__
 
@@ -81,7 +81,7 @@ def collectors(
         Records(sources),
         flags,
         Caches(sources),
-        WaitingEvents(sources),
+        Containers(sources),
         Export(sources),
         Policies(sources),
         Constant(),
@@ -247,6 +247,7 @@ class Export:
             ("tetrapy_export_lost_lines_total", exporter.lost_lines),
             ("tetrapy_export_write_errors_total", exporter.write_errors),
             ("tetrapy_export_rotations_total", exporter.rotations),
+            ("tetrapy_export_rotation_failures_total", exporter.rotation_failures),
             ("tetrapy_export_overflow_lines_total", exporter.overflowed),
             ("tetrapy_export_cut_lines_total", exporter.cut_lines),
             ("tetrapy_export_cut_ancestors_total", exporter.cut_ancestors),

@@ -121,6 +121,7 @@ class Exporter(NamedTuple):
     lost_lines: int = 0  # lines that the target did not take and that could not wait longer
     write_errors: int = 0  # writes that the target refused
     rotations: int = 0  # of the file
+    rotation_failures: int = 0  # of the file, and of what compresses and removes rotated ones
     over_budget: Mapping[str, int] = _NONE  # by setting: texts that would have cost too much
     overflowed: int = 0  # lines of users that had filled their share of the file
     cut_lines: int = 0  # lines that were too long
@@ -128,12 +129,13 @@ class Exporter(NamedTuple):
     lost_to_clients: int = 0  # events that clients of the API read too slowly for
 
 
-class Waiting(NamedTuple):
-    """Events that wait for what is known of their containers."""
+class Containers(NamedTuple):
+    """Containers that runtimes are asked for, and events that wait for what they say."""
 
-    entries: int = 0
+    entries: int = 0  # events that wait
     inserts: int = 0  # events that had to wait
     without: Mapping[str, int] = _NONE  # by type: events that waited in vain
+    lookups: Mapping[str, int] = _NONE  # by outcome: containers that were asked for, or not
 
 
 class Policies(NamedTuple):
@@ -163,6 +165,6 @@ class Sources:
         self.table: Callable[[], Table] = Table
         self.exporter: Callable[[], Exporter] = Exporter
         self.policies: Callable[[], Policies] = Policies
-        self.waiting: Callable[[], Waiting] = Waiting
+        self.containers: Callable[[], Containers] = Containers
         # When the main loop last began a turn, by time.monotonic(); the agent's start before that.
         self.heartbeat: Callable[[], float] = lambda: started

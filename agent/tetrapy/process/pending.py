@@ -24,6 +24,7 @@ class Answers(Protocol):
     """Who finds out what containers are (tetrapy.containers.registry)."""
 
     unanswered: int
+    lookups: Dict[str, int]  # by outcome
 
     def take_new(self) -> List[Membership]:
         """Those whose events are to wait, since the last call."""
@@ -59,6 +60,11 @@ class PendingEvents:
 
     def __len__(self) -> int:
         return len(self._events)
+
+    @property
+    def lookups(self) -> Dict[str, int]:
+        """By outcome: containers that runtimes were asked for, or not since too many waited."""
+        return self._answers.lookups
 
     @property
     def is_busy(self) -> bool:

@@ -101,6 +101,11 @@ class Sink:
         """Backups that were compressed."""
         return 0
 
+    @property
+    def rotation_failures(self) -> int:
+        """Rotations, and compressions and removals of backups, that did not work."""
+        return 0
+
     def write(self, lines: bytes, count: int = 0) -> None:
         """Write `lines`, each ended by a line feed; `count` is their number, 0 has them counted.
 

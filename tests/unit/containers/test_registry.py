@@ -103,7 +103,7 @@ def test_what_nobody_knows() -> None:
     assert settled(containers) == [first]
     assert first.pod is None
     assert not first.waits
-    assert containers.unknown == 1
+    assert containers.lookups == {"found": 0, "unknown": 1, "refused": 0}
     again = containers.find(ref(2))
     assert settled(containers) == [again]
     containers.close()
@@ -157,7 +157,7 @@ def test_many_containers_take_so_many_bytes() -> None:
     settled(containers)
     assert peak <= limit
     assert len(containers) < 1500
-    assert containers.asked < 10_100
+    assert 10_000 <= containers.lookups["found"] < 10_100
     assert sum(entry.size for entry in containers._entries.values()) == containers.bytes
     containers.close()
 
@@ -170,7 +170,7 @@ def test_too_many_questions(monkeypatch: pytest.MonkeyPatch) -> None:
     containers = Containers(sources)
     found = [containers.find(ref(number)) for number in range(25)]
     assert sum(one.waits for one in found) == 10
-    assert containers.crowded == 15
+    assert containers.lookups["refused"] == 15
     sources.go_on.set()
     assert len(settled(containers)) == 10
     containers.close()

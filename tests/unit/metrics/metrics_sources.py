@@ -13,6 +13,7 @@ from tetrapy.metrics.counters import EventCounter, FlagCounter
 from tetrapy.metrics.server import Figures
 from tetrapy.metrics.sources import (
     Cache,
+    Containers,
     Dispatcher,
     Exporter,
     MapUse,
@@ -22,7 +23,6 @@ from tetrapy.metrics.sources import (
     Sensor,
     Sources,
     Table,
-    Waiting,
 )
 
 KERNEL = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
@@ -78,6 +78,7 @@ def busy() -> Sources:
         lost_lines=66,
         write_errors=67,
         rotations=68,
+        rotation_failures=85,
         over_budget={"redaction-filters": 69},
         overflowed=69,
         cut_lines=70,
@@ -97,7 +98,7 @@ def busy() -> Sources:
     )
     sources = Sources()
     sources.policies = lambda: policies
-    sources.waiting = lambda: Waiting(80, 81, {"PROCESS_EXIT": 8})
+    sources.containers = lambda: Containers(80, 81, {"PROCESS_EXIT": 8}, {"refused": 84})
     sources.sensor = lambda: sensor
     sources.dispatcher = lambda: dispatcher
     sources.table = lambda: table

@@ -22,6 +22,7 @@ class World:
         self.new: list[Membership] = []
         self.changed: list[Membership] = []
         self.unanswered = 0
+        self.lookups: dict[str, int] = {}
         self.now = 100.0
         self.processes: list[Process] = []
         self.pending = PendingEvents(

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Dict, List, Tuple
 
 from tetrapy.errors import BundleError, SettingsError
+from tetrapy.json_codec import loads
 from tetrapy.kernel import bundle
 from tetrapy.policy.problems import expected, quoted
 
@@ -16,7 +16,7 @@ _FILE = "policies/library.json"
 
 def policies() -> Dict[str, str]:
     """Name -> YAML of all, in the order of the names. Raises BundleError."""
-    found: Dict[str, str] = json.loads(bundle.read(_FILE))
+    found: Dict[str, str] = loads(bundle.read(_FILE))
     return found
 
 

@@ -7,9 +7,9 @@ it. Rules that tie fields together are `tetrapy policy check`'s.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict
 
+from tetrapy.json_codec import dumps
 from tetrapy.policy.schema.field import (
     ANYTHING,
     FLAG,
@@ -38,7 +38,7 @@ def schema() -> Dict[str, Any]:
 
 def text() -> str:
     """The document as JSON with a line for each value."""
-    return json.dumps(schema(), indent=2) + "\n"
+    return dumps(schema(), indent=True).decode() + "\n"
 
 
 def _object(kind: ObjectType) -> Dict[str, Any]:

@@ -66,13 +66,30 @@ def test_a_third_party_package_stays_in_its_rooms(path: Path) -> None:
     assert foreign - allowed == set()
 
 
+# Who writes or reads one short document at each start: docs/decisions/json.md.
+WITHOUT_ORJSON = {
+    "tetrapy/json_codec.py",
+    "tetrapy/daemon/info.py",
+    "tetrapy/kernel/reference_process/process.py",
+}
+
+
+def test_json_is_read_and_written_by_the_codec() -> None:
+    """The standard library's json is imported by it and by the two that a start needs."""
+    users = {name(path) for path in MODULES if {"json", "json.encoder"} & imports(path)}
+    assert users == WITHOUT_ORJSON
+
+
 def test_a_kernel_with_btf_does_not_pay_for_those_without() -> None:
     """What a start imports before it has looked at the kernel holds no inference, no archive."""
     files = imported_at_start()
     assert "tetrapy/btf/discovery.py" in files
     others = (
         *("btf/fallbacks", "btf/archive", "btf/inference", "btf/harvest", "cli/btf", "metrics"),
-        *("daemon/figures", "daemon/reload", "daemon/serving", "kernel/connector"),
+        *("daemon/figures", "daemon/reload", "daemon/metrics_server", "kernel/connector"),
         *("kernel/pyroute2", "filters/cel", "filters/regex", "sensors/connector"),
     )
-    assert [file for file in files if file.startswith(tuple(f"tetrapy/{o}" for o in others))] == []
+    present = [name(path) for path in MODULES]
+    for other in others:
+        assert any(file.startswith(f"tetrapy/{other}") for file in present), other
+        assert not [file for file in files if file.startswith(f"tetrapy/{other}")]

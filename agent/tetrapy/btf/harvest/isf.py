@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from typing import Any, Dict, List, Tuple
 
@@ -19,6 +18,7 @@ from tetrapy.abi import kinds as k
 from tetrapy.abi.btf_writer import BtfWriter, MemberSpec
 from tetrapy.btf.harvest import limits
 from tetrapy.errors import FormatError
+from tetrapy.json_codec import loads
 
 _MARKS = (b'"user_types"', b'"base_types"')
 _COMPOSITES = {"struct": k.KIND_STRUCT, "class": k.KIND_STRUCT, "union": k.KIND_UNION}
@@ -50,8 +50,8 @@ def read_isf(data: bytes) -> Tuple[bytes, bytes]:
     if len(data) > limits.ISF:
         raise FormatError(f"{len(data) >> 20} MiB of JSON, the limit is {limits.ISF >> 20}")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as err:
+        document = loads(data)
+    except ValueError as err:
         raise FormatError(f"the JSON of the symbol file is damaged: {err}") from err
     for system in ("windows", "mac"):
         if system in _object(document, "metadata"):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
@@ -16,6 +15,7 @@ from tetrapy.cli.policy.on_kernel import examine
 from tetrapy.cli.policy.supported import unsupported
 from tetrapy.daemon.policy_library import policy_text
 from tetrapy.errors import FormatError, PolicyError, SettingsError
+from tetrapy.json_codec import dumps
 from tetrapy.policy.later import later
 from tetrapy.policy.problems import Problem
 from tetrapy.policy.read import Read, read_policy
@@ -56,11 +56,11 @@ def run(options: Values, paths: List[str]) -> int:
             for line in _lines(report):
                 warn(line)
     if form == "json":
-        written = write(json.dumps({"files": reports}, indent=2) + "\n")
+        written = write(dumps({"files": reports}, indent=True).decode() + "\n")
     elif form == "sarif":
         from tetrapy.cli.policy.sarif import log
 
-        written = write(json.dumps(log(reports), indent=2) + "\n")
+        written = write(dumps(log(reports), indent=True).decode() + "\n")
     else:
         written = write("".join(_summary(report) for report in reports if report["ok"]))
     return written or code

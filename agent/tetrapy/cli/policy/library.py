@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from typing import List
 
@@ -11,6 +10,7 @@ from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.config import write
 from tetrapy.daemon import policy_library
 from tetrapy.errors import SettingsError
+from tetrapy.json_codec import dumps
 
 LIST, SHOW = "list", "show"
 _WIDTH, _INDENT = 80, 24
@@ -32,7 +32,7 @@ def _list(*, as_json: bool) -> int:
         first, more = policy_library.header(text)
         rows.append({"name": name, "summary": first, "notes": " ".join(" ".join(more).split())})
     if as_json:
-        return write(json.dumps({"policies": rows}, indent=2) + "\n")
+        return write(dumps({"policies": rows}, indent=True).decode() + "\n")
     lines = []
     for row in rows:
         wrapped = textwrap.wrap(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -11,6 +10,7 @@ from tetrapy.cli.btf.output import warn
 from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.client.info_file import NAME
 from tetrapy.cli.config import write
+from tetrapy.json_codec import dumps, loads
 from tetrapy.pidfile import RUN_DIRECTORY
 from tetrapy.visible import printable
 
@@ -26,7 +26,7 @@ def run(options: Values, _arguments: List[str]) -> int:
     path = os.path.join(RUN_DIRECTORY, NAME)
     try:
         with open(path, "rb") as file:
-            info = json.loads(file.read(_MAX_FILE))
+            info = loads(file.read(_MAX_FILE))
         policies: List[Policy] = info["policies"]
         pid = int(info["pid"])
     except FileNotFoundError:
@@ -38,7 +38,7 @@ def run(options: Values, _arguments: List[str]) -> int:
     if not os.path.exists(f"/proc/{pid}"):
         return _no_agent(f"no agent runs here: {path} is of process {pid}, which is gone")
     if options["json"]:
-        return write(json.dumps({"policies": policies}, indent=2) + "\n")
+        return write(dumps({"policies": policies}, indent=True).decode() + "\n")
     return write("".join(line + "\n" for line in _lines(policies)))
 
 

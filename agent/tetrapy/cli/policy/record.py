@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from typing import List
@@ -13,6 +12,7 @@ from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.config import write
 from tetrapy.daemon.policy_library import policy_text
 from tetrapy.errors import PolicyError
+from tetrapy.json_codec import dumps
 from tetrapy.policy.observing import observing
 from tetrapy.policy.read import read_policy
 
@@ -48,7 +48,7 @@ def _record(copy: str, target: str) -> int:
             written.write(copy)
         none = os.path.join(directory, "none")  # in place of the directory of other policies
         os.mkdir(none)
-        allowed = json.dumps({"event_set": list(_EVENTS)})
+        allowed = dumps({"event_set": list(_EVENTS)}).decode()
         flags = {
             "tracing-policy": file,
             "tracing-policy-dir": none,

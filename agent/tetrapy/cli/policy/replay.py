@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
@@ -21,6 +20,7 @@ from tetrapy.cli.policy.recorded import (
 )
 from tetrapy.daemon.policy_library import policy_text
 from tetrapy.errors import PolicyError, SettingsError
+from tetrapy.json_codec import dumps, loads
 from tetrapy.policy import names
 from tetrapy.policy.conditions import BY_EITHER, BY_INDEX, ConditionError
 from tetrapy.policy.functions import MACHINES, functions, parse_syscall
@@ -57,7 +57,8 @@ def run(options: Values, arguments: List[str]) -> int:
         if report is not None:
             reports.append({"line": number, **report})
     if options["output"] == "json":
-        written = write(json.dumps({"events": reports, "others": test.others}, indent=2) + "\n")
+        document = {"events": reports, "others": test.others}
+        written = write(dumps(document, indent=True).decode() + "\n")
     else:
         text = "".join(f"{printable(_line(report))}\n" for report in reports)
         written = write(text + _summary(reports, test.others))
@@ -72,7 +73,7 @@ def _events(path: str) -> Iterator[Tuple[int, Message]]:
             if not line.strip():
                 continue
             try:
-                event = json.loads(line)
+                event = loads(line)
             except ValueError as err:
                 raise SettingsError(f"{path}:{number}: no event in JSON: {err}") from None
             if isinstance(event, dict):

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs tetrapy from the unpacked release as a service of systemd, or upgrades it in place.
 # Nothing is changed unless all that can be known beforehand is right.
 set -efu

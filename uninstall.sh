@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Removes what install.sh installed: the files and directories that its manifest names.
 set -efu
 export LC_ALL=C

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What an ordinary user can do to an observer of processes, bounded in count and time.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the loads of attack.c have in common: the numbers and texts that they are given, what they
  * execute, and as whom. No header for others: everything is here once, for one program.

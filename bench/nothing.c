@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: Apache-2.0
 /* The program that the load executes: it ends at once. */
 #include "syscalls.h"
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each source file states its licence: the Python files Apache-2.0, the BPF programs GPL-2.0-only.
+"""Each source file states its licence: the BPF programs GPL-2.0-only, the others Apache-2.0.
 
     python3 -m tools.spdx [--fix]
 
-Prints the files that do not, and fails; `--fix` writes the line at the top of Python files.
+Prints the files that do not, and fails; `--fix` writes the line at the top of Python files and of
+scripts.
 """
 
 from __future__ import annotations
@@ -15,33 +16,53 @@ from pathlib import Path
 from tools.fetch import ROOT
 
 TAG = "SPDX-License-Identifier: "
-PYTHON = f"# {TAG}Apache-2.0\n"
-_OURS = ("agent", "bench", "btfs", "tests", "tools", "build_zipapp.py")
-_BPF = (f"/* {TAG}GPL-2.0-only */\n", f"// {TAG}GPL-2.0-only\n")
+SCRIPT = f"# {TAG}Apache-2.0\n"
+_OURS = (
+    *(".ci", "agent", "bench", "bpf", "btfs", "deploy", "tests", "tools"),
+    *("build_zipapp.py", "install.sh", "uninstall.sh"),
+)
+_C = tuple(f"{mark} {TAG}" for mark in ("/*", "//"))
+# Programs that the kernel loads are GPL-2.0-only wherever they are, others Apache-2.0.
+_LICENCES = ("GPL-2.0-only", "Apache-2.0")
 
 
-def python_files(root: Path) -> Iterator[Path]:
-    """Our Python sources, sorted."""
+def sources(root: Path) -> Iterator[Path]:
+    """Our Python, C and shell, sorted in each folder."""
     for name in _OURS:
         path = root / name
-        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.suffix in {".c", ".h"} or _is_script(file):
+                yield file
+
+
+def _is_script(path: Path) -> bool:
+    """Python or shell: by its name, or by its first line."""
+    if path.suffix in {".py", ".sh"}:
+        return True
+    if path.suffix or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
 
 
 def unstated(root: Path) -> list[Path]:
-    """The files without their line: behind `#!` in Python, the very first in C."""
-    python = [path for path in python_files(root) if not _has_line(path.read_text())]
-    programs = sorted((root / "bpf").glob("*.[ch]"))
-    return python + [path for path in programs if not path.read_text().startswith(_BPF)]
+    """The files without their line: behind `#!` in scripts, the very first in C."""
+    return [path for path in sources(root) if not _is_stated(path, root)]
 
 
-def _has_line(text: str) -> bool:
-    return _body(text).startswith(PYTHON)
+def _is_stated(path: Path, root: Path) -> bool:
+    text = path.read_text()
+    if path.suffix not in {".c", ".h"}:
+        return _body(text).startswith(SCRIPT)
+    allowed = _LICENCES[:1] if path.is_relative_to(root / "bpf") else _LICENCES
+    first = text.partition("\n")[0].removesuffix(" */")
+    return any(first == mark + licence for mark in _C for licence in allowed)
 
 
 def stated(text: str) -> str:
-    """A Python source with its line."""
+    """A script with its line."""
     body = _body(text)
-    return text[: len(text) - len(body)] + PYTHON + body
+    return text[: len(text) - len(body)] + SCRIPT + body
 
 
 def _body(text: str) -> str:
@@ -52,7 +73,7 @@ def main(arguments: list[str]) -> int:
     """Exit code."""
     lacking = unstated(ROOT)
     if arguments == ["--fix"]:
-        for path in [path for path in lacking if path.suffix == ".py"]:
+        for path in [path for path in lacking if path.suffix not in {".c", ".h"}]:
             path.write_text(stated(path.read_text()))
         lacking = unstated(ROOT)
     for path in lacking:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* What sample.bpf.o was compiled from, by
  *   clang -target bpf -mcpu=v3 -O2 -g -c sample.bpf.c -o raw.o
  *   llvm-strip -g raw.o && bpftool gen object sample.bpf.o raw.o

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The few system calls of the small static programs that run in guests, without libc: the pinned
  * compiler makes them for both architectures, and what is measured is the kernel's work, not a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What elfutils' configure script would have found, for libelf alone and for glibc 2.17.
  *

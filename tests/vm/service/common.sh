@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Read by the scripts of the guests. `step NAME` runs the commands of its standard input in a shell,
 # and keeps what they print in /result/NAME and their exit code in /result/NAME.code.
 step() {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A host without BTF and network gets tetrapy from the tarball. Runs as root in the guest; what it
 # finds is judged by test_lifecycle.py. VERSION is replaced by the release's.
 . /test/common.sh

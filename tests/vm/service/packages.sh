@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A host with BTF: what the installer refuses, the packages, and the least rights. Runs as root in
 # the guest; what it finds is judged by test_packages.py. VERSION is replaced by the release's.
 . /test/common.sh

@@ -3,8 +3,9 @@
 
     python3 -m tests.vm.probe PYZ < QUESTION > ANSWER
 
-QUESTION has the kernel's name, `queries`, `optional`, and `layouts`: facts by made-up kernel names,
-of which `right` are the kernel's.  The answer tells which of them pass and what a scan finds.
+QUESTION has the kernel's name, `queries`, `optional`, and `layouts`: answers by made-up kernel
+names, of which `right` are the kernel's.  The answer says which of them pass and what a scan
+finds.
 """
 
 from __future__ import annotations

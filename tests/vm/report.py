@@ -163,7 +163,7 @@ def _proofs(guests: list[Left]) -> str:
                 found if not guest.verdicts["sessions"][""]["failed"] else "**wrong**",
             ]
         )
-    head = ["kernel", "needs", "without a fact", "wrong candidates refused", "scan of memory"]
+    head = ["kernel", "needs", "without a check", "wrong candidates refused", "scan of memory"]
     return f"{_PROOFS}\n{_table(head, rows)}"
 
 

@@ -91,7 +91,7 @@ def by_member(paths: Sequence[MemberPath]) -> Dict[str, List[MemberPath]]:
     for found in paths:
         name = found.steps[0].name
         if name is None:
-            raise LayoutError("the facts contradict each other: a struct with elements")
+            raise LayoutError("the answers contradict each other: a struct with elements")
         groups.setdefault(name, []).append(found._replace(steps=found.steps[1:]))
     return groups
 
@@ -102,7 +102,7 @@ def elements(paths: Sequence[MemberPath]) -> List[MemberPath]:
     for found in paths:
         step = found.steps[0]
         if step.name is not None:
-            raise LayoutError("the facts contradict each other: an array with members")
+            raise LayoutError("the answers contradict each other: an array with members")
         skipped = 8 * step.number * (step.stride or 0)
         inside.append(found._replace(steps=found.steps[1:], offset=found.offset - skipped))
     return inside

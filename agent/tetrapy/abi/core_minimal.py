@@ -33,17 +33,17 @@ def minimal_btf(queries: CoreQueries, answers: Answers) -> bytes:
     It answers exactly so: LayoutError is raised for answers that no BTF can have.
     """
     if len(answers) != len(queries.names):
-        raise LayoutError(f"{len(answers)} facts for {len(queries.names)} needs")
+        raise LayoutError(f"{len(answers)} answers to {len(queries.names)} queries")
     try:
         made = _Maker(queries, answers).make()
         returned = queries.answers(Btf(made))
     except (struct.error, OverflowError) as err:
-        raise LayoutError(f"the facts do not fit into BTF: {err}") from err
+        raise LayoutError(f"the answers do not fit into BTF: {err}") from err
     if returned != answers:
         different = zip(queries.names, answers, returned)
         name, wanted, found = next(row for row in different if row[1] != row[2])
         raise LayoutError(
-            f"the facts contradict each other: BTF made of them has {found} for {name}, not"
+            f"the answers contradict each other: BTF made of them has {found} for {name}, not"
             f" {wanted}"
         )
     return made

@@ -71,7 +71,9 @@ class Archive:
             elif keyword == "layout" and not self.kernels:
                 answers = tuple(None if word == "-" else int(word) for word in rest.split(" "))
                 if len(answers) != len(queries):
-                    raise ValueError(f"a layout of {len(answers)} facts for {len(queries)} needs")
+                    raise ValueError(
+                        f"a layout of {len(answers)} answers to {len(queries)} queries"
+                    )
                 self.layouts.append(answers)
             elif keyword == "need" and not self.layouts:
                 queries.append(rest)

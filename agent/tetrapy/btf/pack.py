@@ -19,7 +19,7 @@ def pack(kernels: Mapping[str, Answers], queries: Sequence[str]) -> bytes:
         if name.count("/") != 3 or name.split() != [name]:
             raise ArchiveError(f"{name!r} is no kernel's name, ID/VERSION_ID/arch/<uname -r>")
         if len(kernels[name]) != len(queries):
-            raise ArchiveError(f"{name}: {len(kernels[name])} facts for {len(queries)} needs")
+            raise ArchiveError(f"{name}: {len(kernels[name])} answers to {len(queries)} queries")
         number = numbers.setdefault(kernels[name], len(numbers))
         lines.append(f"kernel {number} {name}")
     head = [FORMAT, *(f"need {text}" for text in queries)]

@@ -166,7 +166,7 @@ def merge(parts: Iterable[Tuple[str, Archive]]) -> Packed:
         for key, number in archive.kernels.items():
             answers = archive.layouts[number]
             if merged.setdefault(key, answers) != answers:
-                raise ArchiveError(f"{key} has different facts in {came_from[key]} and {name}")
+                raise ArchiveError(f"{key} has different answers in {came_from[key]} and {name}")
             came_from.setdefault(key, name)
     return Packed(queries, merged, [])
 

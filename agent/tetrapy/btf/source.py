@@ -22,8 +22,8 @@ class BtfSource(NamedTuple):
     """The BTF to use: the bytes `data`, or the kernel's own where that is None.
 
     `kind` is one of the KIND_ constants, `origin` says for people where it comes from.
-    `disabled_programs` names the optional programs (`serving.Programs`) that must not be loaded
-    with `data`, since it lacks what they read.
+    `disabled_programs` names the optional programs (`requirements.Programs`) that must not be
+    loaded with `data`, since it lacks what they read.
     """
 
     kind: str

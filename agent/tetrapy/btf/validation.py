@@ -50,7 +50,7 @@ class BtfValidator:
         *,
         check: bool = True,
     ) -> None:
-        """`open_prober` None: this is not about the running kernel, or it cannot be examined."""
+        """`open_prober` None: this is not about the running kernel, or it cannot be probed."""
         images = list(objects)
         self.queries = CoreQueries(images)
         self._programs = requirements.Programs(images)
@@ -63,7 +63,7 @@ class BtfValidator:
         self._prober: Optional[LayoutProber] = None
 
     def prober(self) -> Optional[LayoutProber]:
-        """The prober of the running kernel; None if it is not to be examined.
+        """The prober of the running kernel; None if it is not to be probed.
 
         Raises TetrapyError if it cannot be.
         """

@@ -111,7 +111,7 @@ def test_a_typedef_is_of_the_kernels_kind(kind: int) -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda answers: answers[:-1], "0 facts for 1 needs"),
+        (lambda answers: answers[:-1], "0 answers to 1 queries"),
         (lambda answers: (-8,), "do not fit into BTF"),
         (lambda answers: (1 << 32,), "do not fit into BTF"),
     ],

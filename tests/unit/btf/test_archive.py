@@ -87,7 +87,7 @@ def test_a_name_that_is_no_kernels_is_refused(name: str) -> None:
 
 def test_facts_of_other_needs_are_refused() -> None:
     """There are as many answers as queries."""
-    with pytest.raises(ArchiveError, match=r"a/b/c/d: 1 facts for 2 needs"):
+    with pytest.raises(ArchiveError, match=r"a/b/c/d: 1 answers to 2 queries"):
         pack.pack({"a/b/c/d": (0,)}, QUERIES)
 
 
@@ -108,7 +108,7 @@ GOOD = "tetrapy-btf 2\nneed x\n"
         (PACKED + b"x", "damaged"),
         (repacked("tetrapy-btf 1\n"), "starts with 'tetrapy-btf 1'"),
         (repacked(GOOD + "layout 1"), "does not end with a whole line"),
-        (repacked(GOOD + "layout 1 2\n"), "a layout of 2 facts for 1 needs"),
+        (repacked(GOOD + "layout 1 2\n"), "a layout of 2 answers to 1 queries"),
         (repacked(GOOD + "layout x\n"), "damaged"),
         (repacked(GOOD + "kernel 0 a/b/c/d\n"), "line 'kernel 0 a/b/c/d'"),
         (repacked(GOOD + "layout 1\nkernel 1 a/b/c/d\n"), "line 'kernel 1 a/b/c/d'"),

@@ -152,13 +152,13 @@ def _decide(
     names = [candidate.kernel for candidate in passed]
     result = Inference(None, "", tested, names, refused, [], [], "", [])
     if not passed:
-        return result._replace(reason=f"none of {tested} known layouts passes all facts")
+        return result._replace(reason=f"none of {tested} known layouts passes all checks")
     layouts = [_undoubted(queries, candidate) for candidate in passed]
     differ = _differences(queries, layouts)
     essential = [query for query in differ if query not in optional]
     if essential:
         return result._replace(
-            reason=f"{len(passed)} of {tested} known layouts pass all facts ({', '.join(names)}),"
+            reason=f"{len(passed)} of {tested} known layouts pass all checks ({', '.join(names)}),"
             f" and differ in: {', '.join(essential)}"
         )
     layout = without(queries, layouts[0], differ) if differ else layouts[0]

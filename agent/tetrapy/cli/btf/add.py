@@ -100,7 +100,7 @@ def _compare(path: str, known: Knowledge, answers: Answers) -> None:
     if failed:
         raise FormatError(
             f"{printable(path)}: this BTF is not the running kernel's, which contradicts it in"
-            f" {len(failed)} facts, as {failed[0]}; for another kernel give its --release"
+            f" {len(failed)} checks, as {failed[0]}; for another kernel give its --release"
         )
 
 

@@ -76,8 +76,8 @@ def compare(first: Kernel, second: Kernel) -> List[Difference]:
 
 def _difference(query: str, first: Optional[int], second: Optional[int]) -> Difference:
     question, _, text = query.partition(" ")
-    subject = AccessPath.of(text)
-    what = subject.path.lstrip(".:") or subject.root
+    access = AccessPath.of(text)
+    what = access.path.lstrip(".:") or access.root
     unit = ""
     if question == "offset":
         # Only a bitfield starts in the midst of a byte.
@@ -89,8 +89,8 @@ def _difference(query: str, first: Optional[int], second: Optional[int]) -> Diff
         if unit == "byte":
             first, second = (None if answer is None else answer // 8 for answer in (first, second))
     elif question != "enumval":
-        what = f"{question} of {what}" if subject.path else question
-    return Difference(subject.root, what, first, second, unit)
+        what = f"{question} of {what}" if access.path else question
+    return Difference(access.root, what, first, second, unit)
 
 
 def _print(first: Kernel, second: Kernel, differences: List[Difference]) -> None:

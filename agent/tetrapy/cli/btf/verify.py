@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         except OSError as err:
             report.update(serves=False, error=error_text(err))
         else:
-            report.update(_judge(kernel, known, optional_accesses))
+            report.update(_validate(kernel, known, optional_accesses))
             if options.live and report["serves"]:
                 report.update(_compare(kernel, known, optional_accesses))
         reports.append(report)
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(report["serves"] for report in reports) else 1
 
 
-def _judge(
+def _validate(
     kernel: Kernel, known: Knowledge, optional_accesses: FrozenSet[AccessPath]
 ) -> Dict[str, Any]:
     by_query = dict(zip(kernel.queries, kernel.answers))
@@ -70,7 +70,7 @@ def _judge(
     return {
         "serves": not missing,
         "needs": len(by_query),
-        "facts": len(by_query) - len(missing) - len(absent),
+        "answers": len(by_query) - len(missing) - len(absent),
         "missing": missing,
         "absent": absent,
         "layout": kernel.layout,
@@ -100,7 +100,7 @@ def _print(report: Dict[str, Any], known: Knowledge) -> None:
         return
     if report["serves"]:
         live = ", is the running kernel's" if "contradicted" in report else ""
-        answers = f"{report['facts']} of {counted(report['needs'], 'need')}"
+        answers = f"{report['answers']} of {counted(report['needs'], 'need')}"
         print(f"{name}: serves, answers {answers}{live}")
     elif report.get("contradicted"):
         print(f"{name}: IS NOT THE RUNNING KERNEL'S")

@@ -130,7 +130,7 @@ def _elsewhere(host: Host, known: Knowledge) -> Answer:
     if not candidates:
         return Answer(host, tried, "", f"no kernel of {host.arch} is known")
     origin = (
-        f"from the one of {counted(len(candidates), 'layout')} that passes all facts on that host,"
+        f"from the one of {counted(len(candidates), 'layout')} that passes all checks on that host,"
         " if one does"
     )
     return Answer(

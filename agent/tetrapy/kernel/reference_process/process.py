@@ -2,7 +2,7 @@
 """A process prepared so that its values can be recognized in the kernel's structures.
 
 What is said here of it comes from BPF helpers, system calls and procfs, never from the layout of a
-structure: it is what a layout is judged by.
+structure: it is what a layout is compared with.
 """
 
 from __future__ import annotations
@@ -148,17 +148,17 @@ class ReferenceProcess:
         self.open_files = OpenFiles.of(files) if files else None
         self.limits = (*limits, *kept["limits"], *truths["limits"])
 
-    def _take_exec(self, facts: Optional[CapturedExec]) -> None:
+    def _take_exec(self, captured: Optional[CapturedExec]) -> None:
         self.exec_path, self.exec_words, self.exec_strings = b"", (), ()
         self.exec_targets, self.exec_file, self.exec_gained = (), None, False
         self.exec_name, self.exec_device = b"", 0
-        if facts:
-            self.exec_path, self.exec_words, self.exec_strings = facts[:3]
-            self.exec_targets, self.exec_gained = facts.targets, facts.gained
-            found = os.fstat(facts.program)
+        if captured:
+            self.exec_path, self.exec_words, self.exec_strings = captured[:3]
+            self.exec_targets, self.exec_gained = captured.targets, captured.gained
+            found = os.fstat(captured.program)
             self.exec_file = found.st_ino, found.st_mode, found.st_nlink, found.st_size
             self.exec_device = os.major(found.st_dev) << 20 | os.minor(found.st_dev)
-            place = os.readlink(b"/proc/self/fd/%d" % facts.program)
+            place = os.readlink(b"/proc/self/fd/%d" % captured.program)
             if not found.st_nlink and place.endswith(_DELETED):
                 place = place[: -len(_DELETED)]
             self.exec_name = place.rpartition(b"/")[2]

@@ -149,7 +149,7 @@ def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
     found = prober.infer(known(wrong), HOST)
     assert found.answers is None
     assert found.reason == (
-        f"none of 1 known layouts passes all facts; the nearest, {OLD}: pid of three tasks"
+        f"none of 1 known layouts passes all checks; the nearest, {OLD}: pid of three tasks"
     )
     assert not any(prober.check(kernel.answers))
     assert "pid of three tasks" in prober.check(wrong).failed

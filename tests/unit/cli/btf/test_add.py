@@ -65,7 +65,7 @@ def test_add_what_the_running_kernel_contradicts(
     examined(monkeypatch, "pid", "cgroup")
     done = btf_command("add", file, "--dir", store.directory)
     assert (done.code, done.out) == (1, "")
-    assert "contradicts it in 2 facts, as pid" in done.err
+    assert "contradicts it in 2 checks, as pid" in done.err
     assert store.keys() == []
     assert btf_command("add", file, "--release", RELEASE, "--dir", store.directory).code == 0
     assert btf_command("add", file, "--no-check", "--dir", store.directory).code == 0

@@ -39,7 +39,7 @@ TABLE: Tuple[Check, ...] = (
 )
 
 # Short names of queries (view.key) for which there is no check, and why.
-_NO_FACT = "nothing that is known about a process of ours is in it; only policies read it"
+_NO_CHECK = "nothing that is known about a process of ours is in it; only policies read it"
 _UNPROVEN = """
     user_namespace.level, user_namespace.owner.val, user_namespace.group.val, filename.name,
     kiocb.ki_filp, iov_iter.__iov, iov_iter.count, iov_iter.iov_offset, iov_iter.iter_type,
@@ -50,7 +50,7 @@ _UNPROVEN = """
     sk_buff.mark, sk_buff.network_header, sk_buff.priority, skb_ext.offset,
     skb_ext_id::SKB_EXT_SEC_PATH
 """
-UNPROVEN: Dict[str, str] = dict.fromkeys((name.strip() for name in _UNPROVEN.split(",")), _NO_FACT)
+UNPROVEN: Dict[str, str] = dict.fromkeys((name.strip() for name in _UNPROVEN.split(",")), _NO_CHECK)
 
 
 class CheckOutcome(NamedTuple):

@@ -27,7 +27,7 @@ _INODE = ("inode.i_ino", "inode.i_mode", "inode.i_nlink")
 
 # "s_list, s_dev" (include/linux/fs.h): a list has two pointers.
 DEVICE_PLACE = 16
-# Interpreters of the scripts that subjects execute.
+# Interpreters of the scripts that reference processes execute.
 INTERPRETERS = b"/proc/self/"
 
 

@@ -43,11 +43,11 @@ static __always_inline struct area find_env(struct task_struct *task)
 	return find_area(BPF_CORE_READ(mm, env_start), BPF_CORE_READ(mm, env_end));
 }
 
-/* Sends the next piece of an area. Returns 1 when that was all. How far it got is kept in the map,
+/* Sends the next chunk of an area. Returns 1 when that was all. How far it got is kept in the map,
  * not in a register: there the verifier forgets the value, so that it sees the same state in every
  * turn of the loop.
  */
-static __always_inline int send_piece(void *ctx, struct scratch *scratch, unsigned long start)
+static __always_inline int send_args_chunk(void *ctx, struct scratch *scratch, unsigned long start)
 {
 	volatile __u32 *sent = &scratch->area_sent;
 	struct args_chunk *chunk = &scratch->chunk;
@@ -72,15 +72,15 @@ static __always_inline int send_piece(void *ctx, struct scratch *scratch, unsign
 	return 0;
 }
 
-struct piece {
+struct args_loop {
 	void *ctx;
 	struct scratch *scratch;
 	unsigned long start;
 };
 
-static long send_piece_in_loop(__attribute__((unused)) __u32 turn, struct piece *piece)
+static long send_args_in_loop(__attribute__((unused)) __u32 turn, struct args_loop *loop)
 {
-	return send_piece(piece->ctx, piece->scratch, piece->start);
+	return send_args_chunk(loop->ctx, loop->scratch, loop->start);
 }
 
 /* Sends an area ahead of its exec event; returns the size of what was sent, and leaves in
@@ -90,7 +90,7 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 					 enum args_area what, const struct exec_task *exec,
 					 enum loop_kind loop)
 {
-	struct piece piece = { .ctx = ctx, .scratch = scratch, .start = area.start };
+	struct args_loop state = { .ctx = ctx, .scratch = scratch, .start = area.start };
 	struct args_chunk *chunk = &scratch->chunk;
 	int i;
 
@@ -106,10 +106,10 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 	chunk->event.pid = exec->pid;
 	chunk->event.area = what;
 	if (loop == LOOP_BY_HELPER) {
-		bpf_loop(ARGS_CHUNKS, send_piece_in_loop, &piece, 0);
+		bpf_loop(ARGS_CHUNKS, send_args_in_loop, &state, 0);
 	} else {
 		for (i = 0; i < ARGS_CHUNKS; i++)
-			if (send_piece(ctx, scratch, area.start))
+			if (send_args_chunk(ctx, scratch, area.start))
 				break;
 	}
 	if (scratch->area_lost)

@@ -172,7 +172,7 @@ def exec_context(**fields: int) -> bytes:
     return bytes(layout.unpacker(struct_layout, list(values)).pack(*values.values()))
 
 
-def pieces(task: Task, area: bytes, at: int, what: str = "AREA_ARGS") -> list[bytes]:
+def chunks(task: Task, area: bytes, at: int, what: str = "AREA_ARGS") -> list[bytes]:
     """Long arguments, or an environment, as they travel ahead of their exec."""
     step = abi().limits["ARGS_CHUNK"]
     return [
@@ -193,13 +193,13 @@ def long_exec(task: Task, parent: Task, argv: Sequence[bytes], at: int) -> list[
     """The records of an exec whose arguments travel apart."""
     area = arguments_area(argv)
     last = execute(task, parent, argv=(), at=at, flags=["EXEC_ARGS_APART"], args_size=len(area))
-    return [*pieces(task, area, at), last]
+    return [*chunks(task, area, at), last]
 
 
 def environment_exec(task: Task, parent: Task, area: bytes, at: int, **fields: Any) -> list[bytes]:
     """The records of an exec that has this environment area."""
     last = execute(task, parent, at=at, env_size=len(area), **fields)
-    return [*pieces(task, area, at, "AREA_ENV"), last]
+    return [*chunks(task, area, at, "AREA_ENV"), last]
 
 
 def exit_of(task: Task, code: int = 0, at: int | None = None, deferred_children: int = 0) -> bytes:

@@ -122,7 +122,7 @@ class DispatcherFigures:
     ) -> None:
         """`timed`: measure how long each record takes."""
         self._dispatcher = dispatcher
-        self._pieces = reassembly
+        self._reassembly = reassembly
         self._kinds = dispatcher.kind_names
         self._details = details
         self._counts: List[int] = [0] * len(self._kinds)
@@ -139,7 +139,7 @@ class DispatcherFigures:
 
     def __call__(self) -> sources.Dispatcher:
         """The figures of this moment."""
-        details, reassembly = self._details, self._pieces
+        details, reassembly = self._details, self._reassembly
         unnamed = details.unnamed_users if isinstance(details, Details) else 0
         return sources.Dispatcher(
             messages={name: count for name, count in zip(self._kinds, self._counts) if name},

@@ -153,13 +153,13 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
         Family(
             "tetragon_data_cache_misses_total",
             COUNTER,
-            "Looks for long arguments that were not there: a piece was lost",
+            "Looks for long arguments that were not there: a chunk was lost",
             ("operation",),
         ),
         Family(
             "tetragon_data_events_total",
             COUNTER,
-            "Pieces of long arguments that came, and execs that found theirs, by what became of it",
+            "Chunks of long arguments that came, and execs that found theirs, by what became of it",
             ("event",),
         ),
         Family(

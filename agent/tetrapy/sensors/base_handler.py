@@ -228,8 +228,8 @@ class BaseHandler:
     def _on_args(self, data: bytes) -> Optional[Event]:
         decoder = self.abi.decoders["args"]
         record = decoder.make(decoder.unpack(data))
-        piece = data[decoder.size : decoder.size + record.args_size]
-        self.reassembly.add((record.pid, record.ktime, record.area), record.offset, piece)
+        chunk = data[decoder.size : decoder.size + record.args_size]
+        self.reassembly.add((record.pid, record.ktime, record.area), record.offset, chunk)
         return None
 
     def _on_throttle(self, data: bytes) -> Optional[Event]:

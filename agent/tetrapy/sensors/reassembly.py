@@ -50,7 +50,7 @@ class Reassembly:
         return {"get": self.events["Bad"], "remove": self.events["NotMatched"]}
 
     def add(self, key: _Key, offset: int, chunk: bytes) -> None:
-        """Take the bytes at `offset`; behind a lost piece none, so that what stays is a start."""
+        """Take the bytes at `offset`; behind a lost chunk none, so that what stays is a start."""
         waiting, events = self._waiting, self.events
         events["Received"] += 1
         if not offset:
@@ -68,7 +68,7 @@ class Reassembly:
             self.evictions += 1
 
     def claim(self, key: _Key, size: int) -> bytes:
-        """Hand over what came; it is shorter than `size` if a piece was lost."""
+        """Hand over what came; it is shorter than `size` if a chunk was lost."""
         found = self._waiting.pop(key, b"")
         self.bytes -= len(found)
         self.events["Matched" if found else "NotMatched"] += 1

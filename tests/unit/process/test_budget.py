@@ -101,7 +101,7 @@ def test_images_for_deferred_children(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heavy() - before < 250_000
 
 
-def test_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits longest goes when all that waits is too much."""
     monkeypatch.setattr(reassembly, "MAX_BYTES", 100_000)
     waiting = Reassembly(64)

@@ -88,7 +88,7 @@ def test_a_long_environment() -> None:
     assert "errorEnvs" not in flag_words(process.flags)
 
 
-def test_a_piece_of_the_environment_that_was_lost() -> None:
+def test_a_chunk_of_the_environment_that_was_lost() -> None:
     """What came before it is shown, and the flags say that not all is."""
     data = area(*[b"V%d=%s" % (number, b"v" * 999) for number in range(100)])
     records = environment_exec(TASK, INIT, data, at=5 * SECOND)

@@ -199,7 +199,7 @@ def test_long_paths_and_arguments_are_flagged(
 
 
 @pytest.mark.parametrize("size", [4096, 8190, 8191, 8192, 16382, 16383, 100_000, 262_144])
-def test_arguments_that_come_in_pieces(world: World, size: int) -> None:
+def test_arguments_that_come_in_chunks(world: World, size: int) -> None:
     """Chunks are put together in front of their exec, up to 256 KiB."""
     argv = [b"prog", b"x" * (size - 7), b""]
     assert sum(len(argument) + 1 for argument in argv) == size
@@ -211,7 +211,7 @@ def test_arguments_that_come_in_pieces(world: World, size: int) -> None:
     assert words(event.process) == "execve clone dataArgs"
 
 
-def test_pieces_of_two_processes_are_told_apart(world: World) -> None:
+def test_chunks_of_two_processes_are_told_apart(world: World) -> None:
     """Records of execs on two CPUs may come mixed."""
     other = Task(60, 3 * SECOND)
     world.feed(fork(other, INIT))
@@ -224,8 +224,8 @@ def test_pieces_of_two_processes_are_told_apart(world: World) -> None:
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_a_lost_piece_is_flagged_and_nothing_wrong_is_joined(world: World, lost: int) -> None:
-    """With a piece missing the arguments are those before the hole, flagged errorArgs."""
+def test_a_lost_chunk_is_flagged_and_nothing_wrong_is_joined(world: World, lost: int) -> None:
+    """With a chunk missing the arguments are those before the hole, flagged errorArgs."""
     step = abi().limits["ARGS_CHUNK"]
     argv = [b"p", *[bytes([97 + number % 26]) * 999 for number in range(5 * step // 2 // 1000)]]
     records = long_exec(TASK, INIT, argv, at=5 * SECOND)
@@ -241,7 +241,7 @@ def test_a_lost_piece_is_flagged_and_nothing_wrong_is_joined(world: World, lost:
     assert (event.process.binary, event.process.cwd) == ("/bin/true", "/root")
 
 
-def test_pieces_whose_exec_was_lost_are_forgotten(world: World) -> None:
+def test_chunks_whose_exec_was_lost_are_forgotten(world: World) -> None:
     """However many execs are lost, their arguments do not pile up."""
     for number in range(500):
         task = Task(1000 + number, 9 * SECOND)

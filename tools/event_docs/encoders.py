@@ -8,7 +8,6 @@ that may be missing are texts that begin with a comma, or empty.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -126,11 +125,14 @@ def source() -> str:
 
 
 def _formatted(text: str) -> str:
-    """In the house's format."""
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", PATH, "-"]
-    done = subprocess.run(
-        command, input=text, capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    """In the project's format. Raises BuildError; without the development tools too."""
+    command = [str(ROOT / ".venv/bin/ruff"), "format", "--stdin-filename", PATH, "-"]
+    try:
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, check=False, cwd=ROOT
+        )
+    except FileNotFoundError:
+        raise BuildError(f"{command[0]} is missing: run `make setup`") from None
     if done.returncode:
         raise BuildError(f"ruff format {PATH}: {done.stderr.strip()}")
     return done.stdout

@@ -28,7 +28,9 @@ GOLDEN = ROOT.parent / "shared/reference/tetragon/policy-golden"
 FILE = stat.S_IFREG | 0o644
 DIRECTORY = stat.S_IFDIR
 
-needs_golden = pytest.mark.skipif(not GOLDEN.exists(), reason=f"needs {GOLDEN}")
+needs_golden = pytest.mark.skipif(
+    not GOLDEN.exists(), reason="the recording of Tetragon is not here"
+)
 
 
 def hook(kind: str, policy: str, target: str, types: str, **more: Any) -> Hook:

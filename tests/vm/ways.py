@@ -170,11 +170,13 @@ WAYS = {
         hidden=False,
         options=("--btf", "/test/other.btf"),
     ),
-    "truncated": Way("half of the archive", refusal=("archive is damaged",), archive="truncated"),
+    "truncated": Way(
+        "half of the archive", refusal=("the BTF archive cannot be read",), archive="truncated"
+    ),
     **{
         f"flipped-{place}": Way(
             f"one bit of the archive flipped ({place})",
-            refusal=("archive is damaged",),
+            refusal=("the BTF archive cannot be read",),
             archive=f"flipped-{place}",
         )
         for place in FLIPS

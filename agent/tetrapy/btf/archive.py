@@ -23,17 +23,16 @@ from copy import copy
 from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.abi.core_queries import Answers, CoreQueries
-from tetrapy.errors import ArchiveError
+from tetrapy.btf import xz
+from tetrapy.errors import ArchiveError, FormatError
 
 FORMAT = "tetrapy-btf 2"
 
 # More than a hundred times of what the archive needs; a file that wants more is no archive.
 MAX_UNPACKED = 64 << 20
-_MAX_DECODER_MEMORY = 128 << 20
 _OTHER_OBJECTS = (
     "the BTF archive was made for other BPF objects, whose relocations ask for other things: {}"
 )
-_XZ = b"\xfd7zXZ\0"
 
 
 class Archive:
@@ -148,22 +147,9 @@ def unanswered(queries: Sequence[str], answers: Mapping[str, Iterable[Answers]])
 
 
 def _decompress(data: bytes) -> bytes:
+    if not data.startswith(xz.MAGIC):
+        raise ArchiveError("the BTF archive cannot be read: it is no xz file")
     try:
-        import lzma
-    except ImportError as err:
-        raise ArchiveError(
-            f"this Python cannot read the BTF archive: no lzma module, {err}"
-        ) from err
-    if not data.startswith(_XZ):
-        raise ArchiveError("the BTF archive is damaged: it is no xz file")
-    try:
-        decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DECODER_MEMORY)
-        unpacked = decoder.decompress(data, max_length=MAX_UNPACKED)
-    except (lzma.LZMAError, EOFError) as err:
-        raise ArchiveError(f"the BTF archive is damaged: {err}") from err
-    if not decoder.eof or decoder.unused_data:
-        # The stream's own digest is checked at its end, so what has no end is not used.
-        raise ArchiveError(
-            "the BTF archive is damaged: cut short, longer than it says or too large"
-        )
-    return unpacked
+        return xz.unpack(data, MAX_UNPACKED)
+    except FormatError as err:
+        raise ArchiveError(f"the BTF archive cannot be read: {err}") from err

@@ -33,7 +33,7 @@ class Member:
         self.name = path.rpartition("/")[2]
 
     def joinpath(self, *names: str) -> Member:
-        """What lies below."""
+        """The file or directory below this one."""
         return Member(self._archive, "/".join((self._path, *names)))
 
     __truediv__ = joinpath

@@ -38,7 +38,7 @@ class FunctionNames:
 
     @property
     def size(self) -> int:
-        """Bytes, about."""
+        """Bytes that the tables take in memory, roughly."""
         return len(self._text) + 20 * len(self._addresses) + 64 * len(self._segments)
 
     def find(self, offset: int) -> str:

@@ -15,27 +15,27 @@ class Colors:
         self.on = on
 
     def red(self, text: str) -> str:
-        """States."""
+        """Paint a state."""
         return self._painted("red", text)
 
     def green(self, text: str) -> str:
-        """Where it happened."""
+        """Paint where something happened."""
         return self._painted("green", text)
 
     def yellow(self, text: str) -> str:
-        """Libraries and offsets."""
+        """Paint a library or an offset."""
         return self._painted("yellow", text)
 
     def blue(self, text: str) -> str:
-        """What happened."""
+        """Paint what happened."""
         return self._painted("blue", text)
 
     def magenta(self, text: str) -> str:
-        """Programs."""
+        """Paint a program."""
         return self._painted("magenta", text)
 
     def cyan(self, text: str) -> str:
-        """Arguments."""
+        """Paint arguments."""
         return self._painted("cyan", text)
 
     def _painted(self, color: str, text: str) -> str:

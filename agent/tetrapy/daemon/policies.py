@@ -64,7 +64,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """The same, for people."""
+        """Domain, namespace and name as the log has them."""
         return "/".join(self.key)
 
     def described(self) -> Dict[str, Any]:

@@ -41,7 +41,7 @@ class Status:
         self._line = self._text("listening")
 
     def line(self) -> str:
-        """The newest line."""
+        """The line of status that was made last."""
         now = self._clock()
         if now - self._since >= _INTERVAL:
             passed = self._subscription.passed

@@ -80,7 +80,7 @@ class Credentials(NamedTuple):
 
     @property
     def user_ns(self) -> None:
-        """Likewise."""
+        """Shown of credentials that are an argument, not of a process."""
 
 
 class BinaryProperties(NamedTuple):

@@ -15,7 +15,7 @@ class Undecided(Protocol):
     """Whether anybody wants an event, which its container decides."""
 
     def is_wanted(self) -> bool:
-        """By what is known now."""
+        """Whether the event is wanted, by what is known of its container now."""
 
 
 class Event:

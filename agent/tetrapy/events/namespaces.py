@@ -7,7 +7,7 @@ from tetrapy.named import NamedTuple
 
 
 class Namespace(NamedTuple):
-    """One of them."""
+    """One namespace of a process: the inode number that names it."""
 
     inum: int
     is_host: bool  # whether it is that of the machine's first process

@@ -55,7 +55,7 @@ class Word:
         self._cell = part.cast("Q" if size == ctypes.sizeof(ctypes.c_uint64) else "I")
 
     def load(self) -> int:
-        """What it holds."""
+        """The value that the cell has now."""
         return int(self._cell[0])
 
     def store(self, value: int) -> None:
@@ -78,11 +78,11 @@ class Fields:
         self._layout, self._memory, self._offset = layout, memory, offset
 
     def write(self, *values: Any) -> None:
-        """Set all members."""
+        """Set all members of the structure, in their order."""
         self._layout.pack_into(self._memory, self._offset, *values)
 
     def read(self) -> Tuple[Any, ...]:
-        """All members."""
+        """The values of all members of the structure, in their order."""
         return self._layout.unpack_from(self._memory, self._offset)
 
 

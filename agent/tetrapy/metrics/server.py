@@ -39,7 +39,7 @@ class Figures:
         self._collectors: List[Collector] = [*collectors, self]
 
     def collect(self) -> Iterator[Metric]:
-        """Its own figure."""
+        """How often making a reply has failed."""
         yield CATALOG["promhttp_metric_handler_errors_total"].by_label(self._errors)
 
     def __call__(self) -> Reply:

@@ -89,7 +89,7 @@ class Reassembly(NamedTuple):
 
 
 class Dispatcher(NamedTuple):
-    """What decodes records."""
+    """Figures of what decodes records."""
 
     messages: Mapping[str, int] = _NONE  # by kind: records
     failures: Mapping[str, int] = _NONE  # by kind, "" is unknown: records that made no sense
@@ -100,7 +100,7 @@ class Dispatcher(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The process table."""
+    """Figures of the process table."""
 
     cache: Cache = Cache()
     early_deletions: int = 0  # processes that were gone before they were collected
@@ -139,7 +139,7 @@ class Containers(NamedTuple):
 
 
 class Policies(NamedTuple):
-    """Tracing policies."""
+    """Figures of tracing policies."""
 
     states: Mapping[str, int] = _NONE  # by state: how many
     kernel_memory: Mapping[Tuple[str, str], int] = _NOBODY  # by name and namespace: bytes

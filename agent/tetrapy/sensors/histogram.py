@@ -16,6 +16,6 @@ class Histogram:
         self.sum = 0.0
 
     def add(self, figure: float) -> None:
-        """Count one."""
+        """Count a value in its bucket and in the sum."""
         self.counts[bisect_left(self._bounds, figure)] += 1
         self.sum += figure

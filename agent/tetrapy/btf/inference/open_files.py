@@ -14,7 +14,7 @@ class OpenFile(Protocol):
 
     @property
     def number(self) -> int:
-        """Of its descriptor."""
+        """The number of the descriptor in the reference process."""
 
     @property
     def inode(self) -> int:
@@ -30,7 +30,7 @@ class OpenSocket(Protocol):
 
     @property
     def number(self) -> int:
-        """Of its descriptor."""
+        """The number of the descriptor in the reference process."""
 
     @property
     def family(self) -> int:
@@ -62,7 +62,7 @@ class OpenSocket(Protocol):
 
     @property
     def destination(self) -> str:
-        """That of its peer."""
+        """The address of its peer."""
 
     @property
     def source_port(self) -> int:
@@ -78,7 +78,7 @@ class OpenMap(Protocol):
 
     @property
     def number(self) -> int:
-        """Of its descriptor."""
+        """The number of the descriptor in the reference process."""
 
     @property
     def type(self) -> int:
@@ -86,11 +86,11 @@ class OpenMap(Protocol):
 
     @property
     def key_size(self) -> int:
-        """Bytes."""
+        """Bytes of a key."""
 
     @property
     def value_size(self) -> int:
-        """Bytes."""
+        """Bytes of a value."""
 
     @property
     def max_entries(self) -> int:
@@ -106,7 +106,7 @@ class OpenProgram(Protocol):
 
     @property
     def number(self) -> int:
-        """Of its descriptor."""
+        """The number of the descriptor in the reference process."""
 
     @property
     def type(self) -> int:
@@ -114,7 +114,7 @@ class OpenProgram(Protocol):
 
     @property
     def length(self) -> int:
-        """Instructions."""
+        """How many instructions it has."""
 
     @property
     def name(self) -> str:
@@ -126,7 +126,7 @@ class OpenEvent(Protocol):
 
     @property
     def number(self) -> int:
-        """Of its descriptor."""
+        """The number of the descriptor in the reference process."""
 
     @property
     def attributes(self) -> str:

@@ -36,5 +36,5 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """All words."""
+        """The words of the command, such as `tracingpolicy list`."""
         return " ".join(self.words)

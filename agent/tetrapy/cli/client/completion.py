@@ -74,7 +74,7 @@ def bash_function(name: str) -> str:
 
 
 def zsh_function(name: str) -> str:
-    """The same of zsh."""
+    """A function of zsh that completes what stands behind the program's name."""
     words = []
     for one in _TOP:
         words.append(f"        '{one.name}')")
@@ -90,7 +90,7 @@ def zsh_function(name: str) -> str:
 
 
 def fish_lines(program: str) -> List[str]:
-    """Lines for fish."""
+    """Lines of fish that complete the commands of a program."""
     lines = []
     for one in COMMANDS:
         if one.hidden:

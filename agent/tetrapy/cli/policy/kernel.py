@@ -58,7 +58,7 @@ class Kernel:
         self._symbols = symbols
 
     def prototype(self, name: str) -> Optional[Prototype]:
-        """Of a function."""
+        """The prototype of a function of the kernel; None where it has no types."""
         return function(self.btf, name)
 
     def has_function(self, name: str) -> Optional[bool]:

@@ -68,7 +68,7 @@ def _bpf(command: int, attributes: bytes) -> int:
 
 
 def open_map(plan: Plan) -> OpenMap:
-    """Make one in the calling process. Raises OSError."""
+    """Make a BPF map in the calling process. Raises OSError."""
     sizes = (_LPM_TRIE, *plan.map_sizes)
     name = f"tetrapy_{plan.port}"
     number = _bpf(_MAP_CREATE, _MAP.pack(*sizes, _NO_PREALLOC, 0, 0, name.encode()))
@@ -76,7 +76,7 @@ def open_map(plan: Plan) -> OpenMap:
 
 
 def open_program(plan: Plan) -> OpenProgram:
-    """As `open_map`."""
+    """Load a BPF program in the calling process. Raises OSError."""
     length, name = plan.instructions, f"tetrapy_{plan.port + 1}"
     code = ctypes.create_string_buffer(_ZERO * (length - 1) + _EXIT, 8 * length)
     license_ = ctypes.create_string_buffer(b"GPL")
@@ -89,7 +89,7 @@ def open_program(plan: Plan) -> OpenProgram:
 
 
 def open_event(plan: Plan) -> OpenEvent:
-    """As `open_map`."""
+    """Open a perf event in the calling process. Raises OSError."""
     period, flags = plan.mark << 8 | 1, _DISABLED | _USER_ONLY
     packed = _EVENT.pack(_SOFTWARE, _EVENT.size, _DUMMY, period, 0, 0, flags, 0, 0, 0)
     buffer = ctypes.create_string_buffer(packed, len(packed))

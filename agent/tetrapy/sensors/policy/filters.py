@@ -43,7 +43,7 @@ class Filters:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many filters the hook has, at the call and at its return."""
         begins = len(self.plain) + len(self.texts) + len(self.searches)
         return begins + len(self.returns) + len(self.return_texts) + len(self.return_searches)
 

@@ -34,7 +34,7 @@ class Request(NamedTuple):
 
 
 def requests_of(actions: Sequence[Action]) -> Tuple[Request, ...]:
-    """Those of a selector."""
+    """The requests among the actions of a selector."""
     return tuple(
         Request(one.action, one.arg_url if one.action == GET_URL else one.arg_fqdn)
         for one in actions

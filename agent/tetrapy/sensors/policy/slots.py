@@ -181,7 +181,7 @@ class Slots:
         return self.owner.map_fd(name)
 
     def give_back(self, hooks: Sequence[int], sets: Sequence[int]) -> None:
-        """Empty slots."""
+        """Empty slots of `hooks` and of `sets`, so that other policies may take them."""
         for outer, free, slots in (
             ("hooks", self._free_hooks, hooks),
             ("sets", self._free_sets, sets),

@@ -293,7 +293,7 @@ class HookWriter:
         return bytes(out)
 
     def image_row(self, data: bytes) -> ImageRow:
-        """The reverse."""
+        """What the bytes of an image say."""
         columns: Dict[str, Any] = {}
         for name, form in (("capabilities", "Q"), ("namespaces", "I")):
             offset, count = self._image_places[name]

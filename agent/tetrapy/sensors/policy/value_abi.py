@@ -64,7 +64,7 @@ class Wanted(NamedTuple):
     is_tracepoint: bool
 
     def one(self, member: str, value: Any) -> Argument:
-        """The argument."""
+        """An argument of the event that sets one member."""
         return Argument(member, value, self.label)
 
     @property

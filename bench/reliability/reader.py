@@ -26,7 +26,7 @@ class Tally:
     """How often each event of a load was reported, by the number that no other process has."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, str], bytearray] = {}
+        self._reported: dict[tuple[str, str], bytearray] = {}
         self.broken: list[Broken] = []
         self.files = 0
         self.lines = 0
@@ -36,7 +36,7 @@ class Tally:
     def expect(self, tag: str, count: int) -> None:
         """A load of so many processes was run with this tag."""
         for kind in KINDS:
-            self._told[kind, tag] = bytearray(count)
+            self._reported[kind, tag] = bytearray(count)
 
     def read(self, export: Path, start: int = 0) -> None:
         """Count what all files of an export have; `start`: bytes that are passed over in each."""
@@ -68,13 +68,13 @@ class Tally:
         if kind not in KINDS:
             return
         tag, _, number = body["process"].get("arguments", "").partition(" ")
-        reported = self._told.get((kind, tag))
+        reported = self._reported.get((kind, tag))
         if reported is not None and number.isdigit() and int(number) < len(reported):
             reported[int(number)] = min(reported[int(number)] + 1, _MANY)
 
     def expected(self) -> int:
         """Events that the loads made."""
-        return sum(map(len, self._told.values()))
+        return sum(map(len, self._reported.values()))
 
     def missing(self, kind: str = "") -> list[str]:
         """Events that are in no file."""
@@ -87,7 +87,7 @@ class Tally:
     def _where(self, wanted: str, holds: Any) -> list[str]:
         return [
             f"{kind} of {tag} {number}"
-            for (kind, tag), reported in self._told.items()
+            for (kind, tag), reported in self._reported.items()
             if wanted in {"", kind}
             for number, times in enumerate(reported)
             if holds(times)

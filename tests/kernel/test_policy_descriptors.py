@@ -40,7 +40,7 @@ def _calls(descriptors: list[int]) -> str:
     return "".join(f"{fd} 0 0 {fd} 61\n" for fd in descriptors)
 
 
-def _told(agent: Agent) -> dict[int, dict[str, Any]]:
+def _reported(agent: Agent) -> dict[int, dict[str, Any]]:
     events = [json.loads(line) for line in agent.lines() if b'"process_uprobe"' in line]
     bodies = [event["process_uprobe"] for event in events]
     return {int(one["args"][1]["size_arg"]): one["args"][0] for one in bodies}
@@ -69,7 +69,7 @@ def test_kinds_of_descriptors(tmp_path: Path) -> None:
         lines = _calls([*fds, 999])
         subprocess.run([program], input=lines, text=True, check=True, pass_fds=fds)
         drained(agent, "descriptors")
-    told = _told(agent)
+    told = _reported(agent)
     for fd, path in shown.items():
         assert told[fd]["file_arg"]["path"] == path
         assert "flags" not in told[fd]["file_arg"]
@@ -91,7 +91,7 @@ def test_mounts_of_a_process(tmp_path: Path) -> None:
         command = ["unshare", "--mount", "sh", "-c", MOUNTED, str(program)]
         run = subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True)
         drained(agent, "mounts")
-    paths = [one["file_arg"]["path"] for one in _told(agent).values()]
+    paths = [one["file_arg"]["path"] for one in _reported(agent).values()]
     assert paths == run.stdout.splitlines()
     assert paths[0] == f"{tmp_path}/bound/file"
 

@@ -43,9 +43,9 @@ class Elders:
         self.agent = self.stack.enter_context(Agent(self.directory / "agent", *self.flags))
         self.agent.started()
         # What came before the first event that the kernel told of.
-        self.before = self.agent.events()[: self._told()]
+        self.before = self.agent.events()[: self._reported()]
 
-    def _told(self) -> int:
+    def _reported(self) -> int:
         self.agent.fence()
         for at, line in enumerate(self.agent.lines()):
             if (

@@ -103,7 +103,7 @@ def test_errors(client: Client, name: str, request_: Any, code: Any, text: str) 
     assert text in caught.value.details()
 
 
-def test_an_unknown_call_is_told(client: Client) -> None:
+def test_an_unknown_call_is_refused(client: Client) -> None:
     """As gRPC tells it."""
     unknown = client.channel.unary_unary("/tetragon.FineGuidanceSensors/Nothing")
     with pytest.raises(grpc.RpcError) as caught:

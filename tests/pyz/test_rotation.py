@@ -59,12 +59,12 @@ def test_a_burst(tmp_path: Path, compress: str) -> None:
         subprocess.run([str(word) for word in command], check=True, timeout=TIMEOUT)
         mark("after-the-burst")
 
-        def is_told() -> bool:
+        def is_reported() -> bool:
             # While one is compressed it may have both forms.
             lines = [x for x in content(export).splitlines() if b"after-the-burst" in x]
             return any(x.startswith(b'{"process_exit"') for x in lines)
 
-        until(is_told, "the end of the burst")
+        until(is_reported, "the end of the burst")
         assert agent.stop() == 0
     assert not agent.errors
     assert "Events are lost" not in agent.log

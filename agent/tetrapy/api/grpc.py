@@ -57,15 +57,17 @@ class Status(NamedTuple):
         return NAMES[self.code] if 0 <= self.code < len(NAMES) else f"code {self.code}"
 
     def headers(self) -> List[Tuple[str, str]]:
-        """The trailers that tell it."""
-        told = [("grpc-status", str(self.code))]
+        """The trailers that report it."""
+        trailers = [("grpc-status", str(self.code))]
         if self.message:
-            told.append(("grpc-message", quote(self.message, safe=" !\"#$&'()*+,/:;<=>?@[]^`{|}~")))
-        return told
+            trailers.append(
+                ("grpc-message", quote(self.message, safe=" !\"#$&'()*+,/:;<=>?@[]^`{|}~"))
+            )
+        return trailers
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Status:
-        """What trailers, or the headers of a response without any, tell."""
+        """What trailers, or the headers of a response without any, report."""
         code = headers.get("grpc-status")
         if code is None:
             http = headers.get(":status", "")

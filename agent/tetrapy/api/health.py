@@ -40,8 +40,8 @@ class HealthService:
     def watch(self, request: Message, context: Context) -> None:
         """Tell what is now, and when it changes."""
         known = request.get("service", "") in self._names
-        told: Any = self._status() if known else {"status": "SERVICE_UNKNOWN"}
-        context.call.send(frame(encode("HealthCheckResponse", told)))
+        reported: Any = self._status() if known else {"status": "SERVICE_UNKNOWN"}
+        context.call.send(frame(encode("HealthCheckResponse", reported)))
         if known:
             self._watched.append(context)
             context.call.on_closed = lambda status: self._watched.remove(context)

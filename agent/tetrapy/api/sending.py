@@ -134,12 +134,12 @@ class Sender:
 
     def _end_at_once(self, call: Call, status: Optional[Status]) -> None:
         """Send the trailers: those of `status`, or what the call was finished with."""
-        told = (call.end or []) if status is None else status.headers()
+        headers = (call.end or []) if status is None else status.headers()
         if not call.answered:
-            told = [(":status", "200"), ("content-type", CONTENT_TYPE), *told]
+            headers = [(":status", "200"), ("content-type", CONTENT_TYPE), *headers]
         try:
-            self._h2.send_headers(call.stream, told, end_stream=True)
-            # Whoever still sends is told that nobody listens.
+            self._h2.send_headers(call.stream, headers, end_stream=True)
+            # Whoever still sends learns that nobody listens.
             if call.stream in self._h2.streams and not self._h2.streams[call.stream].closed:
                 self._h2.reset_stream(call.stream, _Errors.NO_ERROR)
         except (h2.exceptions.H2Error, KeyError):

@@ -56,16 +56,16 @@ class EventStream:
         context: Context,
         most: int,
         queued: Queued,
-        told: Callable[[int], bytes],
+        loss_message: Callable[[int], bytes],
     ) -> None:
-        """`most` events may wait; `told` makes the message that tells of so many lost ones."""
+        """`most` events may wait; `loss_message` makes what reports so many lost ones."""
         self.context = context
         self.lost = 0  # in all
         self.reported = 0  # ... to the log
         self._untold = 0
         self._most = most
         self._all = queued
-        self._told = told
+        self._loss_message = loss_message
         self._queue: Deque[Tuple[bytes, int]] = deque()
         self._events = self._bytes = 0
         self._flowing = False
@@ -105,9 +105,9 @@ class EventStream:
                 call.send(data)
             if self._untold and not self._queue and not call.waiting_bytes:
                 lost, self._untold = self._untold, 0
-                told = self._told(lost)
-                if told:
-                    call.send(told)
+                message = self._loss_message(lost)
+                if message:
+                    call.send(message)
         finally:
             self._flowing = False
 
@@ -196,12 +196,12 @@ class Streams:
         target, encoder = self._targets[key], self._subscriptions[key].encoder
         tells = _takes_loss(request, context)
 
-        def told(lost: int) -> bytes:
+        def loss_message(lost: int) -> bytes:
             if not tells:
                 return b""
             return frame(encoder.encode(RateLimitInfo(lost, self._format_now())))
 
-        stream = EventStream(context, self._most, self._queued, told)
+        stream = EventStream(context, self._most, self._queued, loss_message)
         target.streams.append(stream)
         context.call.on_closed = lambda status: self._end(key, stream)
         context.call.answer()

@@ -16,7 +16,7 @@ import re
 from functools import lru_cache
 from typing import List, Optional
 
-from tetrapy.kernel.cgroups import telling_path
+from tetrapy.kernel.cgroups import container_path
 from tetrapy.named import NamedTuple
 
 SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
@@ -66,7 +66,7 @@ def container_of_names(names: bytes) -> Optional[ContainerRef]:
 
 def container_of_procfs(text: bytes) -> Optional[ContainerRef]:
     """The container, out of the text of `/proc/PID/cgroup`; None if there is none."""
-    return _innermost(telling_path(text).split(b"/")[::-1])
+    return _innermost(container_path(text).split(b"/")[::-1])
 
 
 def _innermost(names: List[bytes]) -> Optional[ContainerRef]:

@@ -150,7 +150,7 @@ class Policies:
             entry.loaded = None
             self._refuse(entry, err)
             return
-        self._tell(entry, entry.loaded)
+        self._log_loaded(entry, entry.loaded)
 
     def renew(self, path: str, former: Sequence[Entry]) -> None:
         """Load the file of a policy that is new, or has changed.
@@ -190,7 +190,7 @@ class Policies:
         except Exception as err:  # noqa: BLE001 - one policy must not end the base sensor
             self._refuse(entry, err)
 
-    def _tell(self, entry: Entry, loaded: LoadedPolicy) -> None:
+    def _log_loaded(self, entry: Entry, loaded: LoadedPolicy) -> None:
         entry.state = PARTIALLY_ENABLED if loaded.left_out else ENABLED
         entry.mode = loaded.mode
         fields = {"metadata.namespace": entry.namespace, "metadata.name": entry.name}

@@ -104,7 +104,7 @@ class PolicyDirectory:
             del self._known[path]
             for entry in self._entries(path):
                 self._policies.remove(entry)
-                self._tell("Policy is taken out: its file is gone", entry)
+                self._log_change("Policy is taken out: its file is gone", entry)
                 yield
         self._take_free_names()
         if gone or self._policies.entries:
@@ -114,7 +114,7 @@ class PolicyDirectory:
         """Load what is new or has changed."""
         for entry in retiring:
             if content is not None and entry.read == content and entry.loaded is not None:
-                self._tell("The file of a policy is renamed", entry, to=path)
+                self._log_change("The file of a policy is renamed", entry, to=path)
                 entry.path = path
                 retiring.remove(entry)
                 return
@@ -160,7 +160,7 @@ class PolicyDirectory:
         except OSError:
             pass  # then `tick` looks
 
-    def _tell(self, what: str, entry: Entry, **more: Any) -> None:
+    def _log_change(self, what: str, entry: Entry, **more: Any) -> None:
         name = {"metadata.namespace": entry.namespace, "metadata.name": entry.name}
         self._log("info", what, TracingPolicy=entry.path, **name, **more)
 

@@ -102,11 +102,11 @@ def _search(settings: Settings, sensor: BaseSource, log: Log, alive: Callable[[]
     """The search for types of the programs of policies, beside those of the base sensor."""
     base, policies = OBJECTS[0], RING_OBJECT if sensor.uses_ring else PERF_OBJECT
 
-    def tell(_level: str, text: str, **fields: Any) -> None:
+    def report(_level: str, text: str, **fields: Any) -> None:
         alive()
         log("debug", text, **fields)
 
-    search = btf.search(settings, tell)
+    search = btf.search(settings, report)
     search = search._replace(
         read_objects=lambda: [bundle.read(base), bundle.read(policies)], proven_only=True
     )

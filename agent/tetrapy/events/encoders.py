@@ -644,10 +644,10 @@ def executed_process(it: Any) -> bytes:
     cap = it.capabilities
     ns = it.namespaces
     process_credentials = it.credentials
-    binary_properties = it.told_properties
+    binary_properties = it.reported_properties
     user = it.user
     environment_variables = it.environment
-    executed_file = it.told_file
+    executed_file = it.reported_file
     shown_cwd = f',"cwd":{quoted(cwd)}' if cwd else ""
     shown_binary = f',"binary":{quoted(binary)}' if binary else ""
     shown_arguments = f',"arguments":{quoted(arguments)}' if arguments else ""

@@ -42,7 +42,7 @@ def _with_binary(process: Process) -> Process:
 
     Tetragon shows a copy of a process with binary properties, and copies carry a reference.
     """
-    if process.binary_properties is None and process.told_file is None:
+    if process.binary_properties is None and process.reported_file is None:
         return process
     copy = process.copy(ExecutedProcess)
     if process.binary_properties is not None:

@@ -87,15 +87,15 @@ class Process:
         return self._exec_id
 
     @property
-    def told_file(self) -> Optional[ExecutedFile]:
+    def reported_file(self) -> Optional[ExecutedFile]:
         """The file that its exec tells of, if it does."""
         file = self.executed
         return file if file is not None and file.reported else None
 
     @property
-    def told_properties(self) -> Optional[BinaryProperties]:
+    def reported_properties(self) -> Optional[BinaryProperties]:
         """What its exec tells of the binary, the file among it."""
-        file, properties = self.told_file, self.binary_properties
+        file, properties = self.reported_file, self.binary_properties
         if file is None:
             return properties
         return (properties or BinaryProperties())._replace(file=file)

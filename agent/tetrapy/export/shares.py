@@ -32,7 +32,7 @@ class Shares:
         now.
         """
         self.most = most
-        self._told = reported
+        self._report = reported
         self._used: Dict[int, float] = {}
         self._beyond: Set[int] = set()
         self._settled = 0.0
@@ -62,7 +62,7 @@ class Shares:
             return False
         used[user] = total - size
         self._beyond.add(user)
-        self._told(user)
+        self._report(user)
         return True
 
     def divide(

@@ -19,15 +19,15 @@ class Excess:
 
     def __init__(self) -> None:
         self.counts: Dict[str, int] = {}
-        self._told: Set[_Pattern] = set()
+        self._reported: Set[_Pattern] = set()
         self._new: List[_Pattern] = []
 
     def note(self, setting: str, pattern: str) -> None:
         """A text would have cost too much with this pattern."""
         self.counts[setting] = self.counts.get(setting, 0) + 1
         key = (setting, pattern)
-        if key not in self._told and len(self._told) < _MAX_REPORTED:
-            self._told.add(key)
+        if key not in self._reported and len(self._reported) < _MAX_REPORTED:
+            self._reported.add(key)
             self._new.append(key)
 
     def take_new(self) -> List[_Pattern]:

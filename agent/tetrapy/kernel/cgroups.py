@@ -30,7 +30,7 @@ def _first(hierarchies: List[List[bytes]]) -> Optional[bytes]:
     return None
 
 
-def telling_path(text: bytes) -> bytes:
+def container_path(text: bytes) -> bytes:
     """The path of the cgroup that tells of the process of which `text` is the `cgroup` file.
 
     It is in the hierarchy of version 1 that has the first of the controllers. Where the process is
@@ -79,7 +79,7 @@ def cgroups(procfs: str, most: int) -> Iterator[Tuple[int, bytes]]:
 
 def cgroup_of(procfs: str, text: bytes) -> Tuple[int, bytes]:
     """The same of the process of which `text` is the `cgroup` file. Raises OSError."""
-    path = telling_path(text)
+    path = container_path(text)
     for top, version in _tops(procfs):
         try:
             number = os.stat(top + path).st_ino

@@ -83,7 +83,7 @@ def test_exec(stage: Stage, name: str, shown: str) -> None:
         assert event.process["in_init_tree"] is False
 
 
-def test_a_cgroup_too_deep_to_be_told(stage: Stage) -> None:
+def test_a_cgroup_too_deep_to_be_reported(stage: Stage) -> None:
     """Whoever goes deeper than is read is still in the container it came from, and says so."""
     inside, below = f"docker-{ID}.scope", "/".join(["deep"] * 40)
     again = (stage.actor, stage.tag)

@@ -55,7 +55,7 @@ class Forger:
         assert found, self.stage.events()
         return found[-1]
 
-    def is_told(self, process: dict[str, Any], path: str | None = None) -> None:
+    def is_reported(self, process: dict[str, Any], path: str | None = None) -> None:
         """The event tells of the program by path, inode and device."""
         file = process["binary_properties"]["file"]
         assert file["path"] == (str(self.program) if path is None else path)
@@ -69,7 +69,7 @@ def forger(stage: Stage) -> Forger:
     return Forger(stage)
 
 
-def test_what_agrees_is_not_told(forger: Forger) -> None:
+def test_what_agrees_is_not_reported(forger: Forger) -> None:
     """By an absolute path or a relative one, there is nothing to tell."""
     for script in (
         "exec @D/usr/bin/apt @A",
@@ -84,18 +84,18 @@ def test_what_agrees_is_not_told(forger: Forger) -> None:
 def test_dots_behind_a_link(forger: Forger) -> None:
     """`..` of what a link leads to is not that of the text."""
     process = forger.sh("exec link/../../../usr/bin/apt @A", *USER)
-    forger.is_told(process)
+    forger.is_reported(process)
     assert process["binary"] != str(forger.program)
     process = forger.sh("exec @D/usr/../usr/bin/apt @A", *USER)
     assert process["binary"] == f"{forger.top}/usr/../usr/bin/apt"
-    forger.is_told(process)
+    forger.is_reported(process)
 
 
 def test_a_symbolic_link(forger: Forger) -> None:
     """It is told where it leads."""
     process = forger.sh("ln -s usr/bin/apt sshd; exec ./sshd @A", *USER)
     assert process["binary"] == f"{forger.top}/sshd"
-    forger.is_told(process)
+    forger.is_reported(process)
 
 
 @pytest.mark.parametrize("before", [[], [*USER, "unshare", "-Ur", "--"]], ids=["root", "user"])
@@ -108,7 +108,7 @@ def test_another_root_directory(forger: Forger, before: list[str]) -> None:
         shutil.copy(library, target)
     process = forger.sh("exec chroot @D /usr/bin/apt @A", *before)
     assert process["binary"] == "/usr/bin/apt"
-    forger.is_told(process)
+    forger.is_reported(process)
     assert process["executed_file"]["foreign"] is True
 
 
@@ -117,7 +117,7 @@ def test_a_mount_of_ones_own(forger: Forger, before: list[str]) -> None:
     """In another mount namespace the path is the same, and the file another."""
     process = forger.sh("mount --bind @D/usr/bin/apt /usr/bin/true; exec /usr/bin/true @A", *before)
     assert process["binary"] == "/usr/bin/true"
-    forger.is_told(process, "/usr/bin/true")
+    forger.is_reported(process, "/usr/bin/true")
     assert process["executed_file"]["foreign"] is True
 
 
@@ -152,7 +152,7 @@ def test_descriptors(forger: Forger) -> None:
     for place in ("/proc/self/fd/9", "/dev/fd/9"):
         process = forger.sh(f"exec 9<@D/usr/bin/apt; exec {place} @A", *USER)
         assert process["binary"] == place
-        forger.is_told(process)
+        forger.is_reported(process)
 
 
 def test_a_hard_link(forger: Forger) -> None:
@@ -189,7 +189,7 @@ def test_a_script(forger: Forger) -> None:
     script.chmod(0o755)
     forger.stage.command(*USER, script, "exit", "0")
     process = next(e.process for e in forger.stage.execs() if e.binary == str(script))
-    forger.is_told(process)
+    forger.is_reported(process)
     assert process["executed_file"]["interpreter"] is True
 
 
@@ -203,7 +203,7 @@ def test_an_exec_by_a_thread(forger: Forger) -> None:
     )
     subprocess.run(["python3", "-c", code], check=True)
     process = forger.stage.execs()[-1].process
-    forger.is_told(process)
+    forger.is_reported(process)
 
 
 @pytest.mark.parametrize(("count", "size"), [(15, 9), (17, 9), (300, 9), (1900, 1)])

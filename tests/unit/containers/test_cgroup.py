@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tetrapy.containers.cgroup import ContainerRef, container_of_names, container_of_procfs
-from tetrapy.kernel.cgroups import host_controller, telling_path
+from tetrapy.kernel.cgroups import container_path, host_controller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,7 +232,7 @@ def test_any_names_and_any_file(data: bytes) -> None:
 )
 def test_the_hierarchy_that_tells(text: str, path: str) -> None:
     """Of version 1 that of the memory controller, else of pids; else the unified one."""
-    assert telling_path(text.encode()) == path.encode()
+    assert container_path(text.encode()) == path.encode()
 
 
 @pytest.mark.parametrize(

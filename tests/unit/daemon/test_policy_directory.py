@@ -17,11 +17,11 @@ class NoPolicies:
 
     def __init__(self) -> None:
         self.entries: list[Any] = []
-        self.told = 0  # how often others were told of a change
+        self.changes = 0  # how often others were told of a change
 
     def settled(self) -> None:
         """All that was asked for is done."""
-        self.told += 1
+        self.changes += 1
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -34,5 +34,5 @@ def test_without_policies_nobody_is_told_of_changes(tmp_path: Path, exists: bool
     directory = PolicyDirectory(str(place), cast(Policies, none), lambda *_, **__: None)
     for _ in directory.compare():
         pytest.fail("there is no policy")
-    assert none.told == 0
+    assert none.changes == 0
     directory.close()

@@ -169,7 +169,7 @@ def test_all_mistakes_are_reported_in_order() -> None:
 
 
 @pytest.mark.slow
-def test_many_mistakes_are_not_all_told() -> None:
+def test_many_mistakes_are_not_all_reported() -> None:
     """There is a bound, and it says so."""
     found = lines(spec("  loader: 1\n" + "".join(f"  x{number}: 1\n" for number in range(100))))
     assert len(found) == MAX_PROBLEMS + 1

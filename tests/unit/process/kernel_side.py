@@ -69,7 +69,7 @@ class KernelSide:
             self.processes[creator.pid] = forker
         if forker.deferred:
             records.append(self._fork(forker))
-            self._told(forker)
+            self._reported(forker)
         is_deferred = not self.at_once and (parent == creator or forker.suppressed)
         entry = Entry(child, at, creator, parent, inner, deferred=is_deferred)
         self.processes[child.pid] = entry
@@ -81,7 +81,7 @@ class KernelSide:
             records.append(self._late(forker, creators_parent))
         return records
 
-    def _told(self, entry: Entry) -> None:
+    def _reported(self, entry: Entry) -> None:
         """A process that was deferred is no longer."""
         entry.deferred = False
         creator = self.find(entry.creator)
@@ -100,7 +100,7 @@ class KernelSide:
         unwanted = self.is_unwanted(path, self._parents_path(entry, parent))
         if unwanted and (entry.deferred or entry.suppressed):
             if entry.deferred:
-                self._told(entry)
+                self._reported(entry)
             entry.first, entry.forked = entry.forked, False
             entry.suppressed, entry.path, entry.ktime = True, path, at
             return []
@@ -109,7 +109,7 @@ class KernelSide:
             records.append(self._late(entry, parent))
         fork_parent = entry.parent if entry.forked else None
         if entry.deferred:
-            self._told(entry)
+            self._reported(entry)
         entry.forked = entry.first = False
         entry.path = path
         last = execute(
@@ -133,7 +133,7 @@ class KernelSide:
                 return []
             if entry.deferred:
                 records.append(self._fork(entry))
-                self._told(entry)
+                self._reported(entry)
             deferred = entry.deferred_children
         return [*records, exit_of(task, at=at, deferred_children=deferred)]
 

@@ -122,7 +122,7 @@ def test_none_unless_they_are_asked_for() -> None:
     assert event.ancestors == ()
 
 
-def test_ended_ancestors_are_still_told(world: World) -> None:
+def test_ended_ancestors_are_still_reported(world: World) -> None:
     """A process whose parents are gone shows who they were."""
     world.feed(fork(CHILD, SHELL), execute(CHILD, SHELL, path=b"/bin/a"))
     world.feed(fork(GRANDCHILD, CHILD), execute(GRANDCHILD, CHILD, path=b"/bin/b"))

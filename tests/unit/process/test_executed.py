@@ -28,7 +28,7 @@ def run(world: World, file: bytes, **fields: Any) -> dict[str, Any]:
     return shown
 
 
-def test_a_file_that_agrees_is_not_told(world: World) -> None:
+def test_a_file_that_agrees_is_not_reported(world: World) -> None:
     """Neither without the part, nor where the text of a relative path leads to the file."""
     for path, file in ((b"/bin/ls", b""), (b"../bin/ls", exec_file(b"/bin/ls"))):
         shown = run(world, file, path=path, cwd=b"/usr")

@@ -96,13 +96,13 @@ def _below(directory: str, output: str) -> Iterator[Source]:
         )
         for name in sorted(names):
             path = os.path.join(place, name)
-            if os.path.isfile(path) and (_NAME.fullmatch(name) or _tells(path)):
+            if os.path.isfile(path) and (_NAME.fullmatch(name) or _is_input(path)):
                 yield Source(path, named=False)
     for error in errors:
         yield Source(error.filename, named=True, error=reason(error))
 
 
-def _tells(path: str) -> bool:
+def _is_input(path: str) -> bool:
     try:
         with extract.open_regular(path) as file:
             head = file.read(images.HEAD_SIZE)

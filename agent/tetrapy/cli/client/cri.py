@@ -14,7 +14,7 @@ from tetrapy.api.grpc import RpcError
 from tetrapy.api.scalars import as_bytes
 from tetrapy.api.wire import BYTES, VARINT, WireError, fields, sized, tag
 from tetrapy.cli.client.arguments import Values
-from tetrapy.cli.client.session import told
+from tetrapy.cli.client.session import status_text
 from tetrapy.cli.config import write
 from tetrapy.errors import SettingsError, TetrapyError
 from tetrapy.go_quoting import quoted
@@ -49,7 +49,7 @@ def cgroup_path(options: Values, arguments: List[str]) -> int:
         document = loads(info["info"])
         path = document["runtimeSpec"]["linux"]["cgroupsPath"]
     except RpcError as err:
-        raise TetrapyError(told(err.status)) from None
+        raise TetrapyError(status_text(err.status)) from None
     except (WireError, ValueError, KeyError, TypeError):
         raise TetrapyError("failed to find cgroupsPath in json") from None
     return write(path_of(str(path)) + "\n")
@@ -67,7 +67,7 @@ def _runtime(options: Values) -> Tuple[str, Dict[str, str]]:
         except RpcError as err:
             if given:
                 why = f"validate CRI v1 runtime API for endpoint {quoted(given)}"
-                raise TetrapyError(f"{why}: {told(err.status)}") from None
+                raise TetrapyError(f"{why}: {status_text(err.status)}") from None
         except (WireError, ValueError) as err:
             raise TetrapyError(f"{endpoint}: no answer of a container runtime: {err}") from None
         else:

@@ -155,7 +155,7 @@ def _from_agent(options: Values) -> Iterator[List[Event]]:
             for event in events:
                 yield [event]
     except RpcError as err:
-        raise TetrapyError(f"failed to receive events: {session.told(err.status)}") from None
+        raise TetrapyError(f"failed to receive events: {session.status_text(err.status)}") from None
 
 
 def _recorded(options: Values) -> Iterator[List[Event]]:

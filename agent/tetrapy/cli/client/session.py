@@ -25,7 +25,7 @@ class CallError(TetrapyError):
     """A call ended otherwise than well."""
 
     def __init__(self, what: str, status: Status) -> None:
-        super().__init__(f"failed to {what}: {told(status)}")
+        super().__init__(f"failed to {what}: {status_text(status)}")
         self.code = status.code
 
 
@@ -50,7 +50,7 @@ def call(options: Values, what: str, method: str, request: Optional[Message] = N
             if time.monotonic() + pause >= deadline:
                 raise CallError(what, err.status) from None
             if options["debug"]:
-                warn(f"DEBUG: {told(err.status)}; trying again in {pause:.1f} s")
+                warn(f"DEBUG: {status_text(err.status)}; trying again in {pause:.1f} s")
             time.sleep(pause)
             attempt += 1
 
@@ -62,7 +62,7 @@ def replies(options: Values, method: str, request: Message) -> Iterator[Iterator
         yield channel.stream(method, request)
 
 
-def told(status: Status) -> str:
+def status_text(status: Status) -> str:
     """A status in the words of gRPC for Go."""
     name = "Canceled" if status.code == CANCELLED else status.name.title().replace("_", "")
     return f"rpc error: code = {name} desc = {status.message}"

@@ -109,9 +109,9 @@ class Kernel:
     def fields(self, subsystem: str, event: str) -> Optional[Tuple[Field, ...]]:
         """The fields of a tracepoint's record, as its format lists them; types as in C, about."""
         if self.is_running:
-            told = _running_format(subsystem, event)
-            if told is not None:
-                return told
+            form = _running_format(subsystem, event)
+            if form is not None:
+                return form
         found = self.btf.find(_RECORD + event, k.KIND_STRUCT)
         if found is None or self.is_partial:
             return None

@@ -134,26 +134,26 @@ def _returned(hook: Any, body: Message) -> int:
 
 
 def _namespaces(process: Message) -> Tuple[Mapping[str, int], Mapping[str, int]]:
-    told = process.get("ns")
-    if not told:
+    shown = process.get("ns")
+    if not shown:
         unknown = _Unknown("the event has no namespaces: record with --enable-process-ns")
         return unknown, unknown
     inodes: Dict[str, int] = {}
     host: Dict[str, int] = {}
     for name, member in _NAMESPACES.items():
-        found = told.get(member, {})
+        found = shown.get(member, {})
         inodes[name] = int(found.get("inum", 0))
         host[name] = inodes[name] if found.get("is_host") else _ELSEWHERE
     return inodes, host
 
 
 def _capabilities(process: Message) -> Mapping[str, int]:
-    told = process.get("cap")
-    if told is None:
+    shown = process.get("cap")
+    if shown is None:
         return _Unknown("the event has no capabilities: record with --enable-process-cred")
     numbers = names.CAPABILITIES_BY_NAME
     return {
-        kind: sum(1 << numbers[one] for one in told.get(kind.lower(), ()) if one in numbers)
+        kind: sum(1 << numbers[one] for one in shown.get(kind.lower(), ()) if one in numbers)
         for kind in names.CAPABILITY_KINDS
     }
 
@@ -161,10 +161,10 @@ def _capabilities(process: Message) -> Mapping[str, int]:
 # --- values ---------------------------------------------------------------------------------
 
 
-def _value(argument: Argument, told: Message) -> Known:
+def _value(argument: Argument, shown: Message) -> Known:
     """What filters see of an argument. What could not be read counts as empty, as in the kernel."""
     kind = argument.type
-    for member, content in told.items():
+    for member, content in shown.items():
         read = _READERS.get(member)
         if read is not None:
             return read(content, kind)

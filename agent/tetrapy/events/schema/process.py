@@ -46,7 +46,7 @@ _PROCESS = (
     field(17, "process_credentials", "ProcessCredentials", "user and group ids, secure bits",
           source="credentials", setting=_CRED),
     field(18, "binary_properties", "BinaryProperties", "what is odd about the binary", EXEC,
-          source="told_properties"),
+          source="reported_properties"),
     field(19, "user", "UserRecord", "user name, on the host", identity=True,
           setting="username-metadata"),
     field(20, "in_init_tree", "BoolValue",
@@ -55,7 +55,7 @@ _PROCESS = (
           setting="enable-process-environment-variables"),
     field(OWN, "executed_file", "ExecutedFile",
           "what `binary_properties.file` has no place for; *tetrapy's own*", EXEC,
-          source="told_file"),
+          source="reported_file"),
 )  # fmt: skip
 
 _POD = (

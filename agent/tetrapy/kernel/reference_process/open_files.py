@@ -103,14 +103,14 @@ def _connected(plan: Plan) -> OpenSocket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
     made.bind((plan.source, 0))
     made.connect((plan.destination, plan.port))
-    return _told(made, 1, plan)
+    return _described(made, 1, plan)
 
 
 def _listening(plan: Plan) -> OpenSocket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     made.bind((plan.source, 0))
     made.listen(1)
-    return _told(made, 10, plan)
+    return _described(made, 10, plan)
 
 
 def _mapped(plan: Plan) -> OpenSocket:
@@ -118,7 +118,7 @@ def _mapped(plan: Plan) -> OpenSocket:
     made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     made.bind((f"::ffff:{plan.source}", 0))
     made.connect((f"::ffff:{plan.destination}", plan.port))
-    return _told(made, 1, plan)
+    return _described(made, 1, plan)
 
 
 def _routed(plan: Plan) -> OpenFile:
@@ -128,7 +128,7 @@ def _routed(plan: Plan) -> OpenFile:
     return _file(made.detach())
 
 
-def _told(made: socket.socket, state: int, plan: Plan) -> OpenSocket:
+def _described(made: socket.socket, state: int, plan: Plan) -> OpenSocket:
     mark = 0
     try:
         made.setsockopt(socket.SOL_SOCKET, _SO_MARK, plan.mark)

@@ -102,7 +102,7 @@ class ConnectorTracker:
             root = self._procfs if seen is not None and seen.has_image else ""
             self._details.of_procfs(process, root, b"" if seen is None else seen.environment)
         table.put(process)
-        return self._told(process)
+        return self._exec_event(process)
 
     def _parent_of_exec(
         self, former: Optional[Process], seen: Optional[Snapshot]
@@ -177,7 +177,7 @@ class ConnectorTracker:
     def on_seed(self, process: Process) -> ProcessExec:
         """A process of the table that was there before the agent."""
         self._threads.count(process.pid)
-        return self._told(process)
+        return self._exec_event(process)
 
     def _show(self, process: Process, seen: Optional[Snapshot]) -> int:
         """Give to `process` what was seen of it; returns the flags that say how much that was."""
@@ -217,7 +217,7 @@ class ConnectorTracker:
             bits |= flags.TRUNC_ARGS
         return bits
 
-    def _told(self, process: Process) -> ProcessExec:
+    def _exec_event(self, process: Process) -> ProcessExec:
         parent = process.parent
         shown = None if parent is None else self._shown(parent)
         return ProcessExec(self._shown(process), shown, self._ancestors(parent))

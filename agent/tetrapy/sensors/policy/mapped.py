@@ -25,7 +25,7 @@ from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, Plan, Site
 from tetrapy.sensors.policy.tables import Action, HookTable, HookWriter, MemberPath, Value
 
-MAX_TOLD = 1024
+MAX_REPORTED = 1024
 """Files of processes that are remembered, of 4 KiB of path each at most."""
 _FUNCTION = "perf_event_mmap_output"  # of a struct perf_event, and a struct perf_mmap_event
 _BUILD_ID_BYTES = 20
@@ -102,7 +102,7 @@ class MappedFiles:
     type = ProcessLoader.type
 
     def __init__(self) -> None:
-        self._told: OrderedDict[Tuple[int, int, str], None] = OrderedDict()
+        self._reported: OrderedDict[Tuple[int, int, str], None] = OrderedDict()
 
     def __call__(
         self,
@@ -121,11 +121,11 @@ class MappedFiles:
         """The event; None of a file that was told of the process."""
         path, size, *words = [one.value for one in args]
         key = (process.pid, process.start, path)
-        if key in self._told:
-            self._told.move_to_end(key)
+        if key in self._reported:
+            self._reported.move_to_end(key)
             return None
-        self._told[key] = None
-        if len(self._told) > MAX_TOLD:
-            self._told.popitem(last=False)
+        self._reported[key] = None
+        if len(self._reported) > MAX_REPORTED:
+            self._reported.popitem(last=False)
         build_id = _WORDS.pack(*words)[:size]
         return ProcessLoader(process, tid, parent, time, path, build_id, ancestors)

@@ -102,7 +102,7 @@ class Workloads:
         self._base: Optional[BaseHandler] = None
         self._bits: Dict[Workload, int] = {}
         self._users: Dict[Workload, int] = {}
-        self._told: Set[Workload] = set()  # as far as the map says what holds of them
+        self._known_to_kernel: Set[Workload] = set()  # as far as the map says what holds of them
         self._fd = -1
         self._map: Optional[BpfMap] = None
         self._known: Dict[int, Optional[ContainerRef]] = {}  # by cgroup; None: no container
@@ -135,7 +135,7 @@ class Workloads:
             self._users[workload] -= 1
             if not self._users[workload]:
                 del self._users[workload], self._bits[workload]
-                self._told.discard(workload)
+                self._known_to_kernel.discard(workload)
         claim.taken = []
         if not self._bits:
             self.close()
@@ -147,14 +147,14 @@ class Workloads:
 
     def follow(self) -> None:
         """Have the map say what holds of all that was taken. Raises KernelError."""
-        if self._told == set(self._bits):
+        if self._known_to_kernel == set(self._bits):
             return
         if self._map is None:
             self._fd = self._slots.make_workloads()
             self._map = BpfMap(self._fd, 8, self._entry.size)
         if self._base is not None:
             self._base.workloads = self
-        self._told = set(self._bits)
+        self._known_to_kernel = set(self._bits)
         if self._base is not None and self._base.is_seeded:
             self._note_all()
 
@@ -165,7 +165,7 @@ class Workloads:
 
     def _note_all(self) -> None:
         for number, ref in list(self._known.items()):
-            self._tell(number, ref)
+            self._report(number, ref)
         for number, names in cgroups(self.procfs, self._entries):
             self.learn(number, names)
 
@@ -181,7 +181,7 @@ class Workloads:
         self._known[number] = ref
         if ref is not None:
             self._cgroups.setdefault(ref, []).append(number)
-        self._tell(number, ref)
+        self._report(number, ref)
 
     def settled(self, changed: Changed) -> None:
         """Something else is known of containers now."""
@@ -189,7 +189,7 @@ class Workloads:
             for number in self._cgroups.get(ref, ()):
                 self._put(number, membership)
 
-    def _tell(self, number: int, ref: Optional[ContainerRef]) -> None:
+    def _report(self, number: int, ref: Optional[ContainerRef]) -> None:
         if ref is None:
             self._put(number, OUTSIDE)
         elif self._base is not None:
@@ -242,4 +242,4 @@ class Workloads:
             self._slots.drop_workloads()
         self._known.clear()
         self._cgroups.clear()
-        self._told.clear()
+        self._known_to_kernel.clear()

@@ -199,7 +199,7 @@ def test_a_link_is_a_kernel_of_its_own(tmp_path: Path) -> None:
         ]
 
 
-def test_minimized_btf_is_taken_and_told(tmp_path: Path) -> None:
+def test_minimized_btf_is_taken_and_reported(tmp_path: Path) -> None:
     """BTF without functions is a part of a kernel's; it is of use, but not for all."""
     outcome = only(collect(tmp_path, hub(tmp_path, b.KEY, b.kernel_btf(full=False))))
     assert outcome.state == DONE

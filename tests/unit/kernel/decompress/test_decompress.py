@@ -142,7 +142,7 @@ class TestZstd:
         """Frames without contents have none."""
         assert decompress_zstd(zstd_skippable(b"note"), 0) == b""
 
-    def test_size_that_is_not_told(self):
+    def test_size_that_is_not_stated(self):
         """A frame without its size in the header has the size of its blocks."""
         frame = zstd_frame([(0, 5, b"Linux"), (1, RUN, b"!"), (0, 1, b"\n")])
         assert decompress_zstd(frame, MIB) == b"Linux" + b"!" * RUN + b"\n"

@@ -80,7 +80,7 @@ def _socket(view: View, reference: ReferenceProcess) -> Optional[bool]:
         return False
     for wanted in (connected, listening):
         sock = socket_of(view, reference, wanted)
-        if _addresses(view, sock) != told(wanted):
+        if _addresses(view, sock) != addresses_of(wanted):
             return False
     return True
 
@@ -178,7 +178,7 @@ def behind(memory: Memory, file: int, place: int) -> List[Tuple[int, int]]:
     return found
 
 
-def told(wanted: OpenSocket) -> Tuple[str, str, int, int, int, int]:
+def addresses_of(wanted: OpenSocket) -> Tuple[str, str, int, int, int, int]:
     """What struct sock_common has of a socket of IPv4."""
     destination = wanted.destination or "00000000"
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Callable, List, Tuple, Union
 
-from tetrapy.btf.inference.checks.open_files import PIPEFS_MAGIC, behind, is_size, told
+from tetrapy.btf.inference.checks.open_files import PIPEFS_MAGIC, addresses_of, behind, is_size
 from tetrapy.btf.inference.memory import Unreadable, is_pointer
 from tetrapy.btf.inference.open_files import OpenFile, OpenFiles, OpenSocket
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
@@ -84,7 +84,7 @@ def find_socket(finder: Finder) -> None:
     ]
     finder.found["socket.sk"] = _first("socket.sk", good)
     both = (connected, listening)
-    addresses = _at(finder, both, 4, lambda one: bytes.fromhex("".join(told(one)[:2])))
+    addresses = _at(finder, both, 4, lambda one: bytes.fromhex("".join(addresses_of(one)[:2])))
     ports = _at(
         finder,
         both,

@@ -142,7 +142,12 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             ("op",),
         ),
         Family("tetragon_flags_total", COUNTER, "Flags of exec events, by word", ("type",)),
-        Family("tetragon_errors_total", COUNTER, "Oddities in what the kernel told", ("error",)),
+        Family(
+            "tetragon_errors_total",
+            COUNTER,
+            "Inconsistencies in what the kernel reported",
+            ("error",),
+        ),
         Family("tetragon_data_cache_size", GAUGE, "Long arguments that wait for their exec"),
         Family("tetragon_data_cache_capacity", GAUGE, "Most long arguments that may wait"),
         Family(

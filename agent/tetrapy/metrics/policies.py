@@ -24,7 +24,7 @@ _ACTIONS = Family(
 _THROTTLED = Family(
     "tetrapy_policy_throttled_total",
     COUNTER,
-    "How often a policy told of none of its calls for some seconds, since they took too much time",
+    "How often a policy reported none of its calls for some seconds, since they took too much time",
     ("policy", "policy_namespace"),
 )
 _MISSED_BY_LINKS = Family(
@@ -36,12 +36,12 @@ _MISSED_BY_LINKS = Family(
 _WAITED = Family(
     "tetragon_generic_kprobe_merge_pushed_total",
     COUNTER,
-    "Calls that wait for their return, to be told together with it",
+    "Calls that wait for their return, to be reported together with it",
 )
 _MERGED = Family(
     "tetragon_generic_kprobe_merge_total",
     COUNTER,
-    "Calls that were told with what they return (ok), and halves without the other (error)",
+    "Calls that were reported with what they return (ok), and halves without the other (error)",
     ("curr_fn", "curr_type", "prev_fn", "prev_type", "status"),
 )
 _REQUESTS = Family(

@@ -61,7 +61,7 @@ def _check_sections(spec: Spec, problems: Problems) -> None:
         what = f"a policy has only one kind of hooks; this one has {' and '.join(used)}"
         problems.error(f"spec.{used[1]}", f"{what}: make several policies of it")
     if not used and not spec.loader:
-        problems.warn("spec", "has no hooks, so that nothing is told")
+        problems.warn("spec", "has no hooks, so that nothing is reported")
 
 
 def _check_scopes(policy: Policy, problems: Problems, *, namespaced: bool) -> None:

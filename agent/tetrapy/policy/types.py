@@ -22,7 +22,7 @@ class Metadata(Part):
 
 
 class Argument(Part):
-    """What is read of a call and told."""
+    """What is read of a call and reported."""
 
     index: int
     type: str

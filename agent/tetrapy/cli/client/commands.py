@@ -69,7 +69,7 @@ _VERSION = Command(
     ("version",), "print the version of this program and of the agent", "version.run",
     flags=(
         Flag(Setting("server", BOOL, False, "ask the agent for its version", short="s")),
-        Flag(Setting("build", BOOL, False, "tell what this program is made of", short="b")),
+        Flag(Setting("build", BOOL, False, "print what this program is made of", short="b")),
     ),
 )  # fmt: skip
 _PROBE = (
@@ -99,7 +99,7 @@ _POLICIES = (
             "<name>", 1, _NAMED),
     Command((_POLICY, "disable"), "unload a policy, and keep it", "tracingpolicy.disable",
             "<name>", 1, _NAMED),
-    Command((_POLICY, "set-mode"), "have a policy act, or only tell", "tracingpolicy.set_mode",
+    Command((_POLICY, "set-mode"), "have a policy act, or only report", "tracingpolicy.set_mode",
             "<name> <mode>", 2, _NAMED, text="Modes: enforce, monitor."),
     Command((_POLICY, "list"), "list the policies", "tracingpolicy.list_all",
             flags=(output("text", "json"), DOMAIN)),
@@ -128,7 +128,7 @@ _GENERATE = (
 )  # fmt: skip
 _AGENT = (
     Command(("status",), "print how the agent is", "agent.status", takes=ANY),
-    Command(("info",), "print what the agent tells of itself", "agent.info"),
+    Command(("info",), "print what the agent says of itself", "agent.info"),
     Command(("loglevel",), "the level of the agent's log", aliases=("log",)),
     Command(("loglevel", "get"), "print the level", "agent.level", takes=ANY),
     Command(("loglevel", "set"), "change the level until the agent stops", "agent.set_level",
@@ -148,7 +148,7 @@ _AGENT = (
 _SENSORS = (
     Command(
         ("sensors",),
-        "sensors, of which only old agents tell",
+        "sensors, which only old agents have",
         hidden=True,
         text="Agents of today know tracingpolicy instead.",
     ),

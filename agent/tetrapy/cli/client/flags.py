@@ -6,12 +6,12 @@ from __future__ import annotations
 from tetrapy.cli.client.command import Flag
 from tetrapy.config.setting import BOOL, DURATION, FILE, INT, LIST, SECOND, STRING, Setting
 
-DEBUG = Flag(Setting("debug", BOOL, False, "tell more on standard error", short="d"))
+DEBUG = Flag(Setting("debug", BOOL, False, "print more on standard error", short="d"))
 
 CONNECTION = (
     Flag(Setting("server-address", STRING, "",
                  "address of the agent: unix:///path or host:port; unless given, the one that its"
-                 " info file tells")),
+                 " info file names")),
     Flag(Setting("timeout", DURATION, 30 * SECOND, "how long a call may take")),
     Flag(Setting("retries", INT, 1,
                  "how often a call is tried again when nobody answers, after 1s, 2s, 4s ...")),

@@ -43,7 +43,7 @@ With --kernel it is asked whether functions, tracepoints and LSM hooks are there
 and whether arguments and paths of resolve are what the function takes. A full BTF
 answers that; of a kernel that is only in the archive which tetrapy carries, the
 members that the agent reads itself are known and nothing else: what has no answer
-is told as such and is no reason to fail. SARIF is for code review tools.
+is reported as such and is no reason to fail. SARIF is for code review tools.
 
 Examples:
   tetrapy policy check policies/ --kernel /sys/kernel/btf/vmlinux
@@ -55,7 +55,7 @@ Examples:
         arguments="FILE...", takes=ANY,
         text="""\
 Hook by hook and selector by selector: what is read, when a call matches, what is
-told of it and what is done then, and about what it costs.
+reported of it and what is done then, and about what it costs.
 """,
     ),
     Command(
@@ -66,7 +66,7 @@ told of it and what is done then, and about what it costs.
                          " it is stopped (root)")),
         ),
         text="""\
-Prints a copy of the policy that tells every call of its hooks and acts on nobody:
+Prints a copy of the policy that reports every call of its hooks and acts on nobody:
 without selectors, macros, enforcers and options. Where an agent runs it takes it:
   tetrapy policy record FILE | tetra tracingpolicy add -
   tetra getevents --policy-names NAME-recording > events.json
@@ -82,7 +82,7 @@ ancestors, which selectors ask for.
             output("text", "json"),
         ),
         text="""\
-For each event of what the policy hooks: whether it is told, by which selector, and
+For each event of what the policy hooks: whether it is reported, by which selector, and
 what is done. The model of selectors that decides is the one that a test holds to
 the kernel. What an event does not say (namespaces without --enable-process-ns)
 leaves it undecided, which is exit code 1.

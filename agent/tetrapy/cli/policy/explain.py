@@ -31,7 +31,7 @@ _BUSY = frozenset(
     " tcp_recvmsg kmem_cache_alloc kmalloc kfree ip_output __cgroup_bpf_run_filter_skb".split()
 )
 # Measured, docs/policies.md: instructions of a call that is not told, and of one that is.
-_OF_NUMBERS, _OF_TEXTS, _TOLD, _WRITTEN = "900", "4,200", "5,000", "80,000"
+_OF_NUMBERS, _OF_TEXTS, _REPORTED, _WRITTEN = "900", "4,200", "5,000", "80,000"
 
 
 def run(_options: Values, paths: List[str]) -> int:
@@ -73,10 +73,10 @@ def lines(policy: Policy) -> Iterator[str]:
             yield from _hook(hook, section, number, policy, monitors=monitors)
     if spec.loader:
         yield ""
-        yield from _wrapped("", "It tells of each program and library with a build id that a"
+        yield from _wrapped("", "It reports each program and library with a build id that a"
                             " process maps to be executed, once.")  # fmt: skip
     elif not number:
-        yield "It has no hooks: nothing is told."
+        yield "It has no hooks: nothing is reported."
     yield ""
     yield from _wrapped("", _acts(policy, monitors=monitors))
 
@@ -93,10 +93,10 @@ def _acts(policy: Policy, *, monitors: bool) -> str:
         }
     )
     if not acting:
-        return "It acts on nobody: calls are told, and go on as without it."
+        return "It acts on nobody: calls are reported, and go on as without it."
     if monitors:
         return f"It would act ({', '.join(acting)}), but its mode is monitor: nobody is touched."
-    return f"IT ACTS: {', '.join(acting)}. With policy-mode monitor it would only tell."
+    return f"IT ACTS: {', '.join(acting)}. With policy-mode monitor it would only report."
 
 
 def _hook(hook: Any, section: str, number: int, policy: Policy, *, monitors: bool) -> Iterator[str]:
@@ -109,11 +109,11 @@ def _hook(hook: Any, section: str, number: int, policy: Policy, *, monitors: boo
     yield from _wrapped(f"{indent}reads ", _read(hook, section))
     selectors = effective(hook.selectors, policy.spec.selectors_macros)
     if not selectors:
-        yield f"{indent}tells every call"
+        yield f"{indent}reports every call"
     for at, selector in enumerate(selectors):
         yield from _selector(selector, at, len(selectors), hook, section, monitors=monitors)
     if selectors and all(map(_filters, selectors)):
-        yield f"{indent}a call that no selector matches is not told"
+        yield f"{indent}a call that no selector matches is not reported"
     yield from _wrapped(f"{indent}cost: ", _cost(hook, section, selectors))
 
 
@@ -186,8 +186,10 @@ def _cost(hook: Any, section: str, selectors: Sequence[Selector]) -> str:
     if selectors and any(_filters(selector) for selector in selectors):
         least = _OF_TEXTS if texts else _OF_NUMBERS
         why = "texts or paths are read" if texts else "numbers alone decide"
-        parts.append(f"some {least} instructions for a call that is not told ({why})")
-    parts.append(f"some {_TOLD} in the kernel and {_WRITTEN} in the agent for one that is told")
+        parts.append(f"some {least} instructions for a call that is not reported ({why})")
+    parts.append(
+        f"some {_REPORTED} in the kernel and {_WRITTEN} in the agent for one that is reported"
+    )
     text = "; ".join(parts)
     if name in _BUSY or name.startswith("list:") or section == "usdts":
         text += ". THIS IS CALLED VERY OFTEN on most machines"

@@ -143,7 +143,7 @@ def _text_misfit(btf: Btf, kind: str, found: Type, shown: str) -> Optional[Misfi
 def _number_misfit(btf: Btf, kind: str, found: Type, shown: str) -> Optional[Misfit]:
     size = _NUMBERS[kind]
     if found.kind == k.KIND_PTR:
-        what = f"is {shown}: as {kind} its address is told, and no value of it"
+        what = f"is {shown}: as {kind} its address is reported, and no value of it"
         return Misfit(what, is_sure=size < _REGISTER)
     if found.kind in (k.KIND_STRUCT, k.KIND_UNION):
         return Misfit(f"is {shown}, which is no number", is_sure=True)

@@ -35,7 +35,7 @@ from tetrapy.visible import printable
 EXIT_OK, EXIT_FOUND, EXIT_TROUBLE = 0, 1, 2
 _MAX_LINE = 16 << 20  # bytes
 _RATE_BYTES = 40  # of a call's values that tell it from others
-TOLD, QUIET, UNDECIDED, LIMITED = "told", "not told", "undecided", "rate limited"
+REPORTED, QUIET, UNDECIDED, LIMITED = "reported", "not reported", "undecided", "rate limited"
 
 Report = Dict[str, Any]
 
@@ -81,7 +81,7 @@ def _events(path: str) -> Iterator[Tuple[int, Message]]:
 
 
 class Replay:
-    """A policy, and what it has told so far, for its rate limits."""
+    """A policy, and what it has reported so far, for its rate limits."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -169,7 +169,7 @@ class Replay:
         key = (section, number, match)
         if limit is not None and self._is_too_soon(limit, key, call, event, body):
             return {**report, "outcome": LIMITED}
-        return {**report, "outcome": TOLD}
+        return {**report, "outcome": REPORTED}
 
     def _first(
         self, hook: Any, section: str, selectors: List[Selector], found: Recorded
@@ -241,14 +241,14 @@ def _line(report: Report) -> str:
     if outcome == UNDECIDED:
         return f"{where}: undecided: {report['because']}"
     if report["selector"] is None:
-        return f"{where}: not told: no selector matches"
+        return f"{where}: not reported: no selector matches"
     label = f" ({report['label']})" if report["label"] else ""
     actions = ", ".join(report["actions"])
     return f"{where}: {outcome}: selector {report['selector']}{label} -> {actions}"
 
 
 def _summary(reports: List[Report], others: int) -> str:
-    counts = dict.fromkeys((TOLD, LIMITED, QUIET, UNDECIDED), 0)
+    counts = dict.fromkeys((REPORTED, LIMITED, QUIET, UNDECIDED), 0)
     for report in reports:
         counts[report["outcome"]] += 1
     shown = ", ".join(f"{count} {word}" for word, count in counts.items() if count)

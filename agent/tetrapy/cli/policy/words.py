@@ -174,9 +174,9 @@ def actions(selector: Selector, *, monitors: bool) -> List[str]:
     given = selector.match_actions
     shown = [_action(one) for one in given]
     if not any(one.action in {"Post", "NoPost"} for one in given):
-        shown.append("tell the call")
+        shown.append("report the call")
     if monitors and any(one.action in names.ENFORCING for one in given):
-        shown.append("(the policy only monitors: what it would do is told, and not done)")
+        shown.append("(the policy only monitors: what it would do is reported, and not done)")
     return shown
 
 
@@ -185,7 +185,7 @@ def _action(action: Action) -> str:
     if name == "Post":
         return _post(action)
     template = {
-        "NoPost": "tell nothing",
+        "NoPost": "report nothing",
         "Sigkill": "KILL the process",
         "Signal": f"SEND the process the signal {action.arg_sig}",
         "Override": f"REFUSE the call: it returns {action.arg_error} and is not carried out",
@@ -201,7 +201,7 @@ def _action(action: Action) -> str:
 
 
 def _post(action: Action) -> str:
-    text = "tell the call"
+    text = "report the call"
     stacks = [
         word
         for word, asked in (

@@ -85,7 +85,7 @@ TOPICS: Tuple[Topic, ...] = (
                 1,
                 "attempts to connect to the API; less than 0 is without end",
             ),
-            _kubernetes("enable-pod-annotations", BOOL, False, "tell the annotations of pods"),
+            _kubernetes("enable-pod-annotations", BOOL, False, "show the annotations of pods"),
             _kubernetes("enable-pod-info", BOOL, False, "write PodInfo resources"),
             _kubernetes("enable-tracing-policy-crd", BOOL, True, "load TracingPolicy resources"),
             _kubernetes("deleted-pod-cache-size", UINT, 1024, "deleted pods that are remembered"),
@@ -94,7 +94,7 @@ TOPICS: Tuple[Topic, ...] = (
             _kubernetes("enable-cgidmap", BOOL, False, "find pods by cgroup id"),
             _kubernetes("enable-cgidmap-debug", BOOL, False, "log more about it"),
             _kubernetes(
-                "enable-cgtrackerid", BOOL, True, "tell cgroups by the id of their tracker"
+                "enable-cgtrackerid", BOOL, True, "know cgroups by the id of their tracker"
             ),
         ),
     ),

@@ -54,14 +54,14 @@ TOPICS: Tuple[Topic, ...] = (
                 UINT,
                 25,
                 "percentage of a processor that events of one policy may take; one that takes more"
-                " for long tells of a part of its calls, and acts on all. 0: no limit",
+                " for long reports a part of its calls, and acts on all. 0: no limit",
                 own=True,
             ),
             Setting(
                 "expose-stack-addresses",
                 BOOL,
                 False,
-                "tell where in memory the entries of stack traces are, not only in which function",
+                "show where in memory the entries of stack traces are, not only in which function",
                 aliases=("expose-kernel-addresses",),
             ),
         ),

@@ -13,7 +13,7 @@ MAX_TAGS = 16
 
 ARGUMENT = ObjectType(
     "Argument",
-    "What is read of a call and told.",
+    "What is read of a call and reported.",
     [
         Field(
             "index",
@@ -50,11 +50,11 @@ def _message() -> Field:
 
 
 def _args() -> Field:
-    return Field("args", ARGUMENT, "Arguments that are told.", many=LIST, most=MAX_ARGUMENTS)
+    return Field("args", ARGUMENT, "Arguments that are reported.", many=LIST, most=MAX_ARGUMENTS)
 
 
 def _data() -> Field:
-    return Field("data", ARGUMENT, "Other data that is told.", many=LIST, most=MAX_ARGUMENTS)
+    return Field("data", ARGUMENT, "Other data that is reported.", many=LIST, most=MAX_ARGUMENTS)
 
 
 def _selectors() -> Field:
@@ -78,7 +78,7 @@ def _tags() -> Field:
 
 
 def _return() -> Field:
-    return Field("return", FLAG, "Tell what is returned, as returnArg says.", attribute="returns")
+    return Field("return", FLAG, "Report what is returned, as returnArg says.", attribute="returns")
 
 
 def _return_arg() -> Field:

@@ -72,7 +72,7 @@ SPEC = ObjectType(
     [
         Field("kprobes", KPROBE_HOOK, "Kernel functions.", many=LIST),
         Field("tracepoints", TRACEPOINT, "Tracepoints.", many=LIST),
-        Field("loader", FLAG, "Tell of programs and libraries that are mapped."),
+        Field("loader", FLAG, "Report programs and libraries that are mapped."),
         Field("uprobes", UPROBE, "Functions of programs and libraries.", many=LIST),
         Field("lsmhooks", LSM_HOOK, "Hooks of the security modules.", many=LIST),
         Field("usdts", USDT, "Static probes of programs.", many=LIST),

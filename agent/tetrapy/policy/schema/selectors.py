@@ -141,7 +141,7 @@ ACTION = ObjectType(
         Field(
             "action",
             TEXT,
-            "Post tells of the call, NoPost does not; the others act.",
+            "Post reports the call, NoPost does not; the others act.",
             required=True,
             choices=tuple(names.ACTIONS),
         ),
@@ -159,7 +159,7 @@ ACTION = ObjectType(
         Field(
             "rateLimit",
             TEXT,
-            "Post: nothing equal is told again for this time: 5, 5s, 5m, 5h.",
+            "Post: nothing equal is reported again for this time: 5, 5s, 5m, 5h.",
         ),
         Field("rateLimitScope", TEXT, "Post: equal within a thread (default), process, or global."),
         Field("kernelStackTrace", FLAG, "Post: with the kernel's stack."),

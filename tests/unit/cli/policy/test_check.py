@@ -66,7 +66,7 @@ def test_warnings(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (files / "empty.yaml").write_text(spec("  {}"))
     code, out, err = run(capsys, "check", "empty.yaml")
     assert (code, out) == (0, ["empty.yaml: ok: a (no hooks)"])
-    assert err == ["empty.yaml:5:3: warning: spec: has no hooks, so that nothing is told"]
+    assert err == ["empty.yaml:5:3: warning: spec: has no hooks, so that nothing is reported"]
 
 
 def test_a_file_that_cannot_be_read(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ WRONG = [
     ),
     (
         kprobe("security_file_open", ", args: [{index: 0, type: int}]"),
-        "is struct file *: as int its address is told",
+        "is struct file *: as int its address is reported",
     ),
     (
         kprobe("do_mixed", ", args: [{index: 0, type: string}]"),

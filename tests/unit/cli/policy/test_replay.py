@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.policies import HEAD, kprobe
 from tetrapy.cli.main import main
-from tetrapy.cli.policy.replay import LIMITED, QUIET, TOLD, UNDECIDED, Replay
+from tetrapy.cli.policy.replay import LIMITED, QUIET, REPORTED, UNDECIDED, Replay
 from tetrapy.policy.functions import numbers
 from tetrapy.policy.read import read_policy
 
@@ -77,7 +77,7 @@ def test_values(
     kind: str, argument: dict[str, Any], holding: tuple[str, ...], failing: tuple[str, ...] | None
 ) -> None:
     """Each is understood as it is exported."""
-    assert outcome(filtered(kind, *holding), event(argument)) == TOLD
+    assert outcome(filtered(kind, *holding), event(argument)) == REPORTED
     if failing:
         assert outcome(filtered(kind, *failing), event(argument)) == QUIET
 
@@ -88,23 +88,23 @@ NUMBER = {"int_arg": 1}
 @pytest.mark.parametrize(
     ("selector", "process", "expected"),
     [
-        ("matchBinaries: [{operator: In, values: [/bin/cat]}]", {}, TOLD),
+        ("matchBinaries: [{operator: In, values: [/bin/cat]}]", {}, REPORTED),
         ("matchBinaries: [{operator: NotIn, values: [/bin/cat]}]", {}, QUIET),
-        ("matchBinaries: [{operator: In, values: [/bin/sh], followChildren: true}]", {}, TOLD),
-        ("matchParentBinaries: [{operator: In, values: [/bin/sh]}]", {}, TOLD),
-        ("matchPIDs: [{operator: In, values: [7]}]", {}, TOLD),
+        ("matchBinaries: [{operator: In, values: [/bin/sh], followChildren: true}]", {}, REPORTED),
+        ("matchParentBinaries: [{operator: In, values: [/bin/sh]}]", {}, REPORTED),
+        ("matchPIDs: [{operator: In, values: [7]}]", {}, REPORTED),
         ("matchPIDs: [{operator: In, values: [6]}]", {}, QUIET),
-        ("matchPIDs: [{operator: In, values: [6], followForks: true}]", {}, TOLD),
+        ("matchPIDs: [{operator: In, values: [6], followForks: true}]", {}, REPORTED),
         (
             "matchCapabilities: [{type: Effective, operator: In, values: [CAP_BPF]}]",
             {"cap": {"effective": ["CAP_BPF"]}},
-            TOLD,
+            REPORTED,
         ),
         ("matchCapabilities: [{type: Effective, operator: In, values: [CAP_BPF]}]", {}, UNDECIDED),
         (
             "matchNamespaces: [{namespace: Mnt, operator: NotIn, values: [host_ns]}]",
             {"ns": {"mnt": {"inum": 5}}},
-            TOLD,
+            REPORTED,
         ),
         (
             "matchNamespaces: [{namespace: Mnt, operator: NotIn, values: [host_ns]}]",
@@ -141,12 +141,12 @@ def test_selectors_in_order() -> None:
     assert cat
     assert other
     assert (cat["outcome"], cat["selector"], cat["label"]) == (QUIET, 0, "cats")
-    assert (other["outcome"], other["selector"], other["actions"]) == (TOLD, 1, ["Sigkill"])
+    assert (other["outcome"], other["selector"], other["actions"]) == (REPORTED, 1, ["Sigkill"])
 
 
 @pytest.mark.parametrize(
     ("scope", "tid", "at", "expected"),
-    [("", 8, 4, LIMITED), ("", 9, 4, TOLD), ("process", 9, 4, LIMITED), ("", 8, 6, TOLD)],
+    [("", 8, 4, LIMITED), ("", 9, 4, REPORTED), ("process", 9, 4, LIMITED), ("", 8, 6, REPORTED)],
 )
 def test_rate_limits(scope: str, tid: int, at: int, expected: str) -> None:
     """By the times of the events."""
@@ -154,7 +154,7 @@ def test_rate_limits(scope: str, tid: int, at: int, expected: str) -> None:
     text = kprobe(f", selectors: [{{matchActions: [{{action: Post, rateLimit: 5s{more}}}]}}]")
     second = event(NUMBER, at=at, process={"tid": tid})
     assert outcome(text, event(NUMBER), second) == expected
-    assert outcome(text, event({"int_arg": 2}), second) == TOLD
+    assert outcome(text, event({"int_arg": 2}), second) == REPORTED
 
 
 def test_other_hooks() -> None:
@@ -171,7 +171,7 @@ def test_other_hooks() -> None:
 """
     )
     abi = {"x86_64": "x64", "aarch64": "arm64"}[MACHINE]
-    for name, expected in (("write", TOLD), ("close", QUIET)):
+    for name, expected in (("write", REPORTED), ("close", QUIET)):
         hit = {"syscall_id": {"id": numbers(abi)[name], "abi": abi}}
         body = {"subsys": "raw_syscalls", "event": "sys_enter"}
         assert outcome(text, event(hit, kind="process_tracepoint", **body)) == expected
@@ -186,12 +186,12 @@ def test_other_hooks() -> None:
 """
     )
     body = {"path": "/bin/a", "symbol": "b"}
-    for number, expected in ((3, TOLD), (4, QUIET)):
+    for number, expected in ((3, REPORTED), (4, QUIET)):
         hit = event(NUMBER, kind="process_uprobe", data=[{"int_arg": number}], **body)
         assert outcome(text, hit) == expected
     returning = ", return: true, returnArg: {index: 0, type: int}, selectors: [{matchReturnArgs:"
     text = kprobe(f"{returning} [{{index: 0, operator: LT, values: ['0']}}]}}]")
-    for number, expected in ((-1, TOLD), (1, QUIET)):
+    for number, expected in ((-1, REPORTED), (1, QUIET)):
         assert outcome(text, event(NUMBER, **{"return": {"int_arg": number}})) == expected
 
 
@@ -203,13 +203,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     words = ["policy", "test", str(tmp_path / "p.yaml"), "--replay", str(tmp_path / "e.json")]
     assert main(words) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "1: f by 7 /bin/cat: told: selector 0 -> Post",
-        "2: f by 7 /bin/cat: not told: no selector matches",
-        "2 events of what the policy hooks: 1 told, 1 not told; 1 others",
+        "1: f by 7 /bin/cat: reported: selector 0 -> Post",
+        "2: f by 7 /bin/cat: not reported: no selector matches",
+        "2 events of what the policy hooks: 1 reported, 1 not reported; 1 others",
     ]
     assert main([*words, "-o", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert [one["outcome"] for one in document["events"]] == [TOLD, QUIET]
+    assert [one["outcome"] for one in document["events"]] == [REPORTED, QUIET]
     (tmp_path / "e.json").write_text(json.dumps(event()) + "\n")
     assert main(words) == 1
     assert "the event has 0 arguments, and the policy 1" in capsys.readouterr().out

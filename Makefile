@@ -72,7 +72,7 @@ lint-c: setup-build
 floor: build
 	$(Q)$(PYTHON) -m tools.floor build/bundle/bpf/*.o
 
-format: setup-build ## rewrite Python and C in the house's format
+format: setup-build ## rewrite Python and C in the project's format
 	$(Q)$(VENV)/ruff check --fix --quiet
 	$(Q)$(VENV)/ruff format --quiet
 	$(Q)$(VENV)/clang-format -i $(C_FILES)

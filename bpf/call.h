@@ -111,4 +111,33 @@ static __always_inline struct hook *find_hook(__u32 slot)
 	return map ? bpf_map_lookup_elem(map, &zero) : 0;
 }
 
+static __always_inline struct hook_counts *find_counts(__u32 slot)
+{
+	__u32 block = slot / HOOK_BLOCK;
+	__u32 place = slot % HOOK_BLOCK;
+	void *map = bpf_map_lookup_elem(&hook_counts, &block);
+
+	return map ? bpf_map_lookup_elem(map, &place) : 0;
+}
+
+/* Atomic: an interrupt or another task may count in the middle of it. */
+static __always_inline void count_call(__u64 cookie)
+{
+	struct hook_counts *counts = find_counts(cookie >> 32);
+
+	if (counts)
+		__sync_fetch_and_add(&counts->counts[COUNT_CALLED], 1);
+}
+
+static __always_inline void count_for(struct hook_counts *counts, __u64 selector,
+				      enum selector_count which)
+{
+	/* Else the compiler drops what old verifiers need. In 64 bits, so that what is compared is
+	 * what is used, in one register.
+	 */
+	barrier_var(selector);
+	if (counts && selector < HOOK_SELECTORS)
+		__sync_fetch_and_add(&counts->counts[selector * SELECTOR_COUNTS + which], 1);
+}
+
 #endif

@@ -8,32 +8,27 @@
  */
 #define UNREPORTED (1U << 31)
 
-static __always_inline void count_action(struct hook *hook, __u32 selector, enum action_count which)
-{
-	__sync_fetch_and_add(&hook->counts[(selector & 7) * ACTION_COUNTS + which], 1);
-}
-
-static __always_inline void send_signals(struct hook *hook, __u32 selector, __u32 signals,
+static __always_inline void send_signals(struct hook_counts *counts, __u32 selector, __u32 signals,
 					 int monitors)
 {
 	__u32 i;
 
 	for (i = 0; i < HOOK_SIGNALS; i++) {
 		__u32 signal = signals >> 8 * i & 0xff;
+		enum selector_count which;
 
 		if (!signal)
 			return;
 		if (monitors)
-			count_action(hook, selector, COUNT_MONITOR_SIGNAL);
-		else if (bpf_send_signal(signal))
-			count_action(hook, selector, COUNT_FAILED);
+			which = COUNT_MONITOR_SIGNAL;
 		else
-			count_action(hook, selector, COUNT_SIGNAL);
+			which = bpf_send_signal(signal) ? COUNT_FAILED : COUNT_SIGNAL;
+		count_for(counts, selector, which);
 	}
 }
 
 /* Has an enforcer await the thread, or no longer. */
-static __always_inline void notify(struct hook *hook, __u32 selector,
+static __always_inline void notify(struct hook *hook, struct hook_counts *counts, __u32 selector,
 				   const struct hook_action *action, int monitors)
 {
 	struct enforcement_key key = { bpf_get_current_pid_tgid(), hook->head.policy };
@@ -49,8 +44,8 @@ static __always_inline void notify(struct hook *hook, __u32 selector,
 		return;
 	if (!monitors)
 		bpf_map_update_elem(map, &key, &what, BPF_ANY);
-	count_action(hook, selector,
-		     monitors ? COUNT_MONITOR_NOTIFY_ENFORCER : COUNT_NOTIFY_ENFORCER);
+	count_for(counts, selector,
+		  monitors ? COUNT_MONITOR_NOTIFY_ENFORCER : COUNT_NOTIFY_ENFORCER);
 }
 
 /* Notes, or forgets, whose a socket is. */
@@ -93,31 +88,34 @@ static __always_inline void find_owner(struct call *call, struct hook *hook)
 	}
 }
 
-static __always_inline void act(struct call *call, struct hook *hook)
+static __always_inline void act(struct call *call, struct hook *hook, __u32 unreported)
 {
 	__u32 selector = first_selector(call->selectors);
 	const struct hook_action *action = &hook->actions[selector & 7];
+	struct hook_counts *counts = find_counts(call->slot);
 	int monitors_only =
 		call->unknown_workload || bpf_map_lookup_elem(&monitors, &hook->head.policy) != 0;
 
 	if (call->at_return) {
-		send_signals(hook, selector, action->return_signals, monitors_only);
-		/* As if no selector matched: user space waits for the second half. */
-		if (action->flags & ACTION_RETURN_QUIET)
+		send_signals(counts, selector, action->return_signals, monitors_only);
+		if (unreported || action->flags & ACTION_RETURN_QUIET) {
+			count_match(call, hook, selector);
+			/* As if no selector matched: user space waits for the second half. */
 			call->selectors = 0;
+		}
 		return;
 	}
-	send_signals(hook, selector, action->signals, monitors_only);
+	send_signals(counts, selector, action->signals, monitors_only);
 	if (action->flags & (ACTION_TRACK | ACTION_UNTRACK))
 		track(call, hook, call->sockets[action->socket & (HOOK_SOCKETS - 1)].cookie,
 		      action->flags & ACTION_UNTRACK);
 	if (action->flags & (ACTION_NOTIFY | ACTION_CLEANUP))
-		notify(hook, selector, action, monitors_only);
+		notify(hook, counts, selector, action, monitors_only);
 	if (!(action->flags & ACTION_OVERRIDE))
 		return;
 	if (!monitors_only)
 		call->verdict = action->error;
-	count_action(hook, selector, monitors_only ? COUNT_MONITOR_OVERRIDE : COUNT_OVERRIDE);
+	count_for(counts, selector, monitors_only ? COUNT_MONITOR_OVERRIDE : COUNT_OVERRIDE);
 }
 
 SEC(CALL_SECTION)
@@ -144,7 +142,7 @@ int CALL_NAME(act)(void *ctx)
 		    hook->head.acts & (ACTS_TRACK_RETURNED | ACTS_UNTRACK_RETURNED))
 			track(call, hook, call->returned, hook->head.acts & ACTS_UNTRACK_RETURNED);
 		if (call->selectors)
-			act(call, hook);
+			act(call, hook, unreported);
 		if (!unreported)
 			go_on(ctx, STEP_VALUES);
 	}

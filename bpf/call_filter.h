@@ -140,4 +140,24 @@ static __always_inline void match_texts(struct call *call, struct hook *hook)
 	}
 }
 
+static __always_inline __u32 first_selector(__u32 selectors)
+{
+	__u32 i;
+
+	for (i = 0; i < HOOK_SELECTORS; i++)
+		if (selectors >> i & 1)
+			return i;
+	return 0;
+}
+
+/* Counts for the selector that decided, once the last filter was asked. Not where user space is
+ * asked for whom the call is, which may decide otherwise.
+ */
+static __always_inline void count_match(struct call *call, const struct hook *hook, __u32 selector)
+{
+	if (call->selectors && call->at_return == hook->head.matches_at_return &&
+	    !call->unknown_workload)
+		count_for(find_counts(call->slot), selector, COUNT_MATCHED);
+}
+
 #endif

@@ -182,6 +182,7 @@ static __always_inline int enter(void *ctx, struct call *call, __u64 cookie)
 {
 	struct hook *hook = begin_call(call, cookie);
 
+	count_call(cookie);
 	call->at_return = 0;
 	if (hook)
 		read_call(ctx, call, hook, 0);
@@ -209,16 +210,6 @@ static __always_inline int enter_return(void *ctx, struct call *call, __u64 cook
 	return end_call(call);
 }
 
-static __always_inline __u32 first_selector(__u32 selectors)
-{
-	__u32 i;
-
-	for (i = 0; i < HOOK_SELECTORS; i++)
-		if (selectors >> i & 1)
-			return i;
-	return 0;
-}
-
 /* Sends the record. */
 static __always_inline void finish_call(void *ctx, struct call *call, struct hook *hook)
 {
@@ -241,6 +232,7 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 	const struct hook_action *action = &hook->actions[selector & 7];
 	int posts = action->flags & ACTION_POST;
 
+	count_match(call, hook, selector);
 	call->event.selector = selector;
 	if (call->unknown_workload) {
 		/* The first one that is for it may be another, and tell more. */

@@ -27,6 +27,7 @@
 
 enum hook_limit {
 	HOOK_SLOTS = 1024, /* hooks of all policies that differ in their tables */
+	HOOK_BLOCK = 16, /* neighbouring ones, whose counters are in one map */
 	HOOK_SETS = 4096, /* sets of all policies */
 	HOOK_VALUES = 8, /* of a call: five arguments and data, what is returned */
 	HOOK_FILTERS = 64,
@@ -239,7 +240,7 @@ struct hook_head {
 	__u32 acts; /* enum acts_flag */
 	__u32 policy; /* number of one that acts on processes or sockets; else 0 */
 	__u32 workloads; /* 1: filters look at NUMBER_WORKLOADS */
-	__u32 __pad;
+	__u32 matches_at_return; /* 1: filters look at what is returned, too */
 };
 
 struct hook {
@@ -250,8 +251,6 @@ struct hook {
 	struct hook_action actions[HOOK_SELECTORS + 3];
 	struct hook_operation operations[HOOK_OPERATIONS];
 	struct hook_filter filters[HOOK_FILTERS];
-	/* The kernel's own: ACTION_COUNTS of each selector, by enum action_count. */
-	__u64 counts[(HOOK_SELECTORS + 3) * ACTION_COUNTS];
 };
 
 /* One hook, and the template of what is in `hooks`. Such templates tell sizes and no types: kernels
@@ -262,6 +261,14 @@ struct hook_map {
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct hook));
+};
+
+/* What is counted in slots of `hooks`, whichever table is in them: each CPU counts for itself. */
+struct counts_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HOOK_BLOCK);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct hook_counts));
 };
 
 struct set_key {
@@ -283,6 +290,13 @@ SHARED struct {
 	__type(key, __u32);
 	__array(values, struct hook_map);
 } hooks SEC(".maps");
+
+SHARED struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, HOOK_SLOTS / HOOK_BLOCK);
+	__type(key, __u32);
+	__array(values, struct counts_map);
+} hook_counts SEC(".maps");
 
 SHARED struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

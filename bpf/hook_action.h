@@ -20,8 +20,8 @@ struct hook_action {
 	__u32 __pad;
 };
 
-/* What was done, or would have been in a policy that only monitors; counted by selector. */
-enum action_count {
+/* What is counted by selector: what was done, or would have been in a policy that only monitors. */
+enum selector_count {
 	COUNT_SIGNAL = 0, /* sent */
 	COUNT_MONITOR_SIGNAL = 1,
 	COUNT_OVERRIDE = 2, /* the function did not run */
@@ -30,7 +30,18 @@ enum action_count {
 	COUNT_MONITOR_NOTIFY_ENFORCER = 5,
 	COUNT_FAILED =
 		6, /* the kernel refused: signals to the first process and to its own threads */
-	ACTION_COUNTS = 8, /* a power of two */
+	COUNT_MATCHED = 7, /* calls that it decided on */
+	SELECTOR_COUNTS = 8,
+};
+
+/* What is counted of a hook: SELECTOR_COUNTS of each selector, and behind them calls. */
+enum hook_count {
+	COUNT_CALLED = HOOK_SELECTORS * SELECTOR_COUNTS,
+	HOOK_COUNTS = COUNT_CALLED + 1,
+};
+
+struct hook_counts {
+	__u64 counts[HOOK_COUNTS];
 };
 
 enum action_flag {

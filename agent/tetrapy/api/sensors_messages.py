@@ -43,6 +43,21 @@ TracingPolicySelectorActionCounters:
 TracingPolicyStats:
     1 action_counters TracingPolicyActionCounters
     2 selector_action_counters [TracingPolicySelectorActionCounters]
+    1000 hook_counters [TracingPolicyHookCounters]
+
+TracingPolicyHookCounters:
+    1 hook string
+    2 hook_index UInt32Value
+    3 called uint64
+    4 missed uint64
+    5 selectors [TracingPolicySelectorCounters]
+
+TracingPolicySelectorCounters:
+    1 selector_index UInt32Value
+    2 selector_label string
+    3 matched uint64
+    4 acted uint64
+    5 monitored uint64
 
 HookStatus:
     1 section string

@@ -3,7 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Tuple
+import time
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 from tetrapy.daemon.loop import Loop
 from tetrapy.daemon.policies import Policies
@@ -15,6 +26,7 @@ from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.metrics import sources
 from tetrapy.metrics.collectors import LATENCY_BOUNDS
 from tetrapy.metrics.sources import Cache, MapUse, ProgramUse
+from tetrapy.named import NamedTuple
 from tetrapy.process.details import Details
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.dispatch import Dispatcher
@@ -22,6 +34,10 @@ from tetrapy.sensors.histogram import Histogram
 from tetrapy.sensors.reassembly import Reassembly
 from tetrapy.sensors.source import EventSource, Handler
 
+if TYPE_CHECKING:
+    from tetrapy.sensors.policy.loaded import HookFigures
+
+_HOOKS_EVERY = 1.0  # seconds
 _ALL = "__policies__"  # the policy of programs that all have in common
 
 
@@ -57,43 +73,92 @@ def sensor_figures(sensor: EventSource, loop: Loop) -> sources.Sensor:
     )
 
 
-def policy_figures(policies: Policies, loop: Loop) -> sources.Policies:
-    """Of tracing policies; the connector's handler has no calls."""
-    calls = getattr(loop.handler, "calls", None)
-    try:
-        programs = list(_policy_programs(policies))
-        actions = _actions(policies)
-    except KernelError:  # one was taken out meanwhile
-        programs, actions = [], {}
-    return sources.Policies(
-        states=policies.states(),
-        kernel_memory={
-            (entry.name, entry.namespace): entry.loaded.kernel_memory
-            for entry in policies.entries
-            if entry.loaded is not None
-        },
-        programs=programs,
-        waited=0 if calls is None else calls.pushed,
-        merges={} if calls is None else calls.merges(),
-        actions=actions,
-        missed_by_links={
-            (name, entry.name): count
-            for entry in list(policies.entries)
-            if entry.loaded is not None
-            for name, count in entry.loaded.missed_by_links().items()
-        },
-        requests={} if calls is None else calls.hooks.request_counts(),
-        throttled=dict(loop.throttle.begun) if loop.throttle is not None else {},
-    )
+class PolicyFigures:
+    """Of tracing policies; what the kernel counts of their hooks is read once a second at most."""
+
+    def __init__(
+        self, policies: Policies, loop: Loop, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives seconds."""
+        self._policies = policies
+        self._loop = loop
+        self._clock = clock
+        self._hooks: Tuple[float, Sequence[_Hook]] = (-_HOOKS_EVERY, ())  # and when they were read
+
+    def __call__(self) -> sources.Policies:
+        """The figures of this moment; the connector's handler has no calls."""
+        policies, loop = self._policies, self._loop
+        calls = getattr(loop.handler, "calls", None)
+        try:
+            programs = list(_policy_programs(policies))
+        except KernelError:  # one was taken out meanwhile
+            programs = []
+        now, (when, hooks) = self._clock(), self._hooks
+        if now - when >= _HOOKS_EVERY:
+            hooks = list(_hooks(policies))
+            self._hooks = now, hooks
+        return sources.Policies(
+            states=policies.states(),
+            kernel_memory={
+                (entry.name, entry.namespace): entry.loaded.kernel_memory
+                for entry in policies.entries
+                if entry.loaded is not None
+            },
+            programs=programs,
+            waited=0 if calls is None else calls.pushed,
+            merges={} if calls is None else calls.merges(),
+            calls=_summed((one.labels, one.figures.called) for one in hooks),
+            missed=_summed((one.labels, one.figures.missed) for one in hooks),
+            matches=_summed(
+                ((*one.labels, str(number), selector.label), selector.matched)
+                for one in hooks
+                for number, selector in enumerate(one.figures.selectors)
+            ),
+            actions=_summed(
+                ((action, *one.labels, str(number), selector.label), times)
+                for one in hooks
+                for number, selector in enumerate(one.figures.selectors)
+                for action, times in selector.actions.items()
+            ),
+            missed_by_links=_summed(
+                ((one.figures.hook.partition(":")[2], one.policy), one.figures.missed_by_links)
+                for one in hooks
+            ),
+            requests={} if calls is None else calls.hooks.request_counts(),
+            throttled=dict(loop.throttle.begun) if loop.throttle is not None else {},
+        )
 
 
-def _actions(policies: Policies) -> Dict[Tuple[str, ...], int]:
-    """By the labels of the metric, in their order."""
-    found: Dict[Tuple[str, ...], int] = {}
+class _Hook(NamedTuple):
+    policy: str
+    namespace: str
+    figures: HookFigures
+
+    @property
+    def labels(self) -> Tuple[str, ...]:
+        """As the metrics have them: hook, hook_index, policy, policy_namespace."""
+        return self.figures.hook, str(self.figures.number), self.policy, self.namespace
+
+
+def _hooks(policies: Policies) -> Iterator[_Hook]:
     for entry in list(policies.entries):
-        for one in entry.loaded.counts() if entry.loaded is not None else ():
-            hook = (one.hook, str(one.hook_number), entry.name, entry.namespace)
-            found[(one.action, *hook, str(one.selector), one.label)] = one.times
+        loaded = entry.loaded
+        try:
+            figures = loaded.figures() if loaded is not None else ()
+        except KernelError:
+            continue  # it was taken out meanwhile
+        for one in figures:
+            yield _Hook(entry.name, entry.namespace, one)
+
+
+_Labels = TypeVar("_Labels", bound=Tuple[str, ...])
+
+
+def _summed(rows: Iterable[Tuple[_Labels, int]]) -> Dict[_Labels, int]:
+    """Policies of different domains may have one name."""
+    found: Dict[_Labels, int] = {}
+    for labels, count in rows:
+        found[labels] = found.get(labels, 0) + count
     return found
 
 

@@ -10,10 +10,10 @@ from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.daemon.figures import (
     DispatcherFigures,
+    PolicyFigures,
     container_figures,
     exporter_figures,
     handler_figures,
-    policy_figures,
     sensor_figures,
     table_figures,
 )
@@ -98,7 +98,7 @@ class MetricsServer:
         sources.sensor = lambda: sensor_figures(sensor, loop)
         sources.table = lambda: table_figures(loop.table)
         sources.exporter = lambda: exporter_figures(subscription, target, lost_to_clients())
-        sources.policies = lambda: policy_figures(policies, loop)
+        sources.policies = PolicyFigures(policies, loop)
         sources.containers = lambda: container_figures(loop)
         sources.heartbeat = lambda: loop.heartbeat
         handler = loop.handler

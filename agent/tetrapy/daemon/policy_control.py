@@ -30,6 +30,7 @@ from tetrapy.errors import KernelError, TetrapyError
 
 if TYPE_CHECKING:
     from tetrapy.daemon.policy_store import PolicyStore
+    from tetrapy.sensors.policy.loaded import HookFigures
 
 _LOADING = "load-policies-at-run-time"
 _PREFIX = f"/{TETRAGON}.{SENSORS}/"
@@ -47,9 +48,8 @@ _MODES = {
     MONITOR: "TP_MODE_MONITOR",
     MONITOR_ONLY: "TP_MODE_MONITOR_ONLY",
 }
-# The actions that the message has numbers of.
-_ACTIONS = ("signal", "override", "notify_enforcer")
-_COUNTED = frozenset(prefix + action for prefix in ("", "monitor_") for action in _ACTIONS)
+# The actions that the message has no number of.
+_NOT_LISTED = frozenset(("failed",))
 
 
 class PolicyControl:
@@ -274,29 +274,47 @@ def _status(entry: Entry) -> Dict[str, Any]:
 
 
 def _stats(entry: Entry) -> Dict[str, Any]:
-    """What the kernel side counted, of policies that act."""
+    """What the kernel side counted."""
     try:
-        counts = entry.loaded.counts() if entry.loaded is not None else []
+        hooks = entry.loaded.figures() if entry.loaded is not None else []
     except KernelError:
-        counts = []  # the list has more to say than this
+        hooks = []  # the list has more to say than this
     whole: Dict[str, int] = {}
-    selectors: Dict[Any, Dict[str, int]] = {}
-    for one in counts:
-        if one.action not in _COUNTED or not one.times:
-            continue
-        whole[one.action] = whole.get(one.action, 0) + one.times
-        key = (one.hook, one.hook_number, one.selector, one.label)
-        selectors.setdefault(key, {})[one.action] = one.times
+    by_selector: List[Dict[str, Any]] = []
+    for hook in hooks:
+        named = {"hook": hook.hook, "hook_index": hook.number}
+        for number, selector in enumerate(hook.selectors):
+            counters = {
+                action: times
+                for action, times in selector.actions.items()
+                if times and action not in _NOT_LISTED
+            }
+            for action, times in counters.items():
+                whole[action] = whole.get(action, 0) + times
+            if counters:
+                shown = {"selector_index": number, "selector_label": selector.label}
+                by_selector.append({**named, **shown, "action_counters": counters})
     return {
         "action_counters": whole,
-        "selector_action_counters": [
+        "selector_action_counters": by_selector,
+        "hook_counters": [_counters(hook) for hook in hooks],
+    }
+
+
+def _counters(hook: HookFigures) -> Dict[str, Any]:
+    return {
+        "hook": hook.hook,
+        "hook_index": hook.number,
+        "called": hook.called,
+        "missed": hook.missed,
+        "selectors": [
             {
-                "hook": hook,
-                "hook_index": number,
-                "selector_index": selector,
-                "selector_label": label,
-                "action_counters": counters,
+                "selector_index": number,
+                "selector_label": selector.label,
+                "matched": selector.matched,
+                "acted": selector.acted,
+                "monitored": selector.monitored,
             }
-            for (hook, number, selector, label), counters in selectors.items()
+            for number, selector in enumerate(hook.selectors)
         ],
     }

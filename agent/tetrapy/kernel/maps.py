@@ -7,6 +7,7 @@ import ctypes
 import errno as errnos
 import os
 from functools import lru_cache
+from struct import Struct
 from typing import Iterator, List, Optional, Tuple
 
 from tetrapy.errors import KernelError
@@ -14,6 +15,7 @@ from tetrapy.kernel.libbpf import MapCreateOptions, error_text, last_errno, libb
 
 _AFFINITY = {"x86_64": 204, "aarch64": 123}  # number of sched_getaffinity(2)
 _MAX_CPUS = 1 << 16
+_INDEX_BYTES, COUNTER_BYTES = 4, 8
 
 
 @lru_cache(maxsize=None)
@@ -38,16 +40,35 @@ def read_counters(map_fd: int, entries: int) -> List[int]:
 
     Raises KernelError when the map cannot be read.
     """
-    library = libbpf()
-    per_cpu = (ctypes.c_uint64 * cpu_limit())()  # what the kernel does not fill in stays 0
-    totals = []
-    for index in range(entries):
-        key = ctypes.c_uint32(index)
-        if library.bpf_map_lookup_elem(map_fd, ctypes.byref(key), ctypes.byref(per_cpu)):
-            errno = last_errno()
-            raise KernelError(f"counter {index}: {error_text(errno)}", errno)
-        totals.append(sum(per_cpu))
-    return totals
+    return [_summed(map_fd, index, 1)[0] for index in range(entries)]
+
+
+def read_row(map_fd: int, index: int, counters: int) -> List[int]:
+    """An entry of a per-CPU array that is 64-bit counters, each summed over the CPUs.
+
+    Raises KernelError when the map has other sizes, or cannot be read.
+    """
+    expect_sizes(map_fd, _INDEX_BYTES, counters * COUNTER_BYTES)
+    return _summed(map_fd, index, counters)
+
+
+def clear_row(map_fd: int, index: int, counters: int) -> None:
+    """Have such an entry be 0 on all CPUs. Raises KernelError when the kernel refuses it."""
+    put(map_fd, Struct("=I").pack(index), bytes(counters * COUNTER_BYTES * cpu_limit()))
+
+
+def _summed(map_fd: int, index: int, counters: int) -> List[int]:
+    per_cpu = (ctypes.c_uint64 * (counters * cpu_limit()))()  # what is not filled in stays 0
+    key = ctypes.c_uint32(index)
+    if libbpf().bpf_map_lookup_elem(map_fd, ctypes.byref(key), ctypes.byref(per_cpu)):
+        errno = last_errno()
+        raise KernelError(f"counter {index}: {error_text(errno)}", errno)
+    row = Struct(f"={counters}Q")
+    data, nothing = bytes(per_cpu), bytes(row.size)
+    starts = range(0, len(data), row.size)
+    # Most rows are of CPUs that are not there, or have not counted.
+    rows = [row.unpack_from(data, at) for at in starts if data[at : at + row.size] != nothing]
+    return [sum(column) for column in zip(*rows)] or [0] * counters
 
 
 def write_u32(map_fd: int, index: int, value: int) -> None:
@@ -78,7 +99,8 @@ def expect_sizes(map_fd: int, key_size: int, value_size: int) -> None:
         )
 
 
-HASH, ARRAY, LRU_HASH, LPM_TRIE = 1, 2, 9, 11  # enum bpf_map_type (include/uapi/linux/bpf.h)
+# enum bpf_map_type (include/uapi/linux/bpf.h)
+HASH, ARRAY, PERCPU_ARRAY, LRU_HASH, LPM_TRIE = 1, 2, 6, 9, 11
 NO_PREALLOC = 1  # BPF_F_NO_PREALLOC
 
 

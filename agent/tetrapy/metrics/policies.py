@@ -21,6 +21,26 @@ _ACTIONS = Family(
     "What policies did to processes, or would have in mode monitor; `failed`: the kernel refused",
     tuple("action hook hook_index policy policy_namespace selector_index selector_label".split()),
 )
+_HOOK = ("hook", "hook_index", "policy", "policy_namespace")
+_CALLS = Family(
+    "tetrapy_policy_hook_calls_total",
+    COUNTER,
+    "Calls of what policies hook, whether a selector matched or none",
+    _HOOK,
+)
+_MISSED = Family(
+    "tetrapy_policy_hook_missed_total",
+    COUNTER,
+    "Calls that kprobes of a hook missed, and runs that the kernel skipped of programs that only"
+    " this hook has; `tetragon_missed_prog_probes_total` has those that all hooks share",
+    _HOOK,
+)
+_MATCHES = Family(
+    "tetrapy_policy_selector_matches_total",
+    COUNTER,
+    "Calls that a selector decided on: the first one that matches",
+    (*_HOOK, "selector_index", "selector_label"),
+)
 _THROTTLED = Family(
     "tetrapy_policy_throttled_total",
     COUNTER,
@@ -53,6 +73,9 @@ _REQUESTS = Family(
 FAMILIES: Tuple[Family, ...] = (
     _LOADED,
     _KERNEL_MEMORY,
+    _CALLS,
+    _MISSED,
+    _MATCHES,
     _ACTIONS,
     _THROTTLED,
     _MISSED_BY_LINKS,
@@ -75,6 +98,9 @@ class Policies:
         found = self._sources.policies()
         yield _LOADED.by_label({**dict.fromkeys(_STATES, 0), **found.states})
         yield _KERNEL_MEMORY.of(found.kernel_memory.items())
+        yield _CALLS.of(found.calls.items())
+        yield _MISSED.of(found.missed.items())
+        yield _MATCHES.of(found.matches.items())
         yield _ACTIONS.of(found.actions.items())
         yield _THROTTLED.of(found.throttled.items())
         yield _MISSED_BY_LINKS.of(found.missed_by_links.items())

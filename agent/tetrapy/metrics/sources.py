@@ -149,6 +149,11 @@ class Policies(NamedTuple):
     merges: Mapping[Tuple[str, str], int] = _NOBODY
     # By action, hook and its number, policy and its namespace, selector's number and label.
     actions: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
+    # By hook and its number, policy and its namespace: calls, and those that it missed.
+    calls: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
+    missed: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
+    # The same and the selector's number and label: calls that it decided on.
+    matches: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
     # By function and policy: calls that kprobes missed.
     missed_by_links: Mapping[Tuple[str, str], int] = _NOBODY
     requests: Mapping[Tuple[str, str], int] = _NOBODY  # by action and outcome

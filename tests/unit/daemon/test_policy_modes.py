@@ -19,7 +19,7 @@ from tetrapy.daemon.policies import ENABLED, Entry, Policies
 from tetrapy.daemon.policy_control import PolicyControl
 from tetrapy.daemon.policy_store import PolicyStore
 from tetrapy.errors import KernelError
-from tetrapy.sensors.policy.loaded import ActionCount, HookPlace
+from tetrapy.sensors.policy.loaded import HookFigures, HookPlace, SelectorFigures
 
 CALLER = cast(Context, SimpleNamespace(client="a test"))
 
@@ -45,11 +45,12 @@ class Loaded:
         HookPlace("kprobes", 1, "g", "CALL_NOT_FOUND"),
     )
 
-    def counts(self) -> list[ActionCount]:
+    def figures(self) -> list[HookFigures]:
         if self.fails:
             raise KernelError("map look-up", 1)
-        rows = (("signal", 0, 2), ("monitor_signal", 0, 3), ("signal", 1, 4), ("failed", 1, 5))
-        return [ActionCount("kprobe:f", 0, at, "l", action, n) for action, at, n in rows]
+        rows = ({"signal": 2, "monitor_signal": 3}, {"signal": 4, "failed": 5, "override": 0})
+        selectors = [SelectorFigures("l", 10 + at, done) for at, done in enumerate(rows)]
+        return [HookFigures("kprobe:f", 0, 30, 1, 6, (*selectors, SelectorFigures("", 0, {})))]
 
 
 def world(
@@ -126,6 +127,18 @@ def test_what_it_did_is_listed() -> None:
     ]
     assert [one["selector_index"] for one in by_selector] == [0, 1]
     assert {one["hook"] for one in by_selector} == {"kprobe:f"}
+    (hook,) = listed["stats"]["hook_counters"]
+    assert (hook["hook"], hook["hook_index"], hook["called"], hook["missed"]) == (
+        "kprobe:f",
+        0,
+        30,
+        6,
+    )
+    assert [tuple(one.values()) for one in hook["selectors"]] == [
+        (0, "l", 10, 2, 3),
+        (1, "l", 11, 4, 0),
+        (2, "", 0, 0, 0),
+    ]
     assert [tuple(one.values()) for one in listed["hook_statuses"]] == [
         ("kprobes", 0, "f", "STATUS_LOADED"),
         ("kprobes", 1, "g", "STATUS_CALL_NOT_FOUND"),
@@ -136,4 +149,4 @@ def test_a_policy_whose_counts_cannot_be_read() -> None:
     """It is listed all the same."""
     control, _ = world("enforce", Loaded(fails=True))
     (listed,) = control.listed({}, CALLER)["policies"]
-    assert listed["stats"] == {"action_counters": {}, "selector_action_counters": []}
+    assert not any(listed["stats"].values())

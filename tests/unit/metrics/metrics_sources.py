@@ -93,6 +93,9 @@ def busy() -> Sources:
         waited=76,
         merges={("f", "ok"): 77, ("f", "error"): 78},
         requests={("GetUrl", "dropped"): 82},
+        calls={("kprobe:f", "0", "p", "ns"): 84},
+        missed={("kprobe:f", "0", "p", "ns"): 85},
+        matches={("kprobe:f", "0", "p", "ns", "1", "kill"): 86},
         actions={("signal", "kprobe:f", "0", "p", "ns", "1", "kill"): 80},
         throttled={("p", "ns"): 83},
     )

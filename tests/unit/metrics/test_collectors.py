@@ -35,6 +35,8 @@ def families(sources: Sources, events: EventCounter | None = None) -> dict[str, 
 
 
 _OWN = 'attach="f",policy="p",policy_namespace="ns",section="kprobe",sensor="generic_kprobe"'
+_HOOK = 'hook="kprobe:f",hook_index="0",policy="p",policy_namespace="ns"'
+_SELECTOR = f'{_HOOK},selector_index="1",selector_label="kill"'
 _MERGE = 'curr_fn="f",curr_type="exit",prev_fn="f",prev_type="enter"'
 
 TOLD = {
@@ -123,6 +125,9 @@ TOLD = {
     f'tetragon_generic_kprobe_merge_total{{{_MERGE},status="error"}}': 78,
     'tetrapy_policy_requests_total{action="GetUrl",outcome="dropped"}': 82,
     'tetrapy_policy_throttled_total{policy="p",policy_namespace="ns"}': 83,
+    f"tetrapy_policy_hook_calls_total{{{_HOOK}}}": 84,
+    f"tetrapy_policy_hook_missed_total{{{_HOOK}}}": 85,
+    f"tetrapy_policy_selector_matches_total{{{_SELECTOR}}}": 86,
     "tetragon_notify_overflowed_events_total": 79,
     "tetragon_event_cache_entries": 80,
     "tetragon_event_cache_inserts_total": 81,

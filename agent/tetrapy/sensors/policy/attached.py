@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.kernel.programs import program_info
 from tetrapy.sensors.policy.attachment import Attach
+from tetrapy.sensors.policy.counts import HookCounts
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.slots import Slot
 from tetrapy.sensors.policy.tables import HookTable
@@ -26,7 +28,7 @@ class AttachedHook:
         self._sets: List[int] = []
         # Slots, file descriptors of what is in them, and the tables of those that act.
         self._tables: List[Tuple[int, int, Optional[HookTable]]] = []
-        self._acting: List[int] = []  # those that count
+        self.acts = False
         self.attachments: List[Attach] = []  # that are still to be done
         self.opened: List[links.Event] = []  # ... and what is open for them
         self.links: List[links.Link] = []
@@ -65,12 +67,11 @@ class AttachedHook:
         data = self._programs.writer.written(table, self._sets)
         fd = self._programs.slots.make_hook(data)
         self._kept.append(fd)
-        acts = self._programs.writer.acts(table)
-        if acts:
-            self._acting.append(fd)
+        self.acts = self._programs.writer.acts(table)
         slot = self._counted(self._programs.slots.put_made_hook(fd))
-        self._tables.append((slot, fd, table if acts else None))
         self._hooks.append(slot)
+        self._tables.append((slot, fd, table if self.acts else None))
+        self._programs.slots.start_counts(slot)
         return slot
 
     def silence(self, yes: bool) -> None:
@@ -89,23 +90,24 @@ class AttachedHook:
                 actions = tuple(one._replace(flags=one.flags & ~posts) for one in table.actions)
                 quiet = writer.written(table._replace(actions=actions), self._sets)
                 silent = slots.make_hook(quiet)
-                self._kept.append(silent)
-                self._acting.append(silent)
-                slots.replace_hook(slot, silent)
+                try:
+                    slots.replace_hook(slot, silent)
+                finally:
+                    os.close(silent)  # it is in the slot
 
-    def counts(self) -> List[Dict[str, int]]:
-        """What it did, by selector and what, such as monitor_signal; empty where it never acts.
-
-        Raises KernelError.
+    def counts(self) -> Optional[HookCounts]:
+        """What the kernel side counted since it was loaded; None for an enforcer, which has no
+        table. Raises KernelError.
         """
-        found: List[Dict[str, int]] = []
-        for fd in self._acting:
-            found += self._programs.slots.counts(fd)
-        return found
+        return self._programs.slots.counts(self._hooks[0]) if self._hooks else None
 
     def missed_by_links(self) -> int:
         """Calls that kprobes of this hook missed."""
         return sum(link.missed() for link in list(self.links))
+
+    def missed_by_programs(self) -> int:
+        """Runs of programs of this hook alone that the kernel skipped. Raises KernelError."""
+        return sum(program_info(fd).misses for _, fd in list(self.programs))
 
     def _counted(self, slot: Slot) -> int:
         self.kernel_memory += slot.kernel_memory
@@ -129,4 +131,4 @@ class AttachedHook:
         self._programs.slots.give_back(self._hooks, self._sets)
         self._programs.give_back(self.tracepoints)
         self.objects, self.programs, self.tracepoints, self.arrays = [], [], [], []
-        self._hooks, self._sets, self._acting, self._tables = [], [], [], []
+        self._hooks, self._sets, self._tables = [], [], []

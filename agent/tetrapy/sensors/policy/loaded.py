@@ -51,15 +51,37 @@ class HookPlace(NamedTuple):
     state: str  # of HookState of the API, without STATUS_
 
 
-class ActionCount(NamedTuple):
-    """How often something was done."""
+_ENFORCED = ("signal", "override", "notify_enforcer")
+
+
+class SelectorFigures(NamedTuple):
+    """How often a selector decided on a call, and what was done then."""
+
+    label: str
+    matched: int
+    # By what: signal, monitor_signal, override, ..., failed; empty of a hook that acts on nobody.
+    actions: Mapping[str, int]
+
+    @property
+    def acted(self) -> int:
+        """How often the kernel acted."""
+        return sum(self.actions.get(name, 0) for name in _ENFORCED)
+
+    @property
+    def monitored(self) -> int:
+        """How often it would have, but for the mode."""
+        return sum(self.actions.get(f"monitor_{name}", 0) for name in _ENFORCED)
+
+
+class HookFigures(NamedTuple):
+    """How often an entry of a policy's hooks was called; of all functions that it names."""
 
     hook: str  # kprobe:FUNCTION, as the policy names it
-    hook_number: int  # in its section
-    selector: int
-    label: str  # of the selector
-    action: str  # signal, monitor_signal, override, monitor_override, failed
-    times: int
+    number: int  # in its section
+    called: int
+    missed_by_links: int  # calls that kprobes missed
+    missed: int  # the same, and runs that the kernel skipped of programs that only this hook has
+    selectors: Tuple[SelectorFigures, ...]
 
 
 class LoadedPolicy:
@@ -163,24 +185,28 @@ class LoadedPolicy:
         for one in self.prepared:
             one.hook.silence(yes)
 
-    def counts(self) -> List[ActionCount]:
-        """How often it acted, or would have; of hooks that act. Raises KernelError."""
-        totals: Dict[Tuple[str, int, int, str, str], int] = {}
+    def figures(self) -> List[HookFigures]:
+        """What the kernel counted since it was loaded, in any mode. Raises KernelError."""
+        found: Dict[str, HookFigures] = {}
         for one in list(self.prepared):
-            at = int(one.path.rpartition("[")[2].rstrip("]")) if one.labels else 0
-            for number, counts in enumerate(one.hook.counts()[: len(one.labels)]):
-                for action, count in counts.items():
-                    key = (one.name, at, number, one.labels[number], action)
-                    totals[key] = totals.get(key, 0) + count
-        return [ActionCount(*key, count) for key, count in totals.items()]
-
-    def missed_by_links(self) -> Dict[str, int]:
-        """By hook: calls that its kprobes missed."""
-        found: Dict[str, int] = {}
-        for one in list(self.prepared):
-            name = one.name.partition(":")[2]
-            found[name] = found.get(name, 0) + one.hook.missed_by_links()
-        return found
+            counts = one.hook.counts()
+            if counts is None:
+                continue
+            by_links = one.hook.missed_by_links()
+            figures = HookFigures(
+                one.name,
+                int(one.path.rpartition("[")[2].rstrip("]")) if one.path.endswith("]") else 0,
+                counts.called,
+                by_links,
+                by_links + one.hook.missed_by_programs(),
+                tuple(
+                    SelectorFigures(label, own.matched, own.actions if one.hook.acts else {})
+                    for label, own in zip(one.labels or ("",), counts.selectors)
+                ),
+            )
+            before = found.get(one.path)
+            found[one.path] = figures if before is None else _added(before, figures)
+        return list(found.values())
 
     def programs(self) -> List[Tuple[str, ProgramInfo]]:
         """Where programs of its own are attached, and what the kernel tells of them.
@@ -207,6 +233,23 @@ class LoadedPolicy:
             with contextlib.suppress(KernelError):
                 self._pins.forget(pinned)
         self.acquired.close()
+
+
+def _added(one: HookFigures, other: HookFigures) -> HookFigures:
+    """Of two tables of one entry: its functions have their arguments in different places."""
+    return one._replace(
+        called=one.called + other.called,
+        missed_by_links=one.missed_by_links + other.missed_by_links,
+        missed=one.missed + other.missed,
+        selectors=tuple(
+            SelectorFigures(
+                left.label,
+                left.matched + right.matched,
+                {name: times + right.actions[name] for name, times in left.actions.items()},
+            )
+            for left, right in zip(one.selectors, other.selectors)
+        ),
+    )
 
 
 @contextlib.contextmanager

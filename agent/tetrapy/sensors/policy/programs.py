@@ -44,6 +44,7 @@ _FIXED = "_fixed"  # behind the name of a program that goes by the constant
 _BASE_MAPS = ("events", "losses", "owner_losses", "shares", "processes", "counters", ".bss")
 _COMMON_MAPS = (
     "hooks",
+    "hook_counts",
     "sets",
     "returning",
     "rates",
@@ -301,6 +302,7 @@ class Programs:
     def close(self) -> None:
         """Give all programs back."""
         self.workloads.close()
+        self.slots.close()
         for loaded in (*self._more, *self._objects.values()):
             loaded.close()
         self._objects.clear()

@@ -13,16 +13,20 @@ from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.fdinfo import kernel_memory
 from tetrapy.kernel.maps import (
     ARRAY,
+    COUNTER_BYTES,
     HASH,
     LPM_TRIE,
     LRU_HASH,
     NO_PREALLOC,
-    BpfMap,
+    PERCPU_ARRAY,
+    clear_row,
     create_map,
     drop,
     put,
+    read_row,
 )
 from tetrapy.named import NamedTuple
+from tetrapy.sensors.policy.counts import HookCounts
 from tetrapy.sensors.policy.tables import HookTable, HookWriter, Prefix, Sizes
 
 _SLOT = Struct("=I")
@@ -44,6 +48,7 @@ class Slots:
         self._writer = writer
         self.owner: Optional[BpfObject] = None  # has those maps; there is one before the first use
         self._made: Set[str] = set()
+        self._counts: Dict[int, int] = {}  # file descriptors of maps of counters, by block
         self._sets_differ = True  # in size, as far as is known
         self._free_hooks = list(range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
         self._free_sets = list(range(writer.limits["HOOK_SETS"] - 1, 0, -1))
@@ -77,10 +82,34 @@ class Slots:
         else:
             drop(self._outer("monitors"), _SLOT.pack(policy))
 
-    def counts(self, fd: int) -> List[Dict[str, int]]:
-        """What a hook did, from the map of its table. Raises KernelError."""
-        data = BpfMap(fd, _SLOT.size, self._writer.size).get(_SLOT.pack(0))
-        return self._writer.counts(data or bytes(self._writer.size))
+    def start_counts(self, slot: int) -> None:
+        """Have a hook's slot count, from 0 and whichever table is in it. Raises KernelError."""
+        block, place = divmod(slot, self._writer.limits["HOOK_BLOCK"])
+        counters = self._writer.counts.counters
+        fd = self._counts.get(block)
+        if fd is not None:
+            clear_row(fd, place, counters)
+            return
+        # Many hooks have one: at each change of a map of maps the kernel waits for all programs.
+        sizes = _SLOT.size, counters * COUNTER_BYTES
+        fd = create_map(PERCPU_ARRAY, "policy_counts", sizes, self._writer.limits["HOOK_BLOCK"])
+        try:
+            put(self._outer("hook_counts"), _SLOT.pack(block), _FD.pack(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        self._counts[block] = fd
+
+    def counts(self, slot: int) -> HookCounts:
+        """What was counted there since then, on all CPUs. Raises KernelError."""
+        block, place = divmod(slot, self._writer.limits["HOOK_BLOCK"])
+        layout = self._writer.counts
+        return layout.read(read_row(self._counts[block], place, layout.counters))
+
+    def close(self) -> None:
+        """No hook is left; safe to call twice."""
+        while self._counts:
+            os.close(self._counts.popitem()[1])
 
     def make_maps(self, table: HookTable) -> None:
         """The maps that only some hooks need, at the first of them. Raises KernelError."""

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from struct import Struct
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterator, Optional, Sequence, Tuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import StructLayout, array_places, enum_values, struct_layout
 from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
+from tetrapy.sensors.policy.counts import CountsLayout
 
 _TIME_BYTES = 8
 _STEP_BYTES = 4
@@ -152,7 +153,7 @@ class HookWriter:
         self.operations = enum_values(btf, "operation")
         self.action_flags = enum_values(btf, "action_flag")
         self._acts = enum_values(btf, "acts_flag")
-        self._counts = enum_values(btf, "action_count")
+        self.counts = CountsLayout(btf)
         self._hook = struct_layout(btf, "hook_head")
         self._value = struct_layout(btf, "hook_value")
         self._filter = struct_layout(btf, "hook_filter")
@@ -212,6 +213,9 @@ class HookWriter:
             "acts": self._acts_of(table),
             "policy": table.policy,
             "workloads": int(table.workloads),
+            "matches_at_return": int(
+                bool(table.returns + table.return_texts + table.return_searches)
+            ),
         }
         _pack(out, 0, self._hook, head)
         for name, values in (
@@ -259,21 +263,6 @@ class HookWriter:
     def acts(self, table: HookTable) -> bool:
         """Whether it does more than reporting."""
         return self._acts_of(table) != 0
-
-    def counts(self, data: bytes) -> List[Dict[str, int]]:
-        """What was done, of the bytes of a hook: by selector and what, such as monitor_signal."""
-        offset, count = self._places["counts"]
-        numbers = Struct(f"<{count}Q").unpack_from(data, offset)
-        width = self._counts["ACTION_COUNTS"]
-        names = {
-            name[len("COUNT_") :].lower(): number
-            for name, number in self._counts.items()
-            if number < width
-        }
-        return [
-            {name: numbers[at + number] for name, number in names.items()}
-            for at in range(0, count, width)
-        ]
 
     def pid(self, pid: int) -> bytes:
         """The key of an image."""

@@ -468,7 +468,7 @@ _tetrapy() {
         mapfile -t COMPREPLY < <(compgen -W 'list check explain record test library schema' -- "$current")
     elif [[ ${COMP_WORDS[1]} == policy && COMP_CWORD -gt 2 ]]; then
         if [[ $current == -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -W '--output --replay --to --kernel --only-policies --help' -- "$current")
+            mapfile -t COMPREPLY < <(compgen -W '--replay --to --kernel --only-policies --counters --output --help' -- "$current")
         else
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$current")

@@ -22,11 +22,12 @@ complete -c tetrapy -n '__fish_seen_subcommand_from policy' -a test -d 'what a p
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -a library -d 'the policies that tetrapy carries'
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -a schema -d 'the JSON Schema of policies, for editors'
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -F
-complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l output -s o -x -a 'text json sarif' -d 'form of the output'
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l replay -s r -r -F -d 'the events, a line each, as exported'
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l to -r -F -d 'run an agent that writes the events to this file, until it is stopped (root)'
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l kernel -s k -x -d 'also ask a kernel: a file with its BTF (raw, in a vmlinux, or packed by xz), the release of one that `tetrapy btf list` shows, or `running`; may be given more than once'
 complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l only-policies -d 'pass over files that are no policies, as is done in directories'
+complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l counters -d 'also how often their hooks were called, by the agent'\''s API'
+complete -c tetrapy -n '__fish_seen_subcommand_from policy' -l output -s o -x -a 'text json sarif' -d 'form of the output'
 complete -c tetrapy -n '__fish_seen_subcommand_from config' -l changed -d 'leave out defaults'
 complete -c tetrapy -n '__fish_seen_subcommand_from config' -l output -s o -x -a 'text json' -d 'form'
 complete -c tetrapy -l help -s h -d 'show all flags and exit'

@@ -38,15 +38,20 @@ def opened(*prefixes: str, event: str = "sys_enter_openat") -> dict[str, Any]:
     }
 
 
-def listed(agent: Agent) -> list[dict[str, Any]]:
+def listed(agent: Agent, *flags: str) -> list[dict[str, Any]]:
     """What `tetrapy policy list --json` says where the agent's files are."""
-    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ)]
-    run = subprocess.run(
-        [*command, "policy", "list", "--json"], check=True, stdout=subprocess.PIPE, timeout=60
-    )
-    found = json.loads(run.stdout)["policies"]
+    found = json.loads(list_of(agent, "--json", *flags))["policies"]
     assert isinstance(found, list)
     return found
+
+
+def list_of(agent: Agent, *flags: str) -> str:
+    """What `tetrapy policy list` prints there."""
+    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ)]
+    run = subprocess.run(
+        [*command, "policy", "list", *flags], check=True, capture_output=True, timeout=60
+    )
+    return run.stdout.decode()
 
 
 def started(directory: Path, *flags: str, **files: str) -> Agent:

@@ -17,13 +17,14 @@ HEAD = """\
 # Written by `python3 -m tools.settings_docs` from the table of settings. Do not edit.
 """
 POLICY_COMMANDS = {one.name: one.help for one in POLICY_TABLE}
-# `check`, which stands first, takes all forms of the output that others take.
+# Of one name the row with the most choices: some command takes each form of the output.
 _POLICY_FLAGS = list(
     {
-        flag.row.name: flag.row
-        for one in reversed(POLICY_TABLE)
-        for flag in one.flags
-        if not flag.hidden
+        row.name: row
+        for row in sorted(
+            (flag.row for one in reversed(POLICY_TABLE) for flag in one.flags if not flag.hidden),
+            key=lambda row: len(row.choices),
+        )
     }.values()
 )
 COMMANDS = {

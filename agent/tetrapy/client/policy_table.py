@@ -11,6 +11,7 @@ _COLUMNS = (
     "ID NAME DOMAIN STATE FILTERID NAMESPACE SENSORS KERNELMEMORY MODE NPOST NENFORCE NMONITOR"
 ).split()
 _HOOK_COLUMNS = ("SECTION", "CFGIDX", "DESCRIPTION", "STATUS")
+_COUNTER_COLUMNS = tuple("HOOK CFGIDX CALLED MISSED SELECTOR MATCHED ACTED MONITORED LABEL".split())
 _GAP = "   "
 _ENFORCED = ("signal", "override", "notify_enforcer", "set")
 
@@ -26,6 +27,18 @@ def lines(policies: Sequence[Message]) -> List[str]:
         if policy.get("state") == "TP_STATE_PARTIALLY_ENABLED" and hooks:
             out += [indent + one for one in _aligned([_HOOK_COLUMNS, *map(_hook_row, hooks)])]
     return out
+
+
+def counter_lines(hooks: Sequence[Message]) -> List[str]:
+    """A table of hooks (TracingPolicyHookCounters), a line for each selector."""
+    rows: List[Sequence[str]] = [_COUNTER_COLUMNS]
+    for hook in hooks:
+        counts = [str(hook.get(name, 0)) for name in ("hook_index", "called", "missed")]
+        for selector in hook.get("selectors", []):
+            names = ("selector_index", "matched", "acted", "monitored")
+            more = [str(selector.get(name, 0)) for name in names]
+            rows.append((hook.get("hook", ""), *counts, *more, selector.get("selector_label", "")))
+    return [line.rstrip() for line in _aligned(rows)]
 
 
 def bytes_text(count: int) -> str:

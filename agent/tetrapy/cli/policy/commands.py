@@ -23,7 +23,25 @@ _KERNEL = Flag(
 )  # fmt: skip
 
 COMMANDS: Tuple[Command, ...] = (
-    Command(("list",), "the policies of the running agent", "list.run", flags=(_JSON,)),
+    Command(
+        ("list",), "the policies of the running agent", "list.run",
+        flags=(
+            Flag(Setting("counters", BOOL, False, "also how often their hooks were called, by the"
+                         " agent's API")),
+            output("text", "json"),
+            _JSON,
+        ),
+        text="""\
+With --counters below each policy its hooks and their selectors, since the policy
+was loaded, in any mode:
+  called     calls of what the hook names, whether a selector matched or none
+  missed     calls that its kprobes missed, and runs that the kernel skipped of
+             programs that only this hook has
+  matched    calls that the selector decided on, the first one that matches
+  acted      signals, overrides and what was put before an enforcer
+  monitored  the same that was not done because the policy only monitors
+""",
+    ),
     Command(
         ("check",), "whether files are policies that can be loaded, and where not", "check.run",
         arguments="FILE|DIRECTORY...", takes=ANY,

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tetrapy policy list`: the policies of the running agent, out of its info file."""
+"""`tetrapy policy list`: the policies of the running agent, out of its info file.
+
+What hooks counted is read from the kernel when somebody asks: that the agent itself is asked for.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from tetrapy.cli.btf.output import warn
 from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.client.info_file import NAME
 from tetrapy.cli.config import write
+from tetrapy.client.policy_table import counter_lines
+from tetrapy.errors import TetrapyError
 from tetrapy.json_codec import dumps, loads
 from tetrapy.pidfile import RUN_DIRECTORY
 from tetrapy.visible import printable
@@ -17,6 +22,8 @@ from tetrapy.visible import printable
 EXIT_NO_AGENT = 255
 _COLUMNS = ("ID", "NAME", "STATE", "MODE", "SENSORS", "HOOKS", "KERNEL MEMORY", "NAMESPACE")
 _MAX_FILE = 64 << 20  # bytes
+_TIMEOUT = 30.0  # seconds
+_MAX_REPLY = 64 << 20  # bytes
 
 Policy = Dict[str, Any]
 
@@ -37,9 +44,37 @@ def run(options: Values, _arguments: List[str]) -> int:
         return _no_agent(f"{path} is no info file of this version")
     if not os.path.exists(f"/proc/{pid}"):
         return _no_agent(f"no agent runs here: {path} is of process {pid}, which is gone")
-    if options["json"]:
+    if options["counters"]:
+        try:
+            _add_counters(policies, str(info.get("server_address", "")))
+        except TetrapyError as err:
+            return _no_agent(f"the agent does not tell its counters: {err}")
+    if options["json"] or options["output"] == "json":
         return write(dumps({"policies": policies}, indent=True).decode() + "\n")
     return write("".join(line + "\n" for line in _lines(policies)))
+
+
+def _add_counters(policies: List[Policy], address: str) -> None:
+    """Put what the agent says of their hooks to the policies. Raises TetrapyError."""
+    # Late: the list alone needs none of it.
+    from tetrapy.api.address import SOCKET
+    from tetrapy.api.client import Channel
+    from tetrapy.api.grpc import RpcError
+    from tetrapy.cli.client.session import SENSORS, told
+
+    if not address.startswith("unix:"):
+        address = SOCKET  # is there beside an address of TCP
+    try:
+        with Channel(address, None, _TIMEOUT, _MAX_REPLY) as channel:
+            reply = channel.unary(f"{SENSORS}/ListTracingPolicies", {}, _TIMEOUT)
+    except RpcError as err:
+        raise TetrapyError(told(err.status)) from None
+    found = {
+        int(one.get("id", 0)): one.get("stats", {}).get("hook_counters", [])
+        for one in reply.get("policies", [])
+    }
+    for policy in policies:
+        policy["hook_counters"] = found.get(policy["id"], [])
 
 
 def _no_agent(why: str) -> int:
@@ -57,6 +92,8 @@ def _lines(policies: List[Policy]) -> List[str]:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths))
         lines.append(line.rstrip())
         lines += _notes(policy)
+        if policy is not None and policy.get("hook_counters"):
+            lines += [f"    {printable(line)}" for line in counter_lines(policy["hook_counters"])]
     return lines
 
 

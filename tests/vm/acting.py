@@ -101,7 +101,8 @@ def main() -> None:
     fates["full"] = fate(lambda: getpgid(4101))
     fates["full_return"] = fate(lambda: getpgid(4107))
     os.kill(agent, signal.SIGCONT)
-    json.dump({"fates": fates, "said": said, "listed": listed}, sys.stdout)
+    at_end = json.loads(client("list", "-o", "json"))
+    json.dump({"fates": fates, "said": said, "listed": listed, "at_end": at_end}, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -197,6 +197,7 @@ class Answer:
         self.fates: dict[str, Any] = answer["fates"]
         self.said: dict[str, str] = answer["said"]
         self.policies = {one["name"]: one for one in answer["listed"]["policies"]}
+        self.at_end = {one["name"]: one for one in answer["at_end"]["policies"]}
         self.events: dict[str, list[Any]] = {}
         for line in result.files["events"].splitlines():
             for body in json.loads(line).values():
@@ -209,6 +210,18 @@ class Answer:
     def counts(self, policy: str) -> dict[str, str]:
         found: dict[str, str] = self.policies[policy]["stats"]["action_counters"]
         return found
+
+    def hook(self, policy: str) -> Any:
+        """The counters of its only hook, after all."""
+        (found,) = self.at_end[policy]["stats"]["hook_counters"]
+        return found
+
+    def selectors(self, policy: str) -> list[tuple[int, int, int]]:
+        """The same of its selectors: matched, acted, would have."""
+        names = ("matched", "acted", "monitored")
+        return [
+            tuple(int(one.get(name, 0)) for name in names) for one in self.hook(policy)["selectors"]
+        ]
 
 
 def killed(fate: dict[str, Any]) -> bool:
@@ -268,6 +281,25 @@ def expect_modes(answer: Answer) -> None:
     assert "no action that it could enforce" in answer.said["only"]
 
 
+def expect_counters(answer: Answer) -> None:
+    """Each match once: in any mode, told or not, and while the buffer is full."""
+    assert answer.selectors("monitored") == [(3, 1, 2)]
+    assert answer.selectors("kprobe") == [(2, 2, 0)]
+    assert answer.selectors("quiet") == [(1, 1, 0)]
+    assert answer.selectors("limited") == [(5, 5, 0)]
+    assert answer.selectors("return") == [(2, 2, 0)]  # decided when the function returns
+    assert answer.selectors("both") == [(1, 2, 0)]
+    assert answer.selectors("second") == [(0, 0, 0), (1, 1, 0)]
+    assert answer.selectors("only") == [(20000, 0, 0)]
+    assert answer.selectors("tracepoint") == [(1, 1, 0)]
+    assert answer.selectors("raw") == [(1, 1, 0)]
+    assert answer.selectors("uprobe") == [(1, 1, 0)]
+    # All of the same function, which was called with other numbers, too.
+    policies = "kprobe quiet limited return both second monitored only tracepoint".split()
+    (called,) = {int(answer.hook(name)["called"]) for name in policies}
+    assert called >= 20016
+
+
 def expect_overrides(answer: Answer) -> None:
     """Of LSM hooks and of functions before them."""
     fates = answer.fates
@@ -293,6 +325,7 @@ def test_actions() -> None:
     expect_signals(answer)
     expect_owners(answer)
     expect_modes(answer)
+    expect_counters(answer)
     expect_overrides(answer)
 
 
@@ -303,3 +336,4 @@ def test_actions_on_an_old_kernel() -> None:
     expect_signals(answer)
     expect_owners(answer)
     expect_modes(answer)
+    expect_counters(answer)

@@ -60,7 +60,7 @@ def _add_counters(policies: List[Policy], address: str) -> None:
     from tetrapy.api.address import SOCKET
     from tetrapy.api.client import Channel
     from tetrapy.api.grpc import RpcError
-    from tetrapy.cli.client.session import SENSORS, told
+    from tetrapy.cli.client.session import SENSORS, status_text
 
     if not address.startswith("unix:"):
         address = SOCKET  # is there beside an address of TCP
@@ -68,7 +68,7 @@ def _add_counters(policies: List[Policy], address: str) -> None:
         with Channel(address, None, _TIMEOUT, _MAX_REPLY) as channel:
             reply = channel.unary(f"{SENSORS}/ListTracingPolicies", {}, _TIMEOUT)
     except RpcError as err:
-        raise TetrapyError(told(err.status)) from None
+        raise TetrapyError(status_text(err.status)) from None
     found = {
         int(one.get("id", 0)): one.get("stats", {}).get("hook_counters", [])
         for one in reply.get("policies", [])

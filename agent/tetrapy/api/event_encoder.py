@@ -9,45 +9,120 @@ from __future__ import annotations
 
 import importlib
 from functools import lru_cache
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional
 
 from tetrapy.api.codec import encode as encode_message
 from tetrapy.api.codec import field_encoder
 from tetrapy.api.messages import RESPONSE
-from tetrapy.api.scalars import Encode, small_numbers, timestamp
-from tetrapy.api.wire import BYTES, Heads, sized, tag
+from tetrapy.api.scalars import Encode, fast_timestamp, small_numbers
+from tetrapy.api.wire import BYTES, Heads, read_varint, sized, tag
 from tetrapy.events.cut import shorten
 from tetrapy.events.event import Event
 from tetrapy.events.json import Change, body_of
 from tetrapy.events.process import DetailedProcess, ExecutedProcess, Process, UnknownProcess
-from tetrapy.events.schema import CONVERSIONS, ENVELOPE, EVENT_ROWS, FIELDS, MESSAGES, SHARED
+from tetrapy.events.schema import (
+    CONVERSIONS,
+    ENVELOPE,
+    EVENT_ROWS,
+    EVENTS,
+    FIELDS,
+    MESSAGES,
+    SHARED,
+)
 from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, ONE, SELF, Field
 
 MAX_BYTES = 2 << 20  # of a message; gRPC's clients take 4 MiB unless they are told otherwise
 _KEPT = 8192  # bytes of a process that are kept for the next event
 _SHARED = 256  # different ones of a message that many processes share
 
+_ENVELOPE = {row.name: row for row in ENVELOPE}
+
 _CALLER, _BASE64 = "caller_json", "base64_text"  # conversions for JSON: see below
 _WRAPPERS = frozenset({"UInt32Value", "Int32Value", "BoolValue"})
+_OFTEN = frozenset("cwd binary uid flags auid docker parent_exec_id in_init_tree".split())
+"""Fields of a process of which few different values occur on a host: their bytes are kept."""
+
+timestamp = fast_timestamp()
 
 
-def _encoder(rows: List[Field]) -> Encode:
+class _Kept(Dict[Any, bytes]):
+    """What a field is for each value that occurred."""
+
+    _MOST = 512
+    _LONGEST = 512  # bytes of one that is kept
+
+    def __init__(self, encode: Encode) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, value: Any) -> bytes:
+        data = self._encode(value)
+        if len(data) <= self._LONGEST:
+            if len(self) >= self._MOST:
+                self.clear()
+            self[value] = data
+        return data
+
+
+def _encoder(
+    rows: List[Field],
+    ends: str = "return body",
+    more: str = "",
+    names: Optional[Dict[str, Any]] = None,
+) -> Callable[..., bytes]:
     """What makes bytes of an object, its attributes written out: this is done for every event.
 
     It is compiled out of text, as collections.namedtuple does it; a call for each field would cost
-    twice as much.
+    twice as much. `more` are parameters beside the object, `ends` is what is done with the body,
+    `names` what it needs for that.
     """
-    space: Dict[str, Any] = {}
+    space: Dict[str, Any] = {
+        "timestamp": timestamp,
+        "process_bytes": process_bytes,
+        **(names or {}),
+    }
     values, parts = [], []
     for number, row in enumerate(rows):
-        name = f"v{number}"
-        values.append(f"    {name} = {_value(row, number, space)}")
-        present = f"{name} is not None" if _shown_empty(row) else name
-        parts.append(f"{_bytes(row, number, space)} if {present} else b''")
-    text = "def encode(it):\n" + "\n".join(values) + f"\n    return b''.join([{', '.join(parts)}])"
+        if row.name in _OFTEN:
+            space[f"k{number}"] = _Kept(_field(row))
+            parts.append(f"k{number}[it.{row.source}]")
+        elif row.through == _CALLER:
+            space[f"h{number}"], space["caller"] = tag(row.number, BYTES), _caller
+            parts.append(f"h{number} + caller(it.process, it.tid)")
+        else:
+            name = f"v{number}"
+            values.append(f"    {name} = {_value(row, number, space)}\n")
+            present = f"{name} is not None" if _shown_empty(row) else name
+            parts.append(f"{_bytes(row, number, space)} if {present} else b''")
+    body = f"    body = b''.join([{', '.join(parts)}])\n"
+    text = f"def encode(it{more}):\n{''.join(values)}{body}    {ends}"
     exec(text, space)  # noqa: S102 - names of the schema, and nothing from outside
-    encode: Encode = space["encode"]
+    encode: Callable[..., bytes] = space["encode"]
     return encode
+
+
+def _field(row: Field) -> Encode:
+    """What makes bytes of a field's value where it is there, and none where it is not."""
+    encode = field_encoder(row, _of_objects)
+    convert = _converter(row)
+    even_empty = _shown_empty(row)
+
+    def of_value(value: Any) -> bytes:
+        shown = value if convert is None else convert(value)
+        there = shown is not None if even_empty else shown
+        return encode(shown) if there else b""
+
+    return of_value
+
+
+def _converter(row: Field) -> Optional[Callable[[Any], Any]]:
+    """What makes the field's value of the attribute; None for nothing."""
+    if row.through in {"", _CALLER, _BASE64}:
+        return None
+    convert: Callable[[Any], Any] = getattr(
+        importlib.import_module(CONVERSIONS[row.through]), row.through
+    )
+    return convert
 
 
 def _value(row: Field, number: int, space: Dict[str, Any]) -> str:
@@ -55,9 +130,9 @@ def _value(row: Field, number: int, space: Dict[str, Any]) -> str:
     value = "it"
     if row.source != SELF:
         value += row.source if row.source.startswith("[") else f".{row.source}"
-    if row.through in {"", _CALLER, _BASE64}:
+    convert = _converter(row)
+    if convert is None:
         return value
-    convert = getattr(importlib.import_module(CONVERSIONS[row.through]), row.through)
     # Sets of bits, of which few different ones occur.
     space[f"c{number}"] = lru_cache(maxsize=_SHARED)(convert)
     return f"c{number}({value})"
@@ -75,25 +150,25 @@ def _bytes(row: Field, number: int, space: Dict[str, Any]) -> str:
         space[head], space["small"] = tag(row.number, BYTES), small_numbers
         return f"{head} + small[{name}]"
     if row.type == "Timestamp":
-        space[head], space["timestamp"] = tag(row.number, BYTES), timestamp
+        space[head] = tag(row.number, BYTES)
         return f"{head} + timestamp({name})"
-    if row.type == "string":
-        value = f'{name}.encode("utf-8", "replace")'
-    elif row.type == "Process":
-        space["process_bytes"] = process_bytes
-        value = f"{name}.wire or process_bytes({name})"
-    else:
+    if row.type == "Process":
+        space[head] = tag(row.number, BYTES)
+        return f"{head} + ({name}.wire or process_bytes({name}))"
+    if row.type == "[Process]":
+        space[head] = tag(row.number, BYTES)
+        return f"b''.join([{head} + (one.wire or process_bytes(one)) for one in {name}])"
+    if row.type != "string":
         space[f"e{number}"] = field_encoder(row, _of_objects)
         return f"e{number}({name})"
     space[head] = Heads(row.number)
+    value = f"{name}.encode()" if row.plain else f'{name}.encode("utf-8", "replace")'
     return f"{head}[len({data} := {value})] + {data}"
 
 
 @lru_cache(maxsize=None)
 def _of_objects(message: str) -> Encode:
     """What makes bytes of an object, without their length."""
-    if message == "Process":
-        return process_bytes
     rows = [row for row in MESSAGES[message] if row.is_filled]
     encode = _encoder([row for row in rows if row.presence != ONE])
     members = {row.name: field_encoder(row, _of_objects) for row in rows if row.presence == ONE}
@@ -105,12 +180,12 @@ def _of_objects(message: str) -> Encode:
 # --- processes ------------------------------------------------------------------------------
 
 _ROWS = FIELDS["Process"]
-_tid = field_encoder(_ROWS["tid"], _of_objects)
+_TID = tag(_ROWS["tid"].number, BYTES)
 _refcnt = field_encoder(_ROWS["refcnt"], _of_objects)
 
 
 @lru_cache(maxsize=None)
-def _of_class(kind: Any) -> Encode:
+def _of_class(kind: Any) -> Callable[..., bytes]:
     """What makes bytes of processes of a class, all but the thread."""
     rows = [row for row in MESSAGES["Process"] if row.is_filled and row.name != "tid"]
     if issubclass(kind, UnknownProcess):
@@ -123,42 +198,47 @@ def _of_class(kind: Any) -> Encode:
 
 
 def process_bytes(process: Process) -> bytes:
-    """The process as an event of its own, or as the parent of another; kept unless it is long."""
+    """The process as an event of its own, or as the parent of another, shows it, with its length;
+    kept unless it is long.
+    """
     data = process.wire
     if data is None:
         kind: Any = process.__class__
         data = _of_class(kind)(process)
         if kind is not UnknownProcess:
-            data += _tid(process.pid)
+            data += _TID + small_numbers[process.pid]
+        data = sized(data)
         if len(data) <= _KEPT:
             process.wire = data
     return data
 
 
 def _caller(process: Process, tid: int) -> bytes:
-    """The process as events of calls show it: with the thread that called, and a reference."""
+    """As `process_bytes`, as events of calls show it: with the thread that called, and a
+    reference.
+    """
     data = process_bytes(process)
-    if process.__class__ is UnknownProcess:
+    if process.__class__ is UnknownProcess or (process.refcnt and tid == process.pid):
         return data
     # The thread stands last.
+    _, begin = read_varint(data, 0)
+    thread = _TID + small_numbers[tid]
     if not process.refcnt:
-        data = data[: -len(_tid(process.pid))] + _refcnt(1) + _tid(tid)
-    elif tid != process.pid:
-        data = data[: -len(_tid(process.pid))] + _tid(tid)
-    return data
+        thread = _refcnt(1) + thread
+    return sized(data[begin : -len(_TID + small_numbers[process.pid])] + thread)
 
 
 # --- events ---------------------------------------------------------------------------------
 
 
-def _event(message: str) -> Encode:
-    rows = [row for row in MESSAGES[message] if row.is_filled]
-    callers = [row for row in rows if row.through == _CALLER]
-    encode = _encoder([row for row in rows if row.through != _CALLER])
-    if not callers:
-        return encode
-    head = tag(callers[0].number, BYTES)
-    return lambda it: head + sized(_caller(it.process, it.tid)) + encode(it)
+@lru_cache(maxsize=None)
+def _event(name: str) -> Callable[[Event, bytes], bytes]:
+    """What makes the whole message of an event, given what all events have up to the time."""
+    rows = [row for row in MESSAGES[EVENTS[name]] if row.is_filled]
+    rows.sort(key=lambda row: row.through != _CALLER)
+    heads = Heads(_ENVELOPE[name].number)
+    ends = "return b''.join([heads[len(body)], body, common, timestamp(it.time)])"
+    return _encoder(rows, ends, ", common", {"heads": heads})
 
 
 class EventEncoder:
@@ -172,19 +252,14 @@ class EventEncoder:
         if cluster_name:
             common["cluster_name"] = cluster_name
         self._common = encode_message(RESPONSE, common)
-        by_name = {row.name: row for row in ENVELOPE}
-        self._common += tag(by_name["time"].number, BYTES)  # the time follows
-        self._count = field_encoder(by_name["aggregation_info"], _of_objects)
-        self._events: Dict[str, Tuple[Heads, Encode]] = {
-            row.name: (Heads(row.number), _event(row.type)) for row in EVENT_ROWS
-        }
+        self._common += tag(_ENVELOPE["time"].number, BYTES)  # the time follows
+        self._count = field_encoder(_ENVELOPE["aggregation_info"], _of_objects)
+        self._events = {row.name: _event(row.name) for row in EVENT_ROWS}
 
     def encode(self, event: Event, change: Optional[Change] = None, count: int = 1) -> bytes:
         """The event's message as `change` leaves it, for so many events."""
-        heads, encode = self._events[event.name]
         if change is None:
-            body = encode(event)
-            data = b"".join([heads[len(body)], body, self._common, timestamp(event.time)])
+            data = self._events[event.name](event, self._common)
         else:
             body = encode_message(RESPONSE, {event.name: change(body_of(event))})
             data = body + self._common + timestamp(event.time)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import calendar
 import time
+from array import array
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
-from typing import Any, Callable, Dict, Mapping, Tuple
+from struct import Struct
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from tetrapy.api.wire import (
     BYTES,
@@ -33,6 +35,8 @@ Decode = Callable[[Value], Any]
 
 _NANOS = 1_000_000_000
 _SECONDS_TAG, _NANOS_TAG = tag(1, VARINT), tag(2, VARINT)
+_SECONDS_KEPT = 64
+_WITH_NANOS = len("2026-01-01T00:00:00.123456789Z")
 
 
 def _text(value: Any) -> bytes:
@@ -57,20 +61,57 @@ def _bool(value: Any) -> bytes:
     return b"\1" if value else b"\0"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=_SECONDS_KEPT)
 def _seconds(text: str) -> bytes:
     """Field `seconds` of a time, of its text up to the second."""
     seconds = calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
     return _SECONDS_TAG + varint(seconds) if seconds else b""
 
 
-@lru_cache(maxsize=64)  # an event tells one time twice or thrice
 def timestamp(text: Any) -> bytes:
     """A time with its length."""
     fraction = text[20:-1]
     data = _seconds(text[:19])
     nanos = int(fraction.ljust(9, "0")) if fraction else 0
     return sized(data + _NANOS_TAG + varint(nanos) if nanos else data)
+
+
+def fast_timestamp() -> Encode:
+    """`timestamp` for who encodes many, in half the instructions; it takes 32 KiB.
+
+    It keeps the last time, which an event tells twice, and looks 14 bits of a varint up at once.
+    """
+    pairs = array("H", [n & 127 | n >> 7 << 8 | 0x8080 for n in range(1 << 14)])
+    pack_four, pack_five = Struct("<HH").pack, Struct("<HHB").pack
+    # Text up to the second -> what stands before four and five bytes of nanoseconds.
+    heads: Dict[str, Tuple[bytes, bytes]] = {}
+    last: List[Tuple[Any, bytes]] = [("", b"")]
+
+    def make_heads(text: str) -> Tuple[bytes, bytes]:
+        if len(heads) >= _SECONDS_KEPT:
+            heads.clear()
+        data = _seconds(text) + _NANOS_TAG
+        heads[text] = made = (bytes((len(data) + 4,)) + data, bytes((len(data) + 5,)) + data)
+        return made
+
+    def encode(text: Any) -> bytes:
+        before = last[0]
+        if before[0] is text:
+            return before[1]
+        nanos = int(text[20:29]) if len(text) == _WITH_NANOS else 0
+        high, seconds = nanos >> 14, text[:19]
+        if high >> 14:
+            data = (heads.get(seconds) or make_heads(seconds))[1]
+            data += pack_five(pairs[nanos & 16383], pairs[high & 16383], high >> 14)
+        elif high >> 7:
+            data = (heads.get(seconds) or make_heads(seconds))[0]
+            data += pack_four(pairs[nanos & 16383], pairs[high] & 0x7FFF)  # none follows the last
+        else:
+            data = timestamp(text)
+        last[0] = text, data
+        return data
+
+    return encode
 
 
 def _duration(text: Any) -> bytes:
@@ -110,10 +151,18 @@ def wrapper(encode: Encode, empty: bytes) -> Encode:
 class _SmallNumbers(Dict[Any, bytes]):
     """UInt32Value of each number that occurred, as long as it is few."""
 
+    _MOST = 8192
+
     def __missing__(self, value: Any) -> bytes:
-        if len(self) > 65536:
+        if len(self) >= self._MOST:
             self.clear()
-        self[value] = data = _wrapped_number(value)
+        if 128 <= value < 1 << 14:  # most pids
+            data = bytes((3, 8, value & 127 | 128, value >> 7))
+        elif 1 << 14 <= value < 1 << 21:
+            data = bytes((4, 8, value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
+        else:
+            data = _wrapped_number(value)
+        self[value] = data
         return data
 
 

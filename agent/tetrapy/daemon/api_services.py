@@ -177,7 +177,7 @@ class Debug:
         size = 0
         for process, count in self._images(asked):
             rest = encode("ProcessInternal", _references(count))
-            entry = head + sized(head + sized(process_bytes(process)) + rest)
+            entry = head + sized(head + process_bytes(process) + rest)
             size += len(entry)
             if size > _MAX_DUMP:
                 self._parts.log("warn", "A dump of the process table is cut", entries=len(entries))

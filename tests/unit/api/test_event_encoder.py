@@ -12,8 +12,9 @@ from tests.support import proto
 from tests.support.every_event import every_event
 from tests.support.shown_process import process
 from tetrapy.api.codec import decode
-from tetrapy.api.event_encoder import EventEncoder, process_bytes
+from tetrapy.api.event_encoder import EventEncoder, _Kept, _of_class, process_bytes
 from tetrapy.api.messages import RESPONSE
+from tetrapy.api.scalars import fast_timestamp, small_numbers, timestamp
 from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.json import JsonEncoder
@@ -58,6 +59,37 @@ def test_a_process_is_encoded_once() -> None:
     assert encoder.encode(ProcessExec(one, one)) == first
     one.forget_json()
     assert one.wire is None
+
+
+@pytest.mark.parametrize("nanos", [0, 1, 127, 128, 1 << 21, (1 << 21) - 1, (1 << 28) - 1, 1 << 28])
+@pytest.mark.parametrize("second", ["1970-01-01T00:00:00", "2026-01-02T03:04:05"])
+def test_the_fast_time_is_the_time(nanos: int, second: str) -> None:
+    """Nanoseconds of every length of a varint, and texts with fewer digits."""
+    encode = fast_timestamp()
+    whole = f"{second}.{nanos:09d}Z"
+    for text in (whole, whole, f"{second}Z", f"{second}.123Z", f"{second}.999999999Z", whole):
+        assert encode(text) == timestamp(text)
+
+
+def test_what_processes_share_is_kept_within_bounds() -> None:
+    """Thousands of different working directories and pids, long ones among them, are all right."""
+    for number in [*range(3000), 127, 128, 16383, 16384, (1 << 21) - 1, 1 << 21, (1 << 22) - 1]:
+        one = process(pid=number, cwd="/" + "x" * (number % 700) + str(number))
+        shown = decode(RESPONSE, EventEncoder(NODE).encode(ProcessExec(one, None)))
+        assert shown["process_exec"]["process"]["cwd"] == one.cwd
+        assert shown["process_exec"]["process"]["pid"] == number
+    fields = [found for found in _encoder_spaces() if isinstance(found, _Kept)]
+    assert fields
+    assert all(len(one) <= _Kept._MOST for one in fields)
+    assert all(len(data) <= _Kept._LONGEST for one in fields for data in one.values())
+    assert len(small_numbers) <= 8192
+
+
+def _encoder_spaces() -> list[object]:
+    """What the compiled encoder of processes refers to."""
+    kind: Any = process().__class__
+    encode: Any = _of_class(kind)
+    return list(encode.__globals__.values())
 
 
 def test_a_message_that_is_too_long_is_cut() -> None:

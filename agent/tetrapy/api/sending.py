@@ -96,20 +96,20 @@ class Sender:
         """Send of a call what there is room for."""
         h2_ = self._h2
         try:
-            while call.waiting and len(self.outgoing) < HIGH:
-                if not self._client and not call.answered:
-                    self.send_headers(call)
-                room = min(h2_.local_flow_control_window(call.stream), h2_.max_outbound_frame_size)
-                if room <= 0:
-                    return
-                data = _taken(call, room)
+            if call.waiting and not self._client and not call.answered:
+                self.send_headers(call)
+            room = HIGH - len(self.outgoing)
+            window = h2_.local_flow_control_window(call.stream) if call.waiting else 0
+            while call.waiting and room > 0 and window > 0:
+                data = _taken(call, min(window, h2_.max_outbound_frame_size))
                 last = self._client and call.ending and not call.waiting
                 h2_.send_data(call.stream, data, end_stream=last)
                 self._patience.regain(4)
-                self._collect()
+                room -= len(data)
+                window -= len(data)
                 if last:
                     call.end = []
-                    return
+            self._collect()
             if call.waiting:
                 return
             if call.ending:

@@ -7,6 +7,7 @@ btfs/corpus.tar.xz (`reduce.py` makes them), which give the same archive.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import lzma
 import shutil
@@ -82,20 +83,26 @@ def reduced() -> Corpus:
 
 
 def _unpacked(packed: Path, unpack: Callable[[Path], None]) -> Path:
-    """A directory in the cache with what is in a file; it gets its name when it is complete."""
+    """A directory in the cache with what is in a file; it gets its name when it is complete.
+
+    One process unpacks, others wait for it: the full corpus takes a minute of a processor.
+    """
     home = cache_dir() / "corpus" / sha256(packed.read_bytes()).hexdigest()[:16]
-    if not home.is_dir():
-        home.parent.mkdir(parents=True, exist_ok=True)
+    if home.is_dir():
+        return home
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if home.is_dir():
+            return home
         scratch = Path(tempfile.mkdtemp(dir=home.parent))
         try:
             unpack(scratch)
             scratch.rename(home)
         except (OSError, subprocess.CalledProcessError, lzma.LZMAError, tarfile.TarError) as err:
-            # Another process may have been faster.
-            if not home.is_dir():
-                raise BuildError(
-                    f"{packed} cannot be unpacked (the full corpus takes g++ and zstd): {err}"
-                ) from err
+            raise BuildError(
+                f"{packed} cannot be unpacked (the full corpus takes g++ and zstd): {err}"
+            ) from err
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return home

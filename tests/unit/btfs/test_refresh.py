@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -46,6 +48,28 @@ def test_full_kernels_have_the_facts_of_the_committed_archive() -> None:
     committed = Archive((ROOT / "btfs/archive.xz").read_bytes())
     known = {name: committed.layouts[committed.kernels[name]] for name in found.kernels}
     assert found.kernels == known
+
+
+def test_one_process_unpacks_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes while another unpacks waits for it; who comes later finds what it made."""
+    monkeypatch.setattr(corpora, "cache_dir", lambda: tmp_path)
+    packed = tmp_path / "packed"
+    packed.write_bytes(b"all")
+    both, made = Barrier(2), []
+
+    def unpack(scratch: Path) -> None:
+        made.append(scratch)
+        (scratch / "one").write_bytes(packed.read_bytes())
+
+    def unpacked(_: int) -> Path:
+        both.wait()
+        return corpora._unpacked(packed, unpack)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(unpacked, range(2))
+    assert first == second == corpora._unpacked(packed, unpack)
+    assert (first / "one").read_bytes() == b"all"
+    assert len(made) == 1
 
 
 def test_the_reduced_corpus_is_small() -> None:

@@ -23,7 +23,7 @@ import yaml
 from tests.support.agent import Agent, until
 from tests.support.compile import installed
 from tests.support.expressions import NUMBERS, expression
-from tetrapy.cli.policy.replay import TOLD, Replay
+from tetrapy.cli.policy.replay import REPORTED, Replay
 from tetrapy.policy.model import Call, first_match
 from tetrapy.policy.observing import observing
 from tetrapy.policy.read import read_policy
@@ -288,7 +288,7 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
         if is_told_by_a_recording(hook):
             test = Replay(read.policy)
             outcomes = [test.report(event) for event in recorded]
-            found = [at for at, one in enumerate(outcomes) if one and one["outcome"] == TOLD]
+            found = [at for at, one in enumerate(outcomes) if one and one["outcome"] == REPORTED]
             assert found == expected, json.dumps(document["spec"], indent=1)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tetrapy.process.details import Details
-    from tetrapy.sensors.dispatch import KernelSide
+    from tetrapy.sensors.base_handler import KernelSide
 
 DATA = DATA / "events"
 BTF_COPY = DATA / "base.btf"

@@ -114,18 +114,18 @@ def test_it():
     assert code == 1, output
 
 
-def test_tests_of_this_kernel_share_a_process(tmp_path):
-    """They share agents, and would see each other's processes; other files are apart."""
+def test_tests_of_events_share_a_process(tmp_path):
+    """They share agents; other files are apart."""
     source = (
         "import os\n\ndef test_it():\n    pass\n\ndef test_who():\n"
         "    name = os.environ['PYTEST_XDIST_WORKER']\n"
         "    open('who', 'a').write(f'{__name__} {name}\\n')\n"
     )
-    for name in ("kernel/test_one.py", "kernel/test_two.py", "unit/test_other.py"):
+    for name in ("kernel/events/test_one.py", "kernel/events/test_two.py", "kernel/test_other.py"):
         place = tmp_path / "tests" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(source)
-    code, output = outcome(tmp_path, "kernel/test_three.py", source, *MANY)
+    code, output = outcome(tmp_path, "kernel/events/test_three.py", source, *MANY)
     assert code == 0, output
     who = [line.rsplit(" ") for line in (tmp_path / "who").read_text().splitlines()]
     assert len(who) == 4

@@ -9,7 +9,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.agent import Agent
+
+# What is run here fills the buffers and files of other tests' agents.
+pytestmark = pytest.mark.alone
 
 HUGE = "\x01" * 130_000  # of the two arguments that one process may have in the kernel's records
 SCRIPT = "i=0; while [ $i -lt {0} ]; do /bin/true; i=$((i+1)); done; exit 0"

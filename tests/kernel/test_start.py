@@ -24,6 +24,7 @@ def _image(event: Event) -> int | None:
     return int(match[1]) if match else None
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("turn", range(3))
 def test_start_in_a_storm(actor: Path, tmp_path: Path, flavour: str, turn: int) -> None:

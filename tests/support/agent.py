@@ -56,6 +56,10 @@ def until(check, what: str, patience: float = TIMEOUT):
         time.sleep(0.01)
 
 
+# One file holds all events, whatever others run meanwhile, unless a test has a limit of its own.
+_LIMIT = "--export-file-max-size-mb"
+
+
 class Agent:
     """One run of the agent in a private mount namespace, its files in `directory`."""
 
@@ -83,6 +87,8 @@ class Agent:
         self._read = 0
         self._fences = 0
         command = [*under, python, str(code), "--export-filename", str(self.export), *flags]
+        if not any(flag.startswith(_LIMIT) for flag in flags):
+            command += [_LIMIT, "100000"]
         # A test of a stranger's environment says so.
         variables = {n: v for n, v in os.environ.items() if not n.startswith("TETRAPY_")}
         variables["TETRAPY_DEBUG"] = "true"

@@ -47,7 +47,7 @@ def run(
             command += ["-device", f"nvme-ns,drive=disk{number},bus=disks,nsid={number}"]
         life = qemu.live(kernel.name, command, console, timeout)
         brought = qemu.read_result(result)
-    if "exit_code" not in brought:
+    if not {"exit_code", "output"} <= brought.keys():
         raise GuestError(f"guest {kernel.name} with systemd {life.end}", life.console)
     return qemu.result_of(kernel, life, brought)
 

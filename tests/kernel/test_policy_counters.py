@@ -13,6 +13,7 @@ from typing import Any
 from tests.support.agent import Agent, until
 from tests.support.compile import installed
 from tests.support.policy_agent import count, list_of, listed, policy, started
+from tetrapy.kernel.trials import has_multi_uprobes
 
 ARGUMENTS = [{"index": 0, "type": "int"}, {"index": 3, "type": "string"}]
 NUMBER = {"label": "seven", "matchArgs": [{"index": 0, "operator": "Equal", "values": ["7"]}]}
@@ -60,6 +61,13 @@ def counters(agent: Agent) -> dict[str, list[tuple[Any, ...]]]:
         ]
         for one in listed(agent, "--counters")
     }
+
+
+def kinds_of_links(agent: Agent) -> list[str]:
+    """Of all BPF links that the agent has open, as the kernel calls them."""
+    texts = [one.read_text() for one in Path(f"/proc/{agent.pid}/fdinfo").iterdir()]
+    lines = [line.split() for text in texts for line in text.splitlines()]
+    return [words[1] for words in lines if words[0] == "link_type:"]
 
 
 def scraped(agent: Agent) -> list[str]:
@@ -164,7 +172,9 @@ def test_calls_while_it_is_throttled(tmp_path: Path) -> None:
 
 
 def test_128_policies(tmp_path: Path) -> None:
-    """At one function; each counts what its own selector decides on."""
+    """At one function; each counts what its own selector decides on, and has a link that ends
+    while others do, where the kernel has such.
+    """
     target = installed("called", tmp_path)
     name = f"uprobe:{target}/called"
     texts = {}
@@ -185,5 +195,7 @@ def test_128_policies(tmp_path: Path) -> None:
         assert all(8_000 < one["kernel_memory_bytes"] < 20_000 for one in found)
         calls = [one for one in scraped(agent) if one.startswith("tetrapy_policy_hook_calls_total")]
         assert len(calls) == 128
+        kind = "uprobe_multi" if has_multi_uprobes() else "perf"
+        assert kinds_of_links(agent).count(kind) == 128
         assert all(one.endswith(" 500") for one in calls)
         assert agent.stop() == 0

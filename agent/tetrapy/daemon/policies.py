@@ -327,9 +327,12 @@ class Policies:
 
         Not those of policies that stay.
         """
-        for entry in self.entries:
-            if entry.loaded is not None and not entry.loaded.stays:
-                entry.loaded.detach()
+        loaded = [one.loaded for one in self.entries if one.loaded and not one.loaded.stays]
+        if loaded:
+            # Imported late: most agents have no policies.
+            from tetrapy.kernel.closing import close_all
+
+            close_all([end for one in loaded for end in one.ends()], self.alive)
 
     def end(self) -> None:
         """Take all out of the kernel but those that stay: the agent ends."""
@@ -342,6 +345,7 @@ class Policies:
 
     def close(self) -> None:
         """Take all out of the kernel, the last one first."""
+        self.detach()
         for entry in reversed(self.entries):
             self._unload(entry)
         if self._loader is not None:

@@ -19,6 +19,7 @@ from ctypes import (
     c_size_t,
     c_uint32,
     c_uint64,
+    c_ulong,
     c_void_p,
 )
 from errno import errorcode
@@ -99,6 +100,21 @@ class UprobeOptions(Structure):
     ]
 
 
+class MultiUprobeOptions(Structure):
+    """struct bpf_uprobe_multi_opts"""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("symbols", c_void_p),
+        ("offsets", POINTER(c_ulong)),
+        ("reference_counter_offsets", POINTER(c_ulong)),
+        ("cookies", POINTER(c_uint64)),
+        ("count", c_size_t),
+        ("is_return", c_bool),
+        ("is_session", c_bool),
+    ]
+
+
 class PerfEventOptions(Structure):
     """struct bpf_perf_event_opts"""
 
@@ -141,12 +157,17 @@ _PROTOTYPES = {
     "bpf_program__set_autoload": (c_int, [ProgramPointer, c_bool]),
     "bpf_program__set_type": (c_int, [ProgramPointer, c_int]),
     "bpf_program__set_expected_attach_type": (c_int, [ProgramPointer, c_int]),
+    "bpf_program__expected_attach_type": (c_int, [ProgramPointer]),
     "bpf_program__set_attach_target": (c_int, [ProgramPointer, c_int, c_char_p]),
     "bpf_program__attach": (LinkPointer, [ProgramPointer]),
     "bpf_program__attach_trace": (LinkPointer, [ProgramPointer]),
     "bpf_program__attach_uprobe_opts": (
         LinkPointer,
         [ProgramPointer, c_int, c_char_p, c_size_t, POINTER(UprobeOptions)],
+    ),
+    "bpf_program__attach_uprobe_multi": (
+        LinkPointer,
+        [ProgramPointer, c_int, c_char_p, c_char_p, POINTER(MultiUprobeOptions)],
     ),
     "bpf_program__attach_perf_event_opts": (
         LinkPointer,

@@ -15,8 +15,9 @@ from typing import Any, Callable, List, Optional
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
-from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.kernel.bpf_object import MULTI_UPROBE, BpfObject
 from tetrapy.kernel.libbpf import (
+    MultiUprobeOptions,
     PerfEventOptions,
     UprobeOptions,
     error_text,
@@ -142,15 +143,31 @@ def attach_uprobe(
     reference_counter_offset: int = 0,
 ) -> Link:
     """Run the program when any process reaches `offset` of a file. Raises KernelError."""
+    what = f"uprobe {path}+{offset:#x}"
+    handle = loaded.program(program)
+    if libbpf().bpf_program__expected_attach_type(handle) == MULTI_UPROBE:
+        several = MultiUprobeOptions(
+            size=ctypes.sizeof(MultiUprobeOptions),
+            offsets=(ctypes.c_ulong * 1)(offset),
+            reference_counter_offsets=(ctypes.c_ulong * 1)(reference_counter_offset),
+            cookies=(ctypes.c_uint64 * 1)(cookie),
+            count=1,
+            is_return=is_return,
+        )
+        return _attached(
+            what,
+            lambda: libbpf().bpf_program__attach_uprobe_multi(
+                handle, _ANY_PROCESS, os.fsencode(path), None, byref(several)
+            ),
+        )
     options = UprobeOptions(
         size=ctypes.sizeof(UprobeOptions),
         cookie=cookie,
         is_return=is_return,
         reference_counter_offset=reference_counter_offset,
     )
-    handle = loaded.program(program)
     return _attached(
-        f"uprobe {path}+{offset:#x}",
+        what,
         lambda: libbpf().bpf_program__attach_uprobe_opts(
             handle, _ANY_PROCESS, os.fsencode(path), offset, byref(options)
         ),

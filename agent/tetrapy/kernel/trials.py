@@ -35,7 +35,7 @@ _ELEMENT = Struct("=I4xQQQ")
 _BATCH = Struct("=QQQQIIQQ")
 _OPEN = Struct("=QI4x")
 _KPROBE_LINK = Struct("=IIIIIIQQQ")
-_UPROBE_LINK = Struct("=IIIIQQQQIII4x")
+_UPROBE_LINK = Struct("=IIIIQQQQIIi4x")
 _PERF_LINK = Struct("=IIIIQ")
 # struct perf_event_attr, the first 112 bytes; Linux 5.12 knows the bit `build_id`.
 _PERF = Struct("=IIQQQQQII56x")
@@ -201,17 +201,34 @@ def _kprobe_multi() -> bool:
     return True
 
 
-def _uprobe_multi() -> bool:
+def has_multi_uprobes() -> bool:
+    """Whether uprobes can have links that are no perf events, in kernels where these are sound.
+
+    When a uprobe's perf event ends, the kernel waits several times for running programs, and no
+    other can end meanwhile; such links wait once, and at the same time as others. Linux 6.6 brought
+    them, and 6.10 the check of the process by which sound ones are told.
+    """
+    try:
+        _uprobe_multi()
+    except OSError:
+        return False
+    try:
+        return not _uprobe_multi(b"/", -1)
+    except OSError as err:
+        return err.errno == errno.EINVAL  # and not that "/" is no file
+
+
+def _uprobe_multi(file: bytes = b"/proc/self/exe", process: int = 0) -> bool:
     """Whether many uprobes can be attached at once; this one lies in the head of an ELF file, which
     nobody executes.
     """
-    path = ctypes.create_string_buffer(b"/proc/self/exe")
+    path = ctypes.create_string_buffer(file)
     offsets = (ctypes.c_uint64 * 1)(1)
     with ExitStack() as opened:
         program = _opened(opened, _load(_KPROBE, _NOTHING, _UPROBE_MULTI))
         link = _UPROBE_LINK.pack(
             program, 0, _UPROBE_MULTI, 0,
-            ctypes.addressof(path), ctypes.addressof(offsets), 0, 0, 1, 0, 0,
+            ctypes.addressof(path), ctypes.addressof(offsets), 0, 0, 1, 0, process,
         )  # fmt: skip
         _opened(opened, _bpf(_LINK_CREATE, link))
     return True

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
 
 from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import BpfObject
+from tetrapy.kernel.closing import close_all
 from tetrapy.kernel.programs import program_info
 from tetrapy.sensors.policy.attachment import Attach
 from tetrapy.sensors.policy.counts import HookCounts
@@ -115,11 +116,13 @@ class AttachedHook:
 
     def detach(self) -> None:
         """Stop the programs; safe to call twice."""
-        for link in self.links:
-            link.close()
-        for event in self.opened:
-            event.close()
+        close_all(self.ends())
+
+    def ends(self) -> List[Callable[[], None]]:
+        """What stops the programs, for the caller to call, in any order; it is no longer ours."""
+        ends = [one.close for one in (*self.links, *self.opened)]
         self.attachments, self.links, self.opened = [], [], []
+        return ends
 
     def close(self) -> None:
         """Detach, then forget the table."""

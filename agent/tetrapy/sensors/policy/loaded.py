@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno as errnos
-from typing import TYPE_CHECKING, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from tetrapy.errors import (
     FormatError,
@@ -16,6 +16,7 @@ from tetrapy.errors import (
     TetrapyError,
 )
 from tetrapy.kernel import privilege
+from tetrapy.kernel.closing import close_all
 from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.named import NamedTuple
 from tetrapy.policy.acting import ENFORCE, MONITOR, MONITOR_ONLY
@@ -115,6 +116,7 @@ class LoadedPolicy:
         self.places: List[HookPlace] = []
         self.number = 0  # of a policy that acts on processes or sockets; else 0
         self.prepared: List[PreparedHook] = []
+        self.alive: Callable[[], None] = lambda: None  # called while it is taken out
         self.numbers: List[int] = []  # that its records carry
 
     def add(self, one: PreparedHook) -> None:
@@ -219,10 +221,12 @@ class LoadedPolicy:
             for place, fd in list(one.hook.programs)
         ]
 
-    def detach(self) -> None:
-        """Stop its programs; what they reported before can still be understood."""
-        for one in self.prepared:
-            one.hook.detach()
+    def ends(self) -> List[Callable[[], None]]:
+        """What stops its programs, for the caller to call, in any order.
+
+        What they reported before can still be understood.
+        """
+        return [end for one in self.prepared for end in one.hook.ends()]
 
     def close(self) -> None:
         """Detach all, and give it back; safe to call twice. It ceases to act at once."""
@@ -232,6 +236,7 @@ class LoadedPolicy:
             # Where that cannot be removed, the next start does: it acts on nobody any more.
             with contextlib.suppress(KernelError):
                 self._pins.forget(pinned)
+        close_all(self.ends(), self.alive)
         self.acquired.close()
 
 

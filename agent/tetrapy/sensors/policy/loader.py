@@ -127,6 +127,7 @@ class PolicyLoader:
             self._programs.slots,
             self._pins,
         )
+        loaded.alive = self._programs.alive
         if loaded.mode != MONITOR_ONLY or spec.enforcers or _tracks(policy):
             loaded.number = self._programs.new_policy()
         try:

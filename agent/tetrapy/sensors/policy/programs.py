@@ -20,7 +20,7 @@ from typing import (
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets
-from tetrapy.kernel import bundle, features
+from tetrapy.kernel import bundle, features, trials
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
@@ -28,7 +28,7 @@ from tetrapy.sensors.base_handler import BaseHandler
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.attachment import FIXED, TRAMPOLINES, Attach, aim, attachment
 from tetrapy.sensors.policy.handler import CallHandler
-from tetrapy.sensors.policy.hook import LSM, TRACEPOINT, Hooks
+from tetrapy.sensors.policy.hook import LSM, TRACEPOINT, UPROBE, Hooks
 from tetrapy.sensors.policy.objects import PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
 from tetrapy.sensors.policy.slots import Slots
@@ -86,6 +86,7 @@ class Programs:
         self._entries: Dict[str, List[int]] = {}  # by kind: the attached ones' file descriptors
         self._calls: Dict[str, int] = {}  # by kind of hook: where calls are put together
         self._has_cookies: Optional[bool] = None
+        self._multi: Optional[bool] = None
         self._tracepoints: Set[Tuple[str, ...]] = set()  # where the common instance is attached
         self.slots = Slots(self.writer)
         self.workloads = Workloads(self.slots, self.writer)
@@ -193,6 +194,13 @@ class Programs:
             self._has_cookies = features.ATTACH_COOKIE.is_there
         return self._has_cookies
 
+    @property
+    def _multi_uprobes(self) -> bool:
+        """Whether uprobes get links that end at the same time."""
+        if self._multi is None:
+            self._multi = self._cookies and trials.has_multi_uprobes()
+        return self._multi
+
     def _object(self, kind: str) -> BpfObject:
         found = self._objects.get(kind)
         if found is None:
@@ -234,6 +242,8 @@ class Programs:
                 loaded.ask_for(program)
                 if place is not None and kind in TRAMPOLINES:
                     loaded.aim(program, aim(place), place.target[0])
+            if kind == UPROBE and self._multi_uprobes:
+                loaded.use_multi_uprobes()
             self._share(loaded, family.name)
             calls, array = f"{family.name}_calls", f"{family.name}_steps"
             loaded.set_max_entries(calls, family.calls)

@@ -323,14 +323,10 @@ class Policies:
         self.when_changed()
 
     def detach(self) -> None:
-        """Stop all programs; what they reported before can still be understood.
-
-        Not those of policies that stay.
-        """
+        """Stop all programs but those that stay; what they reported can still be understood."""
         loaded = [one.loaded for one in self.entries if one.loaded and not one.loaded.stays]
         if loaded:
-            # Imported late: most agents have no policies.
-            from tetrapy.kernel.closing import close_all
+            from tetrapy.kernel.closing import close_all  # late, as above
 
             close_all([end for one in loaded for end in one.ends()], self.alive)
 

@@ -120,7 +120,7 @@ class AttachedHook:
 
     def ends(self) -> List[Callable[[], None]]:
         """What stops the programs, for the caller to call, in any order; it is no longer ours."""
-        ends = [one.close for one in (*self.links, *self.opened)]
+        ends = [link.close for link in self.links] + [one.close for one in self.opened]
         self.attachments, self.links, self.opened = [], [], []
         return ends
 

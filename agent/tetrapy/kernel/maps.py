@@ -40,7 +40,12 @@ def read_counters(map_fd: int, entries: int) -> List[int]:
 
     Raises KernelError when the map cannot be read.
     """
-    return [_summed(map_fd, index, 1)[0] for index in range(entries)]
+    per_cpu = (ctypes.c_uint64 * cpu_limit())()  # what the kernel does not fill in stays 0
+    totals = []
+    for index in range(entries):
+        _look_up(map_fd, index, per_cpu)
+        totals.append(sum(per_cpu))
+    return totals
 
 
 def read_row(map_fd: int, index: int, counters: int) -> List[int]:
@@ -49,7 +54,14 @@ def read_row(map_fd: int, index: int, counters: int) -> List[int]:
     Raises KernelError when the map has other sizes, or cannot be read.
     """
     expect_sizes(map_fd, _INDEX_BYTES, counters * COUNTER_BYTES)
-    return _summed(map_fd, index, counters)
+    per_cpu = (ctypes.c_uint64 * (counters * cpu_limit()))()
+    _look_up(map_fd, index, per_cpu)
+    row = Struct(f"={counters}Q")
+    data, nothing = bytes(per_cpu), bytes(row.size)
+    starts = range(0, len(data), row.size)
+    # Most rows are of CPUs that are not there, or have not counted.
+    rows = [row.unpack_from(data, at) for at in starts if data[at : at + row.size] != nothing]
+    return [sum(column) for column in zip(*rows)] or [0] * counters
 
 
 def clear_row(map_fd: int, index: int, counters: int) -> None:
@@ -57,18 +69,11 @@ def clear_row(map_fd: int, index: int, counters: int) -> None:
     put(map_fd, Struct("=I").pack(index), bytes(counters * COUNTER_BYTES * cpu_limit()))
 
 
-def _summed(map_fd: int, index: int, counters: int) -> List[int]:
-    per_cpu = (ctypes.c_uint64 * (counters * cpu_limit()))()  # what is not filled in stays 0
+def _look_up(map_fd: int, index: int, per_cpu: ctypes.Array[ctypes.c_uint64]) -> None:
     key = ctypes.c_uint32(index)
     if libbpf().bpf_map_lookup_elem(map_fd, ctypes.byref(key), ctypes.byref(per_cpu)):
         errno = last_errno()
         raise KernelError(f"counter {index}: {error_text(errno)}", errno)
-    row = Struct(f"={counters}Q")
-    data, nothing = bytes(per_cpu), bytes(row.size)
-    starts = range(0, len(data), row.size)
-    # Most rows are of CPUs that are not there, or have not counted.
-    rows = [row.unpack_from(data, at) for at in starts if data[at : at + row.size] != nothing]
-    return [sum(column) for column in zip(*rows)] or [0] * counters
 
 
 def write_u32(map_fd: int, index: int, value: int) -> None:

@@ -5,9 +5,9 @@ Files that rotate keep the last so many bytes; who makes enough lines decides wh
 other than root has a share, and what it fills comes back evenly over a day. Lines beyond the share
 are for another place, which the target knows.
 
-A user is who logged in, where somebody did: that cannot be changed by a process. Else it is the
-uid; subordinate ones, which one user has thousands of, count together in blocks, as in bpf/share.h.
-A program that root owns and everybody may start counts for who started it.
+A user is a uid; subordinate ones, which one user has thousands of, count together in blocks, as in
+bpf/share.h. A program that root owns and everybody may start counts for who started it. The login
+uid is not looked at: where nobody logged in, a process may set it to anybody's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Sequence, Set, Tuple
 
 from tetrapy.events.event import Event
-from tetrapy.events.process import UNSET_ID
 
 _DAY = 86_400.0  # seconds in which a share comes back
 _BACK = 0.9  # of the share: from there on a user's lines are as everybody's again
@@ -48,9 +47,7 @@ class Shares:
             if parent is None or not parent.uid:
                 return False
             user = parent.uid
-        if process.auid and process.auid != UNSET_ID:
-            user = process.auid
-        elif user >= _SUBORDINATE:
+        if user >= _SUBORDINATE:
             user &= -_SUBORDINATE
         used = self._used
         if user not in used and len(used) >= _USERS:

@@ -75,17 +75,18 @@ def test_a_share_comes_back() -> None:
         (run_by(0, auid=1000), None),  # root, however it came to be
         (run_by(33), 33),
         (run_by(33, auid=0), 33),
-        (run_by(100_033, auid=1000), 1000),  # a user namespace has many users
-        (run_by(100_033), 65_536),  # ... one of them, where nobody logged in
+        (run_by(33, auid=1000), 33),  # anybody may set it where nobody logged in
+        (run_by(100_033, auid=1000), 65_536),
+        (run_by(100_033), 65_536),  # a user namespace has many users
         (run_by(131_071), 65_536),
         (run_by(65_535), 65_535),
         (run_by(0, parent_uid=100_033), 65_536),
         (run_by(0, parent_uid=33), 33),  # a program that anybody may run as root
-        (run_by(0, parent_uid=33, auid=1000), 1000),
+        (run_by(0, parent_uid=33, auid=1000), 33),
     ],
 )
 def test_whose_line_it_is(event: Event, user: int | None) -> None:
-    """Who logged in, else the user; of a program with the rights of root, who started it."""
+    """Its user's, whatever the login uid; of a program with the rights of root, who started it."""
     one, reported = shares(0)
     assert one.is_beyond(event, 1) is (user is not None)
     assert reported == ([] if user is None else [user])

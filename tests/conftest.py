@@ -147,7 +147,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _lock(path: Path, how: int, stack: ExitStack) -> None:
-    fcntl.flock(stack.enter_context(path.open("ab")), how)
+    file = stack.enter_context(path.open("ab"))
+    fcntl.flock(file, how)
+    # Closing it is not enough: a process that a test forked, and that lives on, has it open too.
+    stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
 
 
 @pytest.hookimpl(wrapper=True)

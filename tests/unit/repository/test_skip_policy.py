@@ -114,6 +114,43 @@ def test_it():
     assert code == 1, output
 
 
+def test_a_forked_process_does_not_keep_who_is_alone_waiting(tmp_path: Path) -> None:
+    """A process that another test forked, and that lives on, has that test's locks open."""
+    forking = """
+import os, pathlib, time
+
+HERE = pathlib.Path(__file__).parent
+
+def test_it():
+    if os.fork() == 0:
+        (HERE / "lives").touch()
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not (HERE / "end").exists():
+            time.sleep(0.01)
+        (HERE / "lives").unlink()
+        os._exit(0)
+"""
+    alone = """
+import pathlib, time, pytest
+
+HERE = pathlib.Path(__file__).parent
+
+def test_wait():
+    while not (HERE / "lives").exists():
+        time.sleep(0.01)
+
+@pytest.mark.alone
+def test_it():
+    assert (HERE / "lives").exists()
+    (HERE / "end").touch()
+"""
+    beside = tmp_path / "tests/unit/test_beside.py"
+    beside.parent.mkdir(parents=True)
+    beside.write_text(forking)
+    code, output = outcome(tmp_path, "unit/test_it.py", alone, *MANY)
+    assert code == 0, output
+
+
 def test_tests_of_events_share_a_process(tmp_path):
     """They share agents; other files are apart."""
     source = (

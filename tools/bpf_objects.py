@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import os
 import platform
+import shutil
 import struct
 import sys
 import tempfile
@@ -112,6 +113,8 @@ def build(out_dir: Path) -> List[Path]:
 def _build(headers: Path, out: Path) -> None:
     zig.executable()
     with tempfile.TemporaryDirectory() as scratch:
+        # Compiled here: how long the path of a checkout is decided on the order of strings in BTF.
+        shutil.copytree(ROOT / "bpf", Path(scratch, "bpf"))
         compile_one = partial(_compile, headers=headers, scratch=Path(scratch))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = {
@@ -144,9 +147,9 @@ def _compile(name: str, source: str, headers: Path, scratch: Path) -> Path:
     path = scratch / f"{name}-{source}.o"
     arguments = [*_FLAGS, *OBJECTS[name].flags, "-isystem", str(headers), "-I", "bpf"]
     # No path of the machine that builds may reach the line information in .BTF.ext.
-    arguments += [f"-ffile-prefix-map={headers}=libbpf", f"-ffile-prefix-map={ROOT}=."]
+    arguments += [f"-ffile-prefix-map={headers}=libbpf", f"-ffile-prefix-map={scratch}=."]
     arguments += ["-c", f"bpf/{source}", "-o", str(path)]
-    zig.cc(arguments, ROOT, scratch / "zig")
+    zig.cc(arguments, scratch, scratch / "zig")
     return path
 
 

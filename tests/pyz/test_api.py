@@ -133,7 +133,7 @@ def test_rules_of_the_export_file(client: Client) -> None:
     """Are read and set."""
     path = "/tetragon.EventLogService/"
     before = client.call(f"{path}GetEventLogParams")
-    assert before == {"max_size": 10, "rotation_interval": "0s", "max_backups": 5}
+    assert before == {"max_size": 100_000, "rotation_interval": "0s", "max_backups": 5}
     client.call(f"{path}SetEventLogParams", {"max_size": 7, "rotation_interval": "1h"})
     after = client.call(f"{path}GetEventLogParams")
     assert after == {"max_size": 7, "rotation_interval": "1h", "max_backups": 5}

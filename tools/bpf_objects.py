@@ -113,9 +113,11 @@ def build(out_dir: Path) -> List[Path]:
 def _build(headers: Path, out: Path) -> None:
     zig.executable()
     with tempfile.TemporaryDirectory() as scratch:
-        # Compiled here: how long the path of a checkout is decided on the order of strings in BTF.
+        # Compiled here: how long the path of a checkout, or of a cache, is decided on the order of
+        # strings in BTF.
         shutil.copytree(ROOT / "bpf", Path(scratch, "bpf"))
-        compile_one = partial(_compile, headers=headers, scratch=Path(scratch))
+        shutil.copytree(headers, Path(scratch, "libbpf"))
+        compile_one = partial(_compile, scratch=Path(scratch))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = {
                 name: pool.map(partial(compile_one, name), recipe.sources)
@@ -143,11 +145,11 @@ def _forget_lines(path: Path) -> None:
     path.write_bytes(data)
 
 
-def _compile(name: str, source: str, headers: Path, scratch: Path) -> Path:
+def _compile(name: str, source: str, scratch: Path) -> Path:
     path = scratch / f"{name}-{source}.o"
-    arguments = [*_FLAGS, *OBJECTS[name].flags, "-isystem", str(headers), "-I", "bpf"]
+    arguments = [*_FLAGS, *OBJECTS[name].flags, "-isystem", "libbpf", "-I", "bpf"]
     # No path of the machine that builds may reach the line information in .BTF.ext.
-    arguments += [f"-ffile-prefix-map={headers}=libbpf", f"-ffile-prefix-map={scratch}=."]
+    arguments += [f"-ffile-prefix-map={scratch}=."]
     arguments += ["-c", f"bpf/{source}", "-o", str(path)]
     zig.cc(arguments, scratch, scratch / "zig")
     return path

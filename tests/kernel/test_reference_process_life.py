@@ -27,6 +27,7 @@ PREPARE = [sys.executable, "-m", "tests.support.prepare"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT / 'agent'}:{ROOT}"}
 TIMEOUT = 60
 HEX = "[0-9a-f]" * 16
+Left = Callable[[], set[Path]]
 
 # Tells when the preparation begins.
 TELLING = """
@@ -60,11 +61,18 @@ def children() -> list[int]:
     return processes(lambda fields: fields[1] == str(os.getpid()))
 
 
-def abandoned_cgroups() -> list[Path]:
+def abandoned_cgroups() -> set[Path]:
     """Cgroups whose maker, a process that the name tells, is gone."""
     mounts = [Path(os.fsdecode(mount.point)) for mount in procfs_self.mounts()]
     found = {path for mount in mounts for path in mount.glob("tetrapy-[0-9]*") if path.is_dir()}
-    return [path for path in found if not Path("/proc", path.name.rpartition("-")[2]).exists()]
+    return {path for path in found if not Path("/proc", path.name.rpartition("-")[2]).exists()}
+
+
+@pytest.fixture
+def left() -> Left:
+    """What is abandoned since the test began: others on this machine may leave some, too."""
+    former = abandoned_cgroups()
+    return lambda: abandoned_cgroups() - former
 
 
 def scripts() -> list[Path]:
@@ -101,7 +109,7 @@ def in_shell(script: str, *wrapper: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("attached", [False, True])
-def test_fifty_times(attached: bool) -> None:
+def test_fifty_times(attached: bool, left: Left) -> None:
     """Processes, descriptors, mounts, files and cgroups are as before after each time."""
 
     def state() -> list[object]:
@@ -119,11 +127,11 @@ def test_fifty_times(attached: bool) -> None:
                 gone = reference.leader.tgid
             assert state() == before
             assert not Path(f"/proc/{gone}").exists()
-    assert not abandoned_cgroups()
+    eventually(lambda: not left(), "cgroups are left")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_struck(number: signal.Signals) -> None:
+def test_struck(number: signal.Signals, left: Left) -> None:
     """A signal to the agent at any moment of the preparation leaves no process and no cgroup."""
     random.seed(number)
     for _ in range(20):
@@ -141,7 +149,7 @@ def test_struck(number: signal.Signals) -> None:
         process.stdout.close()
         process.wait(TIMEOUT)
         eventually(partial(nobody, str(process.pid)), "processes are left")
-    eventually(lambda: not abandoned_cgroups(), "cgroups are left")
+    eventually(lambda: not left(), "cgroups are left")
 
 
 def nobody(session: str) -> bool:
@@ -149,28 +157,28 @@ def nobody(session: str) -> bool:
     return not processes(lambda fields: fields[3] == session and fields[0] not in "ZX")
 
 
-def test_parent_is_killed() -> None:
+def test_parent_is_killed(left: Left) -> None:
     """The prepared process dies with its parent, and the agent is reported."""
     with contextlib.closing(KernelMemory()) as memory:
         with prepared(memory) as reference:
             os.kill(reference.parent.tgid, signal.SIGKILL)
             with pytest.raises(KernelError, match="ended by SIGKILL"):
                 reference.end()
-        left = Path(f"/proc/{reference.leader.tgid}")
-        eventually(lambda: not left.exists(), "it still lives")
+        alive = Path(f"/proc/{reference.leader.tgid}")
+        eventually(lambda: not alive.exists(), "it still lives")
         # What only the parent could remove.
-        for path in abandoned_cgroups():
+        for path in left():
             eventually(partial(removed, path / "prepared"), "it is not empty")
             path.rmdir()
 
 
-def test_killed() -> None:
+def test_killed(left: Left) -> None:
     """A prepared process that is killed is told to be, and by what."""
     with contextlib.closing(KernelMemory()) as memory, prepared(memory) as reference:
         os.kill(reference.thread.tgid, signal.SIGKILL)
         with pytest.raises(KernelError, match="ended by SIGKILL"):
             reference.end()
-    assert not abandoned_cgroups()
+    eventually(lambda: not left(), "cgroups are left")
 
 
 def test_sigchld_is_ignored() -> None:
@@ -214,7 +222,7 @@ def test_few_capabilities() -> None:
     assert found["arg_end"] - found["arg_start"] == 13
 
 
-def test_no_unified_hierarchy_is_mounted() -> None:
+def test_no_unified_hierarchy_is_mounted(left: Left) -> None:
     """Then it is mounted where nobody else sees it, and a cgroup made and removed there."""
     script = """
     for point in $(awk '$3 == "cgroup2" { print $2 }' /proc/mounts); do umount -l "$point"; done
@@ -223,7 +231,7 @@ def test_no_unified_hierarchy_is_mounted() -> None:
     found = in_shell(script, "unshare", "--mount", "--propagation", "private")
     assert found["limits"] == []
     assert found["cgroup_names"][-1] == "prepared"
-    assert not abandoned_cgroups()
+    eventually(lambda: not left(), "cgroups are left")
 
 
 def test_memfds_may_not_be_executed() -> None:

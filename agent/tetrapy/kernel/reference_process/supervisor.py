@@ -25,7 +25,7 @@ from tetrapy.kernel.reference_process.prepared_task import PreparedTask
 END, CLOSE = b"e", b"c"
 
 _ENOUGH_COMPONENTS = 2
-_REMOVALS = 200  # attempts, 5 ms apart
+_REMOVALS = 2000  # attempts, 5 ms apart: a machine of two busy cores may take seconds
 
 # include/uapi/linux/mount.h
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 1 << 14, 1 << 18

@@ -22,6 +22,7 @@ from tools import bpf_objects, libbpf_so, shared_library, text_so, unpack_so, wh
 from tools.contents import NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
+from tools.xz_writer import packed
 from tools.zip_writer import replace_file
 
 STAGED = ROOT / "build" / "bundle"
@@ -36,7 +37,7 @@ def stage() -> dict[str, bytes]:
     other objects is an error where the environment says STRICT=1, as in CI, else a warning.
     """
     bpf_objects.build(STAGED / "bpf")
-    files = {f"bpf/{name}": (STAGED / "bpf" / name).read_bytes() for name in bpf_objects.OBJECTS}
+    files = bpf_files()
     for architecture in shared_library.ARCHITECTURES:
         for build in (libbpf_so, text_so, unpack_so):
             library = build.library(architecture)
@@ -45,17 +46,36 @@ def stage() -> dict[str, bytes]:
         for wheel in wheels.locked(project):
             name, image = wheel.extension_module()
             files[f"lib/{name}"] = image
-    files["btfs/archive.xz"] = _btf_archive([files[f"bpf/{name}"] for name in bpf_objects.OBJECTS])
+    files["btfs/archive.xz"] = _btf_archive(list(_bpf_objects().values()))
     files["policies/library.json"] = policies()
     for name, contents in files.items():
         path = STAGED / name
         if not path.is_file() or path.read_bytes() != contents:
             replace_file(path, contents, 0o644)
+    kept = {*files, *_bpf_objects()}
     for path in STAGED.rglob("*"):
         beside = path.name.startswith(".")
-        if path.is_file() and not beside and str(path.relative_to(STAGED)) not in files:
+        if path.is_file() and not beside and str(path.relative_to(STAGED)) not in kept:
             path.unlink(missing_ok=True)
     return files
+
+
+def bpf_files() -> dict[str, bytes]:
+    """Name -> contents of the BPF objects in the bundle, which have been built.
+
+    Those of policies are packed: they are large, and an agent without policies loads none.
+    """
+    files = {}
+    for name, contents in _bpf_objects().items():
+        if name.startswith("bpf/policy"):
+            files[f"{name}.xz"] = packed(contents)
+        else:
+            files[name] = contents
+    return files
+
+
+def _bpf_objects() -> dict[str, bytes]:
+    return {f"bpf/{name}": (STAGED / "bpf" / name).read_bytes() for name in bpf_objects.OBJECTS}
 
 
 def policies() -> bytes:

@@ -6,7 +6,6 @@ Nothing is installed. pip is used because it knows where the package index of th
 
 from __future__ import annotations
 
-import lzma
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tools.errors import BuildError
 from tools.fetch import LOCK, ROOT, cache_dir, pinned
+from tools.xz_writer import packed
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,7 @@ class Wheel:
             if len(names) != 1:
                 raise BuildError(f"{self.filename} holds {len(names)} extension modules, not one")
             image = archive.read(names[0])
-        # A window that holds all of it; what unpacks it takes as much memory.
-        window = 1 << (len(image) - 1).bit_length()
-        filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
-        packed = lzma.compress(image, check=lzma.CHECK_CRC32, filters=filters)
-        return names[0].rpartition("/")[2] + ".xz", packed
+        return names[0].rpartition("/")[2] + ".xz", packed(image)
 
     def _download(self, directory: Path) -> None:
         requirements = directory / "requirements.txt"

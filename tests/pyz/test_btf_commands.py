@@ -31,7 +31,10 @@ needs_own_btf = pytest.mark.skipif(not OWN.exists(), reason="this kernel has no 
 def member(name: str) -> bytes:
     """A file of the bundle inside the built file."""
     with zipfile.ZipFile(PYZ) as packed:
-        return packed.read(f"tetrapy/kernel/data/{name}")
+        path = f"tetrapy/kernel/data/{name}"
+        if path in packed.namelist():
+            return packed.read(path)
+        return lzma.decompress(packed.read(f"{path}.xz"))
 
 
 @pytest.fixture(scope="module")

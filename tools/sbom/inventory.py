@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from tools import bpf_objects, bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so
+from tools import bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so
 from tools.contents import BUNDLE, LAUNCHER, LICENCES, NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -99,8 +99,8 @@ def _compiled(
 
 
 def _built_files() -> Iterator[tuple[str, str, bytes]]:
-    for name in bpf_objects.OBJECTS:
-        yield "tetrapy-bpf", f"{BUNDLE}/bpf/{name}", (bundle.STAGED / "bpf" / name).read_bytes()
+    for name, contents in bundle.bpf_files().items():
+        yield "tetrapy-bpf", f"{BUNDLE}/{name}", contents
     for architecture in shared_library.ARCHITECTURES:
         for build in (libbpf_so, text_so, unpack_so):
             path = build.library(architecture)

@@ -108,7 +108,7 @@ def _search(settings: Settings, sensor: BaseSource, log: Log, alive: Callable[[]
 
     search = btf.search(settings, report)
     search = search._replace(
-        read_objects=lambda: [bundle.read(base), bundle.read(policies)], proven_only=True
+        read_objects=lambda: [bundle.read(base), bundle.read_packed(policies)], proven_only=True
     )
     # What is prepared for a comparison is forked, which a process with threads had better not be.
     return search if threading.active_count() == 1 else search._replace(open_prober=None)

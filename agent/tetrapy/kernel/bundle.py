@@ -33,6 +33,18 @@ def read(name: str) -> bytes:
     return contents
 
 
+def read_packed(name: str) -> bytes:
+    """The contents of a file that the bundle has packed, by the name `name`.xz.
+
+    Raises BundleError when it has none, and where this Python was built without lzma.
+    """
+    try:
+        import lzma
+    except ImportError as err:
+        raise BundleError(f"this Python cannot unpack {name}: it has no lzma, {err}") from err
+    return lzma.decompress(read(f"{name}.xz"))
+
+
 def _files(package: str) -> Any:
     # Imported late: with what it imports it costs 24 million instructions. Before Python 3.10 the
     # library's own does not ask an importer for its reader (resources.py).

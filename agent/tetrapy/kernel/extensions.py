@@ -41,7 +41,7 @@ class Extensions:
                 raise OSError(str(err)) from err
 
         try:
-            image = _unpacked(bundle.read(f"lib/{name}{EXTENSION_SUFFIXES[0]}.xz"))
+            image = bundle.read_packed(f"lib/{name}{EXTENSION_SUFFIXES[0]}")
             return native.load_image(image, f"{name}.so", load, native.RUN_DIRECTORY)
         except (BundleError, NativeCodeError) as err:
             raise ImportError(str(err), name=name) from err
@@ -49,13 +49,6 @@ class Extensions:
     def exec_module(self, module: ModuleType) -> None:
         """Run it; multi-phase modules (PEP 489) are empty until then."""
         ExtensionFileLoader(module.__name__, "").exec_module(module)
-
-
-def _unpacked(data: bytes) -> bytes:
-    """Raises ImportError where this Python was built without lzma."""
-    import lzma
-
-    return lzma.decompress(data)
 
 
 def install() -> None:

@@ -14,6 +14,7 @@ import pytest
 from tetrapy.errors import BundleError
 from tetrapy.kernel import bundle
 from tools.bundle import STAGED
+from tools.xz_writer import packed
 from tools.zip_writer import zip_bytes
 
 AGENT = Path(bundle.__file__).parents[2]
@@ -35,6 +36,19 @@ def test_absent_file_tells_name_and_remedy():
         bundle.read("no/such")
 
 
+def test_what_the_build_has_packed(monkeypatch, tmp_path):
+    """It is read by its own name; a Python without lzma is named as the cause."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x.o.xz").write_bytes(packed(b"\x7fELF" * 1000))
+    monkeypatch.setattr(bundle, "_files", lambda _: tmp_path)
+    assert bundle.read_packed("x.o") == b"\x7fELF" * 1000
+    with pytest.raises(BundleError, match="this tetrapy carries no y"):
+        bundle.read_packed("y.o")
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    with pytest.raises(BundleError, match=r"this Python cannot unpack x\.o: it has no lzma"):
+        bundle.read_packed("x.o")
+
+
 def run_packed(tmp_path: Path, main: str) -> str:
     """Run `main` in a zip file with the bundle's reader and one file."""
     members = {}
@@ -48,10 +62,10 @@ def run_packed(tmp_path: Path, main: str) -> str:
         members[f"tetrapy/{name}"] = (AGENT / "tetrapy" / name).read_bytes()
     members["tetrapy/kernel/data/btfs/archive.xz"] = bytes(range(256)) * 16
     members["__main__.py"] = main.encode()
-    packed = tmp_path / "packed.pyz"
-    packed.write_bytes(zip_bytes(members))
-    assert zipfile.ZipFile(packed).testzip() is None
-    command = [sys.executable, "-I", str(packed)]
+    path = tmp_path / "packed.pyz"
+    path.write_bytes(zip_bytes(members))
+    assert zipfile.ZipFile(path).testzip() is None
+    command = [sys.executable, "-I", str(path)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

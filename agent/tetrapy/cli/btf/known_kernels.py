@@ -171,7 +171,10 @@ def read_objects(directory: str = "") -> List[bytes]:
     from tetrapy.sensors import base
     from tetrapy.sensors.policy import objects
 
-    return [bundle.read(name) for name in (*base.OBJECTS, *objects.OBJECTS)]
+    return [
+        *map(bundle.read, base.OBJECTS),
+        *map(bundle.read_packed, objects.OBJECTS),
+    ]
 
 
 def matching(name: str, keys: List[str]) -> List[str]:

@@ -46,7 +46,7 @@ class _AnyTypes:
 def unsupported(policy: Policy) -> List[Feature]:
     """The first thing of each hook that is refused; none where the sources are not built."""
     try:
-        writer = HookWriter(Btf(section_data(bundle.read(RING_OBJECT), ".BTF")))
+        writer = HookWriter(Btf(section_data(bundle.read_packed(RING_OBJECT), ".BTF")))
     except BundleError:
         return []
     claim = Marks().claim()

@@ -169,7 +169,7 @@ class Programs:
 
     def _object_data(self) -> bytes:
         if not self._data:
-            self._data = bundle.read(self._name)
+            self._data = bundle.read_packed(self._name)
         return self._data
 
     def settled(self) -> None:

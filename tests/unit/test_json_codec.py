@@ -188,6 +188,7 @@ def test_an_object_with_a_key_twice(text: str) -> None:
     assert alike(object_of, text) == ("ValueError", '"a" stands twice in one object')
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXTS, VALUES, max_size=3), st.sampled_from(["", " ", "\r\n"]))
 @example({'a":': '":', 'b" :': ['" :']}, " ")
 def test_an_object_that_is_a_whole_text(value: dict[str, Any], around: str) -> None:

@@ -232,6 +232,7 @@ def test_a_peer_that_reads_no_answers_is_given_up() -> None:
     assert len(server.outgoing) <= MAX_OUTGOING + 100_000
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=8), st.booleans())
 def test_any_bytes_are_taken_or_end_the_connection(parts: list[bytes], begun: bool) -> None:
@@ -249,6 +250,7 @@ def test_any_bytes_are_taken_or_end_the_connection(parts: list[bytes], begun: bo
         assert not pair.server.calls
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_frames_are_taken_or_end_the_connection(data: Any) -> None:

@@ -71,6 +71,7 @@ def test_the_fast_time_is_the_time(nanos: int, second: str) -> None:
         assert encode(text) == timestamp(text)
 
 
+@pytest.mark.slow
 def test_what_processes_share_is_kept_within_bounds() -> None:
     """Thousands of different working directories and pids, long ones among them, are all right."""
     for number in [*range(3000), 127, 128, 16383, 16384, (1 << 21) - 1, 1 << 21, (1 << 22) - 1]:

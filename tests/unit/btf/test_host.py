@@ -41,6 +41,7 @@ def test_comments_and_other_lines_are_left_out() -> None:
     assert host.parse_os_release("#ID=no\nnonsense\nID=1\nID=2\n") == {"ID": "2"}
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
     """No text of an os-release file is an error."""

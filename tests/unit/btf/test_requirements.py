@@ -78,6 +78,7 @@ GUARDED = {
 }
 
 
+@pytest.mark.slow
 def test_optional_needs() -> None:
     """Optional is what is asked about, unless a renamed field has to stand in for it, and what only
     optional programs read.

@@ -18,6 +18,7 @@ THROTTLE = {"process_throttle": {"type": "THROTTLE_START"}}
 EVENTS = {"pod": IN_POD, "host": ON_HOST, "call": CALL, "throttle": THROTTLE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -82,6 +82,7 @@ def test_what_sets_nothing(tmp_path: Path, text: str) -> None:
     assert settings.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -143,6 +143,7 @@ def test_labels_may_be_left_out() -> None:
     containers.close()
 
 
+@pytest.mark.slow
 def test_many_containers_take_so_many_bytes() -> None:
     """Of 10,000 the last are remembered, and those in use; none takes more than it is weighed."""
     limit = 1 << 20

@@ -207,6 +207,7 @@ anything = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     anything,
     anything,

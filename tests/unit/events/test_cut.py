@@ -33,6 +33,7 @@ def test_cut(text: str, most: int) -> None:
     assert short == text or json_size(text[: len(short) + 1]) > most
 
 
+@pytest.mark.slow
 @given(
     some.lists(some.tuples(some.text(max_size=30), some.text(max_size=90))), some.integers(0, 300)
 )

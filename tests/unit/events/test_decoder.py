@@ -32,6 +32,7 @@ RECORDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(RECORDS))
 @given(data=st.data())
 def test_each_field_comes_from_its_place(kind: str, data: st.DataObject) -> None:

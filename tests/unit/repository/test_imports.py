@@ -74,6 +74,7 @@ WITHOUT_ORJSON = {
 }
 
 
+@pytest.mark.slow
 def test_json_is_read_and_written_by_the_codec() -> None:
     """The standard library's json is imported by it and by the two that a start needs."""
     users = {name(path) for path in MODULES if {"json", "json.encoder"} & imports(path)}

@@ -67,6 +67,7 @@ def messages() -> list[str]:
     return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", messages())
 def test_every_message_can_be_said(message: str) -> None:
     """Each part between dots is in a text of the agent or of a script."""

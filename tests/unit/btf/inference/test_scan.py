@@ -48,6 +48,7 @@ def test_a_kernel_with_another_order_is_refused(kernel: c.Kernel) -> None:
         assert ended
 
 
+@pytest.mark.slow
 def test_a_scan_needs_what_can_be_recognized(kernel: c.Kernel) -> None:
     """Without a pid namespace, ids, directories or an exec of its own, it says what is missing."""
     changes: dict[str, dict[str, object]] = {

@@ -62,6 +62,7 @@ def test_diff_of_bitfields(btf_command, tmp_path: Path) -> None:
     assert ["pid", str(answers()[at]), "803", "bits"] in [line.split() for line in done.lines]
 
 
+@pytest.mark.slow
 def test_diff_takes_files_and_local_kernels(btf_command, flags: list[str], tmp_path: Path) -> None:
     """A file and a kernel of the local store can be compared with one of the archive."""
     path = tmp_path / "kernel"

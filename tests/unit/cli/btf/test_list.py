@@ -67,6 +67,7 @@ def test_list_nothing(btf_command, flags: list[str]) -> None:
     assert done.out.startswith("0 shown of 4 kernels")
 
 
+@pytest.mark.slow
 def test_a_local_kernel_with_a_known_layout(btf_command, flags: list[str], tmp_path: Path) -> None:
     """A kernel of the local store has the number of the archive's layout that equals it."""
     LocalStore(str(tmp_path / "store")).add(host_of(LOCAL), btf(1))

@@ -45,6 +45,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "root"
 
 
+@pytest.mark.slow
 def test_which_here_is_the_store(btf_command, flags: list[str], system: Path) -> None:
     """Without BTF of the kernel's own, the local store is used; the places before it are
     reported.
@@ -69,6 +70,7 @@ def test_which_here_is_the_kernels_own(btf_command, flags: list[str], system: Pa
     assert btf_command("which", *flags).lines[-1] == f"used: kernel, {own}"
 
 
+@pytest.mark.slow
 def test_which_here_takes_the_agents_flags(btf_command, flags, system: Path, tmp_path) -> None:
     """--btf is the agent's flag, and TETRAPY_BTF its variable; what they name must be there."""
     path = tmp_path / "own.btf"
@@ -82,6 +84,7 @@ def test_which_here_takes_the_agents_flags(btf_command, flags, system: Path, tmp
     assert "auto, archive, off" in done.err
 
 
+@pytest.mark.slow
 def test_which_here_is_nothing(btf_command, flags: list[str], system: Path, tmp_path) -> None:
     """Where nothing is found, each place has its finding, and what helps is an error."""
     done = btf_command("which", *flags[:2], "--dir", tmp_path / "empty")

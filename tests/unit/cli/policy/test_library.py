@@ -44,6 +44,7 @@ if KERNELS:
         """A kernel with full BTF: this one, and with TETRAPY_BTFS those of a corpus."""
         return kernel_of(str(request.param))
 
+    @pytest.mark.slow
     def test_a_kernel_has_what_they_hook(kernel: Kernel) -> None:
         """Functions, arguments and members, but for what a kernel was built without."""
         found = []

@@ -263,6 +263,7 @@ def test_damaged_files(tmp_path: Path) -> None:
             check_file(str(policy), [kernel_of(str(path))])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not OWN.exists(), reason="this kernel has no BTF")
 def test_the_running_kernel() -> None:
     """Its own BTF, and what else it tells."""

@@ -111,6 +111,7 @@ def test_other_formats(key: str, data: bytes):
         decompressors()[key](data, MIB)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [os.urandom(3 * MIB), b"", b"x", bytes(20 * MIB), CONTENTS * 40])
 @pytest.mark.parametrize(
     ("command", "key"),

@@ -33,6 +33,7 @@ class Dripping:
         return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 2, 100, 1 << 20])
 @pytest.mark.parametrize("size", [1, 7, 4096, 131_072, 1 << 20])
 def test_sizes_do_not_matter(step: int, size: int):

@@ -180,6 +180,7 @@ def test_hooks_that_are_gone_are_few(world: CallWorld, monkeypatch: pytest.Monke
 SHOWN = sorted(set(ARGUMENT_TYPES) - LATER)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_record_makes_an_event_or_a_format_error(data: st.DataObject) -> None:
     """And what it makes is valid JSON, by the schema."""

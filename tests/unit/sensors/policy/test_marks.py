@@ -30,6 +30,7 @@ def longest(members: list[tuple[int, bytes]], says: list[int], key: bytes) -> in
     return max(found, default=(0, 0))[1]
 
 
+@pytest.mark.slow
 @given(FILTERS, PATHS.filter(bool))
 def test_a_path_has_the_marks_of_all_filters_that_hold(
     filters: list[tuple[str, list[bytes]]], path: bytes

@@ -66,6 +66,7 @@ def carried_out(operations: Operations, values: dict[int, int]) -> list[int]:
     return numbers
 
 
+@pytest.mark.slow
 def test_expressions_are_what_the_model_says() -> None:
     """Random ones, of numbers at the ends of their types; two in one hook do not meet."""
     rng = random.Random(11)

@@ -14,6 +14,8 @@ from tests.unit.tools.release.install_host import Host
 from tests.unit.tools.release.release_tree import release_around
 from tools.release import tree
 
+pytestmark = pytest.mark.slow  # each installs
+
 MANIFEST = "usr/local/lib/tetrapy/manifest"
 DROPINS = "usr/local/lib/tetrapy/tetrapy.conf.d"
 

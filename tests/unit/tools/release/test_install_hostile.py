@@ -11,6 +11,8 @@ import pytest
 from tests.unit.tools.release.install_host import Host
 from tests.unit.tools.release.release_tree import release_around
 
+pytestmark = pytest.mark.slow  # each installs
+
 MANIFEST = "usr/local/lib/tetrapy/manifest"
 
 

@@ -21,6 +21,8 @@ from tests.unit.tools.release.release_tree import release_around
 from tetrapy.config.table import BY_NAME
 from tools.release import deb, rpm, tarball, tree
 
+pytestmark = pytest.mark.slow  # each makes a release
+
 BUILDERS = {"tarball": tarball.build, "deb": deb.build, "rpm": rpm.build}
 
 

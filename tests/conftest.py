@@ -7,7 +7,7 @@ or TETRAPY_CI=1 a skip is a failure, unless EXPECTED_SKIPS names it.
 
 With pytest-xdist (`-n 3 --no-loadscope-reorder`, which `make test` gives on two cores) the
 tests of a file stay in one process, and all that share agents or guests do. Nothing else runs
-beside a test that is marked `alone`, but for guests.
+beside a test that is marked `alone`, but for guests, which one process has all the time.
 """
 
 from __future__ import annotations
@@ -118,6 +118,10 @@ def _group(nodeid: str) -> str:
     return path
 
 
+def _is_of_guests(group: str) -> bool:
+    return group == "vm" or group.startswith("tests/vm/")
+
+
 @pytest.hookimpl(optionalhook=True)  # where pytest-xdist is not loaded
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each process whole groups of tests, in their order.
@@ -130,6 +134,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class GroupScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return _group(nodeid)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            """Let one process have guests all the time, and the others what else there is.
+
+            So no core is idle while a test is `alone`.
+            """
+            elsewhere = any(
+                _is_of_guests(group) and not all(tests.values())
+                for other, groups in self.assigned_work.items()
+                for group, tests in groups.items()
+                if other is not node
+            )
+            for group in self.workqueue:
+                if _is_of_guests(group) != elsewhere:
+                    self.workqueue.move_to_end(group, last=False)
+                    break
+            super()._assign_work_unit(node)
 
     return GroupScheduling(config, log)
 

@@ -8,6 +8,7 @@ kept, so that all Pythons run the same; docstrings are not, which nothing reads 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import marshal
 from collections.abc import Mapping
@@ -26,16 +27,21 @@ def compiled(sources: Mapping[str, bytes]) -> dict[str, bytes]:
     for name, source in sources.items():
         if not name.endswith(".py"):
             continue
-        code = compile(_undocumented(source), name, "exec", dont_inherit=True, optimize=0)
-        files[name + "c"] = b"".join(
-            (
-                importlib.util.MAGIC_NUMBER,
-                _UNCHECKED_HASH,
-                importlib.util.source_hash(source),
-                marshal.dumps(code, _MARSHAL_VERSION),
-            )
-        )
+        files[name + "c"] = _pyc(name, source)
     return files
+
+
+@functools.cache  # a bill of materials asks again for what a build had
+def _pyc(name: str, source: bytes) -> bytes:
+    code = compile(_undocumented(source), name, "exec", dont_inherit=True, optimize=0)
+    return b"".join(
+        (
+            importlib.util.MAGIC_NUMBER,
+            _UNCHECKED_HASH,
+            importlib.util.source_hash(source),
+            marshal.dumps(code, _MARSHAL_VERSION),
+        )
+    )
 
 
 def _undocumented(source: bytes) -> ast.Module:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import lzma
 
 
+@functools.lru_cache(maxsize=64)  # a bill of materials asks again for what a build had
 def packed(data: bytes) -> bytes:
     """An .xz file of `data`; unpacking takes as much memory as the data.
 

@@ -46,6 +46,10 @@ _MACHINE = re.compile(rb"machine-(?!qemu\\x2d)(.+)\.scope", re.DOTALL).fullmatch
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")  # as systemd writes a `-` that is part of a name
 
 
+# What a Kubernetes pod's containers are in: they get new ids as often as they end.
+_POD = re.compile(rb"(?:.*-)?(pod[0-9a-f_-]{32,})(?:\.slice)?").fullmatch
+
+
 class ContainerRef(NamedTuple):
     """A container, as far as cgroups tell it."""
 
@@ -69,21 +73,60 @@ def container_of_procfs(text: bytes) -> Optional[ContainerRef]:
     return _innermost(container_path(text).split(b"/")[::-1])
 
 
+@lru_cache(maxsize=512)
+def outermost_of_names(names: bytes) -> str:
+    """The container, or pod, that all others in the path of a cgroup are in: its id as events show
+    it, or its name.
+
+    Nobody in it can make up another one. Empty where there is none, and where a user's manager
+    runs it, since a user may make up any number there.
+    """
+    return _outermost(names.split(b"\0"))
+
+
+def outermost_of_procfs(text: bytes) -> str:
+    """The same, out of the text of `/proc/PID/cgroup`."""
+    return _outermost(container_path(text).split(b"/")[::-1])
+
+
+def _outermost(names: List[bytes]) -> str:
+    """`names` of cgroups, from the innermost outwards."""
+    for at in range(len(names) - 1, -1, -1):
+        pod = _POD(names[at])
+        if pod:
+            found = pod[1].decode()
+        else:
+            ref = _at(names, at) or _named_at(names, at)
+            found = "" if ref is None else ref.docker or ref.id
+        if found:
+            return "" if _owner(names[at:]) else found
+    return ""
+
+
 def _innermost(names: List[bytes]) -> Optional[ContainerRef]:
     """`names` of cgroups, from the innermost outwards."""
-    for at, name in enumerate(names):
-        found = _CONTAINER(name)
-        if found and not _SUPERVISOR(name):
-            id_ = found[2].decode()
-            word = _WORD(found[1]) if found[1] else None
-            above = names[at + 1] if at + 1 < len(names) else b""
-            runtime = _RUNTIMES.get(word[1] if word else above, "")
-            return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, _owner(names[at:]))
-    for at, name in enumerate(names):
-        named = _named(name, names[at - 1] if at else b"", names[at + 1 : at + 2])
+    for at in range(len(names)):
+        found = _at(names, at)
+        if found is not None:
+            return found
+    for at in range(len(names)):
+        named = _named_at(names, at)
         if named is not None:
             return named
     return None
+
+
+def _at(names: List[bytes], at: int) -> Optional[ContainerRef]:
+    """The container with an id whose own cgroup is at this place, if there is one."""
+    name = names[at]
+    found = _CONTAINER(name)
+    if not found or _SUPERVISOR(name):
+        return None
+    id_ = found[2].decode()
+    word = _WORD(found[1]) if found[1] else None
+    above = names[at + 1] if at + 1 < len(names) else b""
+    runtime = _RUNTIMES.get(word[1] if word else above, "")
+    return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, _owner(names[at:]))
 
 
 def _owner(names: List[bytes]) -> int:
@@ -94,8 +137,9 @@ def _owner(names: List[bytes]) -> int:
     return 0
 
 
-def _named(name: bytes, below: bytes, above: List[bytes]) -> Optional[ContainerRef]:
-    """The container of a runtime that gives names, if this is its cgroup."""
+def _named_at(names: List[bytes], at: int) -> Optional[ContainerRef]:
+    """The container of a runtime that gives names, if its cgroup is at this place."""
+    name, below, above = names[at], names[at - 1] if at else b"", names[at + 1 : at + 2]
     runtime = ""
     text = b""
     payload = _LXC(name)

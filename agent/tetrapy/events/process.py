@@ -7,6 +7,7 @@ from binascii import b2a_base64
 from typing import Optional, Tuple, Type
 
 from tetrapy.events import encoders
+from tetrapy.events.account import UNKNOWN, Account
 from tetrapy.events.container import OUTSIDE, Membership
 from tetrapy.events.credentials import BinaryProperties, Capabilities, Credentials
 from tetrapy.events.executed import ExecutedFile
@@ -25,6 +26,7 @@ class Process:
 
     __slots__ = (
         "_exec_id",
+        "account",
         "arguments",
         "auid",
         "binary",
@@ -64,6 +66,7 @@ class Process:
         self.start = start  # of the process: when it was forked
         self.ktime = ktime  # of this image
         self.uid = self.auid = UNSET_ID
+        self.account: Account = UNKNOWN  # who answers for it
         self.cwd = self.binary = self.arguments = self.docker = ""
         self.container: Membership = OUTSIDE
         self.flags = self.refcnt = 0

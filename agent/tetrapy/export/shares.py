@@ -1,66 +1,110 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much of the export files each user may fill, so that none pushes out what others did.
 
-Files that rotate keep the last so many bytes; who makes enough lines decides which. So each user
-other than root has a share, and what it fills comes back evenly over a day. Lines beyond the share
-are for another place, which the target knows.
+Files that rotate keep the last so many bytes; who makes enough lines decides which. So everybody
+but root of the host has a share (events/account.py says who is one), and what fills it comes back
+evenly over a day. Lines beyond the share are for another place, which the target knows.
 
-A user is a uid; subordinate ones, which one user has thousands of, count together in blocks, as in
-bpf/share.h. A program that root owns and everybody may start counts for who started it. The login
-uid is not looked at: where nobody logged in, a process may set it to anybody's.
+In a container each user has a share, and all of them together have two, since root of a container
+may be any user. A user in all containers has two as well, for who may make cgroups makes them look
+like containers.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Sequence, Set, Tuple
+from typing import Callable, Hashable, List, Sequence, Set, Tuple
 
+from tetrapy.events.account import Account
 from tetrapy.events.event import Event
+from tetrapy.export.ledger import KNOWN, Ledger
 
 _DAY = 86_400.0  # seconds in which a share comes back
 _BACK = 0.9  # of the share: from there on a user's lines are as everybody's again
-_USERS = 1024  # that are distinguished; all others have one share together
-_OTHERS = -1
-_SUBORDINATE = 65536  # uids from here on are given out in blocks of so many
+_TOGETHER = 2  # shares of a container, and of a user in all containers
+
+
+class _Level:
+    """Shares of the same size."""
+
+    def __init__(self, words: str, times: int, report: Callable[[str], None]) -> None:
+        """`words` say whose they are, for `report`; each is `times` what a user may have."""
+        self._words = words
+        self._times = times
+        self._report = report
+        self._beyond: Set[Hashable] = set()
+        self.ledger = Ledger()
+
+    def has_room(self, whose: Hashable, seconds: float, now: float) -> bool:
+        """Whether what a user's share gives back in so many seconds has room in it."""
+        if self._beyond and whose in self._beyond:
+            return False
+        if self.ledger.owed(whose, now) + seconds / self._times <= _DAY:
+            return True
+        self._begin(whose)
+        return False
+
+    def fill(self, whose: Hashable, seconds: float, now: float) -> bool:
+        """Fill it with that, if there is room; whether there is."""
+        if self._beyond and whose in self._beyond:
+            return False
+        if self.ledger.take(whose, now, seconds / self._times, _DAY):
+            return True
+        self._begin(whose)
+        return False
+
+    def _begin(self, whose: Hashable) -> None:
+        """Its lines are beyond it from now on."""
+        if len(self._beyond) < KNOWN:
+            self._beyond.add(whose)
+            self._report(self._words.format(whose))
+
+    def settle(self, now: float) -> None:
+        """Let those go on who have enough of it back."""
+        if self._beyond:
+            owed = self.ledger.owed
+            self._beyond = {one for one in self._beyond if owed(one, now) > _DAY * _BACK}
 
 
 class Shares:
-    """Bytes by user; times are seconds of a clock that never goes back."""
+    """Bytes by account; times are seconds of a clock that never goes back."""
 
-    def __init__(self, most: int, reported: Callable[[int], None]) -> None:
-        """`most` bytes are a share; `reported` is called with a user whose lines go elsewhere
-        now.
+    def __init__(self, most: int, reported: Callable[[str], None]) -> None:
+        """`most` bytes, more than 0, are a share; `reported` is called with whose lines go
+        elsewhere now.
         """
         self.most = most
-        self._report = reported
-        self._used: Dict[int, float] = {}
-        self._beyond: Set[int] = set()
-        self._settled = 0.0
+        self._each = _Level("{}", 1, reported)
+        self._containers = _Level("all in {}", _TOGETHER, reported)
+        self._in_containers = _Level("{} in all containers", _TOGETHER, reported)
+        self._now = self._settled = 0.0
 
     def is_beyond(self, event: Event, size: int) -> bool:
-        """Whether a line of so many bytes is more than its user may have; counts it if not."""
+        """Whether a line of so many bytes is more than its account may have; counts it if not."""
         process = event.process
         if process is None:
             return False
-        user = process.uid
-        if not user:
-            parent = event.parent
-            if parent is None or not parent.uid:
-                return False
-            user = parent.uid
-        if user >= _SUBORDINATE:
-            user &= -_SUBORDINATE
-        used = self._used
-        if user not in used and len(used) >= _USERS:
-            user = _OTHERS
-        if user in self._beyond:
-            return True
-        total = used[user] = used.get(user, 0.0) + size
-        if total <= self.most:
+        account = process.account
+        uid, container = account
+        if container:
+            return self._is_beyond_in_container(account, size * _DAY / self.most)
+        if not uid:
             return False
-        used[user] = total - size
-        self._beyond.add(user)
-        self._report(user)
-        return True
+        whose = uid if uid > 0 else account
+        return not self._each.fill(whose, size * _DAY / self.most, self._now)
+
+    def _is_beyond_in_container(self, account: Account, seconds: float) -> bool:
+        places: List[Tuple[_Level, Hashable]] = [
+            (self._each, account),
+            (self._containers, account.container),
+        ]
+        if account.uid:
+            places.append((self._in_containers, account.uid))
+        for level, whose in places:
+            if not level.has_room(whose, seconds, self._now):
+                return True
+        for level, whose in places:
+            level.fill(whose, seconds, self._now)
+        return False
 
     def divide(
         self, lines: List[bytes], events: Sequence[Event]
@@ -74,12 +118,8 @@ class Shares:
 
     def settle(self, now: float) -> None:
         """Give back what time has earned."""
-        back = self.most * (now - self._settled) / _DAY if self._settled else 0.0
+        if self._settled:
+            self._now += now - self._settled
         self._settled = now
-        for user, total in list(self._used.items()):
-            if total > back:
-                self._used[user] = total - back
-            else:
-                del self._used[user]
-        few = self.most * _BACK
-        self._beyond = {user for user in self._beyond if self._used.get(user, 0.0) > few}
+        for level in (self._each, self._containers, self._in_containers):
+            level.settle(self._now)

@@ -74,7 +74,7 @@ class SinkTarget:
         else:
             self._shares.most = most
 
-    def _report_overflow(self, user: int) -> None:
+    def _report_overflow(self, user: str) -> None:
         self._log(
             "warn",
             "A user has filled its share of the export files, its lines go into files beside them",

@@ -16,6 +16,7 @@ def inherit(process: Process, former: Process, *, image: bool) -> None:
     """
     process.uid = former.uid
     process.auid = former.auid
+    process.account = former.account
     process.cwd = former.cwd
     process.docker = former.docker
     process.container = former.container

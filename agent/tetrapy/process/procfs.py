@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from typing import Iterator, Optional, Tuple
 
-from tetrapy.containers.cgroup import ContainerRef, container_of_procfs
+from tetrapy.containers.cgroup import ContainerRef, container_of_procfs, outermost_of_procfs
 from tetrapy.events import flags
 from tetrapy.events.credentials import Capabilities, Credentials
 from tetrapy.events.cut import REPEATED, cut
@@ -48,6 +48,7 @@ class ProcfsProcess(NamedTuple):
     is_kernel_thread: bool
     file: Optional[ExecutedFile] = None  # that it executes; None if it is the host's at `binary`
     container: Optional[ContainerRef] = None  # the one that has `docker`
+    outermost: str = ""  # container: see outermost_of_procfs
 
 
 def foreign_namespace(root: str) -> int:
@@ -89,7 +90,8 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
     is_kernel_thread = bool(int(fields[6]) & _PF_KTHREAD)
     bits = flags.PROCFS
     uids, inner_pid = _status(status)
-    container = container_of_procfs(_try_read(base, "cgroup"))
+    cgroup = _try_read(base, "cgroup")
+    container = container_of_procfs(cgroup)
     file: Optional[ExecutedFile] = None
     if is_kernel_thread:
         comm = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
@@ -121,6 +123,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
         is_kernel_thread=is_kernel_thread,
         file=file,
         container=container,
+        outermost=outermost_of_procfs(cgroup),
     )
 
 

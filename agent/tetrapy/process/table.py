@@ -9,6 +9,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.events import flags
+from tetrapy.events.account import HELPERS, ROOT, account_of
 from tetrapy.events.container import OUTSIDE, Membership
 from tetrapy.events.cut import REPEATED, repeated
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess, make_exec_id
@@ -240,6 +241,9 @@ class ProcessTable:
             process.in_init_tree = True
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent
+        process.account = (
+            HELPERS if seen.is_kernel_thread else account_of(seen.uid, seen.outermost, parent)
+        )
         if self._details is not None and not seen.is_kernel_thread:
             self._details.of_procfs(process, self.procfs)
         return process
@@ -248,6 +252,7 @@ class ProcessTable:
         kernel = Process(self._node, 0, 0, _KERNEL_KTIME)
         kernel.from_procfs = True
         kernel.uid = 0
+        kernel.account = ROOT
         kernel.binary = "<kernel>"
         kernel.flags = flags.PROCFS
         kernel.parent_exec_id = kernel.exec_id

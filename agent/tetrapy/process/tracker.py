@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Optional, Protocol, Tuple
 
-from tetrapy.containers.cgroup import container_of_names
+from tetrapy.containers.cgroup import container_of_names, outermost_of_names
 from tetrapy.errors import FormatError
 from tetrapy.events import flags
+from tetrapy.events.account import account_of
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.executed import UNREPORTED, ExecutedFile
@@ -167,8 +168,11 @@ class ProcessTracker:
         else:
             process.cwd = to_text(data[at:end])
         at, end = end, end + cgroup_size
+        outermost = ""
         if cgroup_size:
-            container = container_of_names(data[at:end])
+            names = data[at:end]
+            outermost = outermost_of_names(names)
+            container = container_of_names(names)
             if container is not None:
                 process.docker = container.docker
                 process.container = table.containers(container)
@@ -222,9 +226,12 @@ class ProcessTracker:
             bits |= flags.IN_INIT_TREE
             process.in_init_tree = True
         # Whoever hides in a cgroup deeper than is read was in its container before.
-        if bits & flags.ERROR_CGROUP_NAME and not process.docker and heir_of is not None:
-            process.docker = heir_of.docker
-            process.container = heir_of.container
+        if bits & flags.ERROR_CGROUP_NAME and heir_of is not None:
+            outermost = heir_of.account.container
+            if not process.docker:
+                process.docker = heir_of.docker
+                process.container = heir_of.container
+        process.account = account_of(uid, outermost, parent)
         process.flags = bits
         if self._details is not None:
             self._details.of_exec(process, data[at:context_end], environment)

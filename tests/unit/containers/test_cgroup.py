@@ -10,7 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tetrapy.containers.cgroup import ContainerRef, container_of_names, container_of_procfs
+from tetrapy.containers.cgroup import (
+    ContainerRef,
+    container_of_names,
+    container_of_procfs,
+    outermost_of_names,
+    outermost_of_procfs,
+)
 from tetrapy.kernel.cgroups import container_path, host_controller
 
 if TYPE_CHECKING:
@@ -156,6 +162,35 @@ def test_the_runtime_and_the_whole_id(path: str, runtime: str, owner: int) -> No
 def test_runtimes_that_give_names(path: str, runtime: str, name: str) -> None:
     """Events show no digits of them, as Tetragon does, but they have a name."""
     assert both(path) == {ContainerRef("", name, runtime) if runtime else None}
+
+
+@pytest.mark.parametrize(
+    ("path", "outermost"),
+    [
+        ("/", ""),
+        ("/user.slice/user-1000.slice/session-1.scope", ""),
+        (f"/docker/{ID}", SHOWN),
+        (f"/docker/{ID}/docker/{OTHER}", SHOWN),  # made in it
+        (f"/docker/{ID}/user@7.service/{OTHER}", SHOWN),
+        (f"/system.slice/docker-{ID}.scope/{OTHER}", SHOWN),
+        (f"/lxc.payload.web/docker/{ID}", "web"),
+        (f"/lxc/web/{ID}", "web"),
+        ("/machine.slice/machine-web.scope/payload", "web"),
+        # A container gets another id whenever it ends, its pod does not.
+        (f"/kubepods.slice/kubepods-burstable.slice/{POD}.slice/cri-containerd-{ID}.scope",
+         "pod0f6f7d4e_1111_2222_3333_444455556666"),
+        (f"/kubepods/besteffort/pod0f6f7d4e-1111-2222-3333-444455556666/{ID}",
+         "pod0f6f7d4e-1111-2222-3333-444455556666"),
+        # A user may name cgroups of his as he likes.
+        (f"/user.slice/user-7.slice/user@7.service/user.slice/libpod-{ID}.scope", ""),
+        (f"/user.slice/user-7.slice/user@7.service/{OTHER}/{ID}", ""),
+    ],
+)  # fmt: skip
+def test_the_outermost(path: str, outermost: str) -> None:
+    """Whoever is in a container makes up no other by a cgroup of his own."""
+    names = b"".join(name.encode() + b"\0" for name in reversed(path.split("/")) if name)
+    assert outermost_of_names(names) == outermost
+    assert outermost_of_procfs(f"0::{path}\n".encode()) == outermost
 
 
 def test_a_name_hides_no_id() -> None:

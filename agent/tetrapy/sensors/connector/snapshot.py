@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import Dict, List, Optional, Set
 
-from tetrapy.containers.cgroup import ContainerRef, container_of_procfs
+from tetrapy.containers.cgroup import ContainerRef, container_of_procfs, outermost_of_procfs
 from tetrapy.events.executed import UNREPORTED, ExecutedFile
 from tetrapy.events.process import UNSET_ID
 from tetrapy.named import NamedTuple
@@ -39,6 +39,7 @@ class Snapshot(NamedTuple):
     truncated: bool = False  # arguments or variables were longer than what was read
     file: Optional[ExecutedFile] = UNREPORTED  # that it executes; None if it is the host's at `exe`
     container: Optional[ContainerRef] = None  # the one that has `docker`
+    outermost: str = ""  # container: see outermost_of_procfs
 
 
 def take_snapshot(
@@ -64,7 +65,8 @@ def take_snapshot(
             return None
         status = _fields(_read(handle, "status"))
         auid = _read(handle, "loginuid").strip()
-        container = container_of_procfs(_read(handle, "cgroup"))
+        cgroup = _read(handle, "cgroup")
+        container = container_of_procfs(cgroup)
     finally:
         os.close(handle)
     try:
@@ -88,6 +90,7 @@ def take_snapshot(
             truncated=max(len(command_line), len(variables)) >= longest,
             file=file,
             container=container,
+            outermost=outermost_of_procfs(cgroup),
         )
     except (ValueError, IndexError):
         return None

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from typing import Callable, Optional, Tuple
 
 from tetrapy.events import encoders, flags
+from tetrapy.events.account import account_of
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.executed import UNREPORTED
 from tetrapy.events.exit import ProcessExit
@@ -98,6 +99,8 @@ class ConnectorTracker:
             process.in_init_tree = True
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent
+        if seen is not None:
+            process.account = account_of(process.uid, seen.outermost, parent)
         if self._details is not None:
             root = self._procfs if seen is not None and seen.has_image else ""
             self._details.of_procfs(process, root, b"" if seen is None else seen.environment)
@@ -150,6 +153,7 @@ class ConnectorTracker:
         process = self._table.new(record.pid, seen.start, seen.start)
         process.flags = flags.EXECVE | flags.PROCFS | self._show(process, seen)
         process.parent = self._pids.at_or_read(seen.parent_pid)
+        process.account = account_of(process.uid, seen.outermost, process.parent)
         return process
 
     def on_owner(self, record: Owner) -> None:
@@ -157,6 +161,8 @@ class ConnectorTracker:
         process = self._pids.at(record.pid)
         if process is not None and record.tid == record.pid and process.uid != record.uid:
             process.uid = record.uid
+            container = process.account.container
+            process.account = account_of(record.uid, container, process.parent)
             if isinstance(process, DetailedProcess):
                 process.user = ""  # its name is not known, and that of the former one is wrong
             process.forget_json()

@@ -20,6 +20,7 @@ CHECKS: dict[str, Callable[[Setting], list[str]]] = {
     "packages of the host in front": deceptions.shadowed,
     "a reader of the FIFO that does not read": stalls.slow_reader,
     "evidence pushed out of the files": stalls.evidence,
+    "evidence pushed out by root of a container": stalls.evidence_by_container,
     "clients of metrics that do not read": stalls.unread_metrics,
     "40 MB of memory": stalls.small_memory,
 }

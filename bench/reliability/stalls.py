@@ -9,9 +9,10 @@ import socket
 import subprocess
 import threading
 import time
+from typing import Any
 
 from bench.reliability import cgroups
-from bench.reliability.attack import MEMORY, VICTIM
+from bench.reliability.attack import ATTACKER, MEMORY, VICTIM
 from bench.reliability.reader import files
 from bench.reliability.setting import Setting, all_lines, ended, fence, scrape
 from bench.reliability.watched import TIMEOUT, free_port
@@ -92,11 +93,23 @@ def _read_slowly(setting: Setting, name: str, pause: float) -> list[str]:
 
 def evidence(setting: Setting) -> list[str]:
     """What happened before cannot be pushed out of the export files by a few fat execs."""
+    return _pushed_out(setting, uid=ATTACKER)
+
+
+def evidence_by_container(setting: Setting) -> list[str]:
+    """The same by root of a container."""
+    with cgroups.named([f"docker/{'0123456789abcdef' * 4}"]) as made:
+        (place,) = made.values()
+        entry = place / "cgroup.procs"
+        return _pushed_out(setting, uid=0, preexec_fn=lambda: entry.write_text("0"))
+
+
+def _pushed_out(setting: Setting, **options: Any) -> list[str]:
     with setting.agent() as agent:
         setting.run("evidence", uid=VICTIM)
         fence(agent, setting)
         for _ in range(60):
-            setting.run("\x1b" * 130_000, "\x1b" * 130_000)
+            setting.run("\x1b" * 130_000, "\x1b" * 130_000, **options)
         fence(agent, setting)
         there = any(b'"arguments":"evidence"' in line for line in all_lines(agent.export))
         return [*ended(agent), *([] if there else ["60 execs of another user pushed it out"])]

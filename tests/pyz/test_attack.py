@@ -23,7 +23,14 @@ STORMS = (
     "500 uids",
     "to be redacted",
 )
-CHECKS = ("forged", "are no containers", "evidence", "clients of metrics", "40 MB of memory")
+CHECKS = (
+    "forged",
+    "are no containers",
+    "out of the files",
+    "root of a container",
+    "clients of metrics",
+    "40 MB of memory",
+)
 FILES = ("running file", "packages of the host")
 
 

@@ -22,6 +22,7 @@ CHECKS: dict[str, Callable[[Setting], list[str]]] = {
     "evidence pushed out of the files": stalls.evidence,
     "evidence pushed out by root of a container": stalls.evidence_by_container,
     "clients of metrics that do not read": stalls.unread_metrics,
+    "3,000 binaries for metrics": stalls.series,
     "40 MB of memory": stalls.small_memory,
 }
 

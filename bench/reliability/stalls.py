@@ -140,6 +140,21 @@ def unread_metrics(setting: Setting) -> list[str]:
     return [*wrong, *([f"{peak:.0f} MB of memory"] if peak > MEMORY else [])]
 
 
+def series(setting: Setting) -> list[str]:
+    """A user who makes up binaries does not take all series of metrics."""
+    port = free_port()
+    links, own = setting.directory / "links", setting.directory / "own"
+    links.mkdir()
+    os.chown(links, ATTACKER, ATTACKER)
+    own.symlink_to(setting.programs.nothing)
+    with setting.agent(f"--metrics-server=127.0.0.1:{port}") as agent:
+        setting.storm("storm", "binaries=3000", "count=3000", f"place={links}", seconds=100)
+        setting.start([str(own)], VICTIM).wait()
+        fence(agent, setting)
+        named = f'binary="{own}"'.encode() in scrape(port)
+        return [*ended(agent), *([] if named else ["another user's binary has no series"])]
+
+
 def small_memory(setting: Setting) -> list[str]:
     """The agent in a cgroup with 40 MB, as a container or a unit may have it."""
     with cgroups.limited(40 << 20) as limited:

@@ -29,6 +29,7 @@ CHECKS = (
     "out of the files",
     "root of a container",
     "clients of metrics",
+    "for metrics",
     "40 MB of memory",
 )
 FILES = ("running file", "packages of the host")

@@ -312,7 +312,8 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
         Family(
             "tetrapy_event_series_capacity",
             GAUGE,
-            "Series after which further binaries are counted as `other`",
+            "The most series that binaries may have; one user has a part of them, and the rest is"
+            " `other`",
         ),
     ),
 }

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Iterable, Iterator, Tuple
+from typing import Dict, FrozenSet, Hashable, Iterable, Iterator, Optional, Tuple
 
+from tetrapy.events.account import ROOT, Account
 from tetrapy.events.event import Event
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.flags import flag_words
+from tetrapy.events.process import Process
 from tetrapy.metrics.catalog import CATALOG
 from tetrapy.metrics.family import Metric
 
 CAPACITY = 4096  # series; a host's own programs are some hundreds
+SHARES = 4  # a part in so many of the series is one user's at most
 MAX_LENGTH = 255  # characters of a binary that is a label
 OTHER = "other"  # binaries beyond these; none is called so, since their names begin with a slash
 
@@ -28,7 +31,10 @@ class EventCounter:
     policies by policy, hook and binary.
 
     Anybody who may run programs can make up any number of binaries, so that the number and size of
-    the series are limited.
+    the series are limited: who begins them, by events/account.py (a container is one), may have as
+    many as are free after that, and a part in SHARES at most if it is not root of the host. Thus
+    seven who take what they can leave 32 to others. No series ever goes: its count would be missing
+    in sums or, if `other` had it, be counted twice by Prometheus.
     """
 
     def __init__(self, labels: FrozenSet[str], node_name: str, capacity: int = CAPACITY) -> None:
@@ -40,6 +46,8 @@ class EventCounter:
         self._capacity = capacity
         self._counts: Dict[str, Dict[str, int]] = {}  # type -> binary -> events
         self._policies: Dict[Tuple[str, str], Dict[str, int]] = {}  # policy, hook -> the same
+        self._series = 0
+        self._begun: Dict[Hashable, int] = {}  # uid or container -> series that it began
         self.count = self._by_binary if "binary" in labels else self._by_type
 
     def _by_binary(self, events: Iterable[Event]) -> None:
@@ -50,32 +58,41 @@ class EventCounter:
             try:
                 counts[event.type][binary] += 1
             except KeyError:
-                self._begin(self._counts.setdefault(event.type, {}), binary)
+                self._begin(self._counts.setdefault(event.type, {}), process)
             probe = event.probe
             if probe is not None:
                 key = probe.policy_name, probe.label
-                self._begin(self._policies.setdefault(key, {}), binary)
+                self._begin(self._policies.setdefault(key, {}), process)
 
     def _by_type(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._begin(self._counts.setdefault(event.type, {}), "")
+            self._begin(self._counts.setdefault(event.type, {}), None)
             probe = event.probe
             if probe is not None:
                 key = probe.policy_name, probe.label
-                self._begin(self._policies.setdefault(key, {}), "")
+                self._begin(self._policies.setdefault(key, {}), None)
 
-    def _begin(self, series: Dict[str, int], binary: str) -> None:
+    def _begin(self, series: Dict[str, int], process: Optional[Process]) -> None:
         """Count what may have no series yet, or the one of all others."""
-        if (
-            binary
-            and binary not in series
-            and (len(binary) > MAX_LENGTH or self._series() >= self._capacity)
-        ):
-            binary = OTHER
+        binary = "" if process is None else process.binary
+        if process is not None and binary and binary not in series:
+            if len(binary) <= MAX_LENGTH and self._may_begin(process.account):
+                self._series += 1
+            else:
+                binary = OTHER
         series[binary] = series.get(binary, 0) + 1
 
-    def _series(self) -> int:
-        return sum(map(len, self._counts.values())) + sum(map(len, self._policies.values()))
+    def _may_begin(self, account: Account) -> bool:
+        """Whether there is room for one more that a process begins, which is counted then."""
+        whose: Hashable = account.container or account.uid
+        most = self._capacity - self._series
+        if account != ROOT:
+            most = min(most, max(self._capacity // SHARES, 1))
+        begun = self._begun.get(whose, 0)
+        if begun >= most:
+            return False
+        self._begun[whose] = begun + 1
+        return True
 
     def collect(self) -> Iterator[Metric]:
         """The series, how many there are, and how many there may be."""

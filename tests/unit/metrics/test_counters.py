@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.unit.metrics.metrics_sources import read, series
 from tetrapy.events import flags
+from tetrapy.events.account import ROOT, Account
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
@@ -29,15 +30,24 @@ from tetrapy.metrics.family import Collector
 BINARY = frozenset({"binary"})
 
 
-def process(binary: str, bits: int = 0) -> Process:
+def process(binary: str, bits: int = 0, account: Account = ROOT) -> Process:
     made = Process(b"host1", 1, 0, 0)
     made.binary = binary
     made.flags = bits
+    made.account = account
     return made
 
 
-def executed(binary: str, bits: int = 0) -> ProcessExec:
-    return ProcessExec(process(binary, bits), None)
+def executed(binary: str, bits: int = 0, account: Account = ROOT) -> ProcessExec:
+    return ProcessExec(process(binary, bits, account), None)
+
+
+def run_by(uid: int, *binaries: str, container: str = "") -> list[ProcessExec]:
+    return [executed(binary, account=Account(uid, container)) for binary in binaries]
+
+
+def many(word: str, count: int = CAPACITY) -> list[str]:
+    return [f"/{word}/{number}" for number in range(count)]
 
 
 def exited(binary: str) -> ProcessExit:
@@ -90,14 +100,71 @@ def test_series_that_coincide_are_summed() -> None:
 
 def test_more_binaries_than_there_may_be() -> None:
     """What came first keeps its series; the rest is counted together, and nothing is lost."""
-    counter = EventCounter(BINARY, "", capacity=3)
+    counter = EventCounter(BINARY, "", capacity=6)
     for _ in range(2):
         counter.count([executed(f"/bin/{n}") for n in range(10)])
     found = reported(counter)
     assert found[series("PROCESS_EXEC", "/bin/2")] == 2
     assert found[series("PROCESS_EXEC", OTHER)] == 14
     assert found["tetrapy_event_series"] == 4
-    assert found["tetrapy_event_series_capacity"] == 3
+    assert found["tetrapy_event_series_capacity"] == 6
+
+
+def of_its_own(counter: EventCounter, events: list[ProcessExec]) -> int:
+    """How many of the binaries of these events have a series of their own when they are counted."""
+    counter.count(events)
+    found = reported(counter)
+    return sum(series("PROCESS_EXEC", event.process.binary) in found for event in events)
+
+
+def test_one_user_leaves_room_for_others() -> None:
+    """However many binaries he makes up, he has a quarter of the series; his own are summed."""
+    counter = EventCounter(BINARY, "")
+    flood = run_by(1000, *many("flood", 3 * CAPACITY))
+    assert of_its_own(counter, flood) == CAPACITY // 4
+    assert of_its_own(counter, run_by(1001, *many("others", 100))) == 100
+    assert of_its_own(counter, run_by(0, *many("root", 1000))) == 1000
+    found = reported(counter)
+    assert found[series("PROCESS_EXEC", OTHER)] == len(flood) - CAPACITY // 4
+    assert found["tetrapy_event_series"] <= CAPACITY + 1
+
+
+def test_a_container_is_one_user() -> None:
+    """Whichever uids it takes; root of the host has its own."""
+    counter = EventCounter(BINARY, "")
+    made = [
+        of_its_own(counter, run_by(uid, *many(f"flood{uid}", 1000), container="web"))
+        for uid in range(10)
+    ]
+    assert sum(made) == CAPACITY // 4
+    assert of_its_own(counter, run_by(0, *many("root", 1000))) == 1000
+
+
+def test_many_users_together_leave_some() -> None:
+    """Each takes at most as many as are free after him, so that seven leave room for the next."""
+    counter = EventCounter(BINARY, "")
+    taken = [of_its_own(counter, run_by(uid, *many(f"flood{uid}"))) for uid in range(1, 8)]
+    assert taken[:4] == [1024, 1024, 1024, 512]
+    assert taken == sorted(taken, reverse=True)
+    assert of_its_own(counter, run_by(1001, *many("others", 20))) >= 20
+
+
+def test_root_alone() -> None:
+    """It may have half, as long as nobody else has many."""
+    counter = EventCounter(BINARY, "")
+    assert of_its_own(counter, run_by(0, *many("root"))) == CAPACITY // 2
+
+
+def test_counters_only_grow() -> None:
+    """A series never goes, and what `other` has stays there: Prometheus' `rate` is right."""
+    counter = EventCounter(BINARY, "", capacity=16)
+    before: dict[str, float] = {}
+    for turn in range(60):
+        counter.count(run_by(turn % 5, f"/bin/{turn * 7 % 30}"))
+        now = reported(counter)
+        assert set(before) <= set(now)
+        assert all(now[name] >= count for name, count in before.items())
+        before = now
 
 
 def test_an_event_of_no_process_is_no_other_binary() -> None:

@@ -69,7 +69,7 @@ complete -c tetrapy -l export-file-rotation-interval -x -d 'time after which the
 complete -c tetrapy -l export-file-max-backups -x -d 'rotated files that are kept; 0 keeps all'
 complete -c tetrapy -l export-file-max-age -x -d 'age at which rotated files are deleted; 0 keeps them'
 complete -c tetrapy -l export-file-compress -d 'compress rotated files with gzip'
-complete -c tetrapy -l export-file-user-share -x -d 'percent of the export files that one user other than root may fill, and as much in each further day; lines beyond go into a file named overflow-...; 0 is no limit'
+complete -c tetrapy -l export-file-user-share -x -d 'percent of the export files that a user other than the host'\''s root may fill, and as much in each further day, and a container twice that; lines beyond go into a file named overflow-...; 0 is no limit'
 complete -c tetrapy -l export-event-max-bytes -x -d 'most bytes of a line, at least 65536; the texts of a longer one are cut'
 complete -c tetrapy -l export-rate-limit -x -d 'most events a minute; -1 is no limit, 0 is no export'
 complete -c tetrapy -l enable-export-aggregation -d 'write equal events of a time window once, with their number'

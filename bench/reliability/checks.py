@@ -23,6 +23,7 @@ CHECKS: dict[str, Callable[[Setting], list[str]]] = {
     "evidence pushed out by root of a container": stalls.evidence_by_container,
     "clients of metrics that do not read": stalls.unread_metrics,
     "3,000 binaries for metrics": stalls.series,
+    "a rate limit used up": stalls.rate_limit,
     "40 MB of memory": stalls.small_memory,
 }
 

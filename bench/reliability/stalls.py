@@ -14,7 +14,7 @@ from typing import Any
 from bench.reliability import cgroups
 from bench.reliability.attack import ATTACKER, MEMORY, VICTIM
 from bench.reliability.reader import files
-from bench.reliability.setting import Setting, all_lines, ended, fence, scrape
+from bench.reliability.setting import Setting, all_lines, ended, execs, fence, scrape
 from bench.reliability.watched import TIMEOUT, free_port
 
 _STOP_BOUND = 20.0  # seconds: four times the deadline that a stop has
@@ -153,6 +153,19 @@ def series(setting: Setting) -> list[str]:
         fence(agent, setting)
         named = f'binary="{own}"'.encode() in scrape(port)
         return [*ended(agent), *([] if named else ["another user's binary has no series"])]
+
+
+def rate_limit(setting: Setting) -> list[str]:
+    """A user who uses up the rate limit of the export leaves others their share."""
+    with setting.agent("--export-rate-limit=600") as agent:
+        setting.storm("storm", "count=1000", seconds=100)
+        names = {f"limited-{number}" for number in range(20)}
+        for name in names:
+            setting.run(name, uid=VICTIM)
+        fence(agent, setting)
+        missing = names - {one.get("arguments", "") for one in execs(agent.export)}
+        wrong = ended(agent)
+    return [*wrong, *([f"{len(missing)} execs of another user"] if missing else [])]
 
 
 def small_memory(setting: Setting) -> list[str]:

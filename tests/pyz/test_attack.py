@@ -30,6 +30,7 @@ CHECKS = (
     "root of a container",
     "clients of metrics",
     "for metrics",
+    "a rate limit used up",
     "40 MB of memory",
 )
 FILES = ("running file", "packages of the host")

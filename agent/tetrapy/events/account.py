@@ -11,7 +11,7 @@ at: where nobody logged in, a process may set it to anybody's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from tetrapy.named import NamedTuple
 
@@ -26,6 +26,11 @@ class Account(NamedTuple):
 
     uid: int  # of subordinate ones the first of their block
     container: str = ""  # the outermost one that it is in; empty on the host
+
+    @property
+    def together(self) -> Union[int, str]:
+        """A container with all that is in it, or a user of the host."""
+        return self.container or self.uid
 
     def __str__(self) -> str:
         if self is HELPERS:

@@ -154,9 +154,12 @@ class Subscription:
         now = time.monotonic_ns()
         for number, (event, count) in enumerate(counted):
             self.aggregated += count - 1
-            if limiter is not None and not limiter.allow(now, count):
-                self.rate_limited += count
-                continue
+            if limiter is not None:
+                process = event.process
+                whose = None if process is None else process.account.together
+                if not limiter.allow(now, whose, count):
+                    self.rate_limited += count
+                    continue
             self._put(event, None if of_type is None else of_type(event.type), count)
             if not number % _SLICE:
                 self.alive()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, Hashable, Iterable, Iterator, Optional, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, Optional, Tuple, Union
 
 from tetrapy.events.account import ROOT, Account
 from tetrapy.events.event import Event
@@ -47,7 +47,7 @@ class EventCounter:
         self._counts: Dict[str, Dict[str, int]] = {}  # type -> binary -> events
         self._policies: Dict[Tuple[str, str], Dict[str, int]] = {}  # policy, hook -> the same
         self._series = 0
-        self._begun: Dict[Hashable, int] = {}  # uid or container -> series that it began
+        self._begun: Dict[Union[int, str], int] = {}  # uid or container -> series that it began
         self.count = self._by_binary if "binary" in labels else self._by_type
 
     def _by_binary(self, events: Iterable[Event]) -> None:
@@ -84,7 +84,7 @@ class EventCounter:
 
     def _may_begin(self, account: Account) -> bool:
         """Whether there is room for one more that a process begins, which is counted then."""
-        whose: Hashable = account.container or account.uid
+        whose = account.together
         most = self._capacity - self._series
         if account != ROOT:
             most = min(most, max(self._capacity // SHARES, 1))

@@ -55,8 +55,9 @@ TOPICS: Tuple[Topic, ...] = (
                 "export-file-user-share",
                 UINT,
                 25,
-                "percent of the export files that one user other than root may fill, and as much in"
-                " each further day; lines beyond go into a file named overflow-...; 0 is no limit",
+                "percent of the export files that a user other than the host's root may fill, and"
+                " as much in each further day, and a container twice that; lines beyond go into a"
+                " file named overflow-...; 0 is no limit",
                 own=True,
             ),
             Setting(

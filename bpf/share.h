@@ -12,7 +12,8 @@
  * seven users in a group may storm before the others in it notice, and a full group leaves a ninth
  * of the buffer. Who holds little, a part in SMALL of what is free, is admitted although others
  * filled his group, until it holds SMALL_TIMES: so many little ones are a thousand uids, and leave
- * a part in 33 of the buffer to all others.
+ * a part in 33 of the buffer to all others. Root is many services and containers, so that its group
+ * is ROOT_TIMES as large.
  *
  * An event is admitted whole, before its first record, for the size that it is going to have as far
  * as that is known; the rest is charged when it was written.
@@ -23,6 +24,7 @@
 #include "maps.h"
 
 #define GROUP_TIMES 8
+#define ROOT_TIMES 4
 #define SMALL 32
 #define SMALL_TIMES 32
 #define UNACCOUNTED 8 /* a part in so many of the buffer */
@@ -181,14 +183,15 @@ static __always_inline int take_shares(struct place place, __u64 bytes, __u64 fr
 	held = take_share(owner, place, bytes, free);
 	if (!held)
 		return 0;
-	/* Root is many services and containers: what others do in its name is not its own. */
-	if (!owner.uid)
-		return 1;
 	limit = (held <= free / SMALL ? SMALL_TIMES : GROUP_TIMES) * free;
+	if (!owner.uid)
+		limit *= ROOT_TIMES;
 	group.kind = OWNER_UID + place.kinds;
 	group.uid = owner.uid < SUBORDINATE ? owner.uid : owner.uid & -SUBORDINATE;
 	if (!take_share(group, place, bytes, limit))
 		return 0;
+	if (!owner.uid)
+		return 1; /* all that is root in a cgroup is one owner */
 	/* Apart, since without a service manager a cgroup is everybody's. */
 	group.kind = (owner.uid < SUBORDINATE ? OWNER_CGROUP : OWNER_SUBORDINATES) + place.kinds;
 	group.uid = 0;

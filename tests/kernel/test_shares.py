@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.reliability.cgroups import Cgroups
 from tests.support.watch import Watch
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.alone
 STORMER, VICTIM = 54321, 64321  # uids that nobody has
 SUBORDINATE = 100_000  # where those of /etc/subuid begin
 EXECS = 100
+CGROUPS = 500
 LONG = "x" * 30_000  # an argument: some dozens of them are more than the buffer
 
 
@@ -29,11 +31,15 @@ def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
         yield made
 
 
-def run(words: list[object], uid: int = 0, cwd: Path | None = None) -> None:
+def run(
+    words: list[object], uid: int = 0, cwd: Path | None = None, cgroup: Path | None = None
+) -> None:
     """One process to its end, on the first CPU."""
 
     def prepare() -> None:
         os.sched_setaffinity(0, {0})
+        if cgroup:
+            (cgroup / "cgroup.procs").write_text("0")
         if uid:
             os.setgroups([])
             os.setresuid(uid, uid, uid)
@@ -101,6 +107,23 @@ def test_many_users_together(ring: bool, first: int, uids: int, victims: int, ac
         assert watch.sensor.buffer_losses()["args"] == 0
         watch.fence()
         for number in range(victims):
+            names = [event.name for event in watch.of(f"victim{number}x")]
+            assert names == ["process_exec", "process_exit"], number
+
+
+@pytest.mark.parametrize("ring", [True, False], ids=["ring", "perf"])
+def test_root_in_many_cgroups(ring: bool, actor: Path) -> None:
+    """Root of a container that may make cgroups leaves others their part of the buffer."""
+    with Cgroups(CGROUPS, 0) as made, Watch(ring=ring, size=2 << 20) as watch:
+        assert made.path is not None
+        for number in range(2 * CGROUPS):
+            run([actor, LONG[:3_000], "exit", 0], cgroup=made.path / str(number % CGROUPS))
+        assert "0" in {uid for uid, _ in watch.sensor.losses_by_owner()}
+        for number in range(20):
+            run([actor, f"victim{number}x", "exit", 0], VICTIM)
+        assert str(VICTIM) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
+        watch.fence()
+        for number in range(20):
             names = [event.name for event in watch.of(f"victim{number}x")]
             assert names == ["process_exec", "process_exit"], number
 

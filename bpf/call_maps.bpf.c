@@ -16,6 +16,7 @@
 #include "workloads.h"
 #include "call.h"
 #include "call_syscall.h"
+#include "call_use.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -29,6 +30,7 @@ const struct tracked_key *tracked_key_abi __attribute__((unused));
 const struct tracked *tracked_abi __attribute__((unused));
 const struct enforcement *enforcement_abi __attribute__((unused));
 const struct rate_key *rate_key_abi __attribute__((unused));
+const struct use_key *use_key_abi __attribute__((unused));
 const struct workload *workload_abi __attribute__((unused));
 const struct image *image_abi __attribute__((unused));
 const struct call_socket *call_socket_abi __attribute__((unused));
@@ -40,6 +42,7 @@ const struct call_perf_event *call_perf_event_abi __attribute__((unused));
 const struct call_module *call_module_abi __attribute__((unused));
 enum socket_number socket_numbers __attribute__((unused));
 const struct call_value *call_value_abi __attribute__((unused));
+enum owner_kind owner_kinds __attribute__((unused));
 enum hook_limit hook_limits __attribute__((unused));
 enum value_kind value_kinds __attribute__((unused));
 enum value_source value_sources __attribute__((unused));

@@ -142,6 +142,7 @@ static __always_inline int send_chunk(void *ctx, struct call *call, const struct
 	size += sizeof(chunk->event) + sizeof(chunk->value);
 	if (!admit(size, EVENT_CALL))
 		return 0;
+	note_use(hook, size);
 	submit(ctx, &chunk->event.header, size);
 	return 1;
 }

@@ -11,6 +11,7 @@
 #include "call_filter.h"
 #include "call_operations.h"
 #include "call_rate.h"
+#include "call_use.h"
 #include "call_value.h"
 
 /* The steps of this type, by enum call_step; user space fills them in. */
@@ -221,6 +222,7 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 	size = sizeof(call->event) + values;
 	if (!admit(size, EVENT_CALL))
 		return;
+	note_use(hook, size);
 	submit(ctx, &call->event.header, size);
 	if (!call->at_return && hook->head.reports_return)
 		keep_until_return(call);
@@ -245,7 +247,7 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 		if (!call->selectors || !posts)
 			call->event.flags |= CALL_UNWANTED;
 	} else {
-		if (!posts && !hook->head.reports_return)
+		if ((!posts && !hook->head.reports_return) || is_silent(hook))
 			return;
 		if (action->interval && !call->unknown_workload && is_too_soon(call, action))
 			return;

@@ -50,6 +50,9 @@ enum hook_limit {
 	LINEAGE_PROCESSES = 32768,
 	IMAGE_NAMESPACES = 10,
 	IMAGE_CAPABILITIES = 3,
+	USERS = 2048, /* of busy policies, whose calls are added up */
+	SILENT_USERS = 1024, /* of which policies do not tell */
+	USE_RECORD = 1024, /* bytes that the agent reads in the time that any record takes it */
 	WORKLOAD_CGROUPS = 16384, /* of which user space says which policies they are for */
 	MARK_UNKNOWN = 63, /* the bit of a binary that is not known: filters count it as theirs */
 	SET_MEMBERS = 65536, /* the most of one set; Linux before 5.10 wants it of all sets alike */
@@ -238,7 +241,7 @@ struct hook_head {
 	__u32 first_path;
 	__u32 filtered_end;
 	__u32 acts; /* enum acts_flag */
-	__u32 policy; /* number of one that acts on processes or sockets; else 0 */
+	__u32 policy; /* its number; an agent gives none twice */
 	__u32 workloads; /* 1: filters look at NUMBER_WORKLOADS */
 	__u32 matches_at_return; /* 1: filters look at what is returned, too */
 };

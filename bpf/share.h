@@ -115,6 +115,24 @@ static __always_inline struct owner current_owner(void)
 	return owner;
 }
 
+/* What an owner is a part of: his uid in all cgroups, of subordinate ones their block ... */
+static __always_inline struct owner owner_of_uid(struct owner owner)
+{
+	struct owner group = { .kind = OWNER_UID };
+
+	group.uid = owner.uid < SUBORDINATE ? owner.uid : owner.uid & -SUBORDINATE;
+	return group;
+}
+
+/* ... and all such uids in his cgroup. */
+static __always_inline struct owner owner_of_cgroup(struct owner owner)
+{
+	struct owner group = { .cgroup = owner.cgroup };
+
+	group.kind = owner.uid < SUBORDINATE ? OWNER_CGROUP : OWNER_SUBORDINATES;
+	return group;
+}
+
 static __always_inline void count_losses(__u32 kind, __u64 records)
 {
 	__u64 *lost = bpf_map_lookup_elem(&losses, &kind);
@@ -175,7 +193,7 @@ static __always_inline __u64 take_share(struct owner owner, struct place place, 
 
 static __always_inline int take_shares(struct place place, __u64 bytes, __u64 free)
 {
-	struct owner owner = current_owner(), group = {};
+	struct owner owner = current_owner(), group;
 	__u64 held, limit;
 
 	bytes += RECORD_OVERHEAD;
@@ -186,16 +204,15 @@ static __always_inline int take_shares(struct place place, __u64 bytes, __u64 fr
 	limit = (held <= free / SMALL ? SMALL_TIMES : GROUP_TIMES) * free;
 	if (!owner.uid)
 		limit *= ROOT_TIMES;
-	group.kind = OWNER_UID + place.kinds;
-	group.uid = owner.uid < SUBORDINATE ? owner.uid : owner.uid & -SUBORDINATE;
+	group = owner_of_uid(owner);
+	group.kind += place.kinds;
 	if (!take_share(group, place, bytes, limit))
 		return 0;
 	if (!owner.uid)
 		return 1; /* all that is root in a cgroup is one owner */
 	/* Apart, since without a service manager a cgroup is everybody's. */
-	group.kind = (owner.uid < SUBORDINATE ? OWNER_CGROUP : OWNER_SUBORDINATES) + place.kinds;
-	group.uid = 0;
-	group.cgroup = owner.cgroup;
+	group = owner_of_cgroup(owner);
+	group.kind += place.kinds;
 	return take_share(group, place, bytes, limit) != 0;
 }
 

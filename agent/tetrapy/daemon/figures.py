@@ -126,6 +126,7 @@ class PolicyFigures:
             ),
             requests={} if calls is None else calls.hooks.request_counts(),
             throttled=dict(loop.throttle.begun) if loop.throttle is not None else {},
+            untold=loop.throttle.untold_calls() if loop.throttle is not None else {},
         )
 
 

@@ -50,12 +50,10 @@ class Entry:
         self.text = ""  # of one that came otherwise than in a file
         self.read: Optional[int] = None  # the hash of the text that was read last
         self.awaits_name = False  # it is not loaded because another has its name
-        self.name = ""
-        self.namespace = ""
+        self.name = self.namespace = self.mode = self.error = ""
         self.state = LOAD_ERROR
-        self.mode = ""
-        self.error = ""
         self.loaded: Optional[LoadedPolicy] = None
+        self.silent: List[Dict[str, Any]] = []  # whose calls it does not tell for now
 
     @property
     def key(self) -> Tuple[str, str, str]:
@@ -83,6 +81,7 @@ class Entry:
             "left_out": list(loaded.left_out) if loaded else [],
             "error": self.error,
             "kernel_memory_bytes": loaded.kernel_memory if loaded else 0,
+            "silent": self.silent,
         }
 
 

@@ -122,4 +122,13 @@ def _notes(policy: Optional[Policy]) -> List[str]:
         notes.append(("error", policy["error"]))
     if notes:
         notes.insert(0, ("file", policy["file"]))
+    notes += [("calls not told", _silence(one)) for one in policy["silent"]]
     return [printable(f"    {name}: {text}") for name, text in notes]
+
+
+def _silence(one: Dict[str, Any]) -> str:
+    """Whose calls a policy does not tell, how many, and since when."""
+    uid, cgroup, untold = one["uid"], one["cgroup"], one["untold"]
+    whose = f"of {'uid ' + uid if uid else 'all uids'}{' in cgroup ' + cgroup if cgroup else ''}"
+    count = "" if untold is None else f"{untold} "
+    return f"{count}{whose}, since {one['since']}: they keep the agent busy"

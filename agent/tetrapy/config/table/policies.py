@@ -54,7 +54,7 @@ TOPICS: Tuple[Topic, ...] = (
                 UINT,
                 25,
                 "percentage of a processor that events of one policy may take; one that takes more"
-                " for long reports a part of its calls, and acts on all. 0: no limit",
+                " for long reports no calls of those who cause it, and acts on all. 0: no limit",
                 own=True,
             ),
             Setting(

@@ -126,7 +126,7 @@ class Lineage:
         slots = self._programs.slots
         if self._images_fd >= 0:
             os.close(self._images_fd)
-            slots.drop_images()
+            slots.drop_map("images")
             self._images_fd = -1
         slots.give_back((), list(self._slots.values()))
         self._slots = {}

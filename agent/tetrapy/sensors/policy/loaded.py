@@ -28,6 +28,7 @@ from tetrapy.sensors.policy.workloads import Workloads
 
 if TYPE_CHECKING:
     from tetrapy.sensors.policy.pins import Pins
+    from tetrapy.sensors.policy.uses import Uses
 
 
 class PolicyLoadError(TetrapyError):
@@ -114,7 +115,9 @@ class LoadedPolicy:
         self.kernel_memory = 0  # bytes of what only this policy has
         self.hooks = 0
         self.places: List[HookPlace] = []
-        self.number = 0  # of a policy that acts on processes or sockets; else 0
+        self.number = 0  # that its hooks have in common
+        self.acts = False  # on processes or sockets
+        self.uses: Optional[Uses] = None  # which all policies have in common
         self.prepared: List[PreparedHook] = []
         self.alive: Callable[[], None] = lambda: None  # called while it is taken out
         self.numbers: List[int] = []  # that its records carry
@@ -134,7 +137,7 @@ class LoadedPolicy:
             with named("spec"):
                 self._lineage.follow()
                 self._workloads.follow()
-                if self.number:
+                if self.acts:
                     self._slots.monitor(self.number, only=True)
                     self.acquired.callback(self._slots.monitor, self.number, only=False)
             for one in self.prepared:
@@ -142,7 +145,7 @@ class LoadedPolicy:
                     one.hook.attach()
             self._keep(about)
             with named("spec"):
-                if self.number and self.mode == ENFORCE:
+                if self.acts and self.mode == ENFORCE:
                     self._slots.monitor(self.number, only=False)
         except BaseException:
             self.close()

@@ -128,8 +128,8 @@ class PolicyLoader:
             self._pins,
         )
         loaded.alive = self._programs.alive
-        if loaded.mode != MONITOR_ONLY or spec.enforcers or _tracks(policy):
-            loaded.number = self._programs.new_policy()
+        loaded.number, loaded.uses = self._programs.new_policy(), self._programs.uses
+        loaded.acts = bool(loaded.mode != MONITOR_ONLY or spec.enforcers or _tracks(policy))
         try:
             if spec.loader:
                 with named("spec.loader"):

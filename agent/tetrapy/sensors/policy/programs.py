@@ -33,6 +33,7 @@ from tetrapy.sensors.policy.objects import PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.tables import HookTable, HookWriter
+from tetrapy.sensors.policy.uses import Uses
 from tetrapy.sensors.policy.workloads import Workloads
 
 _SYSCALL = 1 << 31  # COOKIE_SYSCALL of bpf/hook.h
@@ -53,6 +54,8 @@ _COMMON_MAPS = (
     "monitors",
     "enforcements",
     "tracked",
+    "uses",
+    "silent",
 )
 _MAP_OWNERS = FAMILY_NAMES | {"lineage"}
 # Of enum call_step; the others are loaded for hooks that need them.
@@ -89,6 +92,7 @@ class Programs:
         self._multi: Optional[bool] = None
         self._tracepoints: Set[Tuple[str, ...]] = set()  # where the common instance is attached
         self.slots = Slots(self.writer)
+        self.uses = Uses(self.slots, self._btf)
         self.workloads = Workloads(self.slots, self.writer)
         self._policies = 0  # numbers that were given
         self.alive: Callable[[], None] = lambda: None  # called for each object: it is verified
@@ -312,6 +316,7 @@ class Programs:
     def close(self) -> None:
         """Give all programs back."""
         self.workloads.close()
+        self.uses.close()
         self.slots.close()
         for loaded in (*self._more, *self._objects.values()):
             loaded.close()

@@ -129,9 +129,10 @@ class Slots:
                 self._made.add(name)
 
     def _make_map(self, name: str, sizes: Sizes) -> None:
-        os.close(self._made_map(LRU_HASH, name, sizes))
+        os.close(self.make_map(LRU_HASH, name, sizes))
 
-    def _made_map(self, kind: int, name: str, sizes: Sizes, flags: int = 0) -> int:
+    def make_map(self, kind: int, name: str, sizes: Sizes, flags: int = 0) -> int:
+        """The file descriptor of a new map in its place, the caller's. Raises KernelError."""
         fd = create_map(kind, f"policy_{name}", (sizes.key, sizes.value), sizes.entries, flags)
         try:
             put(self._outer(name), _SLOT.pack(0), _FD.pack(fd))
@@ -151,21 +152,17 @@ class Slots:
         placed = self.put_set(members, marks, slot)
         assert placed.number == slot
 
-    def drop_images(self) -> None:
-        """Forget the map of images. Raises KernelError."""
-        drop(self._outer("images"), _SLOT.pack(0))
+    def drop_map(self, name: str) -> None:
+        """Have no map in its place any more. Raises KernelError."""
+        drop(self._outer(name), _SLOT.pack(0))
 
     def make_images(self) -> int:
         """The file descriptor of a new map of images, the caller's. Raises KernelError."""
-        return self._made_map(HASH, "images", self._writer.images)
+        return self.make_map(HASH, "images", self._writer.images)
 
     def make_workloads(self) -> int:
         """The file descriptor of a new map of workloads, the caller's. Raises KernelError."""
-        return self._made_map(HASH, "workloads", self._writer.workloads, NO_PREALLOC)
-
-    def drop_workloads(self) -> None:
-        """Forget the map of workloads. Raises KernelError."""
-        drop(self._outer("workloads"), _SLOT.pack(0))
+        return self.make_map(HASH, "workloads", self._writer.workloads, NO_PREALLOC)
 
     def put_set(self, members: Sequence[Prefix], marks: Sequence[int] = (), slot: int = 0) -> Slot:
         """Put a set into the kernel; `marks` are what its members say. Raises KernelError.

@@ -111,7 +111,7 @@ class HookTable(NamedTuple):
     steps: FrozenSet[str] = frozenset()  # of bpf/call.h, beside those that all hooks need
     file_types: Tuple[int, ...] = ()  # the values that are files whose type is asked for
     operations: Tuple[Operation, ...] = ()
-    policy: int = 0  # number of one that acts on processes or sockets; else 0
+    policy: int = 0  # its number
     tracks: bool = False  # the policy tracks sockets
     filtered: Tuple[int, int] = (0, 0)  # first_path and filtered_end of bpf/hook.h
     workloads: bool = False  # filters look at the marks of workloads

@@ -239,7 +239,7 @@ class Workloads:
             self._map = None
             os.close(self._fd)
             self._fd = -1
-            self._slots.drop_workloads()
+            self._slots.drop_map("workloads")
         self._known.clear()
         self._cgroups.clear()
         self._known_to_kernel.clear()

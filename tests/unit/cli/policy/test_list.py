@@ -51,6 +51,7 @@ def fixture_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             "left_out": [],
             "error": error,
             "kernel_memory_bytes": 9000,
+            "silent": [],
         }
         for number, name, state, error in ((1, "p", "enabled", ""), (2, "q", "load_error", "no"))
     ]
@@ -86,6 +87,24 @@ def test_the_list(server: Server, run: Any) -> None:
     assert [one["name"] for one in json.loads(out)["policies"]] == ["p", "q"]
     assert "hook_counters" not in json.loads(out)["policies"][0]
     assert server.asked == []
+
+
+def test_whose_calls_are_not_told(tmp_path: Path, run: Any) -> None:
+    """Below the policy: how many, whose, since when; of everybody's nobody knows how many."""
+    path = tmp_path / "tetrapy-info.json"
+    info = json.loads(path.read_text())
+    owners = (("1000", "", 70), ("0", "42", 8), ("", "43", 9), ("", "", None))
+    info["policies"][0]["silent"] = [
+        {"uid": uid, "cgroup": cgroup, "since": "noon", "untold": untold}
+        for uid, cgroup, untold in owners
+    ]
+    path.write_text(json.dumps(info))
+    texts = ("70 of uid 1000", "8 of uid 0 in cgroup 42", "9 of all uids in cgroup 43")
+    silent = "".join(
+        f"    calls not told: {text}, since noon: they keep the agent busy\n"
+        for text in (*texts, "of all uids")
+    )
+    assert run() == (0, HEAD + FIRST + silent + SECOND + NOTES, "")
 
 
 def test_counters(server: Server, run: Any) -> None:

@@ -42,7 +42,7 @@ class Slots:
         self.there += 1
         return 1 << 20
 
-    def drop_workloads(self) -> None:
+    def drop_map(self, _name: str) -> None:
         self.there -= 1
 
 

@@ -9,10 +9,13 @@
  *	storm	PROCS processes execute PROGRAM, each as fast as it can
  *	parent	the same, but the long arguments are those of the process that does it
  *	chain	a line of DEPTH such processes, each the child of the one before; the last one
- * storms keep	COUNT processes with long arguments, each of which leaves a child that waits and
- * ends forks	PROCS processes fork children that execute nothing ends	PROCS times COUNT children
- * wait and end all at once, again and again threads	PROCS processes start threads as fast as
- * they can wait	does nothing until it is told to end
+ *		storms
+ *	keep	COUNT processes with long arguments, each of which leaves a child that waits
+ *	forks	PROCS processes fork children that execute nothing
+ *	ends	PROCS times COUNT children wait and end all at once, again and again
+ *	threads	PROCS processes start threads as fast as they can
+ *	calls	PROCS processes call getpgid(2) for FROM, FROM + 1, ..., each MS ms apart
+ *	wait	does nothing until it is told to end
  *
  * and NAME one of those below. Started by root it enters the cgroup `enter` and becomes the user
  * `as` first. A load ends after SECONDS, after COUNT of what it does in each of its processes, or
@@ -97,6 +100,17 @@ static void start_threads(void)
 		if (!pthread_create(&thread, 0, nothing, 0))
 			pthread_join(thread, 0);
 		__sync_fetch_and_add(done, 1);
+	}
+}
+
+/* A system call that does nothing, for a number that no process can have. */
+static void call(void)
+{
+	for (long own = 0; !over(own); own++) {
+		syscall(SYS_getpgid, from + own % 1000000);
+		__sync_fetch_and_add(done, 1);
+		if (ms)
+			usleep((useconds_t)(ms * 1000));
 	}
 }
 
@@ -259,6 +273,8 @@ int main(int argc, char **argv)
 		in_all(end_at_once);
 	else if (!strcmp(load, "threads"))
 		in_all(start_threads);
+	else if (!strcmp(load, "calls"))
+		in_all(call);
 	else {
 		fprintf(stderr, "attack: what is %s?\n", load);
 		return 2;

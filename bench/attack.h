@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ static long uids;    /* the children have so many uids in turns, in a user names
 static long cgroups; /* the children are in the cgroups `place`/0, /1, ... in turns */
 static long binaries; /* so many links to the program, with long names, are executed in turns */
 static long unique;  /* the first argument is another one each time */
+static long from; /* number of the first call */
 static const char *fill = "41", *program = "", *tag = "", *place = "", *enter = "";
 static long as; /* uid and gid */
 
@@ -236,25 +238,16 @@ static int set(const char *word)
 		long *number;
 		const char **text;
 	} names[] = {
-		{ "seconds", &seconds, 0 },
-		{ "count", &count, 0 },
-		{ "procs", &procs, 0 },
-		{ "ms", &ms, 0 },
-		{ "depth", &depth, 0 },
-		{ "bytes", &bytes, 0 },
-		{ "env", &around, 0 },
-		{ "deep", &deep, 0 },
-		{ "path", &path, 0 },
-		{ "uids", &uids, 0 },
-		{ "cgroups", &cgroups, 0 },
-		{ "unique", &unique, 0 },
-		{ "binaries", &binaries, 0 },
-		{ "fill", 0, &fill },
-		{ "program", 0, &program },
-		{ "tag", 0, &tag },
-		{ "place", 0, &place },
-		{ "enter", 0, &enter },
-		{ "as", &as, 0 },
+		{ "seconds", &seconds, 0 }, { "count", &count, 0 },
+		{ "procs", &procs, 0 },	    { "ms", &ms, 0 },
+		{ "depth", &depth, 0 },	    { "bytes", &bytes, 0 },
+		{ "env", &around, 0 },	    { "deep", &deep, 0 },
+		{ "path", &path, 0 },	    { "uids", &uids, 0 },
+		{ "cgroups", &cgroups, 0 }, { "unique", &unique, 0 },
+		{ "from", &from, 0 },	    { "binaries", &binaries, 0 },
+		{ "fill", 0, &fill },	    { "program", 0, &program },
+		{ "tag", 0, &tag },	    { "place", 0, &place },
+		{ "enter", 0, &enter },	    { "as", &as, 0 },
 	};
 	size_t length = strcspn(word, "=");
 

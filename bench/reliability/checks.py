@@ -21,6 +21,7 @@ CHECKS: dict[str, Callable[[Setting], list[str]]] = {
     "a reader of the FIFO that does not read": stalls.slow_reader,
     "evidence pushed out of the files": stalls.evidence,
     "evidence pushed out by root of a container": stalls.evidence_by_container,
+    "a flood of calls of a policy": stalls.flooded_policy,
     "clients of metrics that do not read": stalls.unread_metrics,
     "3,000 binaries for metrics": stalls.series,
     "a rate limit used up": stalls.rate_limit,

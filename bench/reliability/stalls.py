@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,12 +14,33 @@ import time
 from typing import Any
 
 from bench.reliability import cgroups
-from bench.reliability.attack import ATTACKER, MEMORY, VICTIM
+from bench.reliability.attack import ATTACKER, MEMORY, VICTIM, done
 from bench.reliability.reader import files
 from bench.reliability.setting import Setting, all_lines, ended, execs, fence, scrape
 from bench.reliability.watched import TIMEOUT, free_port
 
 _STOP_BOUND = 20.0  # seconds: four times the deadline that a stop has
+
+_SILENT = "A policy is throttled for one owner,"
+# Of numbers that no process can have.
+_ARGUMENT = re.compile(rb'"int_arg":(\d+)')
+_POLICY = {
+    "apiVersion": "cilium.io/v1alpha1",
+    "kind": "TracingPolicy",
+    "metadata": {"name": "flooded"},
+    "spec": {
+        "tracepoints": [
+            {
+                "subsystem": "syscalls",
+                "event": "sys_enter_getpgid",
+                "args": [{"index": 5, "type": "int32"}],
+                "selectors": [
+                    {"matchArgs": [{"index": 5, "operator": "GT", "values": ["4999999"]}]}
+                ],
+            }
+        ]
+    },
+}
 
 
 def file_gone(setting: Setting) -> list[str]:
@@ -113,6 +136,32 @@ def _pushed_out(setting: Setting, **options: Any) -> list[str]:
         fence(agent, setting)
         there = any(b'"arguments":"evidence"' in line for line in all_lines(agent.export))
         return [*ended(agent), *([] if there else ["60 execs of another user pushed it out"])]
+
+
+def flooded_policy(setting: Setting) -> list[str]:
+    """A user floods calls that a policy matches: another one's are told, each of them."""
+    policy = setting.directory / "policy.yaml"
+    policy.write_text(json.dumps(_POLICY))  # which is YAML
+    # A small budget, so that it is used up soon.
+    flags = ("--policy-cpu-share=4", "--export-file-max-size-mb=1000")
+    with setting.agent(*flags, f"--tracing-policy={policy}") as agent:
+        start = setting.programs.start
+        flood = start("calls", "procs=2", "ms=0", "seconds=60", "from=5000000", uid=ATTACKER)
+        called, turns = 0, 4
+        # While the budget lasts, and when it was used up.
+        while flood.poll() is None and turns:
+            begin = f"from={6_000_000 + called}"
+            called += done(start("calls", "ms=20", "count=50", begin, uid=VICTIM))
+            turns -= _SILENT in agent.log
+        flood.terminate()
+        done(flood)
+        fence(agent, setting)
+        found = {int(one) for line in all_lines(agent.export) for one in _ARGUMENT.findall(line)}
+        told = sum(1 for number in range(called) if 6_000_000 + number in found)
+        wrong = [] if told == called else [f"{told} of {called} calls of another user are told"]
+        if _SILENT not in agent.log:
+            wrong.append(f"the flood was not throttled: {agent.log[-500:]}")
+        return [*wrong, *ended(agent)]
 
 
 def unread_metrics(setting: Setting) -> list[str]:

@@ -31,6 +31,7 @@ CHECKS = (
     "clients of metrics",
     "for metrics",
     "a rate limit used up",
+    "flood of calls",
     "40 MB of memory",
 )
 FILES = ("running file", "packages of the host")

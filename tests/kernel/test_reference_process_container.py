@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.kernel_layout import KERNEL, KernelLayout
+from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_queries import CoreQueries
+from tetrapy.btf.inference import candidates
+from tetrapy.kernel import bundle
 from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import prepared
+from tetrapy.sensors.base import OBJECTS
 
 pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
 
@@ -59,6 +64,37 @@ def same_mount() -> None:
         assert mounts[0] == mounts[1]
 
 
+@pytest.mark.parametrize("root", ["true", "namespace's"])
+def test_in_the_root_cgroup_of_a_container(root: str) -> None:
+    """A least-privilege pod, in a root cgroup that it cannot leave: no directory is above it, and
+    the right layout is not refused.
+    """
+    script = """
+        mount -t cgroup2 none /mnt
+        if [ "$0" != true ]; then
+            made=/mnt/tetrapy-test-$$; mkdir $made; echo $$ > $made/cgroup.procs
+            trap 'echo $$ > /mnt/cgroup.procs; rmdir $made' EXIT
+        fi
+        unshare --cgroup --mount --propagation private /bin/sh -ec '
+            umount -a -t cgroup2; mount -t cgroup2 -o ro none /mnt
+            exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin "$@"' sh "$@"
+    """
+    probe = [sys.executable, "-m", "tests.kernel.test_reference_process_container", "root-cgroup"]
+    space = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", script, root]
+    subprocess.run([*space, *probe], check=True, env=ENVIRONMENT, timeout=60)
+
+
+def root_cgroup() -> None:
+    """Its ids are those of one directory, and the checks of cgroups hold for the right layout."""
+    objects = [bundle.read(name) for name in OBJECTS]
+    queries = CoreQueries(objects)
+    answers = queries.answers(Btf(KERNEL.read_bytes()))
+    with contextlib.closing(KernelMemory()) as memory, prepared(memory) as reference:
+        assert reference.cgroup_names == ()
+        assert len(reference.cgroup_ids[""]) == 1, reference.cgroup_ids
+        assert not candidates.check(queries.names, answers, reference).failed
+
+
 def main(variant: int) -> None:
     """In the container."""
     with contextlib.closing(KernelMemory()) as memory, prepared(memory, variant) as reference:
@@ -78,5 +114,7 @@ def main(variant: int) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "same-mount":
         same_mount()
+    elif sys.argv[1] == "root-cgroup":
+        root_cgroup()
     else:
         main(int(sys.argv[1]))

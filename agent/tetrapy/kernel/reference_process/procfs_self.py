@@ -130,23 +130,24 @@ def cgroups() -> Dict[str, Names]:
 def cgroup_ids(controller: str = "") -> Tuple[int, ...]:
     """Inode numbers of the caller's cgroup and the one above it, that last; of the leader only.
 
-    The numbers of the directories are the cgroups' ids (cgroups(7)). Empty where the directory is
-    not found.
+    The numbers of the directories are the cgroups' ids (cgroups(7)). Of what is at the mount point,
+    the root or as much as a container sees, the one above is not known. Empty where the directory
+    is not found.
     """
     path = b"/".join(cgroups().get(controller, ()))
     for mount in mounts():
         is_its = mount.kind == (b"cgroup" if controller else b"cgroup2")
         if not is_its or (controller and os.fsencode(controller) not in mount.options):
             continue
-        directory = os.path.join(mount.point, os.path.relpath(b"/" + path, mount.root))
+        inside = os.path.relpath(b"/" + path, mount.root)
+        directory = os.path.normpath(os.path.join(mount.point, inside))
         try:
             if b"%d" % os.getpid() not in _read(f"{os.fsdecode(directory)}/cgroup.procs").split():
                 continue
-            found, above = os.stat(directory), os.stat(os.path.dirname(directory))
+            places = (directory,) if inside == b"." else (directory, os.path.dirname(directory))
+            return tuple(os.stat(place).st_ino for place in places)
         except OSError:
             continue
-        same = found.st_dev == above.st_dev
-        return (found.st_ino, above.st_ino) if same else (found.st_ino,)
     return ()
 
 

@@ -135,6 +135,19 @@ def test_what_no_fact_confirms_is_reported(kernel: c.Kernel) -> None:
     }
 
 
+def test_in_the_root_cgroup_ids_prove_nothing(kernel: c.Kernel) -> None:
+    """Nothing is above it: the right layout passes, one number alone confirms none, and refutes."""
+    reference = kernel.reference()
+    reference.cgroup_names = ()
+    reference.cgroup_ids = {"": reference.cgroup_ids[""][:1]}
+    found = check(c.queries().names, kernel.answers, reference)
+    assert not found.failed
+    assert c.query("kernfs_node.id") in found.unproven
+    reference = kernel.reference()
+    reference.cgroup_ids = {"": (4711,)}
+    assert check(c.queries().names, kernel.answers, reference).failed == ["ids of the cgroups"]
+
+
 def test_an_examiner_tells_what_it_found(kernel: c.Kernel) -> None:
     """The known kernel, how many layouts were tested, why others failed, how much is proven."""
     wrong = c.changed(kernel.answers, task_struct_pid=64)

@@ -64,13 +64,15 @@ def _ids(view: View, reference: ReferenceProcess) -> Optional[bool]:
         if controller:
             place = css_set + view["css_set.subsys"] + 8 * view[enumerator(controller)]
             place = view.memory.pointer(place) + view["cgroup_subsys_state.cgroup"]
-        node = view.follow(view.memory.pointer(place), "cgroup.kn")
+        at = view.memory.pointer(place) + view["cgroup.kn"]
         for number in ids:
+            node = view.memory.pointer(at)
             # Before Linux 5.5 the upper half is a generation, which the directory does not show.
             if view.memory.u32(node + view.either(RENAMED[2])) != number & 0xFFFFFFFF:
                 return False
-            node = view.memory.pointer(node + view.either(RENAMED[1]))
-    return True if reference.cgroup_ids else None
+            at = node + view.either(RENAMED[1])
+    # One alone may be as small as 1, the root's, and stand in many places.
+    return True if any(len(ids) > 1 for ids in reference.cgroup_ids.values()) else None
 
 
 @check(CHECKS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)

@@ -104,7 +104,9 @@ def find_id(finder: Finder) -> None:
         raise Undecided("kernfs_node.id was not found, because the cgroup's directory was not")
     controller, ids = next(iter(finder.reference.cgroup_ids.items()))
     node = memory.pointer(_cgroup(finder, controller) + finder.place("cgroup.kn"))
-    nodes = [node, memory.pointer(node + finder.place("kernfs_node.parent"))][: len(ids)]
+    nodes = [node]
+    if len(ids) > 1:
+        nodes.append(memory.pointer(node + finder.place("kernfs_node.parent")))
     # Before Linux 5.5 the upper half is a generation, which the directory does not show.
     halves = [
         [word & 0xFFFFFFFF for word in memory.some_words(one, _NODE_SIZE // 8)] for one in nodes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from btfs import corpus as corpora
 from tests.support.paths import ROOT
-from tests.unit.btf.inference.synthetic_memory import Types
+from tests.unit.btf.inference.synthetic_memory import Moved, Types
 from tests.unit.btf.inference.synthetic_objects import PLAIN, Host
 from tests.unit.btf.inference.synthetic_process import SyntheticProcess
 from tetrapy.abi.btf import Btf
@@ -113,6 +113,18 @@ def changed(answers: Answers, **changes: int | None) -> Answers:
     ]
     assert set(changes) <= set(names)
     return tuple(changes.get(name, answer) for name, answer in zip(names, answers, strict=True))
+
+
+def moved(answers: Answers, types: Moved) -> Answers:
+    """The answers for a kernel whose structs have more room."""
+
+    def now(name: str, answer: int | None) -> int | None:
+        if answer is None or not name.startswith("offset struct "):
+            return answer
+        structure = name.split()[2].partition(".")[0].partition("___")[0]
+        return 8 * types.moved(structure, answer // 8)
+
+    return tuple(now(name, one) for name, one in zip(queries().names, answers, strict=True))
 
 
 @contextlib.contextmanager

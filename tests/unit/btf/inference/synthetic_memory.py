@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import random
 import struct
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PAGE = 4096
 _BASE = {"x86_64": 0xFFFF_8881_0A00_0000, "arm64": 0xFFFF_0000_C340_0000}
@@ -73,6 +76,32 @@ class Types:
     def _size(self, type_id: int) -> int:
         found = self.btf.resolve(type_id)
         return 0 if found.kind == k.KIND_VOID else self.btf.size_of(type_id)
+
+
+class Moved(Types):
+    """A kernel as another, with more bytes before some fields: as lock debugging has them."""
+
+    def __init__(self, types: Types, room: Mapping[str, int]) -> None:
+        """`room`: a field, "STRUCT.PATH", from which on all of the struct are so much further."""
+        super().__init__(types.btf)
+        self._room: dict[str, tuple[int, int]] = {}
+        for name, more in room.items():
+            struct_name, _, path = name.partition(".")
+            start = types.field(struct_name, path)
+            assert start is not None, name
+            self._room[struct_name] = (start.offset, more)
+
+    def size(self, name: str) -> int:
+        return super().size(name) + self._room.get(name, (0, 0))[1]
+
+    def field(self, name: str, path: str) -> Field | None:
+        found = super().field(name, path)
+        return found and found._replace(offset=self.moved(name, found.offset))
+
+    def moved(self, name: str, offset: int) -> int:
+        """Where what was at this offset of a struct is now."""
+        start, more = self._room.get(name, (0, 0))
+        return offset + more if offset >= start else offset
 
 
 class Memory:

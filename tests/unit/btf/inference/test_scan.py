@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.btf.inference import inference_corpus as c
+from tests.unit.btf.inference.synthetic_memory import Moved
 from tests.unit.btf.inference.synthetic_process import SyntheticProcess, Task
 from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import check, same_names
@@ -152,6 +153,25 @@ def test_what_the_second_subject_does_not_confirm_is_refused(kernel: c.Kernel) -
     assert found.reason == "what was found is not confirmed: arguments"
     references[:] = kernel.reference(0), kernel.reference(1)
     assert prober.scan().answers == same_names(c.queries().names, kernel.answers)
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [("task_struct.cgroups", 2632), ("kernfs_node.id", 144), ("kernfs_node.name", 72)],
+)
+def test_lock_debugging_moves_neighbours(kernel: c.Kernel, field: str, place: int) -> None:
+    """As far as it was seen to move them: from `signal` to the cgroups, and in a kernfs_node."""
+    name, _, member = field.partition(".")
+    start = kernel.types.field(name, "signal" if name == "task_struct" else member)
+    now = kernel.types.field(name, member)
+    assert start is not None
+    assert now is not None
+    room = place - (now.offset - start.offset if name == "task_struct" else now.offset)
+    types = Moved(kernel.types, {field: room})
+    moved = kernel._replace(types=types, answers=c.moved(kernel.answers, types))
+    references = [moved.reference(variant) for variant in (0, 1)]
+    found = LayoutProber(c.queries().names, c.optional(), partial(one_of, references)).scan()
+    assert found.answers == same_names(c.queries().names, moved.answers), found.reason
 
 
 @pytest.mark.slow

@@ -17,13 +17,16 @@ from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 from tetrapy.named import NamedTuple
 
-# "signal ... cgroups": 376 to 700 bytes in the corpus.
-_SPAN_AFTER_SIGNAL = 2048
+# "signal ... cgroups": 376 to 700 bytes in the corpus, 2632 with lock debugging.
+_SPAN_AFTER_SIGNAL = 4096
 # dfl_cgrp is behind subsys[], "refcount, dom_cset".
 _CSS_SET_SIZE = 320
 # kn is behind self (200 to 250 bytes, more with lock debugging) and some numbers.
 _CGROUP_SIZE = 1024
+# name and parent are among the first members of a kernfs_node; behind one stands another one. id
+# is at 96 or 104 in the corpus, at 144 with lock debugging.
 _NODE_SIZE = 128
+_NODE_ID = 160
 # Names of controllers (include/linux/cgroup_subsys.h), of which a kernel with cgroups has some.
 _KNOWN = (*CONTROLLERS, "cpu", "cpuset", "io", "devices", "freezer", "perf_event", "net_cls")
 
@@ -109,7 +112,7 @@ def find_id(finder: Finder) -> None:
         nodes.append(memory.pointer(node + finder.place("kernfs_node.parent")))
     # Before Linux 5.5 the upper half is a generation, which the directory does not show.
     halves = [
-        [word & 0xFFFFFFFF for word in memory.some_words(one, _NODE_SIZE // 8)] for one in nodes
+        [word & 0xFFFFFFFF for word in memory.some_words(one, _NODE_ID // 8)] for one in nodes
     ]
     wanted = tuple(number & 0xFFFFFFFF for number in ids)
     places = [8 * at for at, found in enumerate(zip(*halves)) if found == wanted]

@@ -108,7 +108,7 @@ static __always_inline void read_workloads(struct call *call)
 
 	call->unknown_workload = 1;
 	call->numbers[NUMBER_WORKLOADS] = ~0ULL;
-	for (level = 0; level < CGROUP_LEVELS && map && node; level++) {
+	for (level = 0; has_cgroups() && level < CGROUP_LEVELS && map && node; level++) {
 		struct workload *found;
 
 		id = kernfs_id(node) | hierarchy;

@@ -9,6 +9,17 @@
 #define CGROUP_ID_V1 (1ULL << 63) /* set in the numbers of a hierarchy of version 1 */
 #define CGROUP_LEVELS 32 /* that are read; more are nobody's but who wants to hide in them */
 
+/* Not in a kernel that is built without CONFIG_CGROUPS; its BTF may still know some of the types.
+ */
+static __always_inline int has_cgroups(void)
+{
+	return bpf_core_field_exists(struct task_struct, cgroups) &&
+	       bpf_core_field_exists(struct css_set, dfl_cgrp) &&
+	       bpf_core_field_exists(struct css_set, subsys) &&
+	       bpf_core_field_exists(struct cgroup, kn) &&
+	       bpf_core_field_exists(struct cgroup_subsys_state, cgroup);
+}
+
 static __always_inline struct cgroup *cgroup_of_controller(struct css_set *set, __u32 index)
 {
 	struct cgroup_subsys_state **subsys = (void *)set + bpf_core_field_offset(set->subsys);
@@ -58,13 +69,19 @@ static __always_inline struct kernfs_node *cgroup_node_v1(struct css_set *set)
 }
 
 /* The directory of the cgroup that tells which container a task is in. `id` is its number among
- * those of all hierarchies, which number their directories each for itself.
+ * those of all hierarchies, which number their directories each for itself. Both are 0 where there
+ * are no cgroups.
  */
 static __always_inline struct kernfs_node *cgroup_node(struct task_struct *task, __u64 *id)
 {
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
-	struct kernfs_node *node = cgroup_node_v1(set);
+	struct kernfs_node *node;
+	struct css_set *set;
 
+	*id = 0;
+	if (!has_cgroups())
+		return 0;
+	set = BPF_CORE_READ(task, cgroups);
+	node = cgroup_node_v1(set);
 	if (node) {
 		*id = kernfs_id(node) | CGROUP_ID_V1;
 		return node;
@@ -85,8 +102,11 @@ static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 /* Puts the cgroup's own name into `name`, of CGROUP_NAME bytes; returns its size. */
 static __always_inline __u32 read_cgroup_name(struct kernfs_node *node, char *name)
 {
-	long size = bpf_probe_read_kernel_str(name, CGROUP_NAME, BPF_CORE_READ(node, name));
+	long size;
 
+	if (!has_cgroups())
+		return 0;
+	size = bpf_probe_read_kernel_str(name, CGROUP_NAME, BPF_CORE_READ(node, name));
 	return size > 0 ? size - 1 : 0;
 }
 
@@ -97,9 +117,12 @@ static __always_inline int step_cgroup(struct scratch *scratch)
 {
 	struct kernfs_node *node = *(struct kernfs_node *volatile *)&scratch->cgroup;
 	__u64 size = *(volatile __u32 *)&scratch->event.cgroup_size;
-	struct kernfs_node *parent = kernfs_parent(node);
+	struct kernfs_node *parent;
 	long length;
 
+	if (!has_cgroups())
+		return 1;
+	parent = kernfs_parent(node);
 	if (!parent) /* the root has no name */
 		return 1;
 	if (size > CGROUP_LIMIT - CGROUP_COMPONENT) {

@@ -11,35 +11,38 @@ char LICENSE[] SEC("license") = "GPL";
 #define S_ISUID 04000 /* include/uapi/linux/stat.h */
 #define S_ISGID 02000
 
-#define NAMESPACE_OF(nsproxy, member) BPF_CORE_READ(nsproxy, member, ns.inum)
-
-/* 0 before 769071ac9f20 ("ns: Introduce Time Namespace"), in 5.6. */
-#define TIME_NAMESPACE_OF(nsproxy, member)                                     \
-	(bpf_core_field_exists((nsproxy)->member) &&                           \
-			 bpf_core_field_exists(struct time_namespace, ns.inum) \
-		 ? NAMESPACE_OF(nsproxy, member)                               \
+/* The number of a namespace; 0 where the kernel is built without that kind, or is older than
+ * 769071ac9f20 ("ns: Introduce Time Namespace"), in 5.6.
+ */
+#define NAMESPACE_OF(structure, from, member)                                                      \
+	(bpf_core_field_exists((from)->member) && bpf_core_field_exists(struct structure, ns.inum) \
+		 ? BPF_CORE_READ(from, member, ns.inum)                                            \
 		 : 0)
 
 static __always_inline void read_namespaces(struct exec_context *context, struct task_struct *task)
 {
-	struct nsproxy *nsproxy = BPF_CORE_READ(task, nsproxy);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	struct upid *innermost = (void *)pid + bpf_core_field_offset(pid->numbers);
 	unsigned int level = BPF_CORE_READ(pid, level);
+	struct nsproxy *nsproxy;
 
-	context->uts_ns = NAMESPACE_OF(nsproxy, uts_ns);
-	context->ipc_ns = NAMESPACE_OF(nsproxy, ipc_ns);
-	context->mnt_ns = NAMESPACE_OF(nsproxy, mnt_ns);
-	context->pid_for_children_ns = NAMESPACE_OF(nsproxy, pid_ns_for_children);
-	context->net_ns = NAMESPACE_OF(nsproxy, net_ns);
-	context->time_ns = TIME_NAMESPACE_OF(nsproxy, time_ns);
-	context->time_for_children_ns = TIME_NAMESPACE_OF(nsproxy, time_ns_for_children);
-	context->cgroup_ns = NAMESPACE_OF(nsproxy, cgroup_ns);
-	context->user_ns = BPF_CORE_READ(task, cred, user_ns, ns.inum);
+	context->user_ns = NAMESPACE_OF(user_namespace, cred, user_ns);
 	if (level > 32) /* the kernel's MAX_PID_NS_LEVEL */
 		level = 0;
 	innermost = (void *)innermost + level * bpf_core_type_size(struct upid);
-	context->pid_ns = BPF_CORE_READ(innermost, ns, ns.inum);
+	context->pid_ns = NAMESPACE_OF(pid_namespace, innermost, ns);
+	if (!bpf_core_field_exists(task->nsproxy))
+		return;
+	nsproxy = BPF_CORE_READ(task, nsproxy);
+	context->uts_ns = NAMESPACE_OF(uts_namespace, nsproxy, uts_ns);
+	context->ipc_ns = NAMESPACE_OF(ipc_namespace, nsproxy, ipc_ns);
+	context->mnt_ns = NAMESPACE_OF(mnt_namespace, nsproxy, mnt_ns);
+	context->pid_for_children_ns = NAMESPACE_OF(pid_namespace, nsproxy, pid_ns_for_children);
+	context->net_ns = NAMESPACE_OF(net, nsproxy, net_ns);
+	context->time_ns = NAMESPACE_OF(time_namespace, nsproxy, time_ns);
+	context->time_for_children_ns = NAMESPACE_OF(time_namespace, nsproxy, time_ns_for_children);
+	context->cgroup_ns = NAMESPACE_OF(cgroup_namespace, nsproxy, cgroup_ns);
 }
 
 static __always_inline __u64 read_capabilities(const struct cred *cred, unsigned long offset)

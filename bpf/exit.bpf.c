@@ -76,7 +76,7 @@ static __always_inline void report_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	if (BPF_CORE_READ(signal, live.counter))
 		return;
-	if (rate_events)
+	if (rate_events && has_cgroups())
 		count_exit_rate(task_cgroup_id(task));
 	leader = BPF_CORE_READ(task, group_leader);
 	event.start = task_start(leader);

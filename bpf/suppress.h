@@ -113,7 +113,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 		masks = find_masks(scratch, path);
 	if (masks)
 		unwanted = is_unwanted(exec, process, masks, cgroup_id);
-	if (rate_events && is_throttled(ctx, scratch, exec, cgroup_id))
+	if (rate_events && has_cgroups() && is_throttled(ctx, scratch, exec, cgroup_id))
 		unwanted = 1;
 	/* Whom user space knows it has to see through to the end. */
 	if (!process || !(process->state & (PROCESS_DEFERRED | PROCESS_SUPPRESSED)))

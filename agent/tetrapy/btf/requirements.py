@@ -22,6 +22,7 @@ from tetrapy.abi.core_compat import essential_name
 from tetrapy.abi.core_queries import Answers, stride_texts
 from tetrapy.abi.core_relocs import CoreRelocation
 from tetrapy.abi.elf import STT_FUNC, Elf
+from tetrapy.btf.inference.view import CGROUPS, key
 from tetrapy.named import NamedTuple
 
 _OPTIONAL = "?"  # the first character of an optional program's section
@@ -171,12 +172,15 @@ def missing(
 def optional(names: Sequence[str], existence_checks: FrozenSet[AccessPath]) -> FrozenSet[str]:
     """The queries that any kernel may lack: asked about, and without a field that stands in.
 
+    Cgroups are not among them: whether the running kernel has these is known, and decides.
     `existence_checks`: what `Programs.optional_accesses` found.
     """
     renamed = {_family(one) for one in map(access_of, names) if one.root != one.plain_root}
     free = [guard for guard in existence_checks if _family(guard) not in renamed]
     return frozenset(
-        name for name in names if any(access_of(name).is_inside(guard) for guard in free)
+        name
+        for name in names
+        if key(name) not in CGROUPS and any(access_of(name).is_inside(guard) for guard in free)
     )
 
 

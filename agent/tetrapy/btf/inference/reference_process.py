@@ -133,6 +133,10 @@ class ReferenceProcess(Protocol):
         """The last component of the mount point of that mount."""
 
     @property
+    def has_cgroups(self) -> bool:
+        """Whether procfs tells of cgroups: a kernel that is built with them does."""
+
+    @property
     def cgroup_names(self) -> Tuple[bytes, ...]:
         """The last components of the path of its cgroup in the unified hierarchy."""
 

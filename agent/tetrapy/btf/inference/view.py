@@ -16,6 +16,17 @@ RENAMED = (
     ("kernfs_node.id", "kernfs_node___v54.id.id"),
 )
 
+# What every kernel with cgroups has, and none that is built without CONFIG_CGROUPS.
+CGROUPS = frozenset(
+    (
+        "task_struct.cgroups",
+        "css_set.dfl_cgrp",
+        "css_set.subsys",
+        "cgroup.kn",
+        "cgroup_subsys_state.cgroup",
+    )
+)
+
 
 class Missing(Exception):
     """The layout's kernel has no such field."""

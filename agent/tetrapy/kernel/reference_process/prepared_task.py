@@ -140,9 +140,7 @@ class PreparedTask:
             "cgroup_ids": self._cgroup_ids,
             "open_files": self._files,
             "login_uid": self._try("read its login uid", procfs_self.login_uid),
-            "cgroups": {
-                name: [part.hex() for part in path] for name, path in procfs_self.cgroups().items()
-            },
+            "cgroups": _cgroups(),
         }
         status = procfs_self.open_status()
         places = self._try(
@@ -205,3 +203,12 @@ class PreparedTask:
     def _change_capabilities(self, status: int) -> Tuple[Tuple[int, int, int, int], int]:
         set_distinct_capabilities(self._plan.capabilities, self._plan.securebits)
         return procfs_self.capability_sets(status), self._plan.securebits
+
+
+def _cgroups() -> Optional[Dict[str, List[str]]]:
+    """The cgroups of the caller, as hexadecimal digits; None in a kernel without CONFIG_CGROUPS."""
+    try:
+        known = procfs_self.cgroups()
+    except FileNotFoundError:
+        return None
+    return {name: [part.hex() for part in path] for name, path in known.items()}

@@ -63,6 +63,7 @@ class ReferenceProcess:
     cwd_names: Names  # from the root directory of the process to its working directory
     root_names: Names  # from the root of that mount to the root directory of the process
     mount_point: bytes  # the last component of where it is mounted
+    has_cgroups: bool  # whether procfs tells of cgroups
     cgroup_names: Names  # the last components of the path in the unified hierarchy
     cgroup_v1: Mapping[str, Names]  # controller -> components, on hierarchies of version 1
     cgroup_ids: Mapping[str, Tuple[int, ...]]  # controller -> its cgroup's and that above's
@@ -140,7 +141,8 @@ class ReferenceProcess:
         self.cwd_names = _names(truths["cwd"])
         self.root_names = _names(truths["root"])
         self.mount_point = bytes.fromhex(truths["mount_point"])
-        cgroups = {name: _names(path) for name, path in truths["cgroups"].items()}
+        self.has_cgroups = truths["cgroups"] is not None
+        cgroups = {name: _names(path) for name, path in (truths["cgroups"] or {}).items()}
         self.cgroup_names = cgroups.pop("", ())
         self.cgroup_v1 = cgroups
         self.cgroup_ids = {name: tuple(ids) for name, ids in truths["cgroup_ids"].items()}

@@ -12,6 +12,7 @@ from tests.unit.btf.inference import synthetic_context as context
 from tests.unit.btf.inference import synthetic_files as files
 from tests.unit.btf.inference.synthetic_memory import Memory, Object, Types
 from tests.unit.btf.inference.synthetic_objects import PLAIN, Host, css_set, dentry, mount
+from tetrapy.btf.inference.checks.namespaces import KINDS
 
 _SIGNAL_GROUP_EXIT = 4
 _BOOT = 812_345_678_901  # ns
@@ -50,6 +51,7 @@ class SyntheticProcess:
         self.root_names: tuple[bytes, ...] = ((b"sys",), (b"sys", b"kernel"))[variant]
         self.cwd_names: tuple[bytes, ...] = ((b"kernel", b"random"), (b"random",))[variant]
         self.mount_point = b"proc"
+        self.has_cgroups = True
         self.cgroup_names = () if host.version_1 else (b"tetrapy-1", b"inner-2")
         known = types.enumerators("cgroup_subsys_id") if host.version_1 else {}
         wanted = [name for name in ("memory", "pids") if f"{name}_cgrp_id" in known]
@@ -83,10 +85,22 @@ class SyntheticProcess:
         self._signal.set("group_exit_code", self.group_exit_code)
         self._signal.set("flags", _SIGNAL_GROUP_EXIT)
 
-    def without_times(self) -> None:
-        """Take away its time namespaces: the kernel has NULL in their place."""
-        for field in ("time_ns", "time_ns_for_children"):
-            self._proxy.set(field, 0)
+    def without_cgroups(self) -> None:
+        """As in a kernel without CONFIG_CGROUPS."""
+        self.has_cgroups = False
+        self.cgroup_names, self.cgroup_v1, self.cgroup_ids = (), {}, {}
+        self.without_namespaces("cgroup_ns")
+        for task in self._tasks.values():
+            task.set("cgroups", 0)
+
+    def without_namespaces(self, *members: str) -> None:
+        """Take away namespaces by their pointers in nsproxy: a kernel that is built without them
+        has NULL in the place of some, one without a number in that of others.
+        """
+        for kind in KINDS:
+            if kind.member in members:
+                self._proxy.set(kind.member, 0)
+                del self.namespaces[kind.name]
 
     def task(self, name: str) -> Object:
         """The task_struct of "thread", "leader" or "parent"."""

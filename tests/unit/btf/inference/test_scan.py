@@ -16,14 +16,16 @@ from tests.unit.btf.inference.synthetic_memory import Moved
 from tests.unit.btf.inference.synthetic_process import SyntheticProcess, Task
 from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import check, same_names
-from tetrapy.btf.inference.checks.namespaces import TIME_QUERIES
+from tetrapy.btf.inference.checks.namespaces import KINDS
 from tetrapy.btf.inference.prober import LayoutProber
 from tetrapy.btf.inference.reference_process import UNSET_LOGIN_UID
 from tetrapy.btf.inference.scan import scan
+from tetrapy.btf.inference.view import CGROUPS, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+TIMES = ("time_ns", "time_ns_for_children")
 KERNEL = "debian/13/x86_64/6.12.107+deb13-cloud-amd64"
 
 
@@ -90,19 +92,96 @@ def test_a_scan_does_without_what_is_optional(kernel: c.Kernel, values: dict[str
     left = tuple(None if query in found.off else answer for query, answer in right)
     assert found.layout == left
     off = requirements.Programs(c.images()).disabled(c.queries().names, left)
-    assert off == ("on_exec_context", "on_exec_file")[: 2 if "exec_file" in values else 1]
+    lost = {
+        "exec_file": ("on_exec_context", "on_exec_file"),
+        "namespaces": (),
+    }
+    assert off == lost.get(next(iter(values)), ("on_exec_context",))
 
 
-def test_a_scan_without_time_namespaces(kernel: c.Kernel) -> None:
-    """Built without them, the kernel has NULL in their place: everything else is found."""
+@pytest.mark.parametrize(
+    "kinds", [TIMES, ("net_ns",), ("net_ns", "uts_ns", "ipc_ns"), ("cgroup_ns",)]
+)
+def test_a_scan_without_some_namespaces(kernel: c.Kernel, kinds: tuple[str, ...]) -> None:
+    """Built without a kind, the kernel shows none: everything else is found, and no program is
+    off.
+    """
     reference = kernel.reference()
-    numbers = {name: at for name, at in reference.namespaces.items() if not name.startswith("time")}
-    reference.namespaces = numbers
-    reference.without_times()
+    reference.without_namespaces(*kinds)
     found = scan(c.queries().names, reference, c.optional())
-    assert set(found.off) == set(map(c.query, TIME_QUERIES))
+    lost = [one for kind in KINDS if kind.member in kinds for one in (kind.pointer, kind.number)]
+    assert set(found.off) == set(map(c.query, lost))
     assert found.layout is not None
     assert not requirements.Programs(c.images()).disabled(c.queries().names, found.layout)
+    right = same_names(c.queries().names, kernel.answers)
+    assert found.layout == tuple(
+        None if name in found.off else one
+        for name, one in zip(c.queries().names, right, strict=True)
+    )
+
+
+def test_a_namespace_alone_is_lost(kernel: c.Kernel) -> None:
+    """A layout that is wrong in one namespace, or that lacks it, is used without that one."""
+    for changes in (
+        {"nsproxy_net_ns": 8 * 64, "net_ns_inum": 8 * 16},
+        {"nsproxy_net_ns": None, "net_ns_inum": None},
+        {"cred_user_ns": None, "user_namespace_ns_inum": None},
+    ):
+        found = check(
+            c.queries().names,
+            c.changed(kernel.answers, **changes),
+            kernel.reference(),
+            c.optional(),
+        )
+        assert not found.failed
+        assert len(found.doubted) == 2
+        left = c.changed(kernel.answers, **dict.fromkeys(changes))
+        assert not requirements.Programs(c.images()).disabled(c.queries().names, left)
+
+
+def test_a_kernel_without_cgroups_has_none(kernel: c.Kernel) -> None:
+    """The scan does without, and the programs too; a layout that has cgroups is refused. Where the
+    kernel has cgroups, neither a layout without them nor a scan that does not find them serves.
+    """
+    names = c.queries().names
+    references = [kernel.reference(variant) for variant in (0, 1)]
+    for reference in references:
+        reference.without_cgroups()
+    prober = LayoutProber(names, c.optional(), partial(one_of, references))
+    found = prober.scan()
+    assert found.answers is not None, found.reason
+    assert {key(name) for name in found.off} >= CGROUPS
+    programs = requirements.Programs(c.images())
+    without = tuple(
+        None if "cgroup" in name or "css_set" in name else one
+        for name, one in zip(names, kernel.answers, strict=True)
+    )
+    assert requirements.missing(names, without, programs.optional_accesses()) == []
+    assert programs.disabled(names, without) == ()
+    references[:] = kernel.reference(), kernel.reference()
+    references[0].without_cgroups()
+    assert check(names, kernel.answers, references[0]).failed == ["cgroup"]
+    assert "cgroup" in check(names, without, references[1], c.optional()).failed
+    reference = kernel.reference()
+    reference.task("thread").set("cgroups", 0)
+    assert "css_set.dfl_cgrp was not found" in scanned(reference)[0]
+
+
+def test_a_kernel_without_cgroups_is_checked(kernel: c.Kernel) -> None:
+    """Its right layout passes, and what is wrong in it is told as ever."""
+    names, reference = c.queries().names, kernel.reference()
+    reference.without_cgroups()
+    right = tuple(
+        None if "cgroup" in name or "css_set" in name else one
+        for name, one in zip(names, kernel.answers, strict=True)
+    )
+    found = check(names, right, reference, c.optional())
+    assert not any((found.failed, found.doubtful))
+    assert {key(name) for name in found.unproven} == {
+        "kernfs_node.name",
+        "kernfs_node.parent",
+        "kernfs_node.id",
+    }
 
 
 def test_a_kernel_without_audit_has_no_login_uid(kernel: c.Kernel) -> None:

@@ -31,7 +31,9 @@ _CONTROLLER = ("css_set.subsys", "cgroup_subsys_state.cgroup")
 
 
 @check(CHECKS, "cgroup", "task_struct.cgroups", "css_set.dfl_cgrp", "cgroup_subsys_state.cgroup")
-def _cgroup(view: View, reference: ReferenceProcess) -> bool:
+def _cgroup(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if not reference.has_cgroups:
+        return None if not view.has("task_struct.cgroups") else False
     css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     cgroup = view.follow(css_set, "css_set.dfl_cgrp")
     state = cgroup + view["cgroup_subsys_state.cgroup"]
@@ -40,6 +42,8 @@ def _cgroup(view: View, reference: ReferenceProcess) -> bool:
 
 @check(CHECKS, "names of the cgroup", "css_set.dfl_cgrp", *_NODE)
 def _names(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if not reference.has_cgroups:
+        return None
     css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     cgroup = view.follow(css_set, "css_set.dfl_cgrp")
     return is_path(view, view.follow(cgroup, "cgroup.kn"), reference.cgroup_names)
@@ -47,6 +51,8 @@ def _names(view: View, reference: ReferenceProcess) -> Optional[bool]:
 
 @check(CHECKS, "names of the cgroups of version 1", *_CONTROLLER, *_NODE)
 def _names_v1(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if not reference.has_cgroups:
+        return None
     css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     results: List[Optional[bool]] = [None]
     for controller, names in paths_v1(reference).items():
@@ -58,6 +64,8 @@ def _names_v1(view: View, reference: ReferenceProcess) -> Optional[bool]:
 
 @check(CHECKS, "ids of the cgroups", *RENAMED[2])
 def _ids(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if not reference.has_cgroups:
+        return None
     css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     for controller, ids in reference.cgroup_ids.items():
         place = css_set + view["css_set.dfl_cgrp"]
@@ -76,12 +84,12 @@ def _ids(view: View, reference: ReferenceProcess) -> Optional[bool]:
 
 
 @check(CHECKS, "memory controller", "cgroup_subsys_id::memory_cgrp_id", *_CONTROLLER)
-def _memory(view: View, reference: ReferenceProcess) -> bool:
+def _memory(view: View, reference: ReferenceProcess) -> Optional[bool]:
     return _is_controller(view, reference, "memory")
 
 
 @check(CHECKS, "pids controller", "cgroup_subsys_id::pids_cgrp_id", *_CONTROLLER)
-def _pids(view: View, reference: ReferenceProcess) -> bool:
+def _pids(view: View, reference: ReferenceProcess) -> Optional[bool]:
     return _is_controller(view, reference, "pids")
 
 
@@ -144,7 +152,9 @@ def is_named(memory: Memory, kind: int, number: int, name: bytes) -> bool:
     )
 
 
-def _is_controller(view: View, reference: ReferenceProcess, controller: str) -> bool:
+def _is_controller(view: View, reference: ReferenceProcess, controller: str) -> Optional[bool]:
+    if not reference.has_cgroups:
+        return None
     css_set = view.follow(reference.thread.address, "task_struct.cgroups")
     subsys, field = css_set + view["css_set.subsys"], view["cgroup_subsys_state.cgroup"]
     kinds = [kind for _, kind in controllers(view.memory, subsys, field)]

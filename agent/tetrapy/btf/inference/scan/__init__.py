@@ -41,10 +41,7 @@ STEPS: Sequence[Callable[[Finder], None]] = (
     paths.find_mount,
     tasks.find_signal,
     tasks.find_login_uid,
-    cgroups.find_cgroup,
-    cgroups.find_controllers,
-    cgroups.find_node,
-    cgroups.find_id,
+    *cgroups.STEPS,
     processes.find_filename,
 )
 # What only programs read that need not be loaded.
@@ -99,7 +96,8 @@ def scan(
     reasons: List[str] = []
     finder.read_tasks()
     for step in STEPS:
-        _try(step, finder, reasons)
+        if reference.has_cgroups or step not in cgroups.STEPS:
+            _try(step, finder, reasons)
     for step in OPTIONAL_STEPS:
         _try(step, finder, [])
     before: List[int] = []
@@ -110,7 +108,8 @@ def scan(
     values = [_value(query, finder.found) for query in queries]
     renamed = {name for names in RENAMED for name in names[1:]}
     missing = [n for n, value in zip(queries, values) if value is None and key(n) not in renamed]
-    essential = [query for query in missing if query not in optional]
+    none = frozenset() if reference.has_cgroups else cgroups.QUERIES
+    essential = [one for one in missing if one not in optional and key(one) not in none]
     if essential:
         reasons += [f"nothing looks for {query}" for query in essential if not reasons]
         return Scan(None, [], reasons, finder.memory.reads)

@@ -15,6 +15,7 @@ from tetrapy.btf.inference.checks.cgroups import (
 )
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.view import CGROUPS, RENAMED
 from tetrapy.named import NamedTuple
 
 # "signal ... cgroups": 376 to 700 bytes in the corpus, 2632 with lock debugging.
@@ -180,3 +181,8 @@ def _is_path(memory: Memory, node: int, names: Tuple[bytes, ...], shape: _Node) 
     except Unreadable:
         pass
     return False
+
+
+STEPS = (find_cgroup, find_controllers, find_node, find_id)
+# What these find, by its names in any kernel.
+QUERIES = frozenset((*CGROUPS, "kernfs_node.name", *RENAMED[1], *RENAMED[2]))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from tetrapy.btf.inference.checks.namespaces import KINDS, TIMES, Kind, place_of
 from tetrapy.btf.inference.memory import is_pointer
@@ -13,6 +13,8 @@ from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 _SPAN_AFTER_FS = 128
 # The reference count before the pointers takes 8 bytes.
 _FIRST = (8, 16, 24)
+# Kinds by which a structure is known as an nsproxy: each has a number of its own.
+_ENOUGH = 2
 # "nr, ns"; before Linux 4.15 a list node followed.
 _UPID_NS = 8
 
@@ -20,13 +22,14 @@ _UPID_NS = 8
 def find_nsproxy(finder: Finder) -> None:
     """`nsproxy`, shortly before `signal`; the dead leader has none.
 
-    Its pointers stand in the known order. Linux before 5.6 has no time namespaces, and those of a
-    kernel that is built without them are NULL: then they are left out.
+    Its pointers stand in the known order. Those of kinds that the kernel is built without, which
+    procfs does not show, are left out; there is room for them, but for time namespaces in Linux
+    before 5.6.
     """
     known = finder.reference.namespaces
     kinds = [kind for kind in KINDS if kind.name in known]
-    if any(kind.name not in known for kind in KINDS if kind not in TIMES):
-        raise Undecided("nsproxy was not found, because procfs does not show all namespaces")
+    if len(kinds) < _ENOUGH:
+        raise Undecided("nsproxy was not found, because procfs shows few namespaces")
     mine, leaders, _parents = finder.words
     start, end = finder.task("fs") // 8 + 1, finder.task("signal") // 8
     found: List[Tuple[int, Dict[str, int]]] = []
@@ -50,23 +53,27 @@ def find_pid_namespace(finder: Finder) -> None:
     finder.found["upid.ns"] = _UPID_NS
 
 
-def _shapes(finder: Finder, nsproxy: int, kinds: Sequence[Kind]) -> Iterator[Dict[str, int]]:
+def _shapes(finder: Finder, nsproxy: int, kinds: Sequence[Kind]) -> List[Dict[str, int]]:
     """How a structure is an nsproxy: places of the pointers in it, and of numbers behind them."""
     # Without known time namespaces there may be room for their pointers or not.
-    gaps = (0,) if set(TIMES) <= set(kinds) else (0, 8 * len(TIMES))
+    gaps = (8 * len(TIMES),) if set(TIMES) & set(kinds) else (0, 8 * len(TIMES))
+    found: List[Dict[str, int]] = []
     for start in _FIRST:
         for gap in gaps:
             shape = _shape(finder, nsproxy, kinds, start, gap)
-            if shape:
-                yield shape
+            if shape and shape not in found:  # without cgroups nothing stands behind the gap
+                found.append(shape)
+    return found
 
 
 def _shape(
     finder: Finder, nsproxy: int, kinds: Sequence[Kind], start: int, gap: int
 ) -> Optional[Dict[str, int]]:
     shape: Dict[str, int] = {}
-    for step, kind in enumerate(kinds):
-        at = start + 8 * step + (gap if kind.name == "cgroup" else 0)
+    for kind in kinds:
+        at = start + 8 * KINDS.index(kind)
+        if kind.name == "cgroup":
+            at += gap - 8 * len(TIMES)
         number = finder.reference.namespaces[kind.name]
         place = place_of(number, finder.memory.u64(nsproxy + at), finder.memory)
         if place is None or shape.setdefault(kind.number, place) != place:

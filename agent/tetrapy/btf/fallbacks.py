@@ -12,7 +12,7 @@ from tetrapy.abi.core_queries import Answers
 from tetrapy.btf.archive import Archive
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.btf_paths import candidates, inspect
-from tetrapy.btf.host import Host
+from tetrapy.btf.host import Host, shuffles_structures
 from tetrapy.btf.inference.candidates import without
 from tetrapy.btf.inference.prober import InferenceResult, LayoutProber
 from tetrapy.btf.search import EMBEDDED, INFERENCE_AUTO, INFERENCE_OFF, Search
@@ -41,7 +41,11 @@ def elsewhere(
     """
     fallbacks = _Fallbacks(search, tried)
     validator = BtfValidator(
-        search.read_objects(), search.open_prober, search.log, check=search.check
+        search.read_objects(),
+        search.open_prober,
+        search.log,
+        check=search.check,
+        shuffled=shuffles_structures(search.places.root),
     )
     with contextlib.closing(validator):
         if user_path:

@@ -18,6 +18,9 @@ ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm
 _PLACES = ("etc/os-release", "usr/lib/os-release")
 _MAX_SIZE = 64 * 1024
 
+# TAINT_RANDSTRUCT (include/linux/panic.h), a bit of /proc/sys/kernel/tainted.
+_TAINT_RANDSTRUCT = 1 << 17
+
 
 class Host(NamedTuple):
     """One kernel; `version_id` is empty where os-release has none, as on rolling releases."""
@@ -105,3 +108,12 @@ def _inside(root: str, place: str) -> str:
         if target.startswith("/"):
             return os.path.join(root, target.lstrip("/"))
     return path
+
+
+def shuffles_structures(root: str = "/") -> bool:
+    """Whether the running kernel was built with RANDSTRUCT, by which it taints itself."""
+    try:
+        with open(os.path.join(root, "proc/sys/kernel/tainted"), "rb") as file:
+            return bool(int(file.read(_MAX_SIZE)) & _TAINT_RANDSTRUCT)
+    except (OSError, ValueError):
+        return False

@@ -17,6 +17,12 @@ from tetrapy.named import NamedTuple
 
 _MAX_LISTED = 3
 
+# What to do where the checks cannot know the right layout: they go by Linux' own order of fields.
+SHUFFLED = (
+    "this kernel was built with RANDSTRUCT, so the right BTF fails too: if this is of exactly this"
+    " build, use it with --btf-check=false"
+)
+
 # log(level, message, **fields); names of fields may contain hyphens.
 Log = Callable[..., None]
 # Makes a prober of the running kernel, for a `with`.
@@ -49,8 +55,12 @@ class BtfValidator:
         log: Log,
         *,
         check: bool = True,
+        shuffled: bool = False,
     ) -> None:
-        """`open_prober` None: this is not about the running kernel, or it cannot be probed."""
+        """`open_prober` None: this is not about the running kernel, or it cannot be probed.
+
+        `shuffled`: the running kernel was built with RANDSTRUCT.
+        """
         images = list(objects)
         self.queries = CoreQueries(images)
         self._programs = requirements.Programs(images)
@@ -58,6 +68,7 @@ class BtfValidator:
         self._optional = requirements.optional(self.queries.names, self._optional_accesses)
         self._open_prober = open_prober
         self._check = check
+        self._hint = f"; {SHUFFLED}" if shuffled else ""
         self._log = log
         self._acquired = contextlib.ExitStack()
         self._prober: Optional[LayoutProber] = None
@@ -94,7 +105,7 @@ class BtfValidator:
             self._log("warn", "BTF is used unchecked", btf=origin, error=str(err))
             return Validation("", answers)
         if found.failed:
-            return Validation(f"is not the running kernel's: {_some(found.failed)}")
+            return Validation(f"is not the running kernel's: {_some(found.failed)}{self._hint}")
         if found.unproven:
             unproven = "; ".join(found.unproven)
             self._log("debug", "BTF could not be checked in these", btf=origin, unproven=unproven)

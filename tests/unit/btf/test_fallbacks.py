@@ -120,6 +120,20 @@ def test_btf_of_another_kernel_is_refused_everywhere(machine: Machine) -> None:
     assert machine.closed == 2
 
 
+@pytest.mark.parametrize(("tainted", "told"), [("0", False), ("131072", True), ("135168", True)])
+def test_shuffled_structures_are_named(machine: Machine, tainted: str, told: bool) -> None:
+    """Under RANDSTRUCT the right BTF fails as well: the way past the checks is told there only."""
+    machine.put("proc/sys/kernel/tainted", f"{tainted}\n".encode())
+    machine.truth = Truth(32)
+    path = machine.put("own.btf", kernel(64))
+    with pytest.raises(BtfNotFoundError) as caught:
+        machine.find(user_path=path)
+    assert "is not the running kernel's: a is not ours" in str(caught.value)
+    assert ("RANDSTRUCT" in str(caught.value)) is told
+    assert ("--btf-check=false" in str(caught.value)) is told
+    assert facts_of(machine.find(user_path=path, check=False)) == (64,)
+
+
 def test_the_right_btf_passes_the_check(machine: Machine) -> None:
     """What agrees with the kernel is used from wherever it comes first."""
     machine.truth = Truth(64)

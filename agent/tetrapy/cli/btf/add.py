@@ -14,8 +14,9 @@ from tetrapy.btf import requirements
 from tetrapy.btf.btf_file import read_btf
 from tetrapy.btf.harvest import Options, harvest, verify
 from tetrapy.btf.harvest.result import DONE
-from tetrapy.btf.host import Host
+from tetrapy.btf.host import Host, shuffles_structures
 from tetrapy.btf.store import DIRECTORY, LocalStore, host_of
+from tetrapy.btf.validation import SHUFFLED
 from tetrapy.cli.btf.harvest import add_name_flags, unpackers
 from tetrapy.cli.btf.kernel_flags import add_os_release_flag, named_host, this_host
 from tetrapy.cli.btf.known_kernels import Knowledge
@@ -101,6 +102,7 @@ def _compare(path: str, known: Knowledge, answers: Answers) -> None:
         raise FormatError(
             f"{printable(path)}: this BTF is not the running kernel's, which contradicts it in"
             f" {len(failed)} checks, as {failed[0]}; for another kernel give its --release"
+            + (f"; {SHUFFLED}, here --no-check" if shuffles_structures() else "")
         )
 
 

@@ -74,10 +74,14 @@ class NotPermittedError(KernelError):
 
 
 class UnsupportedFeatureError(KernelError):
-    """The kernel lacks a feature; `name` says which, `since` the first Linux that has it."""
+    """The kernel lacks a feature; `name` says which, `since` the first Linux that has it.
 
-    def __init__(self, name: str, since: str, log: str = "") -> None:
+    `option` is what a kernel is built with to have it, if it is one that some are built without.
+    """
+
+    def __init__(self, name: str, since: str, log: str = "", option: str = "") -> None:
         text = f"this kernel lacks {name}, which Linux has since {since}; boot a newer one"
+        text += f", or one that was built with {option}" if option else ""
         super().__init__(text, EOPNOTSUPP, log)
         self.name = name
         self.since = since

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tetrapy.errors import KernelError, UnsupportedFeatureError
+from tetrapy.config.sources import read
+from tetrapy.daemon import btf as agent_btf
+from tetrapy.errors import BtfNotFoundError, KernelError, UnsupportedFeatureError
 from tetrapy.kernel import features
 from tetrapy.kernel.features import Feature
 from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.options import BufferSize, SensorOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tetrapy.btf.source import BtfSource
 
 RAW_TRACEPOINT = 17
 NOBODY_HAS = [
@@ -35,6 +44,27 @@ def test_a_feature_that_is_lacking(feature: Feature) -> None:
     assert (caught.value.name, caught.value.since) == (feature.name, "99.1")
     text = f"this kernel lacks {feature.name}, which Linux has since 99.1; boot a newer one"
     assert str(caught.value) == text
+
+
+def test_what_a_kernel_is_built_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The option is told, for no newer kernel has it either, and no BTF is asked for."""
+    lacking = NOBODY_HAS[1]._replace(option="CONFIG_TOMORROW")
+    monkeypatch.setattr(features, "RAW_TRACEPOINTS", lacking)
+
+    def sources(*_given: object) -> Iterator[BtfSource]:
+        raise BtfNotFoundError("tried in vain; `tetrapy btf add FILE`")
+        yield
+
+    monkeypatch.setattr(agent_btf.discovery, "sources", sources)
+    settings = read([], {})
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        agent_btf.loaded(settings, lambda *_, **__: None, lambda source: None)
+    assert str(caught.value).endswith(
+        "boot a newer one, or one that was built with CONFIG_TOMORROW"
+    )
+    monkeypatch.setattr(features, "RAW_TRACEPOINTS", features.KPROBES)
+    with pytest.raises(BtfNotFoundError):
+        agent_btf.loaded(settings, lambda *_, **__: None, lambda source: None)
 
 
 @pytest.mark.parametrize("lacking", [True, False])

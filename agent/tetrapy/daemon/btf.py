@@ -21,8 +21,8 @@ from tetrapy.btf.btf_paths import Places
 from tetrapy.btf.search import EMBEDDED, Search
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
-from tetrapy.errors import NotLoadedError
-from tetrapy.kernel import bundle
+from tetrapy.errors import BtfNotFoundError, NotLoadedError
+from tetrapy.kernel import bundle, features
 from tetrapy.sensors.base import OBJECTS
 
 if TYPE_CHECKING:
@@ -52,6 +52,13 @@ def search(settings: Settings, log: Log) -> Search:
     )
 
 
+def require_programs() -> None:
+    """Raise UnsupportedFeatureError where the kernel takes none of the programs, whatever the BTF:
+    then it could not be compared with any either.
+    """
+    features.require((features.RAW_TRACEPOINTS,))
+
+
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read(_MAX_ARCHIVE)
@@ -62,14 +69,18 @@ def loaded(
 ) -> Tuple[Loaded, BtfSource]:
     """What `load` makes of the first BTF that the kernel takes, and that BTF.
 
-    Raises BtfNotFoundError with all that was tried; what `load` raises, unless it is
-    NotLoadedError for BTF that nobody named.
+    Raises BtfNotFoundError with all that was tried, or UnsupportedFeatureError where no BTF can
+    help; what `load` raises, unless it is NotLoadedError for BTF that nobody named.
     """
     wanted = search(settings, log)
     tried: List[Tuple[str, str]] = []
     with contextlib.closing(discovery.sources(wanted, settings.btf, tried)) as sources:
         while True:
-            source = next(sources)
+            try:
+                source = next(sources)
+            except BtfNotFoundError:
+                require_programs()
+                raise
             try:
                 return load(source), source
             except NotLoadedError as err:

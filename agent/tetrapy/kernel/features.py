@@ -24,6 +24,7 @@ class Feature(NamedTuple):
     program_type: int = 0  # enum bpf_prog_type
     map_type: int = 0  # enum bpf_map_type
     helper: int = 0  # enum bpf_func_id, for programs of `program_type`
+    option: str = ""  # what a kernel may be built without
 
     @property
     def is_there(self) -> bool:
@@ -38,7 +39,9 @@ class Feature(NamedTuple):
         return bool(answer == 1)
 
 
-RAW_TRACEPOINTS = Feature("BPF programs of raw tracepoints", "4.17", _PROG_RAW_TRACEPOINT)
+RAW_TRACEPOINTS = Feature(
+    "BPF programs of raw tracepoints", "4.17", _PROG_RAW_TRACEPOINT, option="CONFIG_BPF_EVENTS"
+)
 RING_BUFFER = Feature("BPF ring buffers", "5.8", map_type=27)
 LOOPS = Feature("bpf_loop()", "5.17", _PROG_RAW_TRACEPOINT, helper=181)
 BOOT_CLOCK = Feature("bpf_ktime_get_boot_ns()", "5.8", _PROG_RAW_TRACEPOINT, helper=125)
@@ -72,7 +75,7 @@ def require(features: Iterable[Feature]) -> None:
     """Raise UnsupportedFeatureError for the first feature that the kernel does not have."""
     for one in features:
         if not one.is_there:
-            raise UnsupportedFeatureError(one.name, one.since)
+            raise UnsupportedFeatureError(one.name, one.since, option=one.option)
 
 
 def preempts_programs(

@@ -17,7 +17,7 @@ from tetrapy.cli.btf.known_kernels import Knowledge, add_archive_flags
 from tetrapy.cli.btf.output import WIDTH, counted, print_json, warn, wrapped
 from tetrapy.config import sources
 from tetrapy.daemon import btf as agent_btf
-from tetrapy.errors import BtfNotFoundError
+from tetrapy.errors import BtfNotFoundError, UnsupportedFeatureError
 from tetrapy.named import NamedTuple
 from tetrapy.visible import printable
 
@@ -97,7 +97,12 @@ def _here(options: argparse.Namespace) -> Answer:
         if not tried:
             raise
         kind, origin = "", f"nothing has the BTF of this kernel. {remedy(search.host)}"
-        if os.geteuid():
+        if not os.geteuid():
+            try:
+                agent_btf.require_programs()
+            except UnsupportedFeatureError as err:
+                origin = str(err)
+        else:
             origin = (
                 "without root's rights nothing was found; the kernel's memory may tell more: run it"
                 f" as root. {origin[0].upper()}{origin[1:]}"

@@ -15,7 +15,7 @@ class Host(NamedTuple):
     """How the host differs from an ordinary one."""
 
     gap_ns: int = 0  # how long it was suspended
-    level: int = 1  # of the reference process's pid namespace
+    level: int = 1  # of the reference process's pid namespace; 0: the kernel has no others
     audit: bool = True
     version_1: bool = False  # controllers on hierarchies of version 1 only
     covered: bool = False  # the mount is over another at the same place

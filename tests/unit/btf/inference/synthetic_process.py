@@ -62,8 +62,13 @@ class SyntheticProcess:
         self.exec_gained = True
         self._namespaces = context.Namespaces(self.memory, host.level)
         self.namespaces = self._namespaces.numbers
+        if not host.level:  # without CONFIG_PID_NS
+            self.ns_pid = None
+            del self.namespaces["pid"]
         self.ended = False
         self._make_tasks()
+        if not host.level:
+            del self.namespaces["pid_for_children"]
         self._make_files()
         self._make_cgroups()
         binprm, self.exec_strings = self._make_exec()
@@ -145,7 +150,7 @@ class SyntheticProcess:
             ("leader", self.leader),
             ("parent", self.parent),
         ):
-            level = outer - (name == "parent")
+            level = max(outer - (name == "parent"), 0)
             size = self.memory.types.size("pid") + 16 * level + 16
             pid = self._new("pid", size, count=3 + outer, level=level)
             field = self.memory.types.field("pid", "numbers")

@@ -13,6 +13,7 @@ import pytest
 
 from tests.unit.btf.inference import inference_corpus as c
 from tests.unit.btf.inference.synthetic_memory import Moved
+from tests.unit.btf.inference.synthetic_objects import Host
 from tests.unit.btf.inference.synthetic_process import SyntheticProcess, Task
 from tetrapy.btf import requirements
 from tetrapy.btf.inference.candidates import check, same_names
@@ -118,6 +119,22 @@ def test_a_scan_without_some_namespaces(kernel: c.Kernel, kinds: tuple[str, ...]
         None if name in found.off else one
         for name, one in zip(c.queries().names, right, strict=True)
     )
+
+
+@pytest.mark.parametrize("name", [KERNEL, "debian/12/arm64/6.1.0-47-arm64"])
+def test_a_scan_without_pid_namespaces(name: str) -> None:
+    """In a kernel without any, each process has one number: the level is 0, where Linux has it."""
+    kernel = c.kernel(name)
+    references = [kernel.reference(variant, Host(level=0)) for variant in (0, 1)]
+    found = LayoutProber(c.queries().names, c.optional(), partial(one_of, references)).scan()
+    lost = ("upid.ns", "nsproxy.pid_ns_for_children", "pid_namespace.ns.inum")
+    assert set(found.off) == set(map(c.query, lost))
+    right = same_names(c.queries().names, kernel.answers)
+    assert found.answers == tuple(
+        None if query in found.off else one
+        for query, one in zip(c.queries().names, right, strict=True)
+    )
+    assert set(map(c.query, ("pid.level", "type_size upid"))) <= set(found.unproven)
 
 
 def test_a_namespace_alone_is_lost(kernel: c.Kernel) -> None:

@@ -75,10 +75,13 @@ def find_pid(finder: Finder) -> None:
     """`thread_pid`, and in struct pid `level` and `numbers`.
 
     An element of numbers is "nr, ns" (include/linux/pid.h).  Behind thread_pid the list nodes
-    pid_links lead into the same struct pid: the pointer to its start is the first.
+    pid_links lead into the same struct pid: the pointer to its start is the first. A kernel without
+    pid namespaces has one element, and `level` is 0: Linux' order decides, "count, level".
     """
     reference, memory = finder.reference, finder.memory
-    if reference.ns_pid is None:
+    # Mount namespaces are in all kernels: where procfs shows these, it shows what there is.
+    alone = "mnt" in reference.namespaces and "pid" not in reference.namespaces
+    if reference.ns_pid is None and not alone:
         raise Undecided("pid.level was not found, because no pid namespace could be made")
     start = finder.task("group_leader")
     found = []
@@ -96,16 +99,17 @@ def find_pid(finder: Finder) -> None:
     at, numbers = found[0]
     pids = [words[at // 8] for words in finder.words]
     # `count` comes first, `level` behind it.
-    size, place = only(
-        "pid.level",
-        [
+    if alone:
+        places = [(_UPID_SIZES[0], 4)] if not any(memory.u32(pid + 4) for pid in pids) else []
+    else:
+        places = [
             (size, place)
             for size in _UPID_SIZES
             for level in [_level(finder, pids[0] + numbers, size)]
             for place in range(4, numbers, 4)
             if level and [memory.u32(pid + place) for pid in pids] == [level, level, level - 1]
-        ],
-    )
+        ]
+    size, place = only("pid.level", places)
     finder.found.update(
         {
             "task_struct.thread_pid": at,

@@ -80,7 +80,14 @@ class BtfWriter:
             kind, name, size, words, vlen=len(members), flag=has_bitfields, reserved=reserved
         )
 
-    def enum(self, name: str, size: int, signed: bool, values: Sequence[Tuple[str, int]]) -> int:
+    def enum(
+        self,
+        name: str,
+        size: int,
+        signed: bool,
+        values: Sequence[Tuple[str, int]],
+        reserved: int = 0,
+    ) -> int:
         """An enum of values that are 64 bits wide; of the 64-bit kind only where they need it."""
         wide = size > 4 or any(0x80000000 <= value < (1 << 64) - 0x80000000 for _, value in values)
         words: List[int] = []
@@ -89,9 +96,8 @@ class BtfWriter:
             if wide:
                 words.append(value >> 32)
         kind = k.KIND_ENUM64 if wide else k.KIND_ENUM
-        return self.add(
-            kind, name, size or (8 if wide else 4), words, vlen=len(values), flag=signed
-        )
+        size = size or (8 if wide else 4)
+        return self.add(kind, name, size, words, vlen=len(values), flag=signed, reserved=reserved)
 
     def build(self) -> bytes:
         """The image: header, types, names."""

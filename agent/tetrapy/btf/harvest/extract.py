@@ -54,8 +54,8 @@ def open_regular(path: str) -> BinaryIO:
 def extract(path: str, scratch: str, options: Options, unpackers: Unpackers) -> Found:
     """The BTF in a file. `scratch`: an empty directory for a vmlinux on its way to pahole.
 
-    FormatError: none is found, damage, a limit; NoKernelError: a package or JSON without a kernel;
-    OSError.
+    FormatError: none is found, damage, a limit; NoKernelError: a package, JSON or C without a
+    kernel; OSError.
     """
     with open_regular(path) as file:
         head = file.read(images.HEAD_SIZE)

@@ -18,7 +18,7 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]{0,127}")
 # In BTFHub's paths VERSION_ID is a number, with few exceptions (Kylin's V10).
 _HUB_VERSION = re.compile(r"[vV]?\d[A-Za-z0-9._+~-]*|sid|experimental|_")
 _HUB_ID = re.compile(r"[a-z][A-Za-z0-9._-]*")
-_ISF_SUFFIX = re.compile(r"\.json(?:\.(?:gz|bz2|xz|zst))?$")
+_TEXT_SUFFIX = re.compile(r"\.(?:json|h)(?:\.(?:gz|bz2|xz|zst))?$")
 _HUB_SUFFIX = re.compile(r"\.btf(?:\.tar)?(?:\.(?:gz|bz2|xz|zst))?$")
 _IMAGE_PREFIX = re.compile(r"(?:vmlinu[xz]|[zb]*Image|config|btf)-(?=\d)")
 
@@ -94,7 +94,7 @@ def _by_path(path: str) -> Optional[Host]:
 def _release_of(path: str) -> str:
     """The release that a file's name tells: vmlinuz-6.1.0-50-amd64, 5.4.0-42-generic.btf."""
     name = path.rpartition("/")[2]
-    stem = _ISF_SUFFIX.sub("", _HUB_SUFFIX.sub("", name))
+    stem = _TEXT_SUFFIX.sub("", _HUB_SUFFIX.sub("", name))
     if stem != name and stem[:1].isdigit():
         return stem
     bare = _IMAGE_PREFIX.sub("", stem)

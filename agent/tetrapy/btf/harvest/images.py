@@ -9,6 +9,7 @@ from typing import Union
 
 from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, SHF_COMPRESSED, SHT_NOBITS, Elf, FileBytes
 from tetrapy.btf.harvest import arm64, bzimage, limits, tar
+from tetrapy.btf.harvest.c_header import is_header, read_header
 from tetrapy.btf.harvest.compression import compression_of, unpack
 from tetrapy.btf.harvest.isf import is_isf, read_isf
 from tetrapy.btf.harvest.options import Unpackers
@@ -33,6 +34,7 @@ class NoBtfError(FormatError):
         self.dwarf = dwarf
 
 
+_FROM_HEADER = "it is made of a vmlinux.h: types without functions"
 _FROM_ISF = "it is made of a symbol file of Volatility: types without typedefs and functions"
 
 
@@ -52,7 +54,7 @@ class Image(NamedTuple):
 
 def is_image(head: bytes) -> bool:
     """Whether the first 1024 bytes of a file are of one of the forms that `read_image` takes."""
-    packed = tar.is_tar(head) or compression_of(head) or is_isf(head)
+    packed = tar.is_tar(head) or compression_of(head) or is_isf(head) or is_header(head)
     return bool(head.startswith((_ELF, _BTF)) or is_kernel(head) or packed)
 
 
@@ -68,10 +70,10 @@ def is_elf(head: bytes) -> bool:
 
 
 def read_image(data: bytes, unpackers: Unpackers) -> Image:
-    """The BTF of a kernel image, raw BTF, BTFHub's .btf.tar.xz or ISF, compressed or not.
+    """The BTF of a kernel image, raw BTF, BTFHub's .btf.tar.xz, ISF or C, compressed or not.
 
     FormatError: none of these, damaged, above a limit; NoBtfError: a kernel without BTF;
-    NotLinuxError: JSON, but of no kernel.
+    NotLinuxError: JSON or C, but of no kernel.
     """
     for _ in range(limits.NESTING + 1):
         head = data[:HEAD_SIZE]
@@ -90,12 +92,15 @@ def read_image(data: bytes, unpackers: Unpackers) -> Image:
         elif is_isf(head):
             btf, constant = read_isf(data)
             return Image(btf, banner=_banner(constant), note=_FROM_ISF)
+        elif is_header(head):
+            btf, left_out = read_header(data)
+            return Image(btf, note="; ".join(filter(None, (_FROM_HEADER, left_out))))
         elif compression_of(head):
             data = _unpacked(data, unpackers, "the file")
         else:
             raise FormatError(
                 f"begins with {head[:8].hex() or 'nothing'}: no ELF file, bzImage, arm64 Image, "
-                "BTF, symbol file (ISF), or one of these compressed"
+                "BTF, symbol file (ISF), vmlinux.h, or one of these compressed"
             )
     raise FormatError(f"is packed more than {limits.NESTING} times")
 

@@ -11,6 +11,8 @@ DEBUG_KERNEL = 4 << 30
 BTF = 128 << 20
 # Symbol files of Volatility have 30 to 80 MiB; reading one takes ten times that.
 ISF = 192 << 20
+# The vmlinux.h of a kernel has 2 to 5 MiB; reading it takes fifty times that.
+HEADER = 16 << 20
 # A type in bytes (BTF counts the bits of a member's place in 32), and its members.
 TYPE = (1 << 29) - 1
 MEMBERS = 0xFFFF

@@ -19,6 +19,7 @@ from tetrapy.named import NamedTuple
 _LISTS = (".list", ".txt")
 _NAME = re.compile(
     r".*\.(?:deb|ddeb|rpm)|.*\.btf(?:\.tar)?(?:\.(?:gz|bz2|xz|zst))?"
+    r"|(?:.*[-_.])?vmlinux(?:[-_.].*)?\.h(?:\.(?:gz|bz2|xz|zst))?"
     r"|.*\.json(?:\.(?:gz|bz2|xz|zst))?"
     r"|(?:vmlinu[xz]|[zb]?Image)(?:-.*|\.(?:gz|bz2|xz|lzma|lzo|lz4|zst|debug))?",
     re.DOTALL,  # a name may have a newline in it

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 from tetrapy.api.codec import encode as encode_message
 from tetrapy.api.codec import field_encoder
 from tetrapy.api.messages import RESPONSE
-from tetrapy.api.scalars import Encode, fast_timestamp, small_numbers
+from tetrapy.api.scalars import Encode, fast_timestamp, small_numbers, wrapped_number
 from tetrapy.api.wire import BYTES, Heads, read_varint, sized, tag
 from tetrapy.events.cut import shorten
 from tetrapy.events.event import Event
@@ -39,28 +39,31 @@ _ENVELOPE = {row.name: row for row in ENVELOPE}
 
 _CALLER, _BASE64 = "caller_json", "base64_text"  # conversions for JSON: see below
 _WRAPPERS = frozenset({"UInt32Value", "Int32Value", "BoolValue"})
-_OFTEN = frozenset("cwd binary uid flags auid docker parent_exec_id in_init_tree".split())
-"""Fields of a process of which few different values occur on a host: their bytes are kept."""
+_OFTEN = (
+    frozenset({"uid", "cwd", "binary", "flags", "auid", "docker", "in_init_tree"}),
+    frozenset({"parent_exec_id"}),
+)
+"""Fields of a process that few different values occur of together: their bytes are kept."""
 
 timestamp = fast_timestamp()
 
 
 class _Kept(Dict[Any, bytes]):
-    """What a field is for each value that occurred."""
+    """What some fields are for the values that occurred together."""
 
     _MOST = 512
-    _LONGEST = 512  # bytes of one that is kept
+    _LONGEST = 512  # bytes of those that are kept
 
-    def __init__(self, encode: Encode) -> None:
+    def __init__(self, rows: List[Field]) -> None:
         super().__init__()
-        self._encode = encode
+        self._encode = [_field(row) for row in rows]
 
-    def __missing__(self, value: Any) -> bytes:
-        data = self._encode(value)
+    def __missing__(self, values: Any) -> bytes:
+        data = b"".join([encode(value) for encode, value in zip(self._encode, values)])
         if len(data) <= self._LONGEST:
             if len(self) >= self._MOST:
                 self.clear()
-            self[value] = data
+            self[values] = data
         return data
 
 
@@ -69,12 +72,13 @@ def _encoder(
     ends: str = "return body",
     more: str = "",
     names: Optional[Dict[str, Any]] = None,
+    last: str = "",
 ) -> Callable[..., bytes]:
     """What makes bytes of an object, its attributes written out: this is done for every event.
 
     It is compiled out of text, as collections.namedtuple does it; a call for each field would cost
-    twice as much. `more` are parameters beside the object, `ends` is what is done with the body,
-    `names` what it needs for that.
+    twice as much. `more` are parameters beside the object, `last` are expressions of bytes that
+    follow the fields, `ends` is what is done with the body, `names` what they need.
     """
     space: Dict[str, Any] = {
         "timestamp": timestamp,
@@ -82,19 +86,21 @@ def _encoder(
         **(names or {}),
     }
     values, parts = [], []
-    for number, row in enumerate(rows):
-        if row.name in _OFTEN:
-            space[f"k{number}"] = _Kept(_field(row))
-            parts.append(f"k{number}[it.{row.source}]")
-        elif row.through == _CALLER:
+    for number, often in enumerate(_OFTEN):
+        kept = [row for row in rows if row.name in often]
+        if kept:
+            space[f"kept{number}"] = _Kept(kept)
+            parts.append(f"kept{number}[{', '.join(f'it.{row.source}' for row in kept)},]")
+    for number, row in enumerate(row for row in rows if not any(row.name in one for one in _OFTEN)):
+        if row.through == _CALLER:
             space[f"h{number}"], space["caller"] = tag(row.number, BYTES), _caller
-            parts.append(f"h{number} + caller(it.process, it.tid)")
+            parts.insert(0, f"h{number} + caller(it.process, it.tid)")
         else:
             name = f"v{number}"
             values.append(f"    {name} = {_value(row, number, space)}\n")
             present = f"{name} is not None" if _shown_empty(row) else name
             parts.append(f"{_bytes(row, number, space)} if {present} else b''")
-    body = f"    body = b''.join([{', '.join(parts)}])\n"
+    body = f"    body = b''.join([{', '.join(parts)}{last}])\n"
     text = f"def encode(it{more}):\n{''.join(values)}{body}    {ends}"
     exec(text, space)  # noqa: S102 - names of the schema, and nothing from outside
     encode: Callable[..., bytes] = space["encode"]
@@ -161,7 +167,7 @@ def _bytes(row: Field, number: int, space: Dict[str, Any]) -> str:
     if row.type != "string":
         space[f"e{number}"] = field_encoder(row, _of_objects)
         return f"e{number}({name})"
-    space[head] = Heads(row.number)
+    space[head] = Heads(tag(row.number, BYTES))
     value = f"{name}.encode()" if row.plain else f'{name}.encode("utf-8", "replace")'
     return f"{head}[len({data} := {value})] + {data}"
 
@@ -180,21 +186,27 @@ def _of_objects(message: str) -> Encode:
 # --- processes ------------------------------------------------------------------------------
 
 _ROWS = FIELDS["Process"]
-_TID = tag(_ROWS["tid"].number, BYTES)
+_PID, _TID = tag(_ROWS["pid"].number, BYTES), tag(_ROWS["tid"].number, BYTES)
 _refcnt = field_encoder(_ROWS["refcnt"], _of_objects)
 
 
 @lru_cache(maxsize=None)
 def _of_class(kind: Any) -> Callable[..., bytes]:
-    """What makes bytes of processes of a class, all but the thread."""
-    rows = [row for row in MESSAGES["Process"] if row.is_filled and row.name != "tid"]
-    if issubclass(kind, UnknownProcess):
+    """What makes bytes of processes of a class, with their length. The thread stands last."""
+    rows = [row for row in MESSAGES["Process"] if row.is_filled and row.name not in {"pid", "tid"}]
+    is_known = not issubclass(kind, UnknownProcess)
+    if not is_known:
         rows = [row for row in rows if row.presence in {ALWAYS, BEGUN}]
     elif not issubclass(kind, ExecutedProcess):
         rows = [row for row in rows if row.presence != EXEC]
     if not issubclass(kind, DetailedProcess):
         rows = [row for row in rows if row.source not in DetailedProcess.__slots__]
-    return _encoder(rows)
+    return _encoder(
+        rows,
+        "return heads[len(body)] + body",
+        names={"heads": Heads(), "number": wrapped_number, "pid": _PID, "tid": _TID},
+        last=", pid, n := number(it.pid)" + (", tid, n" if is_known else ""),
+    )
 
 
 def process_bytes(process: Process) -> bytes:
@@ -203,11 +215,7 @@ def process_bytes(process: Process) -> bytes:
     """
     data = process.wire
     if data is None:
-        kind: Any = process.__class__
-        data = _of_class(kind)(process)
-        if kind is not UnknownProcess:
-            data += _TID + small_numbers[process.pid]
-        data = sized(data)
+        data = _of_class(process.__class__)(process)
         if len(data) <= _KEPT:
             process.wire = data
     return data
@@ -220,7 +228,6 @@ def _caller(process: Process, tid: int) -> bytes:
     data = process_bytes(process)
     if process.__class__ is UnknownProcess or (process.refcnt and tid == process.pid):
         return data
-    # The thread stands last.
     _, begin = read_varint(data, 0)
     thread = _TID + small_numbers[tid]
     if not process.refcnt:
@@ -236,7 +243,7 @@ def _event(name: str) -> Callable[[Event, bytes], bytes]:
     """What makes the whole message of an event, given what all events have up to the time."""
     rows = [row for row in MESSAGES[EVENTS[name]] if row.is_filled]
     rows.sort(key=lambda row: row.through != _CALLER)
-    heads = Heads(_ENVELOPE[name].number)
+    heads = Heads(tag(_ENVELOPE[name].number, BYTES))
     ends = "return b''.join([heads[len(body)], body, common, timestamp(it.time)])"
     return _encoder(rows, ends, ", common", {"heads": heads})
 

@@ -7,8 +7,9 @@ Specification: grpc/doc/PROTOCOL-HTTP2.md.
 from __future__ import annotations
 
 import zlib
+from itertools import chain
 from struct import Struct
-from typing import List, Mapping, Optional, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote, unquote
 
 from tetrapy.errors import TetrapyError
@@ -24,7 +25,7 @@ NAMES = (
     " INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
 ).split()
 
-MESSAGE_HEAD = Struct(">BI")  # whether it is compressed, its size
+_MESSAGE_HEAD = Struct(">BI")  # whether it is compressed, its size
 CONTENT_TYPE = "application/grpc"
 MAX_MESSAGE = 4 << 20  # bytes of a request, also after it was decompressed: gRPC's usual limit
 
@@ -85,9 +86,30 @@ class RpcError(TetrapyError):
         self.status = Status(code, message)
 
 
+class _MessageHeads(Dict[int, bytes]):
+    """What stands before so many bytes of a message that is not compressed."""
+
+    _KEPT = 2048  # the longest message whose head is kept
+
+    def __missing__(self, size: int) -> bytes:
+        head = _MESSAGE_HEAD.pack(0, size)
+        if size < self._KEPT:
+            self[size] = head
+        return head
+
+
+_head_of = _MessageHeads().__getitem__
+
+
 def frame(message: bytes) -> bytes:
     """The message as it stands in a stream, not compressed."""
-    return MESSAGE_HEAD.pack(0, len(message)) + message
+    return _head_of(len(message)) + message
+
+
+def frames(messages: Sequence[bytes]) -> bytes:
+    """Messages one after the other, as `frame` has each."""
+    heads = map(_head_of, map(len, messages))
+    return b"".join(chain.from_iterable(zip(heads, messages)))
 
 
 def timeout_text(seconds: float) -> str:

@@ -151,25 +151,28 @@ def wrapper(encode: Encode, empty: bytes) -> Encode:
     return wrapped
 
 
+_any_wrapped_number = wrapper(_number, b"\0")
+
+
+def wrapped_number(value: int) -> bytes:
+    """A UInt32Value, with its length."""
+    if 128 <= value < 1 << 14:  # most pids
+        return bytes((3, 8, value & 127 | 128, value >> 7))
+    if 1 << 14 <= value < 1 << 21:
+        return bytes((4, 8, value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
+    return _any_wrapped_number(value)
+
+
 class _SmallNumbers(Dict[Any, bytes]):
     """UInt32Value of each number that occurred, as long as it is few."""
 
-    _MOST = 8192
-
     def __missing__(self, value: Any) -> bytes:
-        if len(self) >= self._MOST:
+        if len(self) >= 8192:
             self.clear()
-        if 128 <= value < 1 << 14:  # most pids
-            data = bytes((3, 8, value & 127 | 128, value >> 7))
-        elif 1 << 14 <= value < 1 << 21:
-            data = bytes((4, 8, value & 127 | 128, value >> 7 & 127 | 128, value >> 14))
-        else:
-            data = _wrapped_number(value)
-        self[value] = data
+        self[value] = data = wrapped_number(value)
         return data
 
 
-_wrapped_number = wrapper(_number, b"\0")
 small_numbers = _SmallNumbers()
 """Number -> UInt32Value, with its length."""
 
@@ -182,8 +185,8 @@ ENCODERS: Dict[str, Tuple[int, Encode]] = {
     "uint64": (VARINT, _number),
     "bool": (VARINT, _bool),
     "UInt32Value": (BYTES, small_numbers.__getitem__),
-    "Int32Value": (BYTES, _wrapped_number),
-    "Int64Value": (BYTES, _wrapped_number),
+    "Int32Value": (BYTES, _any_wrapped_number),
+    "Int64Value": (BYTES, _any_wrapped_number),
     "BoolValue": (BYTES, wrapper(_bool, b"\0")),
     "Timestamp": (BYTES, timestamp),
     "Duration": (BYTES, _duration),

@@ -15,12 +15,12 @@ from tetrapy.api.codec import Message, encode
 from tetrapy.api.event_encoder import EventEncoder
 from tetrapy.api.grpc import (
     INVALID_ARGUMENT,
-    MESSAGE_HEAD,
     RESOURCE_EXHAUSTED,
     UNAVAILABLE,
     RpcError,
     Status,
     frame,
+    frames,
 )
 from tetrapy.api.router import Context
 from tetrapy.errors import SettingsError
@@ -126,8 +126,7 @@ class StreamTarget:
 
     def write(self, lines: List[bytes], events: List[Event]) -> None:
         """Hand the messages to every stream."""
-        head = MESSAGE_HEAD.pack
-        data = b"".join([part for line in lines for part in (head(0, len(line)), line)])
+        data = frames(lines)
         for stream in list(self.streams):
             stream.offer(data, len(lines))
 

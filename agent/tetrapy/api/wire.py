@@ -53,14 +53,14 @@ def tag(number: int, kind: int) -> bytes:
 
 
 class Heads(Dict[int, bytes]):
-    """What stands before so many bytes of one field: its tag and the length."""
+    """What stands before so many bytes: `begin`, a field's tag, and the length."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, begin: bytes = b"") -> None:
         super().__init__()
-        self._tag = tag(number, BYTES)
+        self._begin = begin
 
     def __missing__(self, size: int) -> bytes:
-        head = self._tag + varint(size)
+        head = self._begin + varint(size)
         if size < _KEPT_SIZES:
             self[size] = head
         return head

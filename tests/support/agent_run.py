@@ -70,10 +70,10 @@ class FakeSensor(EventSource):
         return True
 
     def handler(
-        self, table: ProcessTable, format_time: Callable[[int], str], details: Details | None
+        self, table: ProcessTable, wall_time: Callable[[int], int], details: Details | None
     ) -> BaseHandler:
-        tracker = ProcessTracker(table, format_time, self.abi, details)
-        return BaseHandler(self.abi, tracker, format_time, self.measure_gap, self)
+        tracker = ProcessTracker(table, wall_time, self.abi, details)
+        return BaseHandler(self.abi, tracker, wall_time, self.measure_gap, self)
 
     def measure_gap(self) -> int:
         self.course.append("clock")

@@ -67,7 +67,7 @@ class Stage:
         details = None if wanted is None else Details(wanted, None, None)
         self.processes = ProcessTable("host1", self.root, details=details, ancestors=ancestors)
         self.table = Pids(self.processes, self.root)
-        self.tracker = ConnectorTracker(self.processes, str, self.root, details)
+        self.tracker = ConnectorTracker(self.processes, int, self.root, details)
         self.dispatcher = ConnectorDispatcher(self.tracker, NoFlow())
 
     def seed(self) -> None:

@@ -22,7 +22,7 @@ from tetrapy.events.loader import ProcessLoader
 from tetrapy.events.process import UnknownProcess
 from tetrapy.events.rate_limit import RateLimitInfo
 
-TIME = "2026-01-02T03:04:05Z"
+TIME = 1_767_323_045_000_000_000  # 2026-01-02T03:04:05Z
 
 FILE = File("/etc/passwd", UNRESOLVED, "-rw-r--r--")
 PROBE = Probe(
@@ -34,7 +34,7 @@ CALLS = [
         process(),
         43,
         process(),
-        "2026-01-02T03:04:05Z",
+        TIME,
         "KPROBE_ACTION_POST",
         (Argument("int_arg", -1, "a"), Argument("file_arg", FILE), Argument("bytes_arg", b"ab")),
         (Argument("long_arg", -(2**63)),),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tests.support.agent_run import Recorder
-from tests.support.records import NODE
+from tests.support.records import EPOCH, NODE
 from tetrapy.events.json import JsonEncoder
 from tetrapy.export.fanout import Count, Fanout
 from tetrapy.export.stages import Stages
@@ -29,5 +29,5 @@ def subscribed(
     counters: tuple[Count, ...] = (),
 ) -> Export:
     target = SinkTarget(sink, log, share)
-    subscription = Subscription(stages or Stages(), JsonEncoder(NODE), target, lambda: "now")
+    subscription = Subscription(stages or Stages(), JsonEncoder(NODE), target, lambda: EPOCH)
     return Export(Fanout([subscription], log, counters), subscription, target)

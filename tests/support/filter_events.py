@@ -16,7 +16,7 @@ EVERYTHING = Abilities(
     ancestors=frozenset({"PROCESS_EXEC", "PROCESS_EXIT"}),
     pid_sets=True,
 )
-TIME = "2026-01-02T03:04:05.123456789Z"
+TIME = 1_767_323_045_123_456_789  # 2026-01-02T03:04:05.123456789Z
 THROTTLE = ProcessThrottle(START, "session-1.scope", TIME)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.support.records import NODE
+from tests.support.records import EPOCH, NODE
 from tetrapy.events import arguments as args
 from tetrapy.events import flags
 from tetrapy.events.calls import CallEvent, Probe, ProcessKprobe
@@ -54,7 +54,7 @@ def process(kind: type[Process] = Process, /, **fields: Any) -> Process:
         "binary": "/usr/bin/id",
         "arguments": "-u",
         "flags": flags.EXECVE | flags.CLONE,
-        "start_time": "2026-01-01T00:00:00.123456789Z",
+        "start_time": EPOCH + 123456789,
         "docker": "0123456789abcdef0123456789abcde",
         "parent_exec_id": "cGFyZW50",
         "refcnt": 1,
@@ -193,7 +193,7 @@ def any_call(draw: st.DrawFn, kind: type[CallEvent] = ProcessKprobe) -> CallEven
         draw(any_process()),
         draw(ids),
         draw(st.none() | any_process()),
-        "t",
+        EPOCH,
         draw(actions),
         draw(several),
         draw(several),

@@ -294,7 +294,7 @@ def _mark(row: Field) -> str:
 def _event(form: Form) -> Iterator[str]:
     """The body of a function that puts an event's fields, processes among them, into its line."""
     values = []
-    yield "time = it.time.encode()"
+    yield "time = rfc3339(it.time).encode()"
     for row in form.rows:
         name = variable(row.name)
         if row.type == f"[{PROCESS}]":
@@ -327,5 +327,5 @@ def _bytes(row: Field, value: str) -> str:
     if row.type == "uint32":
         return value
     if row.plain:
-        return "time" if value == "it.time" else f"{value}.encode()"
+        return "time" if value == "rfc3339(it.time)" else f"{value}.encode()"
     return f"json_bytes(f'{inner(row, value)}')"

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 from tetrapy.api.codec import encode as encode_message
 from tetrapy.api.codec import field_encoder
 from tetrapy.api.messages import RESPONSE
-from tetrapy.api.scalars import Encode, fast_timestamp, small_numbers, wrapped_number
+from tetrapy.api.scalars import Encode, small_numbers, time_encoder, wrapped_number
 from tetrapy.api.wire import BYTES, Heads, read_varint, sized, tag
 from tetrapy.events.cut import shorten
 from tetrapy.events.event import Event
@@ -37,7 +37,7 @@ _SHARED = 256  # different ones of a message that many processes share
 
 _ENVELOPE = {row.name: row for row in ENVELOPE}
 
-_CALLER, _BASE64 = "caller_json", "base64_text"  # conversions for JSON: see below
+_CALLER, _BASE64, _TIME = "caller_json", "base64_text", "rfc3339"  # conversions for JSON
 _WRAPPERS = frozenset({"UInt32Value", "Int32Value", "BoolValue"})
 _OFTEN = (
     frozenset({"uid", "cwd", "binary", "flags", "auid", "docker", "in_init_tree"}),
@@ -45,7 +45,7 @@ _OFTEN = (
 )
 """Fields of a process that few different values occur of together: their bytes are kept."""
 
-timestamp = fast_timestamp()
+timestamp = time_encoder()
 
 
 class _Kept(Dict[Any, bytes]):
@@ -123,7 +123,7 @@ def _field(row: Field) -> Encode:
 
 def _converter(row: Field) -> Optional[Callable[[Any], Any]]:
     """What makes the field's value of the attribute; None for nothing."""
-    if row.through in {"", _CALLER, _BASE64}:
+    if row.through in {"", _CALLER, _BASE64, _TIME}:
         return None
     convert: Callable[[Any], Any] = getattr(
         importlib.import_module(CONVERSIONS[row.through]), row.through
@@ -155,7 +155,7 @@ def _bytes(row: Field, number: int, space: Dict[str, Any]) -> str:
     if row.type == "UInt32Value":
         space[head], space["small"] = tag(row.number, BYTES), small_numbers
         return f"{head} + small[{name}]"
-    if row.type == "Timestamp":
+    if row.through == _TIME:
         space[head] = tag(row.number, BYTES)
         return f"{head} + timestamp({name})"
     if row.type == "Process":
@@ -215,7 +215,8 @@ def process_bytes(process: Process) -> bytes:
     """
     data = process.wire
     if data is None:
-        data = _of_class(process.__class__)(process)
+        kind: Any = process.__class__
+        data = _of_class(kind)(process)
         if len(data) <= _KEPT:
             process.wire = data
     return data

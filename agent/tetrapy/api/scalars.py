@@ -15,7 +15,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from functools import lru_cache
 from struct import Struct
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Mapping, Tuple
 
 from tetrapy.api.wire import (
     BYTES,
@@ -36,7 +36,6 @@ Decode = Callable[[Value], Any]
 _NANOS = 1_000_000_000
 _SECONDS_TAG, _NANOS_TAG = tag(1, VARINT), tag(2, VARINT)
 _SECONDS_KEPT = 64
-_WITH_NANOS = len("2026-01-01T00:00:00.123456789Z")
 
 
 def _text(value: Any) -> bytes:
@@ -76,8 +75,8 @@ def timestamp(text: Any) -> bytes:
     return sized(data + _NANOS_TAG + varint(nanos) if nanos else data)
 
 
-def fast_timestamp() -> Encode:
-    """`timestamp` for who encodes many, in half the instructions; it takes 32 KiB.
+def time_encoder() -> Callable[[int], bytes]:
+    """What makes `timestamp` of ns since 1970, for who encodes many; it takes 32 KiB.
 
     It keeps the last time, which an event tells twice, and looks 14 bits of a varint up at once.
     """
@@ -86,32 +85,29 @@ def fast_timestamp() -> Encode:
     for row in range(128, 256):
         pairs.extend(range(row << 8 | 128, row + 1 << 8))
     pack_four, pack_five = Struct("<HH").pack, Struct("<HHB").pack
-    # Text up to the second -> what stands before four and five bytes of nanoseconds.
-    heads: Dict[str, Tuple[bytes, bytes]] = {}
-    last: List[Tuple[Any, bytes]] = [("", b"")]
+    last, data = -1, b""
+    # What stands before four and five bytes of nanoseconds of the second.
+    last_second, four, five = -1, b"", b""
 
-    def make_heads(text: str) -> Tuple[bytes, bytes]:
-        if len(heads) >= _SECONDS_KEPT:
-            heads.clear()
-        data = _seconds(text) + _NANOS_TAG
-        heads[text] = made = (bytes((len(data) + 4,)) + data, bytes((len(data) + 5,)) + data)
-        return made
-
-    def encode(text: Any) -> bytes:
-        before = last[0]
-        if before[0] is text:
-            return before[1]
-        nanos = int(text[20:29]) if len(text) == _WITH_NANOS else 0
-        high, seconds = nanos >> 14, text[:19]
-        if high >> 14:
-            data = (heads.get(seconds) or make_heads(seconds))[1]
-            data += pack_five(pairs[nanos & 16383], pairs[high & 16383], high >> 14)
-        elif high >> 7:
-            data = (heads.get(seconds) or make_heads(seconds))[0]
-            data += pack_four(pairs[nanos & 16383], pairs[high] & 0x7FFF)  # none follows the last
+    def encode(at: int) -> bytes:
+        nonlocal last, data, last_second, four, five
+        if at == last:
+            return data
+        second, nanos = divmod(at, _NANOS)
+        if second != last_second:
+            head = _SECONDS_TAG + varint(second) + _NANOS_TAG
+            four, five = (bytes((len(head) + size,)) + head for size in (4, 5))
+            last_second = second
+        high = nanos >> 14
+        if high >> 14 and second:
+            data = five + pack_five(pairs[nanos & 16383], pairs[high & 16383], high >> 14)
+        elif high >> 7 and second:
+            # None follows the last.
+            data = four + pack_four(pairs[nanos & 16383], pairs[high] & 0x7FFF)
         else:
-            data = timestamp(text)
-        last[0] = text, data
+            data = _SECONDS_TAG + varint(second) if second else b""
+            data = sized(data + _NANOS_TAG + varint(nanos) if nanos else data)
+        last = at
         return data
 
     return encode

@@ -154,7 +154,7 @@ class Streams:
         make_encoder: Callable[[], EventEncoder],
         abilities: Abilities,
         most: int,
-        format_now: Callable[[], str],
+        wall_now: Callable[[], int],
         forget_filters: Callable[[], None],
         log: Callable[..., None],
     ) -> None:
@@ -165,7 +165,7 @@ class Streams:
         self._make_encoder = make_encoder
         self._abilities = abilities
         self._most = most
-        self._format_now = format_now
+        self._wall_now = wall_now
         self._forget_filters = forget_filters
         self._log = log
         self._subscriptions: Dict[bytes, Subscription] = {}
@@ -198,7 +198,7 @@ class Streams:
         def loss_message(lost: int) -> bytes:
             if not tells:
                 return b""
-            return frame(encoder.encode(RateLimitInfo(lost, self._format_now())))
+            return frame(encoder.encode(RateLimitInfo(lost, self._wall_now())))
 
         stream = EventStream(context, self._most, self._queued, loss_message)
         target.streams.append(stream)
@@ -220,7 +220,7 @@ class Streams:
         )
         self._forget_filters()
         target = self._targets[key] = StreamTarget()
-        subscription = Subscription(stages, self._make_encoder(), target, self._format_now)
+        subscription = Subscription(stages, self._make_encoder(), target, self._wall_now)
         self._subscriptions[key] = subscription
         self._fanout.add(subscription)
 

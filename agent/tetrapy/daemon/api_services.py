@@ -27,7 +27,7 @@ from tetrapy.events.process import Process
 from tetrapy.events.text import to_text
 from tetrapy.export.fanout import Fanout
 from tetrapy.export.stages import abilities
-from tetrapy.kernel.clock import WallClock, boot_time_ns
+from tetrapy.kernel.clock import WallClock
 from tetrapy.log import Log
 from tetrapy.process.budget import with_parents
 from tetrapy.sinks.file import FileSink
@@ -71,7 +71,7 @@ class Parts:
             lambda: EventEncoder(node_name(), cluster),
             abilities(settings)._replace(pid_sets=True),
             settings.event_queue_size,
-            lambda: WallClock().format(boot_time_ns()),
+            lambda: WallClock().now(),
             loop.handler.forget_filters,
             log,
         )

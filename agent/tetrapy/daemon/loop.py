@@ -64,7 +64,7 @@ class Loop:
         self._log = log
         self._clock = WallClock()
         self.table = table
-        self.handler = sensor.handler(table, self._clock.format, details)
+        self.handler = sensor.handler(table, self._clock.at, details)
         fanout.report_to(self.alive)
         self.losses = LossCounter()
         self.received = 0
@@ -245,7 +245,7 @@ class Loop:
         now_ns = boot_time_ns()
         self._publish(self.handler.tick(now_ns))
         if self.throttle is not None:
-            self._publish(self.throttle.tick(self.received, self._clock.format(now_ns)))
+            self._publish(self.throttle.tick(self.received, self._clock.at(now_ns)))
         self._fanout.tick(now)
         if self.clients is not None:
             self.clients.tick(now)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 
 from tetrapy.daemon.policy_budget import Budget
 from tetrapy.errors import KernelError
+from tetrapy.events.text import rfc3339
 from tetrapy.events.throttle import START, STOP, ProcessThrottle
 from tetrapy.kernel import capabilities
 from tetrapy.sensors.owners import bounded
@@ -38,11 +39,11 @@ Log = Callable[..., None]
 class _Silence:
     """Somebody's calls are not told."""
 
-    def __init__(self, since: str, uids: str = "", cgroups: str = "") -> None:
+    def __init__(self, since: int, uids: str = "", cgroups: str = "") -> None:
         self.shown: Dict[str, Any] = {
             "uid": uids,
             "cgroup": cgroups,
-            "since": since,
+            "since": rfc3339(since),
             "untold": None,  # of all nobody counts
         }
 
@@ -96,10 +97,10 @@ class PolicyThrottle:
             for (uid, cgroup), count in owners.items()
         }
 
-    def tick(self, received: int, now: str) -> List[ProcessThrottle]:
+    def tick(self, received: int, now: int) -> List[ProcessThrottle]:
         """Look at what policies have used since the last look; there were `received` records.
 
-        Returns what is to be told, at the time `now`.
+        Returns what is to be told, at the time `now`, in ns since 1970.
         """
         clock, cpu = time.monotonic(), time.thread_time()
         came, used, passed = received - self._received, cpu - self._cpu, clock - self._clock
@@ -170,7 +171,7 @@ class PolicyThrottle:
             self._log("error", text, error=str(err))
         self._knows = False
 
-    def _judge(self, entry: Entry, one: _Throttled, now: str) -> List[ProcessThrottle]:
+    def _judge(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
         events: List[ProcessThrottle] = []
         try:
             with capabilities.raised():
@@ -189,7 +190,7 @@ class PolicyThrottle:
         entry.silent = [silence.shown for silence in (*everybody, *one.owners.values())]
         return events
 
-    def _silence(self, entry: Entry, one: _Throttled, owner: Owner, now: str) -> ProcessThrottle:
+    def _silence(self, entry: Entry, one: _Throttled, owner: Owner, now: int) -> ProcessThrottle:
         one.budget.silent.add(owner)
         one.owners[owner] = _Silence(now, owner.uids, owner.cgroups)
         self._log(
@@ -202,7 +203,7 @@ class PolicyThrottle:
         )
         return ProcessThrottle(START, f"policy {entry.label}, {owner}", now)
 
-    def _tell(self, entry: Entry, one: _Throttled, owner: Owner, now: str) -> ProcessThrottle:
+    def _tell(self, entry: Entry, one: _Throttled, owner: Owner, now: int) -> ProcessThrottle:
         self._count(entry, one)
         one.uses.tell(one.number, owner)
         one.budget.silent.discard(owner)
@@ -223,7 +224,7 @@ class PolicyThrottle:
                 whose = {(owner.uids, owner.cgroups): new}
                 self._untold[key] = bounded(self._untold.get(key, {}), whose)
 
-    def _judge_whole(self, entry: Entry, one: _Throttled, now: str) -> List[ProcessThrottle]:
+    def _judge_whole(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
         assert entry.loaded is not None
         budget = one.budget
         if one.whole is None:

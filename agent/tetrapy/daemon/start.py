@@ -23,7 +23,7 @@ from tetrapy.export.stages import Stages
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
 from tetrapy.kernel import cgroups, features, kfuncs, namespaces
-from tetrapy.kernel.clock import WallClock, boot_time_ns
+from tetrapy.kernel.clock import WallClock
 from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
 from tetrapy.process.table import ProcessTable
@@ -68,7 +68,7 @@ def subscribe(settings: Settings, stages: Stages, target: SinkTarget) -> Subscri
     """The way of events, as JSON, to the target."""
     cluster = to_text(settings.cluster_name.encode("utf-8", "surrogateescape"))
     encoder = JsonEncoder(node_name(), cluster, settings.export_event_max_bytes)
-    return Subscription(stages, encoder, target, lambda: WallClock().format(boot_time_ns()))
+    return Subscription(stages, encoder, target, lambda: WallClock().now())
 
 
 def make_redactor(settings: Settings, log: Log) -> Optional[Redactor]:

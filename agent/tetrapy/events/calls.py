@@ -64,7 +64,7 @@ class CallEvent(Event):
         process: Process,
         tid: int,
         parent: Optional[Process],
-        time: str,
+        time: int,
         action: str,
         args: _Arguments = (),
         data: _Arguments = (),

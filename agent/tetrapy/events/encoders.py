@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict
 from tetrapy.events.caller import caller_json
 from tetrapy.events.credentials import capability_names, secure_bit_names
 from tetrapy.events.flags import flag_words
-from tetrapy.events.text import base64_text
+from tetrapy.events.text import base64_text, rfc3339
 from tetrapy.json_codec import quoted
 from tetrapy.visible import json_bytes
 
@@ -582,9 +582,9 @@ def process(it: Any) -> bytes:
     shown_refcnt = f',"refcnt":{refcnt}' if refcnt else ""
     return json_bytes(
         f'{{"exec_id":"{it.exec_id}","pid":{pid},"uid":{it.uid}{shown_cwd}{shown_binary}'
-        f'{shown_arguments}{shown_flags},"start_time":"{it.start_time}","auid":{it.auid}'
-        f'{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}'
-        f',"tid":{pid},"in_init_tree":{"true" if it.in_init_tree else "false"}}}'
+        f'{shown_arguments}{shown_flags},"start_time":"{rfc3339(it.start_time)}"'
+        f',"auid":{it.auid}{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"'
+        f'{shown_refcnt},"tid":{pid},"in_init_tree":{"true" if it.in_init_tree else "false"}}}'
     )
 
 
@@ -624,11 +624,11 @@ def detailed_process(it: Any) -> bytes:
     )
     return json_bytes(
         f'{{"exec_id":"{it.exec_id}","pid":{pid},"uid":{it.uid}{shown_cwd}{shown_binary}'
-        f'{shown_arguments}{shown_flags},"start_time":"{it.start_time}","auid":{it.auid}'
-        f'{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}'
-        f'{shown_cap}{shown_ns},"tid":{pid}{shown_process_credentials}{shown_user}'
-        f',"in_init_tree":{"true" if it.in_init_tree else "false"}{shown_environment_variables}'
-        f"}}"
+        f'{shown_arguments}{shown_flags},"start_time":"{rfc3339(it.start_time)}"'
+        f',"auid":{it.auid}{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"'
+        f'{shown_refcnt}{shown_cap}{shown_ns},"tid":{pid}{shown_process_credentials}'
+        f'{shown_user},"in_init_tree":{"true" if it.in_init_tree else "false"}'
+        f"{shown_environment_variables}}}"
     )
 
 
@@ -676,17 +676,18 @@ def executed_process(it: Any) -> bytes:
     )
     return json_bytes(
         f'{{"exec_id":"{it.exec_id}","pid":{pid},"uid":{it.uid}{shown_cwd}{shown_binary}'
-        f'{shown_arguments}{shown_flags},"start_time":"{it.start_time}","auid":{it.auid}'
-        f'{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"{shown_refcnt}'
-        f'{shown_cap}{shown_ns},"tid":{pid}{shown_process_credentials}{shown_binary_properties}'
-        f'{shown_user},"in_init_tree":{"true" if it.in_init_tree else "false"}'
-        f"{shown_environment_variables}{shown_executed_file}}}"
+        f'{shown_arguments}{shown_flags},"start_time":"{rfc3339(it.start_time)}"'
+        f',"auid":{it.auid}{shown_pod}{shown_docker},"parent_exec_id":"{it.parent_exec_id}"'
+        f'{shown_refcnt}{shown_cap}{shown_ns},"tid":{pid}{shown_process_credentials}'
+        f"{shown_binary_properties}{shown_user}"
+        f',"in_init_tree":{"true" if it.in_init_tree else "false"}{shown_environment_variables}'
+        f"{shown_executed_file}}}"
     )
 
 
 def unknown_process(it: Any) -> bytes:
     """Message `Process`. Whose beginning was not seen."""
-    return json_bytes(f'{{"pid":{it.pid},"start_time":"{it.start_time}"}}')
+    return json_bytes(f'{{"pid":{it.pid},"start_time":"{rfc3339(it.start_time)}"}}')
 
 
 def unseen_process(it: Any) -> bytes:
@@ -696,7 +697,7 @@ def unseen_process(it: Any) -> bytes:
 
 def process_exec(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessExec`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.shown
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -711,7 +712,7 @@ def process_exec(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
 
 def process_exit(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessExit`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -733,7 +734,7 @@ def process_exit(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
 
 def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessKprobe`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -783,7 +784,7 @@ def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
 
 def process_tracepoint(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessTracepoint`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -809,7 +810,7 @@ def process_tracepoint(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> b
 
 def process_loader(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessLoader`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     path = it.path
     shown_path = b',"path":' + (json_bytes(f"{quoted(path)}")) if path else b""
@@ -830,7 +831,7 @@ def process_loader(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
 
 def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessUprobe`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -869,7 +870,7 @@ def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
 
 def process_throttle(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessThrottle`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     return lines["process_throttle"] % (
         json_bytes(f'"{it.action}"'),
         json_bytes(f"{quoted(it.cgroup)}"),
@@ -879,7 +880,7 @@ def process_throttle(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> byt
 
 def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessLsm`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -904,7 +905,7 @@ def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
 
 def process_usdt(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessUsdt`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
@@ -931,5 +932,5 @@ def process_usdt(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
 
 def rate_limit_info(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `RateLimitInfo`."""
-    time = it.time.encode()
+    time = rfc3339(it.time).encode()
     return lines["rate_limit_info"] % (json_bytes(f'"{it.dropped}"'), time)

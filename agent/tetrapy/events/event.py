@@ -25,7 +25,7 @@ class Event:
 
     name: str  # of its field in a line: process_exec
     type: str  # the same in capitals, as filters name it
-    time: str  # when it happened, formatted
+    time: int  # when it happened, in ns since 1970
     encoded: Callable[..., bytes]
     """The line as JSON: see events/encoders.py."""
 

@@ -20,7 +20,7 @@ for _number in range(_SIGRTMIN + 1, _SIGRTMAX + 1):
 
 
 class ProcessExit(Event):
-    """`code` is what wait(2) reports; `time` is formatted.
+    """`code` is what wait(2) reports; `time` in ns since 1970.
 
     `ancestors`, from the grandparent outwards, are empty unless the settings ask for them.
     """
@@ -36,7 +36,7 @@ class ProcessExit(Event):
         process: Process,
         parent: Optional[Process],
         code: int,
-        time: str,
+        time: int,
         ancestors: Tuple[Process, ...] = (),
     ) -> None:
         self.process = process

@@ -12,6 +12,7 @@ from tetrapy.events.caller import keep
 from tetrapy.events.cut import json_size, shorten
 from tetrapy.events.encoders import FORMATS
 from tetrapy.events.event import Event
+from tetrapy.events.text import rfc3339
 from tetrapy.json_codec import dumps, loads, quoted
 from tetrapy.visible import json_bytes
 
@@ -71,7 +72,7 @@ class JsonEncoder:
             return event.encoded(self._formats(FORMATS, count), keep, ancestors)
         body = dumps(change(_body(event, ancestors)))
         line = self._formats({event.name: b"%b"}, count)[event.name]
-        return line % (body, event.time.encode())
+        return line % (body, rfc3339(event.time).encode())
 
     def _formats(self, messages: Dict[str, bytes], count: int) -> Dict[str, bytes]:
         """The formats of whole lines out of those of messages; the time comes last."""

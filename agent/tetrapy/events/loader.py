@@ -24,7 +24,7 @@ class ProcessLoader(Event):
         process: Process,
         tid: int,
         parent: Optional[Process],
-        time: str,
+        time: int,
         path: str,
         buildid: bytes,
         ancestors: Tuple[Process, ...] = (),

@@ -73,7 +73,8 @@ class Process:
         self.in_init_tree = False
         self.suppressed = False  # reported only as a parent: nobody wants its events
         self.from_procfs = False  # then `start` is a multiple of 10 ms
-        self.start_time = self.parent_exec_id = ""
+        self.start_time = 0  # in ns since 1970; 0 until an event shows the process
+        self.parent_exec_id = ""
         self.parent: Optional[Process] = None  # cut when the process is gone
         # The file that it executes; None if it is the host's at `binary`, as far as is known.
         self.executed: Optional[ExecutedFile] = None

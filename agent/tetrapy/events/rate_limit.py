@@ -15,7 +15,7 @@ class RateLimitInfo(Event):
     type = "RATE_LIMIT_INFO"
     encoded = encoders.rate_limit_info
 
-    def __init__(self, dropped: int, time: str) -> None:
+    def __init__(self, dropped: int, time: int) -> None:
         """`dropped` events since the last such event; `time` formatted."""
         self.dropped = dropped
         self.time = time

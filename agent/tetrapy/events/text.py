@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of the kernel -> text of an event (rules: Tetragon's events, `Process`)."""
+"""Bytes and times of the kernel -> text of an event (rules: Tetragon's events, `Process`)."""
 
 from __future__ import annotations
 
+import time
 from binascii import b2a_base64
 from posixpath import normpath
 from typing import Callable, List, TypeVar
@@ -16,6 +17,8 @@ _ESCAPE = "\x1a"  # rare, so that escaping it copies little
 # What a byte can be: ASCII as it is, the first of several (fe), and what is no beginning (ff).
 _LEAD, _STRAY = b"\xfe", b"\xff"
 _ROLES = bytes(range(128)) + _STRAY * 66 + _LEAD * 51 + _STRAY * 11
+
+_SECOND = 1_000_000_000  # ns
 
 _LONG = 4096  # bytes of a text that is worth a call of C
 
@@ -123,3 +126,33 @@ def absolute_path(path: str, cwd: str) -> str:
         return ""
     joined = normpath(f"{cwd}/{path}" if cwd else path)
     return joined[1:] if joined.startswith("//") else joined
+
+
+def _time_formatter() -> Callable[[int], str]:
+    last, text = -1, ""  # an event tells a time twice
+    last_second, prefix = -1, ""
+
+    def rfc3339(at: int) -> str:
+        nonlocal last, text, last_second, prefix
+        if at == last:
+            return text
+        second, fraction = divmod(at, _SECOND)
+        if second != last_second:
+            prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            last_second = second
+        if not fraction:
+            text = prefix + "Z"
+        else:
+            digits = str(_SECOND + fraction)  # faster than a width for the number
+            if digits[7:] != "000":
+                text = f"{prefix}.{digits[1:]}Z"
+            else:
+                text = f"{prefix}.{digits[1:7] if digits[4:7] != '000' else digits[1:4]}Z"
+        last = at
+        return text
+
+    return rfc3339
+
+
+rfc3339 = _time_formatter()
+"""Ns since 1970 -> `2026-01-01T00:00:00.123456789Z`, with 0, 3, 6 or 9 digits, as protojson."""

@@ -18,7 +18,7 @@ class ProcessThrottle(Event):
     type = "PROCESS_THROTTLE"
     encoded = encoders.process_throttle
 
-    def __init__(self, action: str, cgroup: str, time: str) -> None:
+    def __init__(self, action: str, cgroup: str, time: int) -> None:
         """`action` is START or STOP, `cgroup` its name, `time` formatted."""
         self.action = action
         self.cgroup = cgroup

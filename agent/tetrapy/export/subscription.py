@@ -55,9 +55,9 @@ class Subscription:
     """
 
     def __init__(
-        self, stages: Stages, encoder: Encoder, target: Target, format_now: Callable[[], str]
+        self, stages: Stages, encoder: Encoder, target: Target, wall_now: Callable[[], int]
     ) -> None:
-        """`format_now` tells the time as events have it."""
+        """`wall_now` tells the time as events have it."""
         self.encoder = encoder
         self.target = target
         self.passed = 0  # events that the lists let pass
@@ -65,7 +65,7 @@ class Subscription:
         self.aggregated = 0  # events that were counted in the line of an equal one
         self.rate_limited = 0
         self.alive: Callable[[], None] = lambda: None  # called now and then within many lines
-        self._format_now = format_now
+        self._wall_now = wall_now
         self._lines: List[bytes] = []  # that are about to be written
         self._events: List[Event] = []  # ... and what they are of, in the same order
         self._size = 0
@@ -167,7 +167,7 @@ class Subscription:
     def _report_rate_limit(self, dropped: int) -> None:
         """An event that no filter and no limit holds back."""
         if dropped:
-            self._put(RateLimitInfo(dropped, self._format_now()))
+            self._put(RateLimitInfo(dropped, self._wall_now()))
 
     def _put(self, event: Event, change: Optional[Any] = None, count: int = 1) -> None:
         line = self.encoder.encode(event, change, count)

@@ -10,16 +10,13 @@ from __future__ import annotations
 import time
 
 _MEASUREMENTS = 5
-_SECOND = 1_000_000_000  # ns
 _MIN_GAP = 1_000_000  # ns; a shorter sleep does not exist
 
 
 class WallClock:
-    """Formats kernel times as RFC 3339 in UTC with 0, 3, 6 or 9 fractional digits, as protojson."""
+    """Kernel times in ns since 1970."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._prefix = ""
         self.offset = 0
         self.refresh()
 
@@ -27,18 +24,13 @@ class WallClock:
         """Measure the distance between the clocks again."""
         self.offset = _distance(time.CLOCK_BOOTTIME, time.CLOCK_REALTIME)
 
-    def format(self, ktime: int) -> str:
-        """`ktime` (ns since boot) as `2026-01-01T00:00:00.123456789Z`."""
-        second, fraction = divmod(ktime + self.offset, _SECOND)
-        if second != self._second:
-            self._second = second
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        if not fraction:
-            return self._prefix + "Z"
-        digits = str(_SECOND + fraction)  # faster than a width for the number
-        if digits[7:] != "000":
-            return f"{self._prefix}.{digits[1:]}Z"
-        return f"{self._prefix}.{digits[1:7] if digits[4:7] != '000' else digits[1:4]}Z"
+    def at(self, ktime: int) -> int:
+        """The time of `ktime` (ns since boot)."""
+        return ktime + self.offset
+
+    def now(self) -> int:
+        """The time."""
+        return boot_time_ns() + self.offset
 
 
 def boot_time_ns() -> int:

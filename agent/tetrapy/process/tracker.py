@@ -45,7 +45,7 @@ class ProcessTracker:
     def __init__(
         self,
         table: ProcessTable,
-        format_time: Callable[[int], str],
+        wall_time: Callable[[int], int],
         abi: EventAbi,
         details: Optional[Details] = None,
     ) -> None:
@@ -53,7 +53,7 @@ class ProcessTracker:
         self.table = table
         self._abi = abi
         exec_flags = abi.exec_flags
-        self._format_time = format_time
+        self._wall_time = wall_time
         self._details = details
         self._with_ancestors = table.keeps_ancestors
         self._replaced = ReplacedImages()
@@ -235,7 +235,7 @@ class ProcessTracker:
         process.flags = bits
         if self._details is not None:
             self._details.of_exec(process, data[at:context_end], environment)
-        process.start_time = self._format_time(ktime)
+        process.start_time = self._wall_time(ktime)
         process.parent = parent
         if parent is None:
             process.parent_exec_id = table.exec_id(parent_pid, parent_start)
@@ -310,7 +310,7 @@ class ProcessTracker:
         if parent is not None and not parent.start_time:
             self.shown(parent)
         ancestors = self.ancestors(parent) if self._with_ancestors else ()
-        event = ProcessExit(process, parent, code, self._format_time(ktime), ancestors)
+        event = ProcessExit(process, parent, code, self._wall_time(ktime), ancestors)
         if deferred_children or self._replaced:
             self._replaced.keep(process, deferred_children, ktime)
         if self.ended is not None:
@@ -321,7 +321,7 @@ class ProcessTracker:
     def shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""
         if not process.start_time:
-            process.start_time = self._format_time(process.ktime)
+            process.start_time = self._wall_time(process.ktime)
             if not process.parent_exec_id:
                 parent = process.parent
                 process.parent_exec_id = (self.table.kernel if parent is None else parent).exec_id

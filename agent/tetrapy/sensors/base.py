@@ -178,13 +178,13 @@ class BaseSource(EventSource):
     def handler(
         self,
         table: ProcessTable,
-        format_time: Callable[[int], str],
+        wall_time: Callable[[int], int],
         details: Optional[Details],
     ) -> BaseHandler:
         """Who decodes the records."""
-        tracker = ProcessTracker(table, format_time, self.abi, details)
+        tracker = ProcessTracker(table, wall_time, self.abi, details)
         clock = None if self.uses_ring else monotonic_gap_ns
-        handler = BaseHandler(self.abi, tracker, format_time, clock, self, self._options.reassembly)
+        handler = BaseHandler(self.abi, tracker, wall_time, clock, self, self._options.reassembly)
         self._handler = handler
         self._understand_calls()
         return handler

@@ -71,7 +71,7 @@ class BaseHandler:
         self,
         abi: EventAbi,
         tracker: ProcessTracker,
-        format_time: Callable[[int], str],
+        wall_time: Callable[[int], int],
         measure_gap: Optional[Callable[[], int]] = None,
         kernel: Optional[KernelSide] = None,
         capacity: int = CAPACITY,
@@ -80,7 +80,7 @@ class BaseHandler:
 
         `capacity`: how many long arguments may wait for their exec.
         """
-        self.format_time = format_time
+        self.wall_time = wall_time
         self._measure_gap = measure_gap
         self._kernel = kernel
         self.clock_gap = 0  # time spent suspended, where records do not count it
@@ -158,7 +158,7 @@ class BaseHandler:
         events = self.calls.late() if self.calls is not None else []
         rates = self._rates
         if rates is not None and rates.any_throttled:
-            time = self.format_time(now)
+            time = self.wall_time(now)
             ended = rates.ended(now - self.clock_gap)
             events += [ProcessThrottle(STOP, name, time) for name in ended]
         return events
@@ -238,7 +238,7 @@ class BaseHandler:
         name = to_text(data[decoder.size : decoder.size + record.cgroup_size])
         if self._rates is None or not self._rates.began(record.cgroup_id, name):
             return None
-        return ProcessThrottle(START, name, self.format_time(record.ktime + self.clock_gap))
+        return ProcessThrottle(START, name, self.wall_time(record.ktime + self.clock_gap))
 
     def _on_fork(self, data: bytes) -> Optional[Event]:
         decoder = self.abi.decoders["fork"]

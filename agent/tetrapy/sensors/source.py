@@ -131,7 +131,7 @@ class EventSource:
     def handler(
         self,
         table: ProcessTable,
-        format_time: Callable[[int], str],
+        wall_time: Callable[[int], int],
         details: Optional[Details],
     ) -> Handler:
         """Who understands its records; called once."""

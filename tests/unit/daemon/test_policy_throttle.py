@@ -82,7 +82,7 @@ class World:
         self.records[2] += other
         self.received += busy + other
         self.uses.new = {1: by}
-        told = self.throttle.tick(self.received, "now")
+        told = self.throttle.tick(self.received, 0)
         return [f"{one.action} {one.cgroup}" for one in told]
 
 
@@ -108,7 +108,7 @@ def test_many_who_take_all_throttle_the_policy(world: World) -> None:
     assert told[:13] == [[]] * 13
     assert told[13] == ["THROTTLE_START policy static//busy"]
     assert world.throttle.begun == {("busy", ""): 1}
-    shown = {"uid": "", "cgroup": "", "since": "now", "untold": None}
+    shown = {"uid": "", "cgroup": "", "since": "1970-01-01T00:00:00Z", "untold": None}
     assert world.policies.entries[0].silent == [shown]
     quiet = [world.second(0.01, 0) for _ in range(23)]
     assert [one for one in quiet if one] == [["THROTTLE_STOP policy static//busy"]]
@@ -129,7 +129,7 @@ def test_one_who_takes_all_is_silent(world: World) -> None:
     assert world.uses.calls == {(1, owner): 0}
     world.uses.calls[1, owner] = 77
     assert world.second(0.01, 0) == []
-    shown = {"uid": "1000", "cgroup": "", "since": "now", "untold": 77}
+    shown = {"uid": "1000", "cgroup": "", "since": "1970-01-01T00:00:00Z", "untold": 77}
     assert world.policies.entries[0].silent == [shown]
     while told[-1].startswith("THROTTLE_START"):
         told += world.second(0.01, 0)

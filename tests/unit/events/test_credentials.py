@@ -30,7 +30,7 @@ def shown(name: str, value: object) -> dict[str, Any]:
     """The message of a value, out of its JSON."""
     process = DetailedProcess(b"", 1, 1, 1)
     row = {row.type: row for row in FIELDS[PROCESS].values()}[name]
-    process.start_time = "t"
+    process.start_time = 1
     if isinstance(value, BinaryProperties):
         process.binary_properties = value
         text = process.copy(ExecutedProcess).encoded()

@@ -21,7 +21,7 @@ NAMES = dict(
 
 
 def event(code: int) -> ProcessExit:
-    return ProcessExit(Process(b"node", 1, 0, 0), None, code, "")
+    return ProcessExit(Process(b"node", 1, 0, 0), None, code, 0)
 
 
 def test_status_is_the_high_byte_for_all_codes() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.records import NODE
+from tests.support.records import EPOCH, NODE, SECOND
 from tests.support.shown_process import (
     any_call,
     any_process,
@@ -36,6 +36,7 @@ from tetrapy.events.loader import ProcessLoader
 from tetrapy.events.process import Process, UnknownProcess
 from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.events.schema import EVENTS, MADE, PROCESS
+from tetrapy.events.text import rfc3339
 from tetrapy.events.throttle import START, ProcessThrottle
 from tetrapy.visible import printable
 
@@ -90,7 +91,7 @@ def test_a_whole_exec_line() -> None:
 def test_a_whole_exit_line(code: int, reported: str) -> None:
     """signal, status and time follow parent; what is zero or without a name is left out."""
     body = plain(fields(process())).decode()
-    event = ProcessExit(process(), process(), code, "2026-01-01T00:00:09Z")
+    event = ProcessExit(process(), process(), code, EPOCH + 9 * SECOND)
     assert JsonEncoder(NODE).encode(event).decode() == (
         f'{{"process_exit":{{"process":{body},"parent":{body}{reported},'
         '"time":"2026-01-01T00:00:09Z"},"node_name":"host1","time":"2026-01-01T00:00:09Z"}\n'
@@ -134,20 +135,20 @@ def test_every_event_is_its_message(
     """
     events: list[Event] = [
         ProcessExec(made, parent, tuple(ancestors)),
-        ProcessExit(made, parent, code, "t", tuple(ancestors)),
+        ProcessExit(made, parent, code, EPOCH, tuple(ancestors)),
         called,
         as_kind(called, ProcessTracepoint),
-        ProcessLoader(made, code, parent, "t", text, text.encode(), tuple(ancestors)),
+        ProcessLoader(made, code, parent, EPOCH, text, text.encode(), tuple(ancestors)),
         as_kind(called, ProcessUprobe),
-        ProcessThrottle(START, text, "t"),
+        ProcessThrottle(START, text, EPOCH),
         as_kind(called, ProcessLsm),
         as_kind(called, ProcessUsdt),
-        RateLimitInfo(code, "t"),
+        RateLimitInfo(code, EPOCH),
     ]
     assert [event.name for event in events] == list(MADE)
     for event in events:
         body = message(EVENTS[event.name], event)
-        line = {event.name: body, "node_name": NODE, "time": event.time}
+        line = {event.name: body, "node_name": NODE, "time": rfc3339(event.time)}
         assert json.dumps(json.loads(JsonEncoder(NODE).encode(event))) == json.dumps(line)
         assert body_of(event) == body
 
@@ -155,7 +156,7 @@ def test_every_event_is_its_message(
 def test_without_parent() -> None:
     """An unknown parent is left out."""
     encoder = JsonEncoder(NODE)
-    for event in (ProcessExec(process(), None), ProcessExit(process(), None, 0, "t")):
+    for event in (ProcessExec(process(), None), ProcessExit(process(), None, 0, EPOCH)):
         message = next(iter(json.loads(encoder.encode(event)).values()))
         assert "parent" not in message
 
@@ -165,13 +166,14 @@ def test_unset_fields_are_left_out_and_wrappers_are_not() -> None:
     bare = Process(NODE.encode(), 0, 0, 0)
     bare.uid = bare.auid = 0
     bare.flags = flags.EXECVE
-    bare.start_time = bare.parent_exec_id = "x"
+    bare.start_time = EPOCH
+    bare.parent_exec_id = "x"
     assert list(fields(bare).items()) == [
         ("exec_id", bare.exec_id),
         ("pid", 0),
         ("uid", 0),
         ("flags", "execve"),
-        ("start_time", "x"),
+        ("start_time", "2026-01-01T00:00:00Z"),
         ("auid", 0),
         ("parent_exec_id", "x"),
         ("tid", 0),
@@ -187,7 +189,7 @@ def test_flags_without_a_word_are_left_out() -> None:
 def test_an_unknown_process_shows_pid_and_start_time() -> None:
     """Nothing is made up for a process that was never seen."""
     unknown = UnknownProcess(NODE.encode(), 7, 0, 0)
-    unknown.start_time = "2026-01-01T00:00:00Z"
+    unknown.start_time = EPOCH
     assert fields(unknown) == {"pid": 7, "start_time": "2026-01-01T00:00:00Z"}
 
 
@@ -199,7 +201,7 @@ def test_a_process_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder.encode(ProcessExec(child, parent))
     before = (child.json, parent.json)
     monkeypatch.setattr(Process, "encoded", None)
-    line = encoder.encode(ProcessExit(child, parent, 0, "t"))
+    line = encoder.encode(ProcessExit(child, parent, 0, EPOCH))
     assert None not in before
     assert all(body in line for body in before)
 
@@ -209,7 +211,7 @@ def test_a_process_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_any_node_name(node: str) -> None:
     """The name comes back from the line as it was, whatever characters it has."""
-    for event in (ProcessExec(process(), None), ProcessExit(process(), None, 1, "t")):
+    for event in (ProcessExec(process(), None), ProcessExit(process(), None, 1, EPOCH)):
         assert json.loads(JsonEncoder(node).encode(event))["node_name"] == node
 
 
@@ -275,7 +277,7 @@ def test_binary_properties_come_with_a_refcnt(refcnt: int) -> None:
     assert began["process"]["refcnt"] == 1
     assert "binary_properties" not in began["parent"]
     assert began["parent"].get("refcnt", 0) == refcnt
-    ended = json.loads(encoder.encode(ProcessExit(shown, shown, 0, "t")))["process_exit"]
+    ended = json.loads(encoder.encode(ProcessExit(shown, shown, 0, EPOCH)))["process_exit"]
     assert ended["process"] == ended["parent"] == began["parent"]
 
 
@@ -288,11 +290,11 @@ def some_events() -> list[Event]:
         ProcessExec(process(), process(), ancestors),
         ProcessExec(detailed(), process(), ancestors),
         ProcessExec(detailed(binary_properties=None), detailed()),
-        ProcessExit(process(), process(), 0x109, "t"),
-        ProcessExit(process(), None, 9, "t"),
-        ProcessExit(detailed(), detailed(), 0x100, "t", ancestors),
-        ProcessThrottle(START, "session-1.scope", "t"),
-        RateLimitInfo(2**33, "t"),
+        ProcessExit(process(), process(), 0x109, EPOCH),
+        ProcessExit(process(), None, 9, EPOCH),
+        ProcessExit(detailed(), detailed(), 0x100, EPOCH, ancestors),
+        ProcessThrottle(START, "session-1.scope", EPOCH),
+        RateLimitInfo(2**33, EPOCH),
     ]
 
 
@@ -309,7 +311,7 @@ def test_the_short_way_and_the_long_one_agree(cluster: str, number: int) -> None
 
 def test_a_line_that_stands_for_many() -> None:
     """aggregation_info comes before the name of the cluster, its count as a text."""
-    event = RateLimitInfo(1, "t")
+    event = RateLimitInfo(1, EPOCH)
     line = JsonEncoder(NODE, "c").encode(event, lambda _: {}, 12)
     assert JsonEncoder(NODE, "c").encode(event, count=12) == line.replace(
         b"{}", b'{"number_of_dropped_process_events":"1"}'
@@ -317,7 +319,7 @@ def test_a_line_that_stands_for_many() -> None:
     assert list(json.loads(line).items()) == [
         ("rate_limit_info", {}),
         ("node_name", NODE),
-        ("time", "t"),
+        ("time", "2026-01-01T00:00:00Z"),
         ("aggregation_info", {"count": "12"}),
         ("cluster_name", "c"),
     ]
@@ -326,13 +328,13 @@ def test_a_line_that_stands_for_many() -> None:
 def test_events_about_no_process() -> None:
     """Their whole lines."""
     encoder = JsonEncoder(NODE)
-    assert encoder.encode(RateLimitInfo(118, "t")) == (
+    assert encoder.encode(RateLimitInfo(118, EPOCH)) == (
         b'{"rate_limit_info":{"number_of_dropped_process_events":"118"},'
-        b'"node_name":"host1","time":"t"}\n'
+        b'"node_name":"host1","time":"2026-01-01T00:00:00Z"}\n'
     )
-    assert encoder.encode(ProcessThrottle(START, "x.scope", "t")) == (
+    assert encoder.encode(ProcessThrottle(START, "x.scope", EPOCH)) == (
         b'{"process_throttle":{"type":"THROTTLE_START","cgroup":"x.scope"},'
-        b'"node_name":"host1","time":"t"}\n'
+        b'"node_name":"host1","time":"2026-01-01T00:00:00Z"}\n'
     )
 
 
@@ -341,7 +343,7 @@ def test_ancestors_follow_what_is_the_events_own() -> None:
     encoder = JsonEncoder(NODE)
     ancestors = (process(pid=7), process(pid=1))
     began = json.loads(encoder.encode(ProcessExec(process(), process(pid=7), ancestors)))
-    ended = json.loads(encoder.encode(ProcessExit(process(), process(pid=7), 9, "t", ancestors)))
+    ended = json.loads(encoder.encode(ProcessExit(process(), process(pid=7), 9, EPOCH, ancestors)))
     assert list(began["process_exec"]) == ["process", "parent", "ancestors"]
     assert list(ended["process_exit"]) == ["process", "parent", "signal", "time", "ancestors"]
     assert [one["pid"] for one in ended["process_exit"]["ancestors"]] == [7, 1]

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import signal
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -29,12 +30,19 @@ def compact(line: str) -> str:
     return _BLANK.sub(lambda match: match[1] or "", line)
 
 
+def nanoseconds(text: str) -> int:
+    """Ns since 1970."""
+    second = datetime.fromisoformat(text[:19] + "+00:00").timestamp()
+    return int(second) * 10**9 + int(text[20:-1].ljust(9, "0"))
+
+
 def process_of(shown: dict[str, Any]) -> Process:
     """What this agent would hold for a process of the export."""
     node, ktime, pid = base64.b64decode(shown["exec_id"]).rsplit(b":", 2)
     process = Process(node, int(pid), 0, int(ktime))
-    for name in ("uid", "auid", "start_time", "parent_exec_id", "in_init_tree"):
+    for name in ("uid", "auid", "parent_exec_id", "in_init_tree"):
         setattr(process, name, shown[name])
+    process.start_time = nanoseconds(shown["start_time"])
     for name in ("cwd", "binary", "arguments", "docker"):
         setattr(process, name, shown.get(name, ""))
     process.refcnt = shown.get("refcnt", 0)
@@ -52,7 +60,7 @@ def event_of(line: str) -> Event:
         return ProcessExec(process, parent)
     number = signal.Signals[message["signal"]].value if "signal" in message else 0
     code = message.get("status", 0) << 8 | number
-    return ProcessExit(process, parent, code, message["time"])
+    return ProcessExit(process, parent, code, nanoseconds(message["time"]))
 
 
 @pytest.mark.parametrize("number", range(len(LINES)))

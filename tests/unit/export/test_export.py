@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.agent_run import Recorder
 from tests.support.export_run import Export, subscribed
-from tests.support.records import SECOND, Task, World, execute, exit_of, fork
+from tests.support.records import EPOCH, SECOND, Task, World, execute, exit_of, fork
 from tetrapy.events.event import Event
 from tetrapy.export.aggregation import Aggregator
 from tetrapy.export.fanout import Fanout
@@ -156,7 +156,7 @@ def test_a_rate_limit_tells_what_it_held_back(tmp_path: Path) -> None:
     assert last == {
         "rate_limit_info": {"number_of_dropped_process_events": "2"},
         "node_name": "host1",
-        "time": "now",
+        "time": "2026-01-01T00:00:00Z",
     }
     assert (export.subscription.passed, export.subscription.rate_limited) == (3, 2)
 
@@ -237,8 +237,8 @@ def test_each_subscription_has_its_own_way(tmp_path: Path) -> None:
     exits, counted = Stream(), Stream()
     only_exits = Stages(wanted=lambda event: event.name == "process_exit")
     merged = Stages(aggregator=Aggregator(3600 * SECOND, 10))
-    first = Subscription(only_exits, Names(), exits, lambda: "now")
-    second = Subscription(merged, Names(), counted, lambda: "now")
+    first = Subscription(only_exits, Names(), exits, lambda: EPOCH)
+    second = Subscription(merged, Names(), counted, lambda: EPOCH)
     seen: list[Event] = []
     fanout = Fanout([lines, first, second], log, [seen.extend])
     fanout.publish(events())
@@ -262,7 +262,7 @@ def test_many_large_lines_are_several_writes() -> None:
 
     for stages in (Stages(), Stages(limiter=RateLimiter(10**6, 0))):
         stream = Stream()
-        fanout = Fanout([Subscription(stages, Large(), stream, lambda: "now")], Recorder())
+        fanout = Fanout([Subscription(stages, Large(), stream, lambda: EPOCH)], Recorder())
         fanout.publish(events() * 3)
         assert [len(lines) for lines in stream.writes] == [3, 3, 3]
 
@@ -271,7 +271,7 @@ def test_a_long_batch_gives_signs_of_life() -> None:
     """Every 64 events, and every 64 lines that a window gives at once."""
     signs: list[int] = []
     stages = Stages(aggregator=Aggregator(3600 * SECOND, 10**6))
-    subscription = Subscription(stages, Names(), Stream(), lambda: "now")
+    subscription = Subscription(stages, Names(), Stream(), lambda: EPOCH)
     fanout = Fanout([subscription], Recorder())
     fanout.report_to(lambda: signs.append(1))
     fanout.publish([event for _ in range(60) for event in events()])

@@ -16,6 +16,7 @@ from tetrapy.errors import SettingsError
 from tetrapy.events.event import Event
 from tetrapy.events.json import JsonEncoder, body_of
 from tetrapy.events.schema import EVENTS, FIELDS
+from tetrapy.events.text import rfc3339
 from tetrapy.filters.field_filters import field_filters_of, parse_field_filters
 
 INIT = process("/sbin/init", pid=1)
@@ -110,7 +111,7 @@ def test_what_every_event_has_stays() -> None:
     assert json.loads(line) == {
         "process_exec": {"parent": {"pid": 1}},
         "node_name": "node",
-        "time": EXEC.time,
+        "time": rfc3339(EXEC.time),
     }
 
 

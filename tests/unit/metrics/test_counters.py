@@ -51,7 +51,7 @@ def many(word: str, count: int = CAPACITY) -> list[str]:
 
 
 def exited(binary: str) -> ProcessExit:
-    return ProcessExit(process(binary), None, 0, "")
+    return ProcessExit(process(binary), None, 0, 0)
 
 
 def reported(counter: Collector) -> dict[str, float]:
@@ -62,7 +62,7 @@ def test_by_type_and_binary() -> None:
     """An event of no process has no binary; namespace, pod and workload are Kubernetes' own."""
     counter = EventCounter(BINARY, "host1")
     counter.count([executed("/bin/a"), exited("/bin/a"), executed("/bin/a")])
-    counter.count([executed("/bin/b"), RateLimitInfo(5, "")])
+    counter.count([executed("/bin/b"), RateLimitInfo(5, 0)])
     assert reported(counter) == {
         series("PROCESS_EXEC", "/bin/a"): 2,
         series("PROCESS_EXIT", "/bin/a"): 1,
@@ -170,7 +170,7 @@ def test_counters_only_grow() -> None:
 def test_an_event_of_no_process_is_no_other_binary() -> None:
     """It has its series also when there are too many."""
     counter = EventCounter(BINARY, "", capacity=1)
-    counter.count([executed("/bin/a"), RateLimitInfo(5, ""), RateLimitInfo(5, "")])
+    counter.count([executed("/bin/a"), RateLimitInfo(5, 0), RateLimitInfo(5, 0)])
     assert reported(counter)[series("RATE_LIMIT_INFO", "")] == 2
 
 
@@ -214,7 +214,7 @@ def test_flags_of_exec_events() -> None:
             executed("/a", flags.EXECVE | flags.CLONE),
             executed("/a", flags.EXECVE),
             exited("/a"),
-            RateLimitInfo(1, ""),
+            RateLimitInfo(1, 0),
         ]
     )
     found = reported(counter)

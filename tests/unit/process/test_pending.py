@@ -6,6 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.records import EPOCH
 from tetrapy.events.container import OUTSIDE, Container, Membership, Pod
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.process import Process
@@ -55,7 +56,7 @@ class World:
         self, pid: int, container: Membership = OUTSIDE, parent: Process | None = None
     ) -> ProcessExec:
         process = Process(b"node", pid, pid, pid)
-        process.start_time = "2026-01-01T00:00:00Z"
+        process.start_time = EPOCH
         process.container = container
         self.processes.append(process)
         return ProcessExec(process, parent)
@@ -66,7 +67,7 @@ def test_events_of_hosts_processes_do_not_wait() -> None:
     world = World()
     web = world.container()
     host, inside, other = world.event(1), world.event(2, web), world.event(3)
-    throttle = ProcessThrottle(START, "name", "time")
+    throttle = ProcessThrottle(START, "name", EPOCH)
     assert world.pending.take([host, inside, throttle, other]) == [host, throttle, other]
     assert world.pending.is_busy
     world.answer(web)

@@ -14,6 +14,7 @@ from tests.support.records import SECOND, Task, World, execute, exit_of, fork
 from tests.unit.process.seeds import ID, MACHINE, READ, seen, start_up
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import UnknownProcess, make_exec_id
+from tetrapy.events.text import rfc3339
 
 if TYPE_CHECKING:
     pass
@@ -76,7 +77,7 @@ def test_ids_are_made_of_ticks() -> None:
     start_up(world, MACHINE)
     process = world.live[50]
     assert process.exec_id == make_exec_id(b"host1", 2 * SECOND, 50)
-    assert process.start_time == "2026-01-01T00:00:02Z"
+    assert rfc3339(process.start_time) == "2026-01-01T00:00:02Z"
     assert flag_words(process.flags) == "procFS rootcwd"
 
 

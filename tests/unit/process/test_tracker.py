@@ -13,6 +13,7 @@ from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import Process, UnknownProcess, make_exec_id
+from tetrapy.events.text import rfc3339
 from tetrapy.process.procfs import TICK_NS
 
 KERNEL = Task(0)
@@ -61,7 +62,7 @@ def test_the_image_of_an_exec_has_the_execs_time(world: World) -> None:
     world.feed(fork(CHILD, SHELL))
     process = world.one(execute(CHILD, SHELL, at=9 * SECOND)).process
     assert process.exec_id == make_exec_id(b"host1", 9 * SECOND, 51)
-    assert process.start_time == "2026-01-01T00:00:09Z"
+    assert rfc3339(process.start_time) == "2026-01-01T00:00:09Z"
 
 
 def test_exec_without_fork(world: World) -> None:
@@ -96,7 +97,7 @@ def test_fork_without_exec(world: World) -> None:
     event = world.one(exit_of(CHILD))
     assert event.process.pid == 51
     assert event.process.exec_id == make_exec_id(b"host1", 3 * SECOND + 7, 51)
-    assert event.process.start_time == "2026-01-01T00:00:03.000000007Z"
+    assert rfc3339(event.process.start_time) == "2026-01-01T00:00:03.000000007Z"
     for name in ("binary", "arguments", "cwd", "uid", "auid", "docker"):
         assert getattr(event.process, name) == getattr(shell, name)
     assert event.parent is shell

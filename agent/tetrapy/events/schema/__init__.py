@@ -31,6 +31,7 @@ CONVERSIONS: Dict[str, str] = {
     "secure_bit_names": "tetrapy.events.credentials",
     "flag_words": "tetrapy.events.flags",
     "base64_text": "tetrapy.events.text",
+    "rfc3339": "tetrapy.events.text",
     "caller_json": "tetrapy.events.caller",
 }
 """Function that makes a field's value of an attribute -> the module that has it."""
@@ -60,7 +61,8 @@ MESSAGES: Dict[str, Tuple[Field, ...]] = {
         field(2, "parent", "Process", "the process that started it"),
         field(3, "signal", "string", "signal that ended it", plain=True),
         field(4, "status", "uint32", "exit status"),
-        field(5, "time", "Timestamp", _OWN_TIME, ALWAYS, plain=True, identity=True),
+        field(5, "time", "Timestamp", _OWN_TIME, ALWAYS, through="rfc3339", plain=True,
+              identity=True),
         field(6, "ancestors", "[Process]", _ANCESTORS, identity=True, setting="enable-ancestors"),
     ),
     "ProcessThrottle": (
@@ -96,7 +98,7 @@ EVENT_ROWS: Tuple[Field, ...] = (
 
 COMMON_ROWS: Tuple[Field, ...] = (
     field(1000, "node_name", "string", "name of the machine", ALWAYS),
-    field(1001, "time", "Timestamp", "when it happened", ALWAYS, plain=True),
+    field(1001, "time", "Timestamp", "when it happened", ALWAYS, through="rfc3339", plain=True),
     field(1002, "aggregation_info", "AggregationInfo", "of a line that stands for several events",
           setting="enable-export-aggregation"),
     field(1003, "cluster_name", "string", "name of the cluster", SET, setting="cluster-name"),

@@ -111,11 +111,11 @@ class ConnectorSource(EventSource):
     def handler(
         self,
         table: ProcessTable,
-        format_time: Callable[[int], str],
+        wall_time: Callable[[int], int],
         details: Optional[Details],
     ) -> ConnectorDispatcher:
         """Who makes events of the records."""
-        tracker = ConnectorTracker(table, format_time, self._procfs, details)
+        tracker = ConnectorTracker(table, wall_time, self._procfs, details)
         return ConnectorDispatcher(tracker, self)
 
     def check_flow(self) -> None:

@@ -36,7 +36,7 @@ class ConnectorTracker:
     def __init__(
         self,
         table: ProcessTable,
-        format_time: Callable[[int], str],
+        wall_time: Callable[[int], int],
         procfs: str,
         details: Optional[Details] = None,
     ) -> None:
@@ -44,7 +44,7 @@ class ConnectorTracker:
         self._table = table
         self._pids = Pids(table, procfs)
         self._details = details
-        self._format_time = format_time
+        self._wall_time = wall_time
         self._procfs = procfs
         self._threads = Threads(procfs)
         self._recent_exits: OrderedDict[int, None] = OrderedDict()
@@ -138,7 +138,7 @@ class ConnectorTracker:
             self._shown(process),
             None if parent is None else self._shown(parent),
             record.code,
-            self._format_time(record.time),
+            self._wall_time(record.time),
             self._ancestors(parent),
         )
         self._table.leave(process)
@@ -237,7 +237,7 @@ class ConnectorTracker:
     def _shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""
         if not process.start_time:
-            process.start_time = self._format_time(process.ktime)
+            process.start_time = self._wall_time(process.ktime)
         if not process.parent_exec_id:
             parent = process.parent
             process.parent_exec_id = (self._table.kernel if parent is None else parent).exec_id

@@ -110,7 +110,7 @@ class MappedFiles:
         process: Process,
         tid: int,
         parent: Optional[Process],
-        time: str,
+        time: int,
         action: str,
         args: Any,
         data: Any,

@@ -80,7 +80,7 @@ class World:
 
 def run(records: list[Record], root: str) -> tuple[list[Any], ProcessTable]:
     table = ProcessTable("host1", root)
-    dispatcher = ConnectorDispatcher(ConnectorTracker(table, str, root), NoFlow())
+    dispatcher = ConnectorDispatcher(ConnectorTracker(table, int, root), NoFlow())
     dispatcher.events([Fork(1, 1, 0, 0)])
     return dispatcher.events(records), table
 

@@ -53,7 +53,7 @@ def test_fork_and_exec(stage: Stage) -> None:
     ended = stage.exit(11, 0x300)
     assert ended is not None
     assert (ended.process, ended.parent, ended.status) == (process, event.parent, 3)
-    assert ended.time == str(4 * SECOND)
+    assert ended.time == 4 * SECOND
     assert stage.table.at(11) is None
 
 

@@ -68,7 +68,7 @@ def replay(sensor: BaseSource, records: list[bytes], settings: Settings) -> floa
             print(f"bench.replay: {message} {keys}", file=sys.stderr)
 
     table, details = make_table(settings, wanted_details(settings), sensor, "")
-    handler = sensor.handler(table, WallClock().at, details)
+    handler = sensor.handler(table, WallClock(), details)
     stages = make_stages(settings)
     subscription = subscribe(settings, stages, open_target(settings, stages.writes, log))
     fanout = Fanout([subscription], log)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from tetrapy.kernel.clock import WallClock
     from tetrapy.process.details import Details
     from tetrapy.process.table import ProcessTable
 
@@ -70,10 +71,10 @@ class FakeSensor(EventSource):
         return True
 
     def handler(
-        self, table: ProcessTable, wall_time: Callable[[int], int], details: Details | None
+        self, table: ProcessTable, clock: WallClock, details: Details | None
     ) -> BaseHandler:
-        tracker = ProcessTracker(table, wall_time, self.abi, details)
-        return BaseHandler(self.abi, tracker, wall_time, self.measure_gap, self)
+        tracker = ProcessTracker(table, clock, self.abi, details)
+        return BaseHandler(self.abi, tracker, clock, self.measure_gap, self)
 
     def measure_gap(self) -> int:
         self.course.append("clock")

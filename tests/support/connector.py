@@ -29,7 +29,7 @@ class Watch:
     def __init__(self, buffer_bytes: int = 8 << 20, node: str = "here") -> None:
         self.sensor = ConnectorSource("/proc", buffer_bytes, priority=0)
         self.table = ProcessTable(node, "/proc")
-        self.handler = self.sensor.handler(self.table, WallClock().at, None)
+        self.handler = self.sensor.handler(self.table, WallClock(), None)
         self.events: list[Event] = []
         self.bodies: list[dict[str, Any]] = []  # as they were when the event came
         self.received = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.paths import DATA
 from tests.support.procfs import FakeProcfs
+from tests.support.records import wall_clock
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.process.details import Details, Wanted
@@ -67,7 +68,7 @@ class Stage:
         details = None if wanted is None else Details(wanted, None, None)
         self.processes = ProcessTable("host1", self.root, details=details, ancestors=ancestors)
         self.table = Pids(self.processes, self.root)
-        self.tracker = ConnectorTracker(self.processes, int, self.root, details)
+        self.tracker = ConnectorTracker(self.processes, wall_clock(), self.root, details)
         self.dispatcher = ConnectorDispatcher(self.tracker, NoFlow())
 
     def seed(self) -> None:

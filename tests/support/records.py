@@ -239,7 +239,7 @@ class World:
         kernel: KernelSide | None = None,
     ) -> None:
         self.table = ProcessTable(NODE, procfs, capacity, details, ancestors, max_bytes)
-        clock = wall_clock().at
+        clock = wall_clock()
         self.tracker = ProcessTracker(self.table, clock, abi(), details)
         self.dispatcher = BaseHandler(abi(), self.tracker, clock, None, kernel)
         self.encoder = JsonEncoder(NODE)

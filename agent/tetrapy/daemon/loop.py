@@ -64,7 +64,7 @@ class Loop:
         self._log = log
         self._clock = WallClock()
         self.table = table
-        self.handler = sensor.handler(table, self._clock.at, details)
+        self.handler = sensor.handler(table, self._clock, details)
         fanout.report_to(self.alive)
         self.losses = LossCounter()
         self.received = 0

@@ -74,7 +74,7 @@ class CallEvent(Event):
         kernel_stack: Tuple[StackEntry, ...] = (),
         user_stack: Tuple[StackEntry, ...] = (),
     ) -> None:
-        """`time` is formatted; actions are names of enum KprobeAction."""
+        """`time` in ns since 1970; actions are names of enum KprobeAction."""
         self.probe = probe
         self.process = process
         self.tid = tid

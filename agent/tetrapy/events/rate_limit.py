@@ -16,6 +16,6 @@ class RateLimitInfo(Event):
     encoded = encoders.rate_limit_info
 
     def __init__(self, dropped: int, time: int) -> None:
-        """`dropped` events since the last such event; `time` formatted."""
+        """`dropped` events since the last such event; `time` in ns since 1970."""
         self.dropped = dropped
         self.time = time

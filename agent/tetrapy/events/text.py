@@ -144,7 +144,7 @@ def _time_formatter() -> Callable[[int], str]:
             text = prefix + "Z"
         else:
             digits = str(_SECOND + fraction)  # faster than a width for the number
-            if digits[7:] != "000":
+            if fraction % 1000:
                 text = f"{prefix}.{digits[1:]}Z"
             else:
                 text = f"{prefix}.{digits[1:7] if digits[4:7] != '000' else digits[1:4]}Z"

@@ -19,7 +19,7 @@ class ProcessThrottle(Event):
     encoded = encoders.process_throttle
 
     def __init__(self, action: str, cgroup: str, time: int) -> None:
-        """`action` is START or STOP, `cgroup` its name, `time` formatted."""
+        """`action` is START or STOP, `cgroup` its name, `time` in ns since 1970."""
         self.action = action
         self.cgroup = cgroup
         self.time = time

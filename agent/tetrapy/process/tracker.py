@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Optional, Protocol, Tuple
+from typing import Dict, Optional, Protocol, Tuple
 
 from tetrapy.containers.cgroup import container_of_names, outermost_of_names
 from tetrapy.errors import FormatError
@@ -16,6 +16,7 @@ from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
 from tetrapy.events.records import ExecRecord, ExitRecord, ForkRecord
 from tetrapy.events.text import absolute_path, arguments_text, to_text
+from tetrapy.kernel.clock import WallClock
 from tetrapy.process.details import Details
 from tetrapy.process.inherit import inherit
 from tetrapy.process.replaced_images import ReplacedImages
@@ -45,7 +46,7 @@ class ProcessTracker:
     def __init__(
         self,
         table: ProcessTable,
-        wall_time: Callable[[int], int],
+        clock: WallClock,
         abi: EventAbi,
         details: Optional[Details] = None,
     ) -> None:
@@ -53,7 +54,7 @@ class ProcessTracker:
         self.table = table
         self._abi = abi
         exec_flags = abi.exec_flags
-        self._wall_time = wall_time
+        self._clock = clock
         self._details = details
         self._with_ancestors = table.keeps_ancestors
         self._replaced = ReplacedImages()
@@ -235,7 +236,7 @@ class ProcessTracker:
         process.flags = bits
         if self._details is not None:
             self._details.of_exec(process, data[at:context_end], environment)
-        process.start_time = self._wall_time(ktime)
+        process.start_time = self._clock.offset + ktime  # a call of `at` costs 700 instructions
         process.parent = parent
         if parent is None:
             process.parent_exec_id = table.exec_id(parent_pid, parent_start)
@@ -310,7 +311,7 @@ class ProcessTracker:
         if parent is not None and not parent.start_time:
             self.shown(parent)
         ancestors = self.ancestors(parent) if self._with_ancestors else ()
-        event = ProcessExit(process, parent, code, self._wall_time(ktime), ancestors)
+        event = ProcessExit(process, parent, code, self._clock.offset + ktime, ancestors)
         if deferred_children or self._replaced:
             self._replaced.keep(process, deferred_children, ktime)
         if self.ended is not None:
@@ -321,7 +322,7 @@ class ProcessTracker:
     def shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""
         if not process.start_time:
-            process.start_time = self._wall_time(process.ktime)
+            process.start_time = self._clock.at(process.ktime)
             if not process.parent_exec_id:
                 parent = process.parent
                 process.parent_exec_id = (self.table.kernel if parent is None else parent).exec_id

@@ -19,7 +19,7 @@ from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.kernel import bundle, features, kfuncs
-from tetrapy.kernel.clock import monotonic_gap_ns
+from tetrapy.kernel.clock import WallClock, monotonic_gap_ns
 from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
 from tetrapy.kernel.perfbuf import PerfBuffer
@@ -178,13 +178,13 @@ class BaseSource(EventSource):
     def handler(
         self,
         table: ProcessTable,
-        wall_time: Callable[[int], int],
+        clock: WallClock,
         details: Optional[Details],
     ) -> BaseHandler:
         """Who decodes the records."""
-        tracker = ProcessTracker(table, wall_time, self.abi, details)
-        clock = None if self.uses_ring else monotonic_gap_ns
-        handler = BaseHandler(self.abi, tracker, wall_time, clock, self, self._options.reassembly)
+        tracker = ProcessTracker(table, clock, self.abi, details)
+        gap = None if self.uses_ring else monotonic_gap_ns
+        handler = BaseHandler(self.abi, tracker, clock, gap, self, self._options.reassembly)
         self._handler = handler
         self._understand_calls()
         return handler

@@ -13,6 +13,7 @@ from tetrapy.events.process import Process
 from tetrapy.events.records import ExecRecord
 from tetrapy.events.text import command_line_text, to_text
 from tetrapy.events.throttle import START, STOP, ProcessThrottle
+from tetrapy.kernel.clock import WallClock
 from tetrapy.process.procfs import TICK_NS
 from tetrapy.process.seed import Executed, Touched
 from tetrapy.process.tracker import ProcessTracker
@@ -71,7 +72,7 @@ class BaseHandler:
         self,
         abi: EventAbi,
         tracker: ProcessTracker,
-        wall_time: Callable[[int], int],
+        clock: WallClock,
         measure_gap: Optional[Callable[[], int]] = None,
         kernel: Optional[KernelSide] = None,
         capacity: int = CAPACITY,
@@ -80,7 +81,7 @@ class BaseHandler:
 
         `capacity`: how many long arguments may wait for their exec.
         """
-        self.wall_time = wall_time
+        self.clock = clock
         self._measure_gap = measure_gap
         self._kernel = kernel
         self.clock_gap = 0  # time spent suspended, where records do not count it
@@ -158,7 +159,7 @@ class BaseHandler:
         events = self.calls.late() if self.calls is not None else []
         rates = self._rates
         if rates is not None and rates.any_throttled:
-            time = self.wall_time(now)
+            time = self.clock.at(now)
             ended = rates.ended(now - self.clock_gap)
             events += [ProcessThrottle(STOP, name, time) for name in ended]
         return events
@@ -238,7 +239,7 @@ class BaseHandler:
         name = to_text(data[decoder.size : decoder.size + record.cgroup_size])
         if self._rates is None or not self._rates.began(record.cgroup_id, name):
             return None
-        return ProcessThrottle(START, name, self.wall_time(record.ktime + self.clock_gap))
+        return ProcessThrottle(START, name, self.clock.at(record.ktime + self.clock_gap))
 
     def _on_fork(self, data: bytes) -> Optional[Event]:
         decoder = self.abi.decoders["fork"]

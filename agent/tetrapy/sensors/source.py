@@ -25,6 +25,7 @@ from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.event import Event
 from tetrapy.events.process import Process
+from tetrapy.kernel.clock import WallClock
 from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.process.details import Details
 from tetrapy.process.seed import Touched
@@ -131,7 +132,7 @@ class EventSource:
     def handler(
         self,
         table: ProcessTable,
-        wall_time: Callable[[int], int],
+        clock: WallClock,
         details: Optional[Details],
     ) -> Handler:
         """Who understands its records; called once."""

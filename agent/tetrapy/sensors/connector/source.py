@@ -6,10 +6,11 @@ from __future__ import annotations
 import os
 import select
 import time
-from typing import Callable, Dict, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from tetrapy.config.settings import Settings
 from tetrapy.errors import FormatError
+from tetrapy.kernel.clock import WallClock
 from tetrapy.kernel.connector import ProcessConnector, provoke_event, provoke_event_on_each_cpu
 from tetrapy.process.details import Details, Wanted
 from tetrapy.process.table import ProcessTable
@@ -111,11 +112,11 @@ class ConnectorSource(EventSource):
     def handler(
         self,
         table: ProcessTable,
-        wall_time: Callable[[int], int],
+        clock: WallClock,
         details: Optional[Details],
     ) -> ConnectorDispatcher:
         """Who makes events of the records."""
-        tracker = ConnectorTracker(table, wall_time, self._procfs, details)
+        tracker = ConnectorTracker(table, clock, self._procfs, details)
         return ConnectorDispatcher(tracker, self)
 
     def check_flow(self) -> None:

@@ -8,7 +8,7 @@ something could not be read.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Callable, Optional, Tuple
+from typing import Optional, Tuple
 
 from tetrapy.events import encoders, flags
 from tetrapy.events.account import account_of
@@ -17,6 +17,7 @@ from tetrapy.events.executed import UNREPORTED
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess
 from tetrapy.events.text import command_line_text, to_text
+from tetrapy.kernel.clock import WallClock
 from tetrapy.process.details import Details
 from tetrapy.process.inherit import inherit
 from tetrapy.process.procfs import TICK_NS
@@ -36,7 +37,7 @@ class ConnectorTracker:
     def __init__(
         self,
         table: ProcessTable,
-        wall_time: Callable[[int], int],
+        clock: WallClock,
         procfs: str,
         details: Optional[Details] = None,
     ) -> None:
@@ -44,7 +45,7 @@ class ConnectorTracker:
         self._table = table
         self._pids = Pids(table, procfs)
         self._details = details
-        self._wall_time = wall_time
+        self._clock = clock
         self._procfs = procfs
         self._threads = Threads(procfs)
         self._recent_exits: OrderedDict[int, None] = OrderedDict()
@@ -138,7 +139,7 @@ class ConnectorTracker:
             self._shown(process),
             None if parent is None else self._shown(parent),
             record.code,
-            self._wall_time(record.time),
+            self._clock.at(record.time),
             self._ancestors(parent),
         )
         self._table.leave(process)
@@ -237,7 +238,7 @@ class ConnectorTracker:
     def _shown(self, process: Process) -> Process:
         """`process`, with what is only filled in when an event shows it."""
         if not process.start_time:
-            process.start_time = self._wall_time(process.ktime)
+            process.start_time = self._clock.at(process.ktime)
         if not process.parent_exec_id:
             parent = process.parent
             process.parent_exec_id = (self._table.kernel if parent is None else parent).exec_id

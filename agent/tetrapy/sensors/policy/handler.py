@@ -223,7 +223,7 @@ class CallHandler:
             process,
             tid,
             parent,
-            base.wall_time(ktime + base.clock_gap),
+            base.clock.at(ktime + base.clock_gap),
             action if selector < 0 else reading.actions[selector],
             tuple(filter(None, reading.arguments(values))),
             tuple(filter(None, reading.data(values))) if reading.data is not None else (),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.connector_messages import SECOND, NoFlow
+from tests.support.records import wall_clock
 from tetrapy.events.exec import ProcessExec
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
@@ -80,7 +81,7 @@ class World:
 
 def run(records: list[Record], root: str) -> tuple[list[Any], ProcessTable]:
     table = ProcessTable("host1", root)
-    dispatcher = ConnectorDispatcher(ConnectorTracker(table, int, root), NoFlow())
+    dispatcher = ConnectorDispatcher(ConnectorTracker(table, wall_clock(), root), NoFlow())
     dispatcher.events([Fork(1, 1, 0, 0)])
     return dispatcher.events(records), table
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.connector_messages import SECOND, Stage
+from tests.support.records import EPOCH
 from tetrapy.events.flags import flag_words
 from tetrapy.events.json import JsonEncoder
 from tetrapy.process.details import Wanted
@@ -53,7 +54,7 @@ def test_fork_and_exec(stage: Stage) -> None:
     ended = stage.exit(11, 0x300)
     assert ended is not None
     assert (ended.process, ended.parent, ended.status) == (process, event.parent, 3)
-    assert ended.time == 4 * SECOND
+    assert ended.time == EPOCH + 4 * SECOND
     assert stage.table.at(11) is None
 
 

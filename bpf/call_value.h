@@ -277,11 +277,13 @@ static __always_inline void append_walked(struct call *call, __u32 index)
 	else if (walk->end != WALK_AT_ROOT && (walk->end != WALK_UNREACHABLE ||
 					       walk->mount_root)) /* of a dentry it ends there */
 		value->flags |= CALL_VALUE_PARTIAL;
-	if (size)
+	if (size) {
 		bpf_probe_read_kernel(value + 1, size & PATH_LIMIT, &walk->name[offset]);
-	else
+	} else if (walk->end != WALK_TOO_LONG) {
 		*(char *)(value + 1) = '/';
-	end_value(call, value, index, size ? size : 1);
+		size = 1;
+	}
+	end_value(call, value, index, size);
 }
 
 #endif

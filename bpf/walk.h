@@ -21,6 +21,8 @@
  */
 #define WALK_CALLS 29
 
+#define NAME_LIMIT 255 /* NAME_MAX of the kernel */
+
 /* What a struct path leads to. */
 struct path_end {
 	struct vfsmount *mnt;
@@ -97,19 +99,23 @@ static __always_inline int is_unlinked(struct dentry *dentry)
 	       !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
 }
 
-/* Puts the entry's name in front. Returns 1, and says why in `end`, when it cannot. */
+/* Puts the entry's name in front. Returns 1, and says why in `end`, when it cannot. The kernel has
+ * no bound for names: FUSE makes longer ones than NAME_MAX.
+ */
 static __always_inline int put_name(struct path_walk *walk, const struct entry_names *entry,
 				    __u64 offset)
 {
-	__u64 length = entry->length & 255;
+	__u64 length = entry->length;
 
-	if (offset < length + 1) {
+	if (length > NAME_LIMIT || offset < length + 1) {
 		walk->end = WALK_TOO_LONG;
 		return 1;
 	}
+	barrier_var(length); /* else the compiler drops the mask, which old verifiers need */
+	length &= NAME_LIMIT;
 	offset -= length + 1;
 	walk->name[offset & PATH_LIMIT] = '/';
-	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & 255,
+	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & NAME_LIMIT,
 				  entry->name)) {
 		walk->end = WALK_UNREADABLE;
 		return 1;

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.conftest import Stage
+from tests.support import compile
 
 PATH_MAX = 4096
+NAME_MAX = 255
 
 
 def _shown(stage: Stage, cwd: str, *flags: str) -> None:
@@ -85,6 +87,31 @@ def test_beyond_path_max(stage: Stage, deep: Path, count: int, name: str) -> Non
     assert whole.endswith(cwd)
     assert cwd.startswith("/")
     assert PATH_MAX - 1 - len(name) - 1 <= len(cwd) <= PATH_MAX - 1
+
+
+@pytest.mark.parametrize("length", [255, 256, 260, 600])
+def test_a_name_that_only_fuse_can_make(stage: Stage, length: int) -> None:
+    """Up to NAME_MAX it comes whole; what is longer is never told as another name, but is missing.
+
+    So with the path of the file that is executed there.
+    """
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("this kernel has no FUSE")
+    at, source = stage.directory / "at", stage.directory / "from"
+    for directory in (at, source):
+        directory.mkdir()
+    stage.copy("from/actor")
+    words = [compile.program("longname"), at, length, source, "actor", stage.tag, "exit", 0]
+    done = stage.command("unshare", "--mount", "--propagation", "private", "--", *words)
+    assert not done.returncode, done.stderr
+    process = stage.execs()[-1].process
+    file = process["binary_properties"]["file"]
+    assert process["binary"] == f"{at}/home{'n' * (length - 4)}/actor"
+    whole = length <= NAME_MAX
+    assert process.get("cwd", "") == (f"{at}/home{'n' * (length - 4)}" if whole else "")
+    assert ("errorPathResolutionCwd" in process["flags"]) == (not whole)
+    assert file["path"] == (process["binary"] if whole else "/actor")
+    assert process["executed_file"].get("partial", False) == (not whole)
 
 
 def test_not_utf8(stage: Stage) -> None:

@@ -50,6 +50,12 @@ struct address_key {
 	__u8 __pad[7];
 };
 
+enum whose_path {
+	ANYBODYS_PATH = 0, /* nobody asks */
+	HOSTS_PATH = 1, /* if it ends at the root */
+	FOREIGN_PATH = 2,
+};
+
 struct call {
 	__u32 owner; /* thread id of whose call it is, plus one; 0: nobody's */
 	__u32 __pad;
@@ -77,6 +83,9 @@ struct call {
 	__u32 path_flags;
 	__u32 unreadable; /* bits of the numbers that could not be read */
 	__u32 unknown_paths; /* bits of the paths that were not read to the root */
+	__u32 foreign_paths; /* ... and of those that are not the host's, where that is asked */
+	__u32 whose; /* enum whose_path, of the one that is walked */
+	__u32 __pad2;
 	const void *vector_at; /* the next buffer of a vector */
 	__u64 vector_count; /* of buffers that are left */
 	__u64 vector_skip; /* bytes of a vector that are passed over */

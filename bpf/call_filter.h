@@ -103,6 +103,17 @@ static __always_inline void decide(struct call *call, const struct hook_filter *
 		*(volatile __u32 *)&call->selectors = call->selectors & ~filter->selectors;
 }
 
+/* Nobody evades a filter by a path that is too deep to be read whole: the call counts as one that
+ * the filter wants, and the record says so. Nor does who has another file at the path of one that
+ * the filter leaves out.
+ */
+static __always_inline int is_undecided(const struct call *call, const struct hook_filter *filter)
+{
+	__u32 paths = call->unknown_paths | (filter->negated ? call->foreign_paths : 0);
+
+	return paths >> (filter->number & (HOOK_VALUES - 1)) & 1;
+}
+
 /* Evaluates filters that need nothing but numbers. */
 static __always_inline void match_numbers(struct call *call, struct hook *hook, __u32 first,
 					  __u32 count, __u32 most)
@@ -132,10 +143,7 @@ static __always_inline void match_texts(struct call *call, struct hook *hook)
 			return;
 		if (!(filter->selectors & *(volatile __u32 *)&call->selectors))
 			continue; /* they have failed already */
-		/* Nobody evades a filter by a path that is too deep to be read whole: the call
-		 * counts as one that the filter wants, and the record says so.
-		 */
-		if (!(call->unknown_paths >> (filter->number & (HOOK_VALUES - 1)) & 1))
+		if (!is_undecided(call, filter))
 			decide(call, filter, text_holds(call, filter));
 	}
 }

@@ -142,7 +142,7 @@ static __always_inline int search_turn(struct call *call, const struct hook *hoo
 		result = compare_piece(call, filter, at, done, size);
 	if (result == SEARCH_GOES_ON)
 		return 1;
-	if (!(call->unknown_paths >> value & 1))
+	if (!is_undecided(call, filter))
 		decide(call, filter, result == SEARCH_HOLDS);
 	call->search = number + 1;
 	call->search_at = 0;

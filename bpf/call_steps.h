@@ -73,6 +73,7 @@ static __always_inline struct hook *begin_call(struct call *call, __u64 cookie)
 	call->unknown_workload = 0;
 	call->unreadable = 0;
 	call->unknown_paths = 0;
+	call->foreign_paths = 0;
 	call->used = 0;
 	call->next = 0;
 	return find_hook(call->slot);

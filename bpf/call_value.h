@@ -7,6 +7,7 @@
 #include "call_socket.h"
 #include "kernel_values.h"
 #include "call_nameless.h"
+#include "host.h"
 #include "walk.h"
 
 /* Of a path: the first look is part of the program that found the file. */
@@ -197,7 +198,7 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 kind
 	if (kind == VALUE_FD)
 		return bpf_core_field_exists(struct files_struct, fdt) ? file_of_descriptor(pointer)
 								       : 0;
-	if (kind == VALUE_BINARY)
+	if (kind == VALUE_BINARY || kind == VALUE_HOSTS_BINARY)
 		return bpf_core_field_exists(struct mm_struct, exe_file)
 			       ? BPF_CORE_READ(task, mm, exe_file)
 			       : 0;
@@ -210,6 +211,23 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 kind
 			       ? BPF_CORE_READ((struct kiocb *)pointer, ki_filp)
 			       : 0;
 	return (struct file *)pointer;
+}
+
+/* include/linux/fs.h: of a file that execve(2) opened, and of none that a process can open. */
+#define FMODE_EXEC (1 << 5)
+
+/* Whether the file at `file` is what the process executed, and its root directory the host's. Who is
+ * capable in some user namespace may name another file for the one that he executes, and with it
+ * for those who share his memory (PR_SET_MM_MAP).
+ */
+static __always_inline int is_hosts_binary(struct task_struct *task, struct file *file)
+{
+	struct task_struct *first = find_first_process(task);
+
+	return bpf_core_field_exists(file->f_flags) && BPF_CORE_READ(file, f_flags) & FMODE_EXEC &&
+	       bpf_core_field_exists(struct cred, user_ns) &&
+	       BPF_CORE_READ(task, cred, user_ns) == BPF_CORE_READ(first, cred, user_ns) &&
+	       is_root_of(task, hosts_root(task));
 }
 
 /* Where the path of a value begins: call->walk. Returns 0 where there is none. That of a dentry
@@ -230,6 +248,9 @@ static __always_inline int start_path(struct call *call, __u32 kind, __u64 point
 		return 0;
 	walk->root_dentry = root.dentry;
 	walk->root_mount = mount_of(root.mnt);
+	call->whose = ANYBODYS_PATH;
+	if (kind == VALUE_HOSTS_BINARY)
+		call->whose = is_hosts_binary(task, file) ? HOSTS_PATH : FOREIGN_PATH;
 	path = (void *)file + bpf_core_field_offset(struct file, f_path);
 	if (kind == VALUE_PATH)
 		path = (struct path *)pointer;
@@ -259,6 +280,8 @@ static __always_inline void append_walked(struct call *call, __u32 index)
 
 	value->detail = call->mode;
 	value->flags = call->path_flags;
+	if (call->whose == FOREIGN_PATH || (call->whose == HOSTS_PATH && walk->end != WALK_AT_ROOT))
+		call->foreign_paths |= 1 << (index & (HOOK_VALUES - 1));
 	/* In no directory, and not the root of a mount. */
 	if (walk->end == WALK_UNREACHABLE && walk->offset == PATH_LIMIT && walk->mount_root &&
 	    walk->mount_root != walk->dentry) {

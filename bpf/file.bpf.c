@@ -8,46 +8,19 @@
 #include <bpf/bpf_core_read.h>
 #include "gates.h"
 #include "file.h"
+#include "host.h"
 #include "settings.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Generations from a process up to the first one; a deeper process leaves the search to others. */
-#define MAX_GENERATIONS 32
-
-/* The machine's first process, which never ends; found by the first exec. */
-struct task_struct *first_process;
-
-static __always_inline struct task_struct *find_first_process(struct task_struct *task)
-{
-	struct task_struct *found = *(struct task_struct *volatile *)&first_process;
-	int i;
-
-	if (found)
-		return found;
-	for (i = 0; i < MAX_GENERATIONS; i++) {
-		task = BPF_CORE_READ(task, real_parent, group_leader);
-		if (BPF_CORE_READ(task, tgid) == 1) {
-			first_process = task;
-			return task;
-		}
-	}
-	return 0;
-}
-
-/* Has the walk end at the host's root. Returns whether the process has it for its root too. A root
- * directory is one of a mount, and a mount is in one namespace.
- */
+/* Has the walk end at the host's root. Returns whether the process has it for its root too. */
 static __always_inline int has_hosts_root(struct path_walk *walk, struct task_struct *task)
 {
-	struct fs_struct *hosts = BPF_CORE_READ(find_first_process(task), fs);
-	struct vfsmount *root = BPF_CORE_READ(hosts, root.mnt);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct path_end hosts = hosts_root(task);
 
-	walk->root_mount = root ? mount_of(root) : 0;
-	walk->root_dentry = BPF_CORE_READ(hosts, root.dentry);
-	return BPF_CORE_READ(fs, root.mnt) == root &&
-	       BPF_CORE_READ(fs, root.dentry) == walk->root_dentry;
+	walk->root_mount = hosts.mnt ? mount_of(hosts.mnt) : 0;
+	walk->root_dentry = hosts.dentry;
+	return is_root_of(task, hosts);
 }
 
 /* Whether the walk has led to the path that was asked for. Longer ones are reported. Eight bytes at

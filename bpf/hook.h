@@ -100,6 +100,10 @@ enum value_kind {
 	VALUE_SOCKADDR = 14, /* of IPv4 or IPv6, copied by the kernel already */
 	VALUE_SOCKADDR_UN = 15, /* the same of a unix socket: a text */
 	VALUE_KIOCB = 16, /* the pointer is a struct kiocb *, of a file */
+	/* As VALUE_BINARY. Where it is not the host's, or could have been made to look so, filters
+	 * that are negated hold.
+	 */
+	VALUE_HOSTS_BINARY = 17,
 	/* Read by programs that are loaded for those who ask for them. */
 	VALUE_STRUCTURES = 32, /* the first of STEP_STRUCTURE; the pointer is a ... */
 	VALUE_FILENAME = 32, /* ... struct filename *: a text */

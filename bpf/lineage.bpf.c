@@ -16,6 +16,8 @@ char LICENSE[] SEC("license") = "GPL";
 /* Slots in `sets`, whose members' values are marks. They are empty or filled as policies ask. */
 const volatile __u32 path_set; /* of the beginnings of paths; whole ones end with a zero byte */
 const volatile __u32 end_set; /* of their ends, turned round */
+const volatile __u32 hosts_path_set; /* the same of paths that the host has, too */
+const volatile __u32 hosts_end_set;
 const volatile __u32 pid_set;
 const volatile __u32 inner_pid_set; /* of pids in a namespace that is not the initial one */
 
@@ -57,7 +59,7 @@ static __always_inline __u64 marks_of_pids(struct call *call, struct task_struct
 }
 
 /* Of the path that was walked. */
-static __always_inline __u64 marks_of_path(struct call *call)
+static __always_inline __u64 marks_of_path(struct call *call, int is_hosts)
 {
 	struct path_walk *walk = &call->walk;
 	__u64 offset = walk->offset & PATH_LIMIT;
@@ -72,12 +74,25 @@ static __always_inline __u64 marks_of_path(struct call *call)
 	if (size < SET_DATA)
 		call->key.data[size & (SET_DATA - 1)] = 0;
 	marks = marks_in(call, path_set);
-	if (!is_asked(end_set))
+	if (is_hosts)
+		marks |= marks_in(call, hosts_path_set);
+	if (!is_asked(end_set) && !is_asked(hosts_end_set))
 		return marks;
 	for (i = 0; i < LONGEST_END; i++)
 		call->key.data[i] = i < size ? walk->name[PATH_LIMIT - 1 - i] : 0;
 	call->key.bits = 8 * LONGEST_END;
-	return marks | marks_in(call, end_set);
+	marks |= marks_in(call, end_set);
+	if (is_hosts)
+		marks |= marks_in(call, hosts_end_set);
+	return marks;
+}
+
+/* Whether what was walked is the host's at that path. The file is the one that was executed just
+ * now, whatever the process makes of it later.
+ */
+static __always_inline int is_hosts_path(struct call *call, struct task_struct *task)
+{
+	return call->walk.end == WALK_AT_ROOT && is_root_of(task, hosts_root(task));
 }
 
 /* The image of a process that is not noted yet is not known: user space will. */
@@ -137,7 +152,7 @@ static __always_inline void execute_image(struct call *call)
 		image->head.parent_followed = image->head.followed;
 	}
 	image->head.forked = 0;
-	image->head.marks = marks_of_path(call);
+	image->head.marks = marks_of_path(call, is_hosts_path(call, task));
 	image->head.followed |= image->head.marks;
 }
 

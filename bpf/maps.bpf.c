@@ -13,6 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include "file.h"
 #include "filter_masks.h"
+#include "host.h"
 #include "rate.h"
 #include "share.h"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from tetrapy.policy import names, places, values
+from tetrapy.policy import exclusions, names, places, values
 from tetrapy.policy.check_selectors import LOOKED_UP, Context, check_selectors
 from tetrapy.policy.expression import MAX_EXPRESSIONS
 from tetrapy.policy.functions import MACHINES, find, parse_syscall
@@ -121,6 +121,7 @@ _OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "disable-uprobe-multi": values.boolean,
     "override-method": _one_of("fmod-ret", "override-return"),
     "policy-mode": _one_of("enforce", "monitor"),
+    exclusions.OPTION: values.boolean,
     "sleepable-preload-size": lambda value: values.decimal(value, 1, (1 << 31) - 1),
 }
 

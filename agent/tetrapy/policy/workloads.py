@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.events.container import Pod
 from tetrapy.named import NamedTuple
 from tetrapy.policy import names
-from tetrapy.policy.types import LabelRequirement, LabelSelector, MatchWorkloads, Policy
+from tetrapy.policy.types import LabelRequirement, LabelSelector, MatchWorkloads, Policy, Selector
 
 NAMESPACE_LABEL = "k8s:io.kubernetes.pod.namespace"
 """A label that each pod of Kubernetes has for selectors, as in Tetragon."""
@@ -21,6 +21,11 @@ class Workload(NamedTuple):
     container: Optional[LabelSelector]
     host: bool
     namespace: str = ""  # of pods; empty: any
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether it is for processes of containers alone."""
+        return not self.host and (self.pod is not None or self.container is not None)
 
     def selects(self, pod: Optional[Pod]) -> bool:
         """Whether it is for a container; `pod` is None where nothing is known of that."""
@@ -35,6 +40,13 @@ def of_policy(policy: Policy) -> Optional[Workload]:
     """What all of a policy is for; None for everything."""
     spec = policy.spec
     return _workload(policy, spec.pod_selector, spec.container_selector, spec.host_selector)
+
+
+def of_selectors(policy: Policy, selectors: Sequence[Selector]) -> List[Tuple[Workload, ...]]:
+    """By selector what has to hold of the process; there is one where no selectors are."""
+    common = of_policy(policy)
+    own = [of_selector(policy, one.match_workloads) for one in selectors] or [None]
+    return [tuple(filter(None, (common, one))) for one in own]
 
 
 def of_selector(policy: Policy, match: Optional[MatchWorkloads]) -> Optional[Workload]:

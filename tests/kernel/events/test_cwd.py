@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.conftest import Stage
-from tests.support import compile
+from tests.support.compile import program
 
 PATH_MAX = 4096
 NAME_MAX = 255
@@ -101,7 +101,7 @@ def test_a_name_that_only_fuse_can_make(stage: Stage, length: int) -> None:
     for directory in (at, source):
         directory.mkdir()
     stage.copy("from/actor")
-    words = [compile.program("longname"), at, length, source, "actor", stage.tag, "exit", 0]
+    words = [program("longname"), at, length, source, "actor", stage.tag, "exit", 0]
     done = stage.command("unshare", "--mount", "--propagation", "private", "--", *words)
     assert not done.returncode, done.stderr
     process = stage.execs()[-1].process

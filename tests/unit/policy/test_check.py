@@ -48,6 +48,7 @@ REFUSED = [
     (spec("  lists: [{name: a, type: syscalls, values: [x/sys_a]}]"), "spec.lists[0].values[0]: "),
     (spec("  options: [{name: policy-mode, value: no-such}]"), "spec.options[0].value: "),
     (spec('  options: [{name: disable-kprobe-multi, value: ""}]'), "spec.options[0].value: "),
+    (spec("  options: [{name: written-path, value: sure}]"), "spec.options[0].value: "),
     (spec('  options: [{name: sleepable-preload-size, value: "0"}]'), "spec.options[0].value: "),
     # functions
     (hooks("call: 'list:a'"), 'spec.kprobes[0].call: "list:a" names the list "a", which is not t'),

@@ -73,6 +73,22 @@ def test_what_is_selected(text: str, wanted: str, host: bool) -> None:
     assert [name for name, pod in KNOWN.items() if found.selects(pod)] == wanted.split()
 
 
+@pytest.mark.parametrize(
+    ("text", "contained"),
+    [
+        ("podSelector: {}", True),
+        ("containerSelector: {}", True),
+        ("hostSelector: {}", False),
+        ("containerSelector: {}\n  hostSelector: {}", False),
+    ],
+)
+def test_containers_alone(text: str, contained: bool) -> None:
+    """Where the host counts too, paths are the host's."""
+    found = of_policy(read(spec(f"  {text}\n  kprobes: []\n")).policy)
+    assert found is not None
+    assert found.is_contained == contained
+
+
 def test_everything() -> None:
     """A policy, or a selector, that says nothing of this is for all."""
     policy = read(selector("{matchWorkloads: {hostSelector: {}}}, {matchWorkloads: {}}, {}")).policy

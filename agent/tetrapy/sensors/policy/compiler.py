@@ -7,7 +7,7 @@ name of the feature, never loaded without it.
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Optional, Sequence, Set, Tuple
 
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.named import NamedTuple
@@ -25,7 +25,7 @@ from tetrapy.policy.conditions import (
 )
 from tetrapy.policy.expression import Expression
 from tetrapy.policy.functions import parse_syscall
-from tetrapy.policy.types import Argument, MatchBinaries, NamedList, Selector
+from tetrapy.policy.types import Argument, NamedList, Selector
 from tetrapy.policy.workloads import Workload
 from tetrapy.sensors.policy.actions import ACT_STEP, action_of
 from tetrapy.sensors.policy.filters import Filters
@@ -96,8 +96,8 @@ class HookCompiler:
         self._source = source
         self._filters = Filters(writer)
         self._operations = Operations(writer)
-        self._process = ProcessFilters(self._filters, host, claim)
-        self._binary: Optional[int] = None
+        self._process = ProcessFilters(self._filters, self._values, host, claim)
+        self._contained: Set[int] = set()  # numbers of selectors for containers alone
 
     def limit(self, claim: WorkloadClaim, workloads: Sequence[Tuple[Workload, ...]]) -> None:
         """Say what must hold of the process, by selector; before `compile`.
@@ -106,6 +106,8 @@ class HookCompiler:
         """
         selectors: Dict[int, int] = {}
         for number, wanted in enumerate(workloads):
+            if any(one.is_contained for one in wanted):
+                self._contained.add(number)
             for one in wanted:
                 mark = claim.bit(one)
                 selectors[mark] = selectors.get(mark, 0) | 1 << number
@@ -130,8 +132,10 @@ class HookCompiler:
             self._values.add(argument, "data")
         returned = self._values.add(return_argument, "return") if return_argument else None
         actions = []
+        of_host = [self._is_of_host(number) for number in range(len(selectors))]
+        self._process.expect(zip(selectors, of_host))
         for number, selector in enumerate(selectors):
-            self._selector(1 << number, selector, arguments)
+            self._selector(1 << number, selector, arguments, of_host[number])
             for match in selector.match_data:
                 found = condition(match, data, BY_PLACE)
                 places = tuple(data_at + place for place in found.arguments)
@@ -216,13 +220,20 @@ class HookCompiler:
 
     # --- selectors --------------------------------------------------------------------------
 
-    def _selector(self, bit: int, selector: Selector, arguments: Sequence[Argument]) -> None:
-        self._process.add(bit, selector)
+    def _is_of_host(self, number: int) -> bool:
+        """Whether a selector leaves out only what is the host's: see policy/exclusions.py.
+
+        Files of containers never are, so one that is for containers means their paths.
+        """
+        return not self._source.written_path and number not in self._contained
+
+    def _selector(
+        self, bit: int, selector: Selector, arguments: Sequence[Argument], of_host: bool
+    ) -> None:
+        self._process.add(bit, selector, of_host)
         for match in selector.match_args:
             self._condition(bit, condition(match, arguments, self._match_by))
-        for binaries in selector.match_binaries:
-            if not binaries.follow_children:
-                self._binaries(bit, binaries)
+        self._process.add_binaries(bit, selector, of_host)
 
     def _selector_of_return(
         self, bit: int, selector: Selector, argument: Optional[Argument], index: Optional[int]
@@ -333,13 +344,3 @@ class HookCompiler:
                 number = parse_syscall(value, self._machine).number
                 if number is not None:
                     yield number, number
-
-    def _binaries(self, bit: int, match: MatchBinaries) -> None:
-        if self._binary is None:
-            self._binary = self._values.add_binary()
-            self._values.read_first(self._binary)
-        negated = match.operator.startswith("Not")
-        operator = match.operator[3:] if negated else match.operator
-        operator = {"In": "Equal"}.get(operator, operator)
-        texts = [value.encode("utf-8", "surrogateescape") for value in match.values]
-        self._filters.text(bit, self._binary, operator, texts, negated)

@@ -209,7 +209,9 @@ class Lineage:
             path: Optional[bytes] = b""
         else:  # one that may not be looked at counts as what its events say
             path = self._path(process.pid) or process.binary.encode() or None
-        return Seen(path, process.pid, process.inner_pid)
+        file = process.file
+        is_hosts = file is None or (file.is_known and not file.foreign)
+        return Seen(path, process.pid, process.inner_pid, is_hosts)
 
     def _path(self, pid: int) -> bytes:
         """Of the file that runs, as the process sees it; empty where it cannot be read."""

@@ -16,12 +16,13 @@ from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.kernel.symbols import Symbols
 from tetrapy.kernel.tracefs import KernelFiles
 from tetrapy.policy.acting import MONITOR_ONLY, mode_of
+from tetrapy.policy.exclusions import means_written_path
 from tetrapy.policy.later import later
 from tetrapy.policy.macros import effective
 from tetrapy.policy.schema.policy import SECTIONS
 from tetrapy.policy.types import Action, Policy, Selector
 from tetrapy.policy.values import escaped
-from tetrapy.policy.workloads import Workload, of_policy, of_selector
+from tetrapy.policy.workloads import of_selectors
 from tetrapy.sensors.policy.actions import asks, tracks
 from tetrapy.sensors.policy.compiler import STACK_STEP, Compiled, HookCompiler
 from tetrapy.sensors.policy.hook import (
@@ -224,10 +225,11 @@ class PolicyLoader:
             policy=loaded.number,
             tracks=_tracks(policy),
             returned=_RETURNED.get(getattr(plan.hook, "return_arg_action", "").lower(), ""),
+            written_path=means_written_path(policy),
         )
-        writer, claim = self._programs.writer, loaded.claim
-        compiler = HookCompiler(writer, self._host, policy.spec.lists, source, claim)
-        compiler.limit(loaded.workloads, _workloads(policy, selectors))
+        writer, lists = self._programs.writer, policy.spec.lists
+        compiler = HookCompiler(writer, self._host, lists, source, loaded.claim)
+        compiler.limit(loaded.workloads, of_selectors(policy, selectors))
         return compiler.compile(plan.arguments, selectors, plan.return_argument, plan.data)
 
     def common_programs(self) -> Dict[str, List[ProgramInfo]]:
@@ -239,13 +241,6 @@ class PolicyLoader:
         self._files.close()
         self._btf.close()
         self._programs.settled()
-
-
-def _workloads(policy: Policy, selectors: Sequence[Selector]) -> List[Tuple[Workload, ...]]:
-    """By selector what has to hold of the process; there is one where no selectors are."""
-    common = of_policy(policy)
-    own = [of_selector(policy, one.match_workloads) for one in selectors] or [None]
-    return [tuple(filter(None, (common, one))) for one in own]
 
 
 def _planner(section: str) -> Callable[[object, Machine], Plan]:
@@ -322,7 +317,7 @@ def _described(
         namespace=policy.metadata.namespace,
         stacks=STACK_STEP in compiled.table.steps,
         requests=_requests(selectors),
-        workloads=tuple(_workloads(policy, selectors)) if compiled.table.workloads else (),
+        workloads=tuple(of_selectors(policy, selectors)) if compiled.table.workloads else (),
         quiet=frozenset(
             number
             for number, one in enumerate(selectors)

@@ -17,11 +17,17 @@ from tetrapy.sensors.policy.tables import Prefix
 MOST = 63
 UNKNOWN = 1 << 63
 """The bit of a binary that is not known: filters count it as theirs."""
-SETS = ("path_set", "end_set", "pid_set", "inner_pid_set")
+SETS = ("path_set", "end_set", "pid_set", "inner_pid_set", "hosts_path_set", "hosts_end_set")
 """Names of what is looked up, in bpf/lineage.bpf.c."""
 _PIDS, _INNER_PIDS = "pids", "inner pids"
 
-_Filter = Tuple[str, Tuple[bytes, ...]]  # operator without Not, or _PIDS; texts
+
+class _Filter(NamedTuple):
+    """What has a mark."""
+
+    operator: str  # without Not, or _PIDS
+    texts: Tuple[bytes, ...]
+    of_host: bool = False  # only what is the host's at its path
 
 
 class Seen(NamedTuple):
@@ -30,6 +36,7 @@ class Seen(NamedTuple):
     path: Optional[bytes]  # None: it cannot be read; b"" of a kernel thread
     pid: int
     inner_pid: int  # 0: in the initial namespace
+    is_hosts: bool = True  # the host has the same file at the path
 
 
 Set = Tuple[List[Prefix], List[int]]
@@ -44,12 +51,13 @@ class Claim:
         self.asked = False  # a filter asks for images
         self.filters: List[_Filter] = []
 
-    def of_binaries(self, operator: str, texts: Sequence[bytes]) -> int:
+    def of_binaries(self, operator: str, texts: Sequence[bytes], of_host: bool = False) -> int:
         """The bit of those whose path fulfils an operator: Equal, Prefix or Postfix.
 
-        Raises PolicyUnsupportedError where there is none left.
+        `of_host`: and is the same file for the host. Raises PolicyUnsupportedError where there is
+        none left.
         """
-        return self._bit(operator, texts)
+        return self._bit(operator, texts, of_host)
 
     def of_pids(self, pids: Sequence[int], inner: bool) -> int:
         """The bit of those with one of these pids, in their own namespace if `inner`.
@@ -58,9 +66,9 @@ class Claim:
         """
         return self._bit(_INNER_PIDS if inner else _PIDS, [b"%d" % pid for pid in pids])
 
-    def _bit(self, operator: str, texts: Sequence[bytes]) -> int:
+    def _bit(self, operator: str, texts: Sequence[bytes], of_host: bool = False) -> int:
         self.asked = True
-        key = (operator, tuple(sorted(set(texts))))
+        key = _Filter(operator, tuple(sorted(set(texts))), of_host)
         bit = self._marks.take(key)
         self.filters.append(key)
         return bit
@@ -119,34 +127,33 @@ class Marks:
     def of(self, process: Seen) -> Tuple[int, int]:
         """The marks of what a process runs, and of its pids."""
         binary, pids = (UNKNOWN, 0) if process.path is None else (0, 0)
-        for (operator, texts), bit in self._bits.items():
+        for (operator, texts, of_host), bit in self._bits.items():
             if operator in {_PIDS, _INNER_PIDS}:
                 pid = process.pid if operator == _PIDS else process.inner_pid
                 pids |= bit if pid and b"%d" % pid in texts else 0
+            elif of_host and not process.is_hosts:
+                continue
             elif process.path and _HOLDS[operator](process.path, texts):
                 binary |= bit
         return binary, pids
 
     def sets(self) -> Mapping[str, Set]:
         """What is looked up, by the names that the sets have in bpf/lineage.bpf.c."""
-        beginnings: Dict[bytes, int] = {}
-        ends: Dict[bytes, int] = {}
-        pids: Dict[bytes, int] = {}
-        inner_pids: Dict[bytes, int] = {}
-        for (operator, texts), bit in self._bits.items():
+        found: Dict[str, Dict[bytes, int]] = {name: {} for name in SETS}
+        for (operator, texts, of_host), bit in self._bits.items():
+            hosts = "hosts_" if of_host else ""
             for text in texts:
                 if operator == "Equal":
-                    members, key = beginnings, text + b"\0"
+                    name, key = f"{hosts}path_set", text + b"\0"
                 elif operator == "Prefix":
-                    members, key = beginnings, text
+                    name, key = f"{hosts}path_set", text
                 elif operator == "Postfix":
-                    members, key = ends, text[::-1]
+                    name, key = f"{hosts}end_set", text[::-1]
                 else:
-                    members = pids if operator == _PIDS else inner_pids
+                    name = "pid_set" if operator == _PIDS else "inner_pid_set"
                     key = int(text).to_bytes(8, "big")
-                members[key] = members.get(key, 0) | bit
-        named = zip(SETS, (beginnings, ends, pids, inner_pids))
-        return {name: _united(members) for name, members in named if members}
+                found[name][key] = found[name].get(key, 0) | bit
+        return {name: _united(members) for name, members in found.items() if members}
 
 
 _HOLDS: Mapping[str, Callable[[bytes, Tuple[bytes, ...]], bool]] = {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from typing import Dict, Iterable, List, Mapping, Tuple
 
 from tetrapy.named import NamedTuple
 from tetrapy.policy import names
@@ -17,6 +17,7 @@ from tetrapy.policy.types import (
 from tetrapy.sensors.policy.filters import Filters
 from tetrapy.sensors.policy.marks import UNKNOWN, Claim
 from tetrapy.sensors.policy.sets import U64
+from tetrapy.sensors.policy.values import HookValues
 
 _NAMESPACES: Mapping[str, str] = {
     "Uts": "NUMBER_UTS_NAMESPACE",
@@ -42,13 +43,24 @@ class Host(NamedTuple):
 class ProcessFilters:
     """Adds to the filters of a hook those that its selectors have on the process."""
 
-    def __init__(self, filters: Filters, host: Host, claim: Claim) -> None:
+    def __init__(self, filters: Filters, values: HookValues, host: Host, claim: Claim) -> None:
         self._filters = filters
+        self._values = values
+        self._binaries_at: Dict[bool, int] = {}  # indexes, by whether the host's are left out
         self._host = host
         self._claim = claim
 
-    def add(self, bit: int, selector: Selector) -> None:
-        """The filters of one selector. Raises PolicyUnsupportedError."""
+    def expect(self, selectors: Iterable[Tuple[Selector, bool]]) -> None:
+        """Say which selectors there are, and whether one leaves out only what is the host's."""
+        for selector, of_host in selectors:
+            if of_host and any(map(_leaves_out, selector.match_binaries)):
+                self._add_binary(of_host)
+
+    def add(self, bit: int, selector: Selector, of_host: bool) -> None:
+        """The filters of one selector; `of_host`: it leaves out only what is the host's.
+
+        Raises PolicyUnsupportedError.
+        """
         filters = self._filters
         for pids in selector.match_pids:
             if pids.follow_forks:
@@ -72,11 +84,11 @@ class ProcessFilters:
             self._capability_changes(bit, caps)
         for binaries in selector.match_binaries:
             if binaries.follow_children:
-                self._marked(bit, "NUMBER_FOLLOWED", binaries)
+                self._marked(bit, "NUMBER_FOLLOWED", binaries, of_host)
         for binaries in selector.match_parent_binaries:
             followed = binaries.follow_children
             name = "NUMBER_PARENT_FOLLOWED" if followed else "NUMBER_PARENT_MARKS"
-            self._marked(bit, name, binaries)
+            self._marked(bit, name, binaries, of_host)
 
     def notes_state(self, selector: Selector) -> bool:
         """Whether a match of the selector is told once only: by what it sees as a change."""
@@ -91,12 +103,26 @@ class ProcessFilters:
         mark = self._claim.of_pids(match.values, match.is_namespace_pid)
         self._has_mark(bit, "NUMBER_FOLLOWED", mark, match.operator == "NotIn")
 
-    def _marked(self, bit: int, name: str, match: MatchBinaries) -> None:
-        negated = match.operator.startswith("Not")
-        operator = match.operator[3:] if negated else match.operator
-        operator = {"In": "Equal"}.get(operator, operator)
-        texts = [value.encode("utf-8", "surrogateescape") for value in match.values]
-        self._has_mark(bit, name, self._claim.of_binaries(operator, texts), negated)
+    def add_binaries(self, bit: int, selector: Selector, of_host: bool) -> None:
+        """Those on the executable that are decided at each call. Raises PolicyUnsupportedError."""
+        for match in selector.match_binaries:
+            if match.follow_children:
+                continue
+            operator, texts, negated = _comparison(match)
+            # The others hold by the path alone: what is read anyway does.
+            index = self._add_binary(of_host if negated else True in self._binaries_at)
+            self._filters.text(bit, index, operator, texts, negated)
+
+    def _add_binary(self, of_host: bool) -> int:
+        if of_host not in self._binaries_at:
+            index = self._binaries_at[of_host] = self._values.add_binary(of_host)
+            self._values.read_first(index)
+        return self._binaries_at[of_host]
+
+    def _marked(self, bit: int, name: str, match: MatchBinaries, of_host: bool) -> None:
+        operator, texts, negated = _comparison(match)
+        mark = self._claim.of_binaries(operator, texts, negated and of_host)
+        self._has_mark(bit, name, mark, negated)
 
     def _has_mark(self, bit: int, name: str, mark: int, negated: bool) -> None:
         """Of a binary that is not known each filter holds."""
@@ -133,6 +159,19 @@ class ProcessFilters:
         if match.is_namespace_capability:
             host = [self._host.namespaces["User"]]
             self._filters.is_in(bit, "NUMBER_USER_NAMESPACE", host, negated=True)
+
+
+def _comparison(match: MatchBinaries) -> Tuple[str, List[bytes], bool]:
+    """The operator of texts, the texts, and whether it holds where that does not."""
+    negated = match.operator.startswith("Not")
+    operator = match.operator[3:] if negated else match.operator
+    texts = [value.encode("utf-8", "surrogateescape") for value in match.values]
+    return {"In": "Equal"}.get(operator, operator), texts, negated
+
+
+def _leaves_out(match: MatchBinaries) -> bool:
+    """Whether it compares, when a function is called, with what it does not want."""
+    return match.operator.startswith("Not") and not match.follow_children
 
 
 def _capability_mask(match: MatchCapabilities) -> int:

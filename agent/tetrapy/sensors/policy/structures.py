@@ -68,6 +68,8 @@ GROUPS: Mapping[str, Group] = {
         ("task_struct.files", "fdtable.fd", "fdtable.max_fds"),
     ),
     "executable": Group("struct mm_struct", "mm_struct.exe_file"),
+    # Only of what is left out: nothing is, then, and nothing is refused for it.
+    "executed": Group("struct file", "file.f_flags"),
     "binprm": Group("struct linux_binprm", "linux_binprm.file"),
     "kiocb": Group("struct kiocb", "kiocb.ki_filp"),
     "filename": Group("struct filename", "filename.name"),

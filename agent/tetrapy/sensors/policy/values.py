@@ -64,7 +64,9 @@ _STEPS: Mapping[str, Tuple[str, ...]] = {
     "char_iovec": ("STEP_VECTOR",),
     "iov_iter": ("STEP_VECTOR",),
 }
-_PATHS = tuple(f"VALUE_{one}" for one in "FILE PATH DENTRY BINPRM FD BINARY KIOCB".split())
+_PATHS = tuple(
+    f"VALUE_{one}" for one in "FILE PATH DENTRY BINPRM FD BINARY HOSTS_BINARY KIOCB".split()
+)
 """Kinds of values that are read by walking up a path."""
 DYNAMIC = "data_loc"
 """The type of a tracepoint's field whose bytes are elsewhere in the record."""
@@ -99,6 +101,7 @@ class Source(NamedTuple):
     policy: int = 0  # its number
     tracks: bool = False  # the policy tracks sockets
     returned: str = ""  # TrackSock, UntrackSock: what is done with a socket that is returned
+    written_path: bool = False  # the policy leaves out whatever is at a path
 
 
 class HookValues:
@@ -131,9 +134,12 @@ class HookValues:
         self.reported.append(HookValue(argument.type, argument.label, role, value.size))
         return len(self.values) - 1
 
-    def add_binary(self) -> int:
-        """The executable of the process, which only filters ask for; its index."""
-        kind = self._writer.kinds["VALUE_BINARY"]
+    def add_binary(self, of_host: bool) -> int:
+        """The executable of the process, which only filters ask for; its index.
+
+        `of_host`: negated filters hold where it is another file for the host.
+        """
+        kind = self._writer.kinds["VALUE_HOSTS_BINARY" if of_host else "VALUE_BINARY"]
         self.values.append(Value(kind, self._writer.sources["SOURCE_ARGUMENT"]))
         self.reported.append(HookValue("file", role="hidden"))
         return len(self.values) - 1

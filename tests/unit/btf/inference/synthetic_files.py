@@ -103,7 +103,8 @@ def make(memory: Memory, task: Object, mm: Object, numbers: random.Random) -> Fi
     array = memory.allocate(8 * _SIZE)
     pipe = context.open_file(memory, *found.pipe[1:], 1, 0, b"", magic=_PIPES)
     program = context.open_file(memory, *found.program[1:], 1, 0)
-    own = memory.object("file", f_inode=inode_of(program))
+    program.set("f_flags", 0x88000)  # O_CLOEXEC | O_LARGEFILE
+    own = memory.object("file", f_inode=inode_of(program), f_flags=0x8020)
     mm.set("exe_file", own.address)
     made = {113: pipe, 129: program}
     for one in (found.connected, found.listening, found.mapped):

@@ -105,7 +105,7 @@ def test_each_type_says_what_it_reads() -> None:
     assert set(_KINDS) == set(TYPES) | NO_STRUCTURE
     used = {name for groups in TYPES.values() for name in groups}
     selectors = {"executable", "capabilities", "Uts", "Ipc", "Mnt", "Pid", "PidForChildren", "Net"}
-    selectors.add("nameless")  # such a file is told without
+    selectors |= {"nameless", "executed"}  # what is asked is told, or left in, without
     assert set(GROUPS) - used == selectors | {"Time", "TimeForChildren", "Cgroup", "User"}
 
 

@@ -68,6 +68,21 @@ def test_pids() -> None:
     }
 
 
+def test_what_only_the_host_has() -> None:
+    """A mark of its own, which no other file at the path gets, and sets of its own."""
+    marks = Marks()
+    claim = marks.claim()
+    any_file, hosts = claim.of_binaries("Equal", [b"/x"]), claim.of_binaries("Equal", [b"/x"], True)
+    ends = claim.of_binaries("Postfix", [b"x"], True)
+    assert marks.of(Seen(b"/x", 1, 0)) == (any_file | hosts | ends, 0)
+    assert marks.of(Seen(b"/x", 1, 0, is_hosts=False)) == (any_file, 0)
+    assert {name: says for name, (_, says) in marks.sets().items()} == {
+        "path_set": [any_file],
+        "hosts_path_set": [hosts],
+        "hosts_end_set": [ends],
+    }
+
+
 def test_what_is_not_known_counts_as_wanted() -> None:
     """Filters look at this bit, too."""
     marks = Marks()

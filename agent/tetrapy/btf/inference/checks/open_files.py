@@ -21,6 +21,10 @@ CHECKS: List[Check] = []
 # Words of a struct file among which the socket's address is, `private_data`.
 FILE_WORDS = 64
 PIPEFS_MAGIC = 0x50495045  # include/uapi/linux/magic.h
+# Flags of a file that execve(2) opens: O_LARGEFILE of x86_64 and arm64, and FMODE_EXEC
+# (include/linux/fs.h, do_open_execat() of fs/exec.c).
+EXECUTED = (0x8000 | 0x20, 0x20000 | 0x20)
+READ_ONLY_MASK = 0x23  # the same bit, and O_ACCMODE, of which O_RDONLY has none
 # Descriptors are counted in units of this many.
 DESCRIPTORS = 64
 
@@ -67,6 +71,18 @@ def _program(view: View, reference: ReferenceProcess) -> Optional[bool]:
     own = view.follow(reference.thread.address, "task_struct.mm", "mm_struct.exe_file")
     inode = view.follow(other, "file.f_inode")
     return own != other and view.follow(own, "file.f_inode") == inode
+
+
+@check(CHECKS, "how a file was opened", "mm_struct.exe_file", "file.f_flags")
+def _flags(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    if reference.open_files is None:
+        return None
+    other = open_file(view, reference, reference.open_files.program.number)
+    own = view.follow(reference.thread.address, "task_struct.mm", "mm_struct.exe_file")
+    return (
+        view.u32(own, "file.f_flags") in EXECUTED
+        and not view.u32(other, "file.f_flags") & READ_ONLY_MASK
+    )
 
 
 @check(CHECKS, "socket of an open file", "socket.sk", "sock.__sk_common", *_COMMON)

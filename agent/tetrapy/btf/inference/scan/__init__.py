@@ -58,6 +58,7 @@ OPTIONAL_STEPS: Sequence[Callable[[Finder], None]] = (
     open_files.find_files,
     open_files.find_magic,
     open_files.find_program,
+    open_files.find_flags,
     open_files.find_socket,
     open_files.find_socket_kind,
     open_files.find_mark,

@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from typing import Callable, List, Tuple, Union
 
-from tetrapy.btf.inference.checks.open_files import PIPEFS_MAGIC, addresses_of, behind, is_size
+from tetrapy.btf.inference.checks.open_files import (
+    EXECUTED,
+    FILE_WORDS,
+    PIPEFS_MAGIC,
+    READ_ONLY_MASK,
+    addresses_of,
+    behind,
+    is_size,
+)
 from tetrapy.btf.inference.memory import Unreadable, is_pointer
 from tetrapy.btf.inference.open_files import OpenFile, OpenFiles, OpenSocket
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
@@ -67,6 +75,21 @@ def find_program(finder: Finder) -> None:
 
     places = [at for at in range(0, _MM_SIZE, 8) if finder.holds(fits, at)]
     finder.found["mm_struct.exe_file"] = _first("mm_struct.exe_file", places)
+
+
+def find_flags(finder: Finder) -> None:
+    """`f_flags` of the files of the executable: the one that runs, and another one."""
+    memory = finder.memory
+    other = file_of(finder, known_files(finder).program.number)
+    mm = memory.pointer(finder.reference.thread.address + finder.task("mm"))
+    own = memory.pointer(mm + finder.place("mm_struct.exe_file"))
+
+    def fits(at: int) -> bool:
+        opened, executed = (memory.u32(file + at) for file in (other, own))
+        return executed in EXECUTED and not opened & READ_ONLY_MASK
+
+    places = [at for at in range(0, 8 * FILE_WORDS, 4) if finder.holds(fits, at)]
+    finder.found["file.f_flags"] = _first("file.f_flags", places)
 
 
 def find_socket(finder: Finder) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.agent import Agent, until
+from tests.support.compile import installed
 from tests.support.elder import Elder
 
 NOBODY = 65534
@@ -37,6 +38,7 @@ class Cast:
         for copy in (self.program, self.host):
             shutil.copy(actor, copy)
         self.by_name: dict[str, Elder] = {}
+        self.forger = 0  # pid
 
     def start_agent(self) -> None:
         patterns = [f"^{DENIED}$", f"^{re.escape(str(self.host))}$"]
@@ -75,6 +77,19 @@ class Cast:
         if not subprocess.run([*USER, "unshare", "-Urm", "true"], check=False).returncode:
             self.add("user-mount", *USER, "unshare", "-Urm", "--", *shell, path=DENIED)
             self.add("user-root", *USER, "unshare", "-Ur", "--", "chroot", jail, path=DENIED)
+            self.forge()
+
+    def forge(self) -> None:
+        """A process whose /proc/PID/exe leads to a file that is denied, and was never executed."""
+        words = [*USER, installed("forge", self.top), self.host, 1, 600]
+        forger = subprocess.Popen([str(word) for word in words])
+        self.stack.callback(forger.wait)
+        self.stack.callback(forger.kill)
+        until(
+            lambda: os.readlink(f"/proc/{forger.pid}/exe") == str(self.host),
+            "another executable",
+        )
+        self.forger = forger.pid
 
     def jail(self) -> Path:
         """A root directory in which the program is at the path that is denied."""
@@ -144,6 +159,16 @@ def test_the_hosts_file_is_denied(cast: Cast) -> None:
     assert not {"binary_properties", "executed_file"} & set(process)
     pid = cast.by_name["host"].pid
     assert not [event for event in cast.agent.events() if event.pid == pid and _is_denied(event)]
+
+
+def test_a_file_that_was_named_later_is_not_known(cast: Cast) -> None:
+    """In a user namespace any process may have another one's shown: no deny holds there."""
+    if not cast.forger:
+        pytest.skip("no user namespaces here")
+    until(
+        lambda: [event for event in cast.agent.events() if event.pid == cast.forger],
+        "an event of the forger",
+    )
 
 
 def _is_denied(event: Any) -> bool:

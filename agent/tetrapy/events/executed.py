@@ -25,6 +25,7 @@ class ExecutedFile(NamedTuple):
     foreign: bool = False  # the host's first process would find another file at the path
     interpreter: bool = False  # `binary` is a script
     partial: bool = False  # the path lacks its front, or was cut
+    is_sure: bool = True  # the process cannot have named another file than the one it executed
     reported: bool = True  # by the event of the exec
 
     def of(self, binary: str, docker: str, wanted: bool) -> ExecutedFile:
@@ -32,13 +33,14 @@ class ExecutedFile(NamedTuple):
 
         That another file is at the same path for the host is nothing new of a container.
         """
-        news = not docker or self.deleted or self.partial or self.path != binary
+        news = self.deleted or self.partial or self.path != binary
+        news = news or (not docker and (self.foreign or self.interpreter))
         return self._replace(reported=wanted and news and self.inode != 0)
 
     @property
     def is_known(self) -> bool:
-        """Whether the path is all of it."""
-        return self.inode != 0 and not self.partial
+        """Whether the path is all of it, and that of the file that was executed."""
+        return self.inode != 0 and not self.partial and self.is_sure
 
     @property
     def device_text(self) -> str:

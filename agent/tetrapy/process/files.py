@@ -3,11 +3,16 @@
 
 procfs tells paths from the root of whatever mount namespace a file was opened in, so a path alone
 does not tell a file that a user has mounted, or has changed his root directory for.
+
+Nor is the file always the one that was executed. prctl(2) may name another: PR_SET_MM_EXE_FILE for
+who has CAP_SYS_RESOURCE on the host, PR_SET_MM_MAP for who has CAP_CHECKPOINT_RESTORE or
+CAP_SYS_ADMIN in a user namespace of his own, which is anybody.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import time
 from typing import FrozenSet, Optional, Tuple
 
@@ -31,12 +36,14 @@ class HostFiles:
         self._mounts: FrozenSet[int] = frozenset()
         self._read_at = 0.0
         self._root: Optional[Tuple[int, int]] = None
+        self._users = b""
         for pid in _FIRST:
             try:
                 root = state_of(f"{procfs}/{pid}/root".encode())
             except OSError:
                 continue
             self._root = (root.mount, root.inode)
+            self._users = _user_namespace(f"{procfs}/{pid}/exe".encode())
             self._mount_list = f"{procfs}/{pid}/mountinfo"
             break
 
@@ -60,10 +67,17 @@ class HostFiles:
         # A root directory is one of a mount, and a mount is in one namespace.
         if not foreign and file.mount != hosts[0]:
             foreign = not self._has(file.mount)
-        if not deleted and not foreign:
+        is_sure = _user_namespace(exe, dir_fd) == self._users
+        if not deleted and not foreign and is_sure:
             return None
         return ExecutedFile(
-            to_text(path), file.inode, file.links, file.device, deleted=deleted, foreign=foreign
+            to_text(path),
+            file.inode,
+            file.links,
+            file.device,
+            deleted=deleted,
+            foreign=foreign,
+            is_sure=is_sure,
         )
 
     def _has(self, mount: int) -> bool:
@@ -79,6 +93,14 @@ class HostFiles:
                 return frozenset(int(line.partition(b" ")[0]) for line in file)
         except (OSError, ValueError):
             return frozenset()
+
+
+def _user_namespace(exe: bytes, dir_fd: Optional[int] = None) -> bytes:
+    """What names that of a process; empty where the kernel has none, or it cannot be read."""
+    try:
+        return os.readlink(exe[: -len(b"exe")] + b"ns/user", dir_fd=dir_fd)
+    except OSError:
+        return b""
 
 
 @functools.lru_cache(maxsize=4)

@@ -73,6 +73,26 @@ def test_another_mount(procfs: FakeProcfs, is_hosts: bool) -> None:
     assert file is None or file.foreign
 
 
+@pytest.mark.parametrize(
+    ("hosts", "own", "is_sure"), [("1", "1", True), ("1", "2", False), ("1", "", False)]
+)
+def test_another_user_namespace(procfs: FakeProcfs, hosts: str, own: str, is_sure: bool) -> None:
+    """There a process may have another file shown than the one that it executed."""
+    procfs.add(42)
+    for pid, number in ((1, hosts), (42, own)):
+        names = procfs.root / str(pid) / "ns"
+        names.mkdir()
+        if number:
+            (names / "user").symlink_to(f"user:[{number}]")
+    (procfs.root / "42/root").symlink_to("/")
+    process = read_process(str(procfs.root), 42)
+    assert process is not None
+    assert (process.file is None) == is_sure
+    assert process.file is None or not process.file.is_known
+    process = ProcessTable("node", str(procfs.root)).from_procfs(process)
+    assert process.executed is None or not process.executed.reported
+
+
 @pytest.mark.parametrize("text", [b"\n", b"x y\n", b"\xff\n", b"99999999999999999999 \n"])
 def test_a_list_of_mounts_that_makes_no_sense(procfs: FakeProcfs, text: bytes) -> None:
     """Nothing is believed then."""
@@ -103,12 +123,14 @@ def test_kthreadd_answers_for_the_first_process(procfs: FakeProcfs) -> None:
 
 def test_a_deleted_file(tmp_path: Path) -> None:
     """It is the host's, and has no name any more."""
-    program = tmp_path / "program"
+    program = tmp_path / "exe"
     program.symlink_to(os.path.realpath(sys.executable))
     copy = tmp_path / "copy"
     copy.write_bytes(b"")
     copy.unlink()
     host = HostFiles("/proc")
+    (tmp_path / "ns").mkdir()
+    (tmp_path / "ns/user").symlink_to(os.readlink("/proc/self/ns/user"))
     file = host.file(os.fsencode(program), b"/", bytes(program), True)
     assert file is not None
     assert (file.deleted, file.foreign) == (True, False)

@@ -28,6 +28,7 @@ from tetrapy.metrics.collectors import LATENCY_BOUNDS
 from tetrapy.metrics.sources import Cache, MapUse, ProgramUse
 from tetrapy.named import NamedTuple
 from tetrapy.process.details import Details
+from tetrapy.process.procfs import reads_of
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.dispatch import Dispatcher
 from tetrapy.sensors.histogram import Histogram
@@ -229,6 +230,7 @@ def handler_figures(handler: Handler) -> sources.Dispatcher:
 
 def table_figures(table: ProcessTable) -> sources.Table:
     """Of the process table. Nothing is collected later: a process goes with its exit."""
+    reads = reads_of(table.procfs)
     return sources.Table(
         Cache(
             size=len(table),
@@ -239,6 +241,7 @@ def table_figures(table: ProcessTable) -> sources.Table:
         unknown_processes=table.unknown_processes,
         bytes=table.bytes,
         cuts=table.cuts,
+        unanswered=reads.unanswered + reads.refused,
     )
 
 

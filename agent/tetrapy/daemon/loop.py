@@ -16,6 +16,7 @@ from tetrapy.events.event import Event
 from tetrapy.export.fanout import Fanout
 from tetrapy.kernel.clock import WallClock, boot_time_ns
 from tetrapy.process.details import Details
+from tetrapy.process.procfs import reads_of
 from tetrapy.process.seed import Seen, fill, read_all
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.loss import LossCounter
@@ -78,6 +79,7 @@ class Loop:
         self._next_round = 0.0
         self._rounds = 0
         self._sweeps = 0
+        self._unanswered = 0  # reads of procfs that were reported
 
     def seed(self) -> None:
         """Report the processes that were there before, then what happened meanwhile.
@@ -98,6 +100,7 @@ class Loop:
         processes = fill(self.table, seen, handler.touched(records))
         self._publish([handler.seed_event(process) for process in processes])
         self._log("info", f"Read ProcFS {self._procfs} appended {len(seen)}/{listed} entries")
+        self._report_unanswered()
         handler.starting = True
         self._handle(records)
         handler.starting = False
@@ -254,6 +257,7 @@ class Loop:
             self._clock.refresh()
             self.handler.refresh_clock()
             self._report_losses()
+            self._report_unanswered()
             self._sweep()
             if self.directory is not None:
                 self.directory.tick()
@@ -266,6 +270,20 @@ class Loop:
             whose = {"owners": describe_owners(owners)} if owners else {}
             self._log("warn", "Kernel events lost", **new, **whose, hint="raise --rb-size-total")
             self._sweeps = _SWEEPS
+
+    def _report_unanswered(self) -> None:
+        """Processes whose memory somebody keeps from being read."""
+        reads = reads_of(self._procfs)
+        total = reads.unanswered + reads.refused
+        if total > self._unanswered:
+            self._log(
+                "warn",
+                "Processes keep others from reading their memory; arguments are missing",
+                reads=total - self._unanswered,
+                waiting=reads.waiting,
+                owner=reads.owner,
+            )
+            self._unanswered = total
 
     def _sweep(self) -> None:
         """After a loss forget processes that are gone: their exit may be among what was lost."""

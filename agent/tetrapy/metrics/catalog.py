@@ -207,6 +207,11 @@ _ROWS: Dict[str, Tuple[Family, ...]] = {
             COUNTER,
             "Processes whose texts were cut because all together took too many bytes",
         ),
+        Family(
+            "tetrapy_unanswered_reads_total",
+            COUNTER,
+            "Reads of procfs that were given up, or not tried, since a process keeps them waiting",
+        ),
         *CONTAINER_FAMILIES,
         # --- export
         Family(

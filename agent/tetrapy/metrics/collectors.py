@@ -209,6 +209,7 @@ class Caches:
         yield CATALOG["tetragon_events_missing_process_info_total"].single(table.unknown_processes)
         yield CATALOG["tetrapy_process_cache_bytes"].single(table.bytes)
         yield CATALOG["tetrapy_process_cache_cuts_total"].single(table.cuts)
+        yield CATALOG["tetrapy_unanswered_reads_total"].single(table.unanswered)
         reassembly = self._sources.dispatcher().reassembly
         yield from _cache("tetragon_data_cache", reassembly.cache)
         yield CATALOG["tetragon_data_events_total"].by_label(

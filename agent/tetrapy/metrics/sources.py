@@ -107,6 +107,7 @@ class Table(NamedTuple):
     unknown_processes: int = 0  # events of processes of which nothing is known but the pid
     bytes: int = 0  # what all took when they were last weighed
     cuts: int = 0  # processes whose texts were cut because all took too much
+    unanswered: int = 0  # reads of procfs that were given up, or not tried after such ones
 
 
 class Exporter(NamedTuple):

@@ -80,6 +80,7 @@ class Details:
         self._host = host or Namespaces(*([0] * 10))
         self._users = Users() if wanted.users and host is not None else None
         self._shown: Dict[Namespaces, ShownNamespaces] = {}
+        self.environment = wanted.environment  # whether variables are shown
         self.unnamed_users = 0  # uids for which there is no name
 
     def of_exec(self, process: Process, context: bytes, environment: bytes) -> None:

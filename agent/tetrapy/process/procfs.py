@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from typing import Iterator, Optional, Tuple
+from functools import lru_cache, partial
+from typing import Hashable, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.containers.cgroup import ContainerRef, container_of_procfs, outermost_of_procfs
 from tetrapy.events import flags
@@ -14,7 +15,9 @@ from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import command_line_text, to_text
+from tetrapy.kernel.statx import state_of
 from tetrapy.named import NamedTuple
+from tetrapy.process.bounded_reads import BoundedReads
 from tetrapy.process.files import host_files
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
@@ -26,6 +29,8 @@ _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 # Bytes of a command line that are read, and of JSON that is kept of it: a process that was there
 # before is reported in lines that repeat it.
 _READ = 4 * REPEATED
+
+_SUBORDINATE = 65536  # uids from here on are given out in blocks of so many
 
 TICK_NS = 10_000_000  # procfs counts start times in hundredths of a second on every architecture
 
@@ -71,10 +76,46 @@ def list_pids(root: str) -> Iterator[int]:
             yield int(name)
 
 
+def reads_of(root: str) -> BoundedReads:
+    """What reads in `root` that may wait for others are made by."""
+    return _reads_of(root.rstrip("/"))
+
+
+@lru_cache(maxsize=4)
+def _reads_of(root: str) -> BoundedReads:
+    return BoundedReads(partial(_owner_of, root))
+
+
+def _owner_of(root: str, pid: int) -> Hashable:
+    """Who may keep others from reading about a process: its user, or its container if that is root.
+
+    Subordinate users, which one user has thousands of, count together in blocks.
+    """
+    base = f"{root}/{pid}"
+    uid, _ = _status(_try_read(base, "status"))
+    if uid:
+        return uid if uid < _SUBORDINATE else uid & -_SUBORDINATE
+    container = container_of_procfs(_try_read(base, "cgroup"))
+    return uid if container is None else container.id
+
+
 def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsProcess]:
     """What procfs shows of `pid`; None when it is gone (or a zombie, which is the same).
 
-    Arguments that take more than `most` bytes of JSON are cut, and the flags say so.
+    Arguments that take more than `most` bytes of JSON are cut, and the flags say so; so do they if
+    the process keeps others from reading them.
+    """
+    return reads_of(root).one(pid, partial(read_shown, root, most))
+
+
+def read_processes(root: str, pids: Sequence[int]) -> List[Optional[ProcfsProcess]]:
+    """The same of many."""
+    return reads_of(root).each(pids, partial(read_shown, root, REPEATED))
+
+
+def read_shown(root: str, most: int, pid: int, may_wait: bool) -> Optional[ProcfsProcess]:
+    """The same, within reads that are bounded: what others can keep from ending only if it may
+    wait.
     """
     base = os.path.join(root, str(pid))
     try:
@@ -83,7 +124,7 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
         fields = stat[stat.rindex(b")") + 2 :].split()
         if fields[0] in _DEAD:
             base = _living_thread(base, str(pid))
-        cmdline = _read(base, "cmdline", _READ)
+        cmdline = _read(base, "cmdline", _READ) if may_wait else b""
         status = _read(base, "status")
     except OSError:
         return None
@@ -100,13 +141,15 @@ def read_process(root: str, pid: int, most: int = REPEATED) -> Optional[ProcfsPr
         cwd, cwd_bits = _cwd(base)
         bits |= cwd_bits
         exe, root_link = os.fsencode(f"{base}/exe"), os.fsencode(f"{base}/root")
-        path, deleted = place_of(exe, root_link)
+        path, deleted = place_of(exe, root_link, may_wait=may_wait)
         file = host_files(root).file(exe, root_link, path, deleted)
         binary = to_text(path or cmdline.split(b"\0", 1)[0])
         text = command_line_text(cmdline)
         arguments = cut(text, most)
         if len(cmdline) == _READ or len(arguments) < len(text):
             bits |= flags.TRUNC_ARGS
+        if not may_wait:
+            bits |= flags.ERROR_ARGS
     return ProcfsProcess(
         pid=pid,
         parent_pid=int(fields[1]),
@@ -199,12 +242,14 @@ def _try_read(base: str, name: str) -> bytes:
         return b""
 
 
-def place_of(link: bytes, root: bytes, dir_fd: Optional[int] = None) -> Tuple[bytes, bool]:
+def place_of(
+    link: bytes, root: bytes, dir_fd: Optional[int] = None, may_wait: bool = True
+) -> Tuple[bytes, bool]:
     """Where a link of procfs (`exe`) leads, and whether that has been deleted.
 
     The path is empty when it cannot be read. `root` is the link to the process's root. The kernel
     puts ` (deleted)` behind the path of a file that is not there any more; a file may also be
-    called so.
+    called so, which is looked at if it may wait for the file systems on the way.
     """
     try:
         target = os.readlink(link, dir_fd=dir_fd)
@@ -213,8 +258,7 @@ def place_of(link: bytes, root: bytes, dir_fd: Optional[int] = None) -> Tuple[by
     if not target.endswith(_DELETED):
         return target, False
     try:
-        there, named = (os.stat(path, dir_fd=dir_fd) for path in (link, root + target))
-        if os.path.samestat(there, named):
+        if may_wait and state_of(link, dir_fd) == state_of(root + target, dir_fd):
             return target, False
     except OSError:
         pass

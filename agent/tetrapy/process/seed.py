@@ -8,14 +8,14 @@ both is distinguished here.
 from __future__ import annotations
 
 from posixpath import basename
-from typing import Callable, Dict, Iterable, List, Set, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from tetrapy.events import flags
 from tetrapy.events.cut import REPEATED
 from tetrapy.events.process import Process
 from tetrapy.kernel.clock import boot_time_ns
 from tetrapy.named import NamedTuple
-from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_process
+from tetrapy.process.procfs import TICK_NS, ProcfsProcess, list_pids, read_shown, reads_of
 from tetrapy.process.table import ProcessTable
 
 # Arguments of all processes, in characters, and what one process may have when there are more.
@@ -45,20 +45,27 @@ class Touched(NamedTuple):
 
 
 def read_all(root: str, alive: Callable[[], None] = lambda: None) -> Tuple[List[Seen], int]:
-    """Every process of procfs, and how many were listed; `alive` is called for each.
+    """Every process of procfs, and how many were listed; `alive` is called now and then.
 
     Raises OSError when `root` cannot be listed.
     """
-    seen = []
-    listed = characters = 0
-    for pid in list_pids(root):
-        listed += 1
-        alive()
-        process = read_process(root, pid, REPEATED if characters < _MAX_COUNT else _MIN_COUNT)
+    characters = 0
+
+    def read(pid: int, may_wait: bool) -> Tuple[int, Optional[ProcfsProcess]]:
+        nonlocal characters
+        most = REPEATED if characters < _MAX_COUNT else _MIN_COUNT
+        process = read_shown(root, most, pid, may_wait)
         if process is not None:
             characters += len(process.arguments)
-            seen.append(Seen(boot_time_ns(), process))
-    return seen, listed
+        return boot_time_ns(), process
+
+    pids = list(list_pids(root))
+    seen = [
+        Seen(end, process)
+        for end, process in reads_of(root).each(pids, read, alive)
+        if process is not None
+    ]
+    return seen, len(pids)
 
 
 def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Process]:

@@ -67,6 +67,7 @@ def busy() -> Sources:
         unknown_processes=57,
         bytes=58,
         cuts=59,
+        unanswered=60,
     )
     exporter = Exporter(
         events=61,

@@ -112,6 +112,7 @@ TOLD = {
     "tetrapy_export_cut_ancestors_total": 71,
     "tetrapy_process_cache_bytes": 58,
     "tetrapy_process_cache_cuts_total": 59,
+    "tetrapy_unanswered_reads_total": 60,
     'promhttp_metric_handler_errors_total{cause="encoding"}': 0,
     'promhttp_metric_handler_errors_total{cause="gathering"}': 0,
     'tetragon_tracingpolicy_loaded{state="load_error"}': 0,

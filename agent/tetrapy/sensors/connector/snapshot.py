@@ -37,29 +37,37 @@ class Snapshot(NamedTuple):
     inner_pid: int  # pid in its own pid namespace; 0 in the initial one
     environment: bytes  # empty unless it is asked for
     truncated: bool = False  # arguments or variables were longer than what was read
+    answered: bool = True  # false if arguments and variables were not read, so as not to wait
     file: Optional[ExecutedFile] = UNREPORTED  # that it executes; None if it is the host's at `exe`
     container: Optional[ContainerRef] = None  # the one that has `docker`
     outermost: str = ""  # container: see outermost_of_procfs
 
 
 def take_snapshot(
-    root: str, pid: int, image: bool = True, environment: bool = False, longest: int = MAX_LENGTH
+    root: str,
+    pid: int,
+    image: bool = True,
+    environment: bool = False,
+    longest: int = MAX_LENGTH,
+    may_wait: bool = True,
 ) -> Optional[Snapshot]:
     """What procfs below `root` shows of `pid`, None when it is gone.
 
     What a process loses first is read first. `image` is false for one that has ended; `environment`
-    asks for its variables. At most `longest` bytes are read of them, and of arguments.
+    asks for its variables. At most `longest` bytes are read of them, and of arguments; neither is
+    unless it may wait for who can keep that from ending (process/bounded_reads.py).
     """
     try:
         handle = os.open(f"{root}/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        exe, deleted = place_of(b"exe", b"root", handle) if image else (b"", False)
-        command_line = _read(handle, "cmdline", longest) if image else b""
+        exe, deleted = place_of(b"exe", b"root", handle, may_wait) if image else (b"", False)
+        command_line = _read(handle, "cmdline", longest) if image and may_wait else b""
         file = host_files(root).file(b"exe", b"root", exe, deleted, handle)
         cwd = _link(handle, "cwd") if image else b""
-        variables = _read(handle, "environ", longest) if image and environment else b""
+        wanted = image and environment and may_wait
+        variables = _read(handle, "environ", longest) if wanted else b""
         stat = _read(handle, "stat")
         if not stat:
             return None
@@ -88,6 +96,7 @@ def take_snapshot(
             inner_pid=int(numbers_inside[-1]) if len(numbers_inside) > 1 else 0,
             environment=variables,
             truncated=max(len(command_line), len(variables)) >= longest,
+            answered=may_wait or not image,
             file=file,
             container=container,
             outermost=outermost_of_procfs(cgroup),

@@ -13,10 +13,11 @@ from tetrapy.errors import FormatError
 from tetrapy.kernel.clock import WallClock
 from tetrapy.kernel.connector import ProcessConnector, provoke_event, provoke_event_on_each_cpu
 from tetrapy.process.details import Details, Wanted
+from tetrapy.process.procfs import reads_of
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.connector.dispatch import ConnectorDispatcher
 from tetrapy.sensors.connector.messages import Exec, Exit, Fork, Gap, Record, parse
-from tetrapy.sensors.connector.snapshot import MAX_LENGTH, take_snapshot
+from tetrapy.sensors.connector.snapshot import MAX_LENGTH, Snapshot, take_snapshot
 from tetrapy.sensors.connector.tracker import ConnectorTracker
 from tetrapy.sensors.source import EventSource
 
@@ -202,6 +203,8 @@ class ConnectorSource(EventSource):
                 self._doubt(records, *looked.pop(record.pid), record.time)
         ended: Set[int] = set()
         replaced: Set[int] = set()
+        # pid -> its record, and whether there is an image yet; in the order of the looks.
+        asked: Dict[int, Tuple[int, bool]] = {}
         for index in range(len(records) - 1, begin - 1, -1):
             record = records[index]
             if isinstance(record, Exit) and record.tid == record.pid:
@@ -211,18 +214,37 @@ class ConnectorSource(EventSource):
             elif isinstance(record, Exec):
                 pid = record.pid
                 if self._procfs and pid not in replaced:
-                    records[index] = record = self._look(record, pid not in ended)
-                    looked[pid] = (index, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
-                replaced.add(pid)
-                if record.seen is None or not record.seen.has_image:
+                    asked[pid] = (index, pid not in ended)
+                elif record.seen is None:
                     self.missed += 1
+                replaced.add(pid)
+        self._look(records, asked, looked)
 
-    def _look(self, record: Exec, image: bool) -> Exec:
-        longest = MAX_LENGTH if self._room > 0 else _SHORT
-        seen = take_snapshot(self._procfs, record.pid, image, self._environment, longest)
-        if seen is not None:
-            self._room -= len(seen.command_line) + len(seen.environment)
-        return record._replace(seen=seen)
+    def _look(
+        self,
+        records: List[Record],
+        asked: Dict[int, Tuple[int, bool]],
+        looked: Dict[int, Tuple[int, int]],
+    ) -> None:
+        """Add to records of execs what is seen of their pids."""
+
+        def read(pid: int, may_wait: bool) -> Tuple[int, Optional[Snapshot]]:
+            _, image = asked[pid]
+            longest = MAX_LENGTH if self._room > 0 else _SHORT
+            seen = take_snapshot(self._procfs, pid, image, self._environment, longest, may_wait)
+            if seen is not None:
+                self._room -= len(seen.command_line) + len(seen.environment)
+            return time.clock_gettime_ns(time.CLOCK_MONOTONIC), seen
+
+        pids = list(asked)
+        for pid, (at, seen) in zip(pids, reads_of(self._procfs).each(pids, read)):
+            index, _ = asked[pid]
+            record = records[index]
+            assert isinstance(record, Exec)
+            records[index] = record._replace(seen=seen)
+            looked[pid] = (index, at)
+            if seen is None or not seen.has_image:
+                self.missed += 1
 
     def _doubt(self, records: List[Record], index: int, file_check: int, executed_at: int) -> None:
         """Drop what was seen of an exec when the process may have executed again before it."""

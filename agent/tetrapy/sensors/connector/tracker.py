@@ -222,6 +222,8 @@ class ConnectorTracker:
             bits |= flags.MISS
         if seen.truncated:
             bits |= flags.TRUNC_ARGS
+        if not seen.answered and self._details is not None and self._details.environment:
+            bits |= flags.ERROR_ENVS
         return bits
 
     def _exec_event(self, process: Process) -> ProcessExec:

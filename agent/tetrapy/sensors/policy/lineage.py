@@ -21,6 +21,8 @@ from tetrapy.process.procfs import (
     place_of,
     read_context,
     read_process,
+    read_processes,
+    reads_of,
 )
 from tetrapy.sensors.policy.marks import SETS, UNKNOWN, Claim, Marks, Seen
 from tetrapy.sensors.policy.programs import Programs
@@ -135,11 +137,12 @@ class Lineage:
     def _note_all(self, images: BpfMap) -> None:
         noted: Dict[int, _Noted] = {}
         for _ in range(_PASSES):
-            found = {}
-            for pid in list_pids(self._procfs):
-                process = None if pid in noted else read_process(self._procfs, pid)
-                if process is not None:
-                    found[pid] = process
+            pids = [pid for pid in list_pids(self._procfs) if pid not in noted]
+            found = {
+                process.pid: process
+                for process in read_processes(self._procfs, pids)
+                if process is not None
+            }
             if not found:
                 break
             for pid in found:
@@ -208,15 +211,16 @@ class Lineage:
         if process.is_kernel_thread:
             path: Optional[bytes] = b""
         else:  # one that may not be looked at counts as what its events say
-            path = self._path(process.pid) or process.binary.encode() or None
+            path = reads_of(self._procfs).one(process.pid, self._path)
+            path = path or process.binary.encode() or None
         file = process.file
         is_hosts = file is None or (file.is_known and not file.foreign)
         return Seen(path, process.pid, process.inner_pid, is_hosts)
 
-    def _path(self, pid: int) -> bytes:
+    def _path(self, pid: int, may_wait: bool) -> bytes:
         """Of the file that runs, as the process sees it; empty where it cannot be read."""
         base = os.fsencode(os.path.join(self._procfs, str(pid)))
-        path, _ = place_of(base + b"/exe", base + b"/root")
+        path, _ = place_of(base + b"/exe", base + b"/root", may_wait=may_wait)
         try:
             root = os.readlink(base + b"/root")
         except OSError:

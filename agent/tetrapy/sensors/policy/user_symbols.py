@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from bisect import bisect_right
 from collections import OrderedDict
+from functools import partial
 from typing import List, Optional, Tuple
 
 from tetrapy.abi.elf import FileBytes
 from tetrapy.abi.function_names import FunctionNames
 from tetrapy.errors import ElfError
 from tetrapy.named import NamedTuple
+from tetrapy.process.procfs import reads_of
 
 MAX_MAPS = 256 << 10
 """Bytes of a list of mappings that are read: some three thousand."""
 MAX_FILES, MAX_BYTES = 64, 32 << 20
 """Files whose functions are kept, and bytes of those."""
 _SHARE = 0.1  # of a processor for reading files' symbols ...
+_PATIENCE = 0.5  # seconds in which the files of a stack are to be read
 _BURST = 0.5  # ... of which so many seconds may be saved up
 
 _FileKey = Tuple[int, int, int, int]
@@ -52,14 +56,21 @@ class UserSymbols:
 
     def __init__(self, procfs: str = "/proc") -> None:
         self._procfs = procfs
+        self._lock = threading.Lock()  # a read may be given up, and end while others are made
         self._files: OrderedDict[_FileKey, Optional[FunctionNames]] = OrderedDict()
         self._bytes = 0
         self._saved = _BURST
         self._last = time.monotonic()
 
     def find(self, pid: int, addresses: List[int]) -> List[Optional[UserSymbol]]:
-        """What each address of a process is; empty when the process is gone."""
-        maps = self._maps(pid)
+        """What each address of a process is; empty when the process is gone, or keeps others from
+        reading it.
+        """
+        reads = reads_of(self._procfs)
+        return reads.one(pid, partial(self._read, addresses), deadline=_PATIENCE)
+
+    def _read(self, addresses: List[int], pid: int, may_wait: bool) -> List[Optional[UserSymbol]]:
+        maps = self._maps(pid) if may_wait else []
         if not maps:
             return []
         starts = [one.start for one in maps]
@@ -111,23 +122,26 @@ class UserSymbols:
 
     def _functions(self, fd: int, status: os.stat_result) -> Optional[FunctionNames]:
         key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-        if key in self._files:
-            self._files.move_to_end(key)
-            return self._files[key]
-        if not self._may_read():
-            return None
+        with self._lock:
+            if key in self._files:
+                self._files.move_to_end(key)
+                return self._files[key]
+            if not self._may_read():
+                return None
         begin = time.thread_time()
         functions: Optional[FunctionNames] = None
         try:
             functions = FunctionNames(FileBytes(fd))
         except (ElfError, OSError):
             pass  # no program, or one with more than is read here
-        self._saved -= time.thread_time() - begin
-        self._files[key] = functions
-        self._bytes += functions.size if functions is not None else 0
-        while len(self._files) > MAX_FILES or self._bytes > MAX_BYTES:
-            _, oldest = self._files.popitem(last=False)
-            self._bytes -= oldest.size if oldest is not None else 0
+        with self._lock:
+            self._saved -= time.thread_time() - begin
+            if key not in self._files:
+                self._bytes += functions.size if functions is not None else 0
+            self._files[key] = functions
+            while len(self._files) > MAX_FILES or self._bytes > MAX_BYTES:
+                _, oldest = self._files.popitem(last=False)
+                self._bytes -= oldest.size if oldest is not None else 0
         return functions
 
     def _may_read(self) -> bool:

@@ -31,7 +31,7 @@ class Attacker:
     def __init__(self, place: Path, tag: str) -> None:
         directory = place / tag
         directory.mkdir()
-        program = installed("unanswered", place)
+        program = installed("unanswered", directory)
         self.tag = tag
         self.process = subprocess.Popen(
             [program, directory, tag],

@@ -17,14 +17,14 @@ _X86_64 = {
     "brk": 12, "exit": 60, "getppid": 110, "setresuid": 117, "setresgid": 119, "setfsuid": 122,
     "setfsgid": 123, "capget": 125, "capset": 126, "prctl": 157, "mount": 165, "gettid": 186,
     "inotify_add_watch": 254, "unshare": 272, "inotify_init1": 294, "perf_event_open": 298,
-    "bpf": 321, "statx": 332, "fsopen": 430, "fsconfig": 431, "fsmount": 432,
+    "bpf": 321, "statx": 332, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "openat2": 437,
 }  # fmt: skip
 _GENERIC = {
     "inotify_init1": 26, "inotify_add_watch": 27, "mount": 40, "capget": 90, "capset": 91,
     "exit": 93, "unshare": 97, "setresuid": 147, "setresgid": 149,
     "setfsuid": 151, "setfsgid": 152, "prctl": 167, "getppid": 173,
     "gettid": 178, "brk": 214, "perf_event_open": 241, "bpf": 280, "statx": 291,
-    "fsopen": 430, "fsconfig": 431, "fsmount": 432,
+    "fsopen": 430, "fsconfig": 431, "fsmount": 432, "openat2": 437,
 }  # fmt: skip
 NUMBERS = _X86_64 if os.uname().machine == "x86_64" else _GENERIC
 

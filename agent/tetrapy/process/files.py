@@ -34,6 +34,7 @@ class HostFiles:
         """`procfs` is where the machine's processes are shown."""
         self._mount_list = ""
         self._mounts: FrozenSet[int] = frozenset()
+        self._devices: FrozenSet[int] = frozenset()
         self._read_at = 0.0
         self._root: Optional[Tuple[int, int]] = None
         self._users = b""
@@ -80,19 +81,36 @@ class HostFiles:
             is_sure=is_sure,
         )
 
+    def answers(self, device: int) -> bool:
+        """Whether opening a file of this device waits for no user: it is mounted among the
+        machine's, and no FUSE. True if these are not known.
+        """
+        self._read()
+        return not self._mount_list or device in self._devices
+
     def _has(self, mount: int) -> bool:
-        now = time.monotonic()
-        if not self._mounts or now - self._read_at > _FRESH:
-            self._read_at = now
-            self._mounts = self._read()
+        self._read()
         return mount in self._mounts
 
-    def _read(self) -> FrozenSet[int]:
+    def _read(self) -> None:
+        """Read the list of mounts, unless it is fresh."""
+        now = time.monotonic()
+        if self._mounts and now - self._read_at <= _FRESH:
+            return
+        self._read_at = now
+        mounts, devices = set(), set()
         try:
             with open(self._mount_list, "rb") as file:
-                return frozenset(int(line.partition(b" ")[0]) for line in file)
+                for line in file:
+                    # proc_pid_mountinfo(5): number, parent, device, ... - type, ...
+                    number, _, device, rest = line.split(b" ", 3)
+                    mounts.add(int(number))
+                    if not rest.rpartition(b" - ")[2].startswith(b"fuse"):
+                        major, _, minor = device.partition(b":")
+                        devices.add(int(major) << 20 | int(minor))
         except (OSError, ValueError):
-            return frozenset()
+            mounts, devices = set(), set()
+        self._mounts, self._devices = frozenset(mounts), frozenset(devices)
 
 
 def _user_namespace(exe: bytes, dir_fd: Optional[int] = None) -> bytes:

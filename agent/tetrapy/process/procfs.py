@@ -15,7 +15,8 @@ from tetrapy.events.executed import ExecutedFile
 from tetrapy.events.namespaces import Namespaces
 from tetrapy.events.process import UNSET_ID
 from tetrapy.events.text import command_line_text, to_text
-from tetrapy.kernel.statx import state_of
+from tetrapy.kernel.cached_path import open_cached
+from tetrapy.kernel.statx import FileState, state_of
 from tetrapy.named import NamedTuple
 from tetrapy.process.bounded_reads import BoundedReads
 from tetrapy.process.files import host_files
@@ -258,11 +259,19 @@ def place_of(
     if not target.endswith(_DELETED):
         return target, False
     try:
-        if may_wait and state_of(link, dir_fd) == state_of(root + target, dir_fd):
+        if may_wait and state_of(link, dir_fd) == _state_at(root, target, dir_fd):
             return target, False
     except OSError:
         pass
     return target[: -len(_DELETED)], True
+
+
+def _state_at(root: bytes, path: bytes, dir_fd: Optional[int]) -> FileState:
+    fd = open_cached(root, path, dir_fd)
+    try:
+        return state_of(b"/proc/self/fd/%d" % fd)
+    finally:
+        os.close(fd)
 
 
 def _link(base: str, name: str) -> str:

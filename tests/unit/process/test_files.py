@@ -93,6 +93,17 @@ def test_another_user_namespace(procfs: FakeProcfs, hosts: str, own: str, is_sur
     assert process.executed is None or not process.executed.reported
 
 
+def test_devices_that_answer(procfs: FakeProcfs) -> None:
+    """Those of the machine's mounts, but for FUSE, whose server is a user's."""
+    (procfs.root / "1/mountinfo").write_bytes(
+        b"21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        b"22 21 0:40 / /home/me/mnt rw - fuse.sshfs me@there:/ rw,user_id=1000\n"
+    )
+    files = HostFiles(str(procfs.root))
+    devices = (8 << 20 | 1, 40, 41)
+    assert [files.answers(device) for device in devices] == [True, False, False]
+
+
 @pytest.mark.parametrize("text", [b"\n", b"x y\n", b"\xff\n", b"99999999999999999999 \n"])
 def test_a_list_of_mounts_that_makes_no_sense(procfs: FakeProcfs, text: bytes) -> None:
     """Nothing is believed then."""

@@ -19,7 +19,9 @@ from typing import List, Optional, Tuple
 from tetrapy.abi.elf import FileBytes
 from tetrapy.abi.function_names import FunctionNames
 from tetrapy.errors import ElfError
+from tetrapy.kernel.cached_path import open_cached
 from tetrapy.named import NamedTuple
+from tetrapy.process.files import host_files
 from tetrapy.process.procfs import reads_of
 
 MAX_MAPS = 256 << 10
@@ -41,6 +43,7 @@ class Mapping(NamedTuple):
     offset: int  # in the file
     inode: int
     path: str
+    device: int  # of the file system: major number << 20 | minor number
 
 
 class UserSymbol(NamedTuple):
@@ -98,6 +101,8 @@ class UserSymbols:
         return [parse_mapping(line) for line in lines]
 
     def _name(self, pid: int, one: Mapping, offset: int) -> str:
+        if not host_files(self._procfs).answers(one.device):
+            return ""  # who opens a user's own file may wait for ever
         try:
             fd = self._open(pid, one)
         except OSError:
@@ -118,7 +123,11 @@ class UserSymbols:
         try:
             return os.open(f"{place}/map_files/{one.start:x}-{one.end:x}", flags)
         except OSError:  # needs CAP_CHECKPOINT_RESTORE
-            return os.open(f"{place}/root{one.path}", flags)
+            found = open_cached(f"{place}/root".encode(), os.fsencode(one.path))
+        try:
+            return os.open(f"/proc/self/fd/{found}", flags)
+        finally:
+            os.close(found)
 
     def _functions(self, fd: int, status: os.stat_result) -> Optional[FunctionNames]:
         key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
@@ -160,4 +169,6 @@ def parse_mapping(line: bytes) -> Mapping:
     words = line.split(None, 5)
     start, _, end = words[0].partition(b"-")
     path = words[5].decode("utf-8", "replace") if len(words) > 5 else ""
-    return Mapping(int(start, 16), int(end, 16), int(words[2], 16), int(words[4]), path)
+    major, _, minor = words[3].partition(b":")
+    device = int(major, 16) << 20 | int(minor, 16)
+    return Mapping(int(start, 16), int(end, 16), int(words[2], 16), int(words[4]), path, device)

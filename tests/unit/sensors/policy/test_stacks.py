@@ -133,9 +133,9 @@ def test_what_is_mapped_nowhere() -> None:
     [
         (
             b"00400000-00452000 r-xp 00001000 08:02 173521      /usr/bin/a b",
-            Mapping(0x400000, 0x452000, 0x1000, 173521, "/usr/bin/a b"),
+            Mapping(0x400000, 0x452000, 0x1000, 173521, "/usr/bin/a b", 8 << 20 | 2),
         ),
-        (b"7f0-7f8 rw-p 00000000 00:00 0 ", Mapping(0x7F0, 0x7F8, 0, 0, "")),
+        (b"7f0-7f8 rw-p 00000000 00:00 0 ", Mapping(0x7F0, 0x7F8, 0, 0, "", 0)),
     ],
 )
 def test_a_mapping(line: bytes, expected: Mapping) -> None:

@@ -85,6 +85,14 @@ class BoundedReads:
                 raise batch.error
         return answers
 
+    def rest(self) -> None:
+        """Have the helper end: it has the rights that this thread had when the first read was
+        asked for, and the next one those of then.
+        """
+        if self._helper is not None:
+            self._helper.take(None)
+            self._helper = None
+
     def _leave(self, helper: _Helper, batch: _Batch) -> bool:
         """Leave the helper where it waits, unless it gets on."""
         seen = len(batch.answers)
@@ -138,8 +146,8 @@ class _Helper:
         self._wake.acquire()
         start_new_thread(self._run, ())
 
-    def take(self, batch: _Batch) -> None:
-        """Have it make these reads; it has none to make."""
+    def take(self, batch: Optional[_Batch]) -> None:
+        """Have it make these reads, or end; it has none to make."""
         self._batch = batch
         self._wake.release()
 
@@ -160,7 +168,8 @@ class _Helper:
         while not is_left:
             self._wake.acquire()
             batch, self._batch = self._batch, None
-            assert batch is not None
+            if batch is None:
+                return
             batch.run()
             is_left = batch.is_left
         del self._waiting[self]

@@ -69,6 +69,23 @@ def test_answers_come_in_order(world: World) -> None:
     assert (world.reads.unanswered, world.reads.refused) == (0, 0)
 
 
+def test_rest(world: World) -> None:
+    """The helper ends, and the next read has another one."""
+    tids = []
+
+    def read(pid: int, _: bool) -> int:
+        tids.append(threading.get_native_id())
+        return pid
+
+    world.reads.rest()
+    world.reads.one(1, read)
+    world.reads.rest()
+    until(lambda: not os.path.exists(f"/proc/self/task/{tids[0]}"), "the helper's end")
+    world.reads.rest()
+    assert world.reads.one(2, read) == 2
+    assert len(set(tids)) == 2
+
+
 def test_one_that_waits_costs_no_other(world: World) -> None:
     """Who does not answer is read without what may wait; those behind are read as ever."""
     world.held = {205}

@@ -82,6 +82,8 @@ class Lineage:
             return
         writer = self._programs.writer
         self._note_all(BpfMap(self._images_fd, writer.images.key, writer.images.value))
+        # Policies are loaded with rights that are given up afterwards.
+        reads_of(self._procfs).rest()
         self._marks.stale &= ~self._marks.fresh
         self._marks.fresh = 0
 

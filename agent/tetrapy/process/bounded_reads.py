@@ -27,7 +27,7 @@ MOST_OF_OWNER, MOST = 3, 8  # reads without an answer that are remembered, of on
 
 
 class BoundedReads:
-    """Reads of one procfs. One thread at a time may ask."""
+    """Reads of one procfs. Threads that ask wait for one another."""
 
     def __init__(
         self, owner_of: Callable[[int], Hashable], clock: Callable[[], float] = time.monotonic
@@ -35,6 +35,7 @@ class BoundedReads:
         """`owner_of` tells, without waiting, who answers for a pid."""
         self._owner_of = owner_of
         self._clock = clock
+        self._asking = allocate_lock()
         self._helper: Optional[_Helper] = None
         self._waiting: Dict[_Helper, Tuple[int, Hashable]] = {}  # left, for a pid of an owner
         self._failures: Counter[Hashable] = Counter()
@@ -63,6 +64,16 @@ class BoundedReads:
 
         Raises what `read` raises.
         """
+        with self._asking:
+            return self._each(pids, read, alive, deadline)
+
+    def _each(
+        self,
+        pids: Sequence[int],
+        read: Read[T],
+        alive: Callable[[], object],
+        deadline: float,
+    ) -> List[T]:
         answers: List[T] = []
         while len(answers) < len(pids):
             batch = _Batch(pids[len(answers) :], read, self._admits)
@@ -89,9 +100,10 @@ class BoundedReads:
         """Have the helper end: it has the rights that this thread had when the first read was
         asked for, and the next one those of then.
         """
-        if self._helper is not None:
-            self._helper.take(None)
-            self._helper = None
+        with self._asking:
+            if self._helper is not None:
+                self._helper.take(None)
+                self._helper = None
 
     def _leave(self, helper: _Helper, batch: _Batch) -> bool:
         """Leave the helper where it waits, unless it gets on."""

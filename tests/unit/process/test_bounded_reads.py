@@ -69,6 +69,22 @@ def test_answers_come_in_order(world: World) -> None:
     assert (world.reads.unanswered, world.reads.refused) == (0, 0)
 
 
+def test_several_who_ask(world: World) -> None:
+    """Each gets his own answers."""
+    found: dict[int, list[int]] = {}
+
+    def ask(number: int) -> None:
+        pids = range(number * 1000, number * 1000 + 300)
+        found[number] = [pid for pid in pids if world.reads.one(pid, lambda pid, _: pid) != pid]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: [] for number in range(4)}
+
+
 def test_rest(world: World) -> None:
     """The helper ends, and the next read has another one."""
     tids = []

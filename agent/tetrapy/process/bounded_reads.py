@@ -23,7 +23,7 @@ Read = Callable[[int, bool], T]
 
 DEADLINE = 0.1  # seconds without an answer after which a helper is left
 WINDOW = 10.0  # seconds for which it is remembered who did not answer
-MOST_OF_OWNER, MOST = 3, 8  # reads without an answer that are remembered, of one owner and of all
+MOST_OF_OWNER, MOST = 2, 8  # reads without an answer that are remembered, of one owner and of all
 
 
 class BoundedReads:

@@ -22,6 +22,7 @@ Read = Callable[[int, bool], T]
 """Reads about a pid; the second argument says whether it may wait for others."""
 
 DEADLINE = 0.1  # seconds without an answer after which a helper is left
+PATIENCE = 10  # deadlines that the machine's root gets: his processes are slow, not hostile
 WINDOW = 10.0  # seconds for which it is remembered who did not answer
 MOST_OF_OWNER, MOST = 2, 8  # reads without an answer that are remembered, of one owner and of all
 
@@ -32,7 +33,7 @@ class BoundedReads:
     def __init__(
         self, owner_of: Callable[[int], Hashable], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`owner_of` tells, without waiting, who answers for a pid."""
+        """`owner_of` tells, without waiting, who answers for a pid; 0 is the machine's root."""
         self._owner_of = owner_of
         self._clock = clock
         self._asking = allocate_lock()
@@ -83,10 +84,11 @@ class BoundedReads:
                 self.refused += len(batch.pids)
                 return answers + [read(pid, False) for pid in batch.pids]
             helper.take(batch)
-            seen = 0
+            seen = waited = 0
             while not batch.ended.acquire(timeout=deadline):
                 alive()
-                if len(batch.answers) == seen and self._leave(helper, batch):
+                waited = waited + 1 if len(batch.answers) == seen else 0
+                if waited and self._leave(helper, batch, waited):
                     break
                 seen = len(batch.answers)
             answers += batch.answers
@@ -105,13 +107,15 @@ class BoundedReads:
                 self._helper.take(None)
                 self._helper = None
 
-    def _leave(self, helper: _Helper, batch: _Batch) -> bool:
-        """Leave the helper where it waits, unless it gets on."""
+    def _leave(self, helper: _Helper, batch: _Batch, waited: int) -> bool:
+        """Leave the helper where it has waited for so many deadlines, unless it gets on."""
         seen = len(batch.answers)
         if helper.is_running() or seen == len(batch.pids):
             return False
         pid = batch.pids[seen]
         owner = self._owner_of(pid)
+        if owner == 0 and waited < PATIENCE:
+            return False
         self._waiting[helper] = (pid, owner)
         if not batch.leave(seen):
             del self._waiting[helper]

@@ -14,7 +14,7 @@ from tests.support.agent import until
 from tests.support.procfs import FakeProcfs
 from tetrapy.events.flags import flag_words
 from tetrapy.process import bounded_reads
-from tetrapy.process.bounded_reads import MOST, MOST_OF_OWNER, WINDOW, BoundedReads
+from tetrapy.process.bounded_reads import MOST, MOST_OF_OWNER, PATIENCE, WINDOW, BoundedReads
 from tetrapy.process.procfs import read_process, read_processes, reads_of
 from tetrapy.sensors.connector.snapshot import take_snapshot
 
@@ -107,6 +107,16 @@ def test_one_that_waits_costs_no_other(world: World) -> None:
     world.held = {205}
     assert world.each(101, 205, 301, 102) == [205]
     assert (world.reads.unanswered, world.reads.waiting, world.reads.owner) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(("pid", "deadlines"), [(205, 1), (5, PATIENCE)])
+def test_root_is_waited_for_longer(world: World, pid: int, deadlines: int) -> None:
+    """Signs of life are given as often as there was no answer."""
+    world.held = {pid}
+    signs: list[int] = []
+    found = world.reads.each((pid,), world.read, lambda: signs.append(1), deadline=SHORT)
+    assert found == [(pid, False)]
+    assert len(signs) >= deadlines  # more, if the helper wanted a processor meanwhile
 
 
 def test_it_is_not_asked_again_while_it_waits(world: World) -> None:

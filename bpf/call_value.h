@@ -216,8 +216,8 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 kind
 /* include/linux/fs.h: of a file that execve(2) opened, and of none that a process can open. */
 #define FMODE_EXEC (1 << 5)
 
-/* Whether the file at `file` is what the process executed, and its root directory the host's. Who is
- * capable in some user namespace may name another file for the one that he executes, and with it
+/* Whether the file at `file` is what the process executed, and its root directory the host's. Who
+ * is capable in some user namespace may name another file for the one that he executes, and with it
  * for those who share his memory (PR_SET_MM_MAP).
  */
 static __always_inline int is_hosts_binary(struct task_struct *task, struct file *file)

@@ -3,7 +3,8 @@
  * as who is capable in some user namespace may once nothing of the program is mapped any more. Then
  * it asks for the process group of N, and sleeps so many seconds.
  *
- * The namespace is its own, or with `by-another` that of a process that shares its memory, and ends.
+ * The namespace is its own, or with `by-another` that of a process that shares its memory, and
+ * ends.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

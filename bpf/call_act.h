@@ -48,6 +48,37 @@ static __always_inline void notify(struct hook *hook, struct hook_counts *counts
 		  monitors ? COUNT_MONITOR_NOTIFY_ENFORCER : COUNT_NOTIFY_ENFORCER);
 }
 
+/* Has the program that the kernel runs next at this function override it. That one alone may: the
+ * kernel looks at each program that calls bpf_override_return(), where it is attached, and not at
+ * those that it goes on with.
+ */
+static __always_inline int leave_override(struct hook *hook, __s32 error)
+{
+	struct enforcement_key key = { bpf_get_current_pid_tgid(),
+				       hook->head.policy | ENFORCES_OVERRIDE };
+	struct enforcement what = { error, 0 };
+	__u32 zero = 0;
+	void *map = bpf_map_lookup_elem(&enforcements, &zero);
+
+	return !map || bpf_map_update_elem(map, &key, &what, BPF_ANY);
+}
+
+/* The function does not run, if nothing is in the way. */
+static __always_inline void override(struct call *call, struct hook *hook,
+				     struct hook_counts *counts, __u32 selector,
+				     const struct hook_action *action, int monitors)
+{
+	enum selector_count which = COUNT_OVERRIDE;
+
+	if (monitors)
+		which = COUNT_MONITOR_OVERRIDE;
+	else if (!(action->flags & ACTION_OVERRIDE_LATER))
+		call->verdict = action->error;
+	else if (leave_override(hook, action->error))
+		which = COUNT_FAILED;
+	count_for(counts, selector, which);
+}
+
 /* Notes, or forgets, whose a socket is. */
 static __always_inline void track(struct call *call, struct hook *hook, __u64 socket, int forget)
 {
@@ -111,11 +142,8 @@ static __always_inline void act(struct call *call, struct hook *hook, __u32 unre
 		      action->flags & ACTION_UNTRACK);
 	if (action->flags & (ACTION_NOTIFY | ACTION_CLEANUP))
 		notify(hook, counts, selector, action, monitors_only);
-	if (!(action->flags & ACTION_OVERRIDE))
-		return;
-	if (!monitors_only)
-		call->verdict = action->error;
-	count_for(counts, selector, monitors_only ? COUNT_MONITOR_OVERRIDE : COUNT_OVERRIDE);
+	if (action->flags & ACTION_OVERRIDE)
+		override(call, hook, counts, selector, action, monitors_only);
 }
 
 SEC(CALL_SECTION)

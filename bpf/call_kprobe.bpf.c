@@ -12,6 +12,7 @@
 #define CALL_RESULT(call) 0
 #include "call_steps.h"
 #include "call_syscall.h"
+#include "call_enforced.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -101,4 +102,21 @@ SEC("?kprobe")
 int on_return_fixed(void *ctx)
 {
 	return call_returns(ctx, fixed_cookie);
+}
+
+/* As enforcing_policy of call_trampoline.bpf.c; with ENFORCES_OVERRIDE of a hook with Override. */
+const volatile __u32 enforcing_call_policy;
+
+/* At a system call: does what awaits the thread, on kernels with CONFIG_BPF_KPROBE_OVERRIDE. What
+ * an enforcer has for it may be a signal alone; Override keeps it from running whatever it returns.
+ */
+SEC("?kprobe")
+int on_enforced_call(void *ctx)
+{
+	__s32 error = 0;
+
+	if (take_enforcement(enforcing_call_policy, &error) &&
+	    (error || enforcing_call_policy & ENFORCES_OVERRIDE))
+		bpf_override_return(ctx, (__s64)error);
+	return 0;
 }

@@ -21,6 +21,7 @@ const volatile __u32 gives_verdict;
 #include "call_verdict.h"
 #include "call_steps.h"
 #include "call_syscall.h"
+#include "call_enforced.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -66,18 +67,8 @@ const volatile __u32 enforcing_policy;
 SEC("?fentry")
 int on_enforced(__attribute__((unused)) void *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct enforcement_key key = { tid, enforcing_policy };
-	__u32 zero = 0;
-	void *map = bpf_map_lookup_elem(&enforcements, &zero);
-	struct enforcement *found = map ? bpf_map_lookup_elem(map, &key) : 0;
-	__s32 error;
+	__s32 error = 0;
 
-	if (!found)
-		return 0;
-	error = found->error;
-	if (found->signal)
-		bpf_send_signal(found->signal);
-	bpf_map_delete_elem(map, &key);
+	take_enforcement(enforcing_policy, &error);
 	return error;
 }

@@ -62,6 +62,7 @@ enum action_flag {
 	ACTION_CLEANUP = 2048, /* ... gets none any more */
 	ACTION_TRACK = 4096, /* the socket is the thread's: see tracked */
 	ACTION_UNTRACK = 8192,
+	ACTION_OVERRIDE_LATER = 16384, /* ... which on_enforced_call does, behind this program */
 };
 
 /* When something is done besides reporting. */
@@ -82,6 +83,11 @@ SHARED struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } monitors SEC(".maps");
+
+/* Beside the number of a policy: what awaits the thread is an Override of the call that it is at,
+ * and of no use to enforcers.
+ */
+#define ENFORCES_OVERRIDE (1U << 31)
 
 /* What awaits a thread at the functions of a policy's enforcers. */
 struct enforcement_key {

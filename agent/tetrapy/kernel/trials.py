@@ -83,6 +83,10 @@ class Trials:
         """Each feature that Tetragon's client names, by its name, in its order."""
         return {name: self._works(name, trial) for name, trial in self._trials().items()}
 
+    def has(self, name: str) -> bool:
+        """One of them."""
+        return self._works(name, self._trials()[name])
+
     def close(self) -> None:
         """Give back what was opened."""
         self._files.close()

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Callable, List
 
+from tetrapy.errors import KernelError
 from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import FENTRY as AT_FENTRY
 from tetrapy.kernel.bpf_object import FEXIT as AT_FEXIT
@@ -58,4 +60,19 @@ def attachment(
     # Opened now: so the kernel says whether there is such a function.
     event = links.open_kprobe(place.target[0], place.is_return)
     opened.append(event)
+    if place.enforces:
+        return lambda: _overriding(event, loaded, program, place.target[0])
     return lambda: event.attach(loaded, program, cookie)
+
+
+def _overriding(event: links.Event, loaded: BpfObject, program: str, function: str) -> links.Link:
+    try:
+        return event.attach(loaded, program)
+    except KernelError as err:
+        if err.errno != errno.EINVAL:
+            raise
+        raise KernelError(
+            f"this kernel lets nobody override {function}: it is not in its list of functions for"
+            " error injection (error_injection/list in debugfs)",
+            errno.EINVAL,
+        ) from err

@@ -27,7 +27,7 @@ from tetrapy.policy.expression import Expression
 from tetrapy.policy.functions import parse_syscall
 from tetrapy.policy.types import Argument, NamedList, Selector
 from tetrapy.policy.workloads import Workload
-from tetrapy.sensors.policy.actions import ACT_STEP, action_of
+from tetrapy.sensors.policy.actions import ACT_STEP, action_of, overrides
 from tetrapy.sensors.policy.filters import Filters
 from tetrapy.sensors.policy.hook import HookValue
 from tetrapy.sensors.policy.marks import Claim
@@ -144,6 +144,9 @@ class HookCompiler:
             action = action_of(
                 selector, self._writer, self._values.sockets, can_override=self._source.can_override
             )
+            if self._source.overrides_later and overrides([selector]):
+                later = self._writer.action_flags["ACTION_OVERRIDE_LATER"]
+                action = action._replace(flags=action.flags | later)
             if self._process.notes_state(selector):
                 noting = self._writer.action_flags["ACTION_NOTES_STATE"]
                 action = action._replace(flags=action.flags | noting)

@@ -38,7 +38,7 @@ from tetrapy.sensors.policy.hook import (
 from tetrapy.sensors.policy.lineage import Lineage
 from tetrapy.sensors.policy.loaded import HookPlace, LoadedPolicy, PreparedHook, named
 from tetrapy.sensors.policy.member_path import KernelTypes
-from tetrapy.sensors.policy.place import Place
+from tetrapy.sensors.policy.place import in_order
 from tetrapy.sensors.policy.plan import Machine, Plan, Site
 from tetrapy.sensors.policy.process_filters import Host
 from tetrapy.sensors.policy.programs import Programs
@@ -188,7 +188,11 @@ class PolicyLoader:
                 number = self._hooks.add(_described(policy, plan, site, compiled, selectors))
                 loaded.acquired.callback(self._hooks.remove, number)
                 loaded.numbers.append(number)
-                places += _places(site.place._replace(number=number), compiled)
+                places += in_order(
+                    site.place._replace(number=number),
+                    returns=compiled.table.reports_return,
+                    overrides=plan.overrides_later,
+                )
             try:
                 hook = self._programs.prepare(compiled.table, places)
             except KernelError as err:
@@ -222,6 +226,7 @@ class PolicyLoader:
             shows_stacks=plan.kind in _WITH_STACKS,
             of_user=plan.kind in _OF_PROGRAMS or site.place.is_syscall or _is_syscall_event(site),
             can_override=plan.can_override,
+            overrides_later=plan.overrides_later,
             policy=loaded.number,
             tracks=_tracks(policy),
             returned=_RETURNED.get(getattr(plan.hook, "return_arg_action", "").lower(), ""),
@@ -254,13 +259,6 @@ def _planner(section: str) -> Callable[[object, Machine], Plan]:
 def _is_syscall_event(site: Site) -> bool:
     """Whether it is a tracepoint whose record has the arguments of a system call."""
     return site.place.kind == TRACEPOINT and site.target[0] == "syscalls"
-
-
-def _places(place: Place, compiled: Compiled) -> List[Place]:
-    """The return first: a call that begins between the two would never be seen to return."""
-    if not compiled.table.reports_return:
-        return [place]
-    return [place._replace(is_return=True), place]
 
 
 _RETURNED = {"tracksock": "TrackSock", "untracksock": "UntrackSock"}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Tuple
+from typing import List, Mapping, Tuple
 
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.hook import (
@@ -29,6 +29,20 @@ class Place(NamedTuple):
     is_return: bool = False
     arguments: int = 0  # of a raw tracepoint, and registers of them at a trampoline
     gives_verdict: bool = False  # the program may say that the function does not run
+    enforces: bool = False  # the program does what was left for the thread, and tells nothing
+
+
+def in_order(place: Place, *, returns: bool, overrides: bool) -> List[Place]:
+    """What is attached where a call begins, in this order: for its return, and what overrides it.
+
+    Of several kprobes at a function the kernel runs the one first that came last: the one that
+    overrides it comes first, lest it takes the call from the others. The return before the call:
+    one that begins between the two would never be seen to return.
+    """
+    places = [place._replace(enforces=True)] if overrides else []
+    if returns:
+        places.append(place._replace(is_return=True))
+    return [*places, place]
 
 
 class Family(NamedTuple):

@@ -28,7 +28,7 @@ from tetrapy.sensors.base_handler import BaseHandler
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.attachment import FIXED, TRAMPOLINES, Attach, aim, attachment
 from tetrapy.sensors.policy.handler import CallHandler
-from tetrapy.sensors.policy.hook import LSM, TRACEPOINT, UPROBE, Hooks
+from tetrapy.sensors.policy.hook import FENTRY, KPROBE, LSM, TRACEPOINT, UPROBE, Hooks
 from tetrapy.sensors.policy.objects import PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
 from tetrapy.sensors.policy.slots import Slots
@@ -38,7 +38,12 @@ from tetrapy.sensors.policy.workloads import Workloads
 
 _SYSCALL = 1 << 31  # COOKIE_SYSCALL of bpf/hook.h
 _MACHINES = {"x86_64": 0, "aarch64": 1}  # enum machine of bpf/call_kprobe.bpf.c
-_ENFORCER = "on_enforced"
+# By kind of place the program that does what was left, and the constant that says by whom.
+_ENFORCERS = {
+    FENTRY: ("on_enforced", "enforcing_policy"),
+    KPROBE: ("on_enforced_call", "enforcing_call_policy"),
+}
+_OVERRIDE = 1 << 31  # ENFORCES_OVERRIDE of bpf/hook_action.h
 _FIXED = "_fixed"  # behind the name of a program that goes by the constant
 
 # Maps of the base object that the programs use too, and those that all instances have in common.
@@ -108,8 +113,11 @@ class Programs:
             if self._first is None:
                 self._object(places[0].kind)
             slot = attached.put_table(table)
+            enforcing = [place for place in places if place.enforces]
+            self._enforce(attached, enforcing, table.policy | _OVERRIDE)
             for place in places:
-                attached.attachments.append(self._prepare(place, slot, attached, table.steps))
+                if not place.enforces:
+                    attached.attachments.append(self._prepare(place, slot, attached, table.steps))
         except BaseException:
             attached.close()
             raise
@@ -126,17 +134,24 @@ class Programs:
         try:
             if self._first is None:
                 self._object(places[0].kind)
-            for place in places:
-                entries, constants = (_ENFORCER,), {"enforcing_policy": policy}
-                loaded = self._load(place.kind, constants, entries, frozenset(), place)
-                attached.own(place, loaded, _ENFORCER)
-                attached.attachments.append(
-                    attachment(loaded, _ENFORCER, place, 0, attached.opened)
-                )
+            self._enforce(attached, places, policy)
         except BaseException:
             attached.close()
             raise
         return attached
+
+    def _enforce(self, attached: AttachedHook, places: Sequence[Place], policy: int) -> None:
+        """Load what does at functions what `policy` left for threads. Raises KernelError."""
+        instances: Dict[object, BpfObject] = {}
+        for place in places:
+            program, constant = _ENFORCERS[place.kind]
+            of = place if place.kind in TRAMPOLINES else place.kind  # those are for one function
+            if of not in instances:
+                constants = {constant: policy}
+                instances[of] = self._load(place.kind, constants, (program,), frozenset(), place)
+                attached.own(place, instances[of], program)
+            attach = attachment(instances[of], program, place, 0, attached.opened)
+            attached.attachments.append(attach)
 
     def _prepare(
         self, place: Place, slot: int, attached: AttachedHook, steps: FrozenSet[str]

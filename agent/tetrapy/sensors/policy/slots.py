@@ -113,14 +113,15 @@ class Slots:
 
     def make_maps(self, table: HookTable) -> None:
         """The maps that only some hooks need, at the first of them. Raises KernelError."""
-        notifies = self._writer.action_flags["ACTION_NOTIFY"]
+        flags = self._writer.action_flags
+        leaves = flags["ACTION_NOTIFY"] | flags["ACTION_OVERRIDE_LATER"]
         for name, sizes, used in (
             ("returning", self._writer.returning, table.reports_return),
             ("rates", self._writer.rates, any(action.interval for action in table.actions)),
             (
                 "enforcements",
                 self._writer.enforcements,
-                any(action.flags & notifies for action in table.actions),
+                any(action.flags & leaves for action in table.actions),
             ),
             ("tracked", self._writer.tracked, table.tracks),
         ):

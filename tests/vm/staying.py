@@ -236,11 +236,12 @@ def changes(calls: int, limit: float) -> dict[str, Any]:
     return found.answer
 
 
-def kills(times: int, most: float) -> list[Any]:
+def kills(times: int, most: float, seed: int) -> list[Any]:
     """The agent dies within `most` seconds, while policies load, change and enforce: what a start
     then finds and does.
     """
-    chance, before = random.Random(13), counted()
+    chance, before = random.Random(seed), counted()
+    killed = 0
     wrong: list[tuple[Any, ...]] = []
     names = ("blocks", "other")
     for name in names:
@@ -261,6 +262,7 @@ def kills(times: int, most: float) -> list[Any]:
             changed += 1
             time.sleep(chance.uniform(0, 0.6))
         agent.end(signal.SIGKILL)
+        killed += agent.process.returncode == -signal.SIGKILL
         if number % 10 == 9:
             write("other", number)
             agent = Agent(*KEEP).started()
@@ -278,18 +280,18 @@ def kills(times: int, most: float) -> list[Any]:
     rest = settled(before)
     if rest != before or not is_let_through():
         wrong.append(("at the end", rest))
-    return [calls, wrong]
+    return [killed, calls, wrong]
 
 
 def main() -> None:
-    """changes CALLS LIMIT, or kills TIMES SECONDS."""
+    """changes CALLS LIMIT, or kills TIMES SECONDS SEED."""
     Path(HAMMER).write_bytes(Path(os.path.realpath(sys.executable)).read_bytes())
     os.chmod(HAMMER, 0o755)
     subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=False)
     POLICIES.mkdir(exist_ok=True)
     what, count, limit = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    answer = kills(count, limit) if what == "kills" else changes(count, limit)
-    print(json.dumps(answer))
+    seed = int(sys.argv[4]) if what == "kills" else 0
+    print(json.dumps(kills(count, limit, seed) if what == "kills" else changes(count, limit)))
 
 
 main()

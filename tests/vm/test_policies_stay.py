@@ -57,8 +57,9 @@ def test_no_call_gets_through() -> None:
 
 
 @pytest.mark.matrix
-def test_an_agent_that_is_killed_200_times() -> None:
-    """Nothing is half attached, nothing lost that stays, nothing left that goes."""
-    calls, wrong = answer("kills", "200", "12")
-    print(calls)
-    assert not wrong
+@pytest.mark.parametrize("seed", range(10))
+def test_an_agent_that_is_killed_200_times(seed: int) -> None:
+    """20 times in each guest: nothing is half attached, lost that stays, or left that goes."""
+    kills, calls, wrong = answer("kills", "20", "12", str(seed))
+    print(kills, calls)
+    assert (kills, wrong) == (20, [])

@@ -131,6 +131,10 @@ POLICIES: dict[str, dict[str, Any]] = {
         "enforcers": [{"calls": ["security_inode_rmdir"]}],
         "kprobes": [getpgid(4140, {"action": "NotifyEnforcer", "argError": -ENOSPC})],
     },
+    "unreturned": {
+        "options": [{"name": "override-method", "value": "override-return"}],
+        "kprobes": [getpgid(4150, {"action": "Override", "argError": -EROFS})],
+    },
     "tracked": {
         "kprobes": [
             {
@@ -275,7 +279,7 @@ def expect_modes(answer: Answer) -> None:
     assert killed(fates["enforced"]), answer.said
     assert answer.actions("monitored") == ["KPROBE_ACTION_SIGKILL"] * 3
     assert answer.counts("monitored") == {"signal": "1", "monitor_signal": "2"}
-    modes = {name: one["mode"] for name, one in answer.policies.items()}
+    modes = {name: one.get("mode") for name, one in answer.policies.items()}
     assert modes["monitored"] == "TP_MODE_MONITOR"
     assert (modes["kprobe"], modes["only"]) == ("TP_MODE_ENFORCE", "TP_MODE_MONITOR_ONLY")
     assert "no action that it could enforce" in answer.said["only"]
@@ -317,6 +321,9 @@ def expect_overrides(answer: Answer) -> None:
     assert answer.actions("enforcer") == ["KPROBE_ACTION_NOTIFYENFORCER"]
     assert answer.counts("enforcer") == {"notify_enforcer": "1"}
     assert answer.counts("lsm") == {"override": "1", "signal": "1"}
+    refused = answer.policies["unreturned"]
+    assert refused["state"] == "TP_STATE_LOAD_ERROR"
+    assert "CONFIG_BPF_KPROBE_OVERRIDE" in refused["error"]
 
 
 def test_actions() -> None:

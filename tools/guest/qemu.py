@@ -45,7 +45,8 @@ _APPEND = "panic=-1 oops=panic quiet mitigations=off cryptomgr.notests audit=0 p
 _APPEND_AMD64 = "console=ttyS0 nokaslr no_timer_check tsc=reliable 8250.nr_uarts=1"
 _APPEND_ARM64 = "console=ttyAMA0"
 # What the kernel does not know goes to init as a variable.
-_APPEND_SERIAL = "8250.nr_uarts=2 result=/dev/ttyS1"
+# A kernel without ACPI cannot power off; a reset ends QEMU as well.
+_APPEND_SERIAL = "8250.nr_uarts=2 result=/dev/ttyS1 end=reboot"
 # Mitigations stay on and the LSM list is set as where the figures to compare with were measured.
 # norandmaps: the addresses of a process decide how often it faults and how its hashes collide.
 _APPEND_DETERMINISTIC = "console=ttyS0 quiet panic=-1 oops=panic nokaslr norandmaps lsm=bpf"

@@ -10,6 +10,13 @@ from tetrapy.policy.schema.policy import SECTIONS
 from tetrapy.policy.types import Policy, Selector
 
 ACTS = "acting on processes"
+# Why: no other kernel, and no setting, helps.
+_WHY = {
+    "Set": f"{ACTS}: it writes into the memory of the process",
+    "imaHash": f"{ACTS}: IMA tells it to programs that may sleep, which those here may not",
+    "Override": f"{ACTS}: of a uprobe it changes registers; use a kprobe, or Sigkill",
+}
+_OF_PROGRAMS = frozenset(("uprobes", "usdts"))
 
 ACTIONS = frozenset(
     "Post NoPost Sigkill Signal Override NotifyEnforcer CleanupEnforcerNotification TrackSock"
@@ -43,19 +50,20 @@ def _used(policy: Policy) -> Iterator[Feature]:
         for number, hook in enumerate(getattr(spec, section)):
             path = f"spec.{section}[{number}]"
             for at, selector in enumerate(hook.selectors):
-                yield from _of_selector(selector, f"{path}.selectors[{at}]")
+                yield from _of_selector(selector, f"{path}.selectors[{at}]", section)
     for name, macro in spec.selectors_macros.items():
         yield from _of_selector(macro, f"spec.selectorsMacros.{name}")
 
 
-def _of_selector(selector: Selector, path: str) -> Iterator[Feature]:
+def _of_selector(selector: Selector, path: str, section: str = "") -> Iterator[Feature]:
     for field, actions in (
         ("matchActions", selector.match_actions),
         ("matchReturnActions", selector.match_return_actions),
     ):
         for number, action in enumerate(actions):
             where = f"{path}.{field}[{number}]"
-            if action.action not in ACTIONS:
-                yield Feature(f"action {action.action}", where, ACTS)
+            name = action.action
+            if name not in ACTIONS or (name == "Override" and section in _OF_PROGRAMS):
+                yield Feature(f"action {name}", where, _WHY.get(name, ACTS))
             if action.ima_hash:
-                yield Feature("imaHash", f"{where}.imaHash", ACTS)
+                yield Feature("imaHash", f"{where}.imaHash", _WHY["imaHash"])

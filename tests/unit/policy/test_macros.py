@@ -58,7 +58,27 @@ def test_what_is_later() -> None:
         (
             "action Set",
             "spec.selectorsMacros.m.matchReturnActions[0]",
-            "acting on processes",
+            "acting on processes: it writes into the memory of the process",
         ),
     ]
     assert later(read(kprobe(", selectors: [{matchActions: [{action: NoPost}]}]")).policy) == []
+
+
+@pytest.mark.parametrize(
+    ("hook", "name", "why"),
+    [
+        ("uprobes: [{path: /a, symbols: [f], SELECTORS}]", "Override", "changes registers"),
+        ("lsmhooks: [{hook: file_open, SELECTORS}]", "imaHash", "programs that may sleep"),
+    ],
+)
+def test_why_an_action_is_later(hook: str, name: str, why: str) -> None:
+    """Who writes the policy learns what is in the way."""
+    action = (
+        "{action: Override, argError: -1}"
+        if name == "Override"
+        else "{action: Post, imaHash: true}"
+    )
+    text = hook.replace("SELECTORS", f"selectors: [{{matchActions: [{action}]}}]")
+    (feature,) = later(read(spec(f"  {text}\n")).policy)
+    assert name in feature.name
+    assert why in str(feature)

@@ -95,7 +95,8 @@ def test_for_programs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
             {
                 "name": "imaHash",
                 "path": "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash",
-                "part": "acting on processes",
+                "part": "acting on processes: IMA tells it to programs that may sleep, which those"
+                " here may not",
             }
         ],
     }

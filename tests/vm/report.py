@@ -49,6 +49,21 @@ layout, all other layouts in the archive, and altered ones: the right one with a
 by a word or half of one, made larger, absent, or there where the kernel has none.
 """
 
+_BUILT = """## What a kernel may be built without
+
+Not booted: tests make such layouts of kernels of the corpus, and load the programs on the kernel
+that they run on with types that lack these members.
+
+| option | what it costs |
+| --- | --- |
+| `CONFIG_CGROUPS` off | `docker`, what else is known by a cgroup, `--cgroup-rate` |
+| `CONFIG_NAMESPACES` off, or one kind of them | the number of that kind in `ns` |
+| `CONFIG_AUDIT` off | `auid` |
+| lock debugging | nothing |
+| `CONFIG_RANDSTRUCT` | other BTF than the kernel's own, but for `--btf FILE --btf-check=false` |
+| `CONFIG_BPF_EVENTS` off | eBPF: the process connector serves, and the log names the option |
+"""
+
 
 @dataclass(frozen=True)
 class Left:
@@ -97,7 +112,7 @@ def read(kernel: Kernel) -> Left:
 
 def document(guests: list[Left]) -> str:
     """The text of docs/kernels.md."""
-    parts = [_HEAD, _kernels(guests), _sources(guests), _others(guests), _proofs(guests)]
+    parts = [_HEAD, _kernels(guests), _sources(guests), _others(guests), _proofs(guests), _BUILT]
     return "\n".join(parts)
 
 

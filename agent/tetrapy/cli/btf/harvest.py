@@ -17,9 +17,10 @@ from tetrapy.visible import printable
 DESCRIPTION = """\
 Writes the full BTF of every kernel in the inputs to DIR/ID/VERSION_ID/arch/<uname -r>.btf. An INPUT
 is a kernel image (vmlinux, vmlinuz, Image), raw BTF, a .deb or .rpm with a kernel or its debug
-information (that needs pahole), a BTFHub file, a symbol file of Volatility 3 (.json, packed or
-not), /sys/kernel/btf (this host), a directory of these, or @FILE with one input a line. What an
-earlier run did is not done again. A damaged input is named and left out; the exit code is 1 then.
+information (that needs pahole), a BTFHub file, a symbol file of Volatility 3 (.json), a vmlinux.h,
+any of these packed, /sys/kernel/btf (this host), a directory of these, or @FILE with one input a
+line. What an earlier run did is not done again. A damaged input is named and left out; the exit
+code is 1 then.
 
   tetrapy btf harvest /sys/kernel/btf --output btfs
   tetrapy btf harvest linux-image-*.deb --id debian --version-id 12 --output btfs

@@ -11,19 +11,7 @@
 #define TETRAPY_HOOK_H
 
 #include "call_numbers.h"
-
-#ifndef SHARED
-#define SHARED extern
-#endif
-
-/* One map, of `struct made`: it is made when the first policy needs it. */
-#define LATE_MAP(name, made)                              \
-	SHARED struct {                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
-		__uint(max_entries, 1);                   \
-		__type(key, __u32);                       \
-		__array(values, struct made);             \
-	} name SEC(".maps")
+#include "late_map.h"
 
 enum hook_limit {
 	HOOK_SLOTS = 1024, /* hooks of all policies that differ in their tables */

@@ -76,21 +76,21 @@ static __always_inline int is_silent(const struct hook *hook)
 	void *map = bpf_map_lookup_elem(&silent, &zero);
 	struct owner owner;
 	struct use_key key;
-	__u64 *untold;
+	__u64 *unreported;
 
 	if (!map)
 		return 0;
 	owner = current_owner();
 	/* Root is many services and containers: one of them is meant. */
 	key = use_key(hook, owner.uid ? owner_of_uid(owner) : owner);
-	untold = bpf_map_lookup_elem(map, &key);
-	if (!untold && owner.uid) {
+	unreported = bpf_map_lookup_elem(map, &key);
+	if (!unreported && owner.uid) {
 		key = use_key(hook, owner_of_cgroup(owner));
-		untold = bpf_map_lookup_elem(map, &key);
+		unreported = bpf_map_lookup_elem(map, &key);
 	}
-	if (!untold)
+	if (!unreported)
 		return 0;
-	__sync_fetch_and_add(untold, 1);
+	__sync_fetch_and_add(unreported, 1);
 	return 1;
 }
 

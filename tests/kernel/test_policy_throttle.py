@@ -114,7 +114,7 @@ def test_who_floods_is_silent_and_others_are_told(tmp_path: Path) -> None:
         assert not listed(agent)[0]["silent"]
     assert (silent["uid"], silent["cgroup"]) == (str(FLOODER), "")
     assert silent["since"].endswith("Z")
-    assert int(silent["untold"]) > 1000
+    assert int(silent["unreported"]) > 1000
     assert told == [
         {"type": "THROTTLE_START", "cgroup": f"policy static//flood, uid {FLOODER}"},
         {"type": "THROTTLE_STOP", "cgroup": f"policy static//flood, uid {FLOODER}"},

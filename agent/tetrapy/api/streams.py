@@ -62,7 +62,7 @@ class EventStream:
         self.context = context
         self.lost = 0  # in all
         self.reported = 0  # ... to the log
-        self._untold = 0
+        self._unreported = 0
         self._most = most
         self._all = queued
         self._loss_message = loss_message
@@ -74,14 +74,14 @@ class EventStream:
     def offer(self, data: bytes, count: int) -> None:
         """Take the messages of so many events, framed."""
         call = self.context.call
-        if not self._queue and not call.waiting_bytes and not self._untold:
+        if not self._queue and not call.waiting_bytes and not self._unreported:
             call.send(data)
         else:
             size = len(data)
             full = self._bytes + size > MAX_BYTES or self._all.bytes + size > MAX_ALL_BYTES
             if full or self._events + count > self._most:
                 self.lost += count
-                self._untold += count
+                self._unreported += count
                 return
             self._queue.append((data, count))
             self._events += count
@@ -103,8 +103,8 @@ class EventStream:
                 self._bytes -= len(data)
                 self._all.bytes -= len(data)
                 call.send(data)
-            if self._untold and not self._queue and not call.waiting_bytes:
-                lost, self._untold = self._untold, 0
+            if self._unreported and not self._queue and not call.waiting_bytes:
+                lost, self._unreported = self._unreported, 0
                 message = self._loss_message(lost)
                 if message:
                     call.send(message)

@@ -127,7 +127,7 @@ class PolicyFigures:
             ),
             requests={} if calls is None else calls.hooks.request_counts(),
             throttled=dict(loop.throttle.begun) if loop.throttle is not None else {},
-            untold=loop.throttle.untold_calls() if loop.throttle is not None else {},
+            unreported=loop.throttle.unreported_calls() if loop.throttle is not None else {},
         )
 
 

@@ -44,7 +44,7 @@ class _Silence:
             "uid": uids,
             "cgroup": cgroups,
             "since": rfc3339(since),
-            "untold": None,  # of all nobody counts
+            "unreported": None,  # of all nobody counts
         }
 
 
@@ -87,13 +87,13 @@ class PolicyThrottle:
         self._cpu = time.thread_time()
         self._clock = time.monotonic()
         self.begun: Dict[Tuple[str, str], int] = {}  # how often all, by name and namespace
-        self._untold: Dict[Tuple[str, str], Dict[Named, int]] = {}
+        self._unreported: Dict[Tuple[str, str], Dict[Named, int]] = {}
 
-    def untold_calls(self) -> Dict[Tuple[str, ...], int]:
+    def unreported_calls(self) -> Dict[Tuple[str, ...], int]:
         """Calls that were not told, by cgroup, name and namespace of the policy, uid."""
         return {
             (cgroup, *key, uid): count
-            for key, owners in list(self._untold.items())
+            for key, owners in list(self._unreported.items())
             for (uid, cgroup), count in owners.items()
         }
 
@@ -217,12 +217,12 @@ class PolicyThrottle:
         """See how many calls were not told."""
         key = (entry.name, entry.namespace)
         for owner, silence in one.owners.items():
-            untold = one.uses.untold(one.number, owner)
-            new = untold - (silence.shown["untold"] or 0)
-            silence.shown["untold"] = untold
+            unreported = one.uses.unreported(one.number, owner)
+            new = unreported - (silence.shown["unreported"] or 0)
+            silence.shown["unreported"] = unreported
             if new:
                 whose = {(owner.uids, owner.cgroups): new}
-                self._untold[key] = bounded(self._untold.get(key, {}), whose)
+                self._unreported[key] = bounded(self._unreported.get(key, {}), whose)
 
     def _judge_whole(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
         assert entry.loaded is not None

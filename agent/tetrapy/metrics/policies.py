@@ -47,8 +47,8 @@ _THROTTLED = Family(
     "How often a policy reported none of its calls for some seconds, since they took too much time",
     ("policy", "policy_namespace"),
 )
-_UNTOLD = Family(
-    "tetrapy_policy_untold_calls_total",
+_UNREPORTED = Family(
+    "tetrapy_policy_unreported_calls_total",
     COUNTER,
     "Calls that a policy did not report, since their owner took too much time; without cgroup and"
     " uid: of all further owners",
@@ -85,7 +85,7 @@ FAMILIES: Tuple[Family, ...] = (
     _MATCHES,
     _ACTIONS,
     _THROTTLED,
-    _UNTOLD,
+    _UNREPORTED,
     _MISSED_BY_LINKS,
     _WAITED,
     _MERGED,
@@ -111,7 +111,7 @@ class Policies:
         yield _MATCHES.of(found.matches.items())
         yield _ACTIONS.of(found.actions.items())
         yield _THROTTLED.of(found.throttled.items())
-        yield _UNTOLD.of(found.untold.items())
+        yield _UNREPORTED.of(found.unreported.items())
         yield _MISSED_BY_LINKS.of(found.missed_by_links.items())
         yield _WAITED.single(found.waited)
         yield _MERGED.of(

@@ -160,7 +160,7 @@ class Policies(NamedTuple):
     requests: Mapping[Tuple[str, str], int] = _NOBODY  # by action and outcome
     throttled: Mapping[Tuple[str, str], int] = _NOBODY  # by name and namespace: how often
     # By cgroup, name, namespace, uid: calls that were not told.
-    untold: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
+    unreported: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
 
 
 class Sources:

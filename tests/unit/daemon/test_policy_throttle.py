@@ -40,7 +40,7 @@ class Uses:
         self.calls[policy, owner] = 0
         return True
 
-    def untold(self, policy: int, owner: Owner) -> int:
+    def unreported(self, policy: int, owner: Owner) -> int:
         return self.calls[policy, owner]
 
     def tell(self, policy: int, owner: Owner) -> None:
@@ -108,7 +108,7 @@ def test_many_who_take_all_throttle_the_policy(world: World) -> None:
     assert told[:13] == [[]] * 13
     assert told[13] == ["THROTTLE_START policy static//busy"]
     assert world.throttle.begun == {("busy", ""): 1}
-    shown = {"uid": "", "cgroup": "", "since": "1970-01-01T00:00:00Z", "untold": None}
+    shown = {"uid": "", "cgroup": "", "since": "1970-01-01T00:00:00Z", "unreported": None}
     assert world.policies.entries[0].silent == [shown]
     quiet = [world.second(0.01, 0) for _ in range(23)]
     assert [one for one in quiet if one] == [["THROTTLE_STOP policy static//busy"]]
@@ -129,13 +129,13 @@ def test_one_who_takes_all_is_silent(world: World) -> None:
     assert world.uses.calls == {(1, owner): 0}
     world.uses.calls[1, owner] = 77
     assert world.second(0.01, 0) == []
-    shown = {"uid": "1000", "cgroup": "", "since": "1970-01-01T00:00:00Z", "untold": 77}
+    shown = {"uid": "1000", "cgroup": "", "since": "1970-01-01T00:00:00Z", "unreported": 77}
     assert world.policies.entries[0].silent == [shown]
     while told[-1].startswith("THROTTLE_START"):
         told += world.second(0.01, 0)
     assert told[1:] == ["THROTTLE_STOP policy static//busy, uid 1000"]
     assert (world.uses.calls, world.policies.entries[0].silent) == ({}, [])
-    assert world.throttle.untold_calls() == {("", "busy", "", "1000"): 77}
+    assert world.throttle.unreported_calls() == {("", "busy", "", "1000"): 77}
     assert (world.silenced, world.throttle.begun) == ([], {})
     assert [one.split(":")[0] for one in world.said] == [
         "warn A policy is throttled for one owner, whose calls keep the agent busy",

@@ -99,7 +99,7 @@ def busy() -> Sources:
         matches={("kprobe:f", "0", "p", "ns", "1", "kill"): 86},
         actions={("signal", "kprobe:f", "0", "p", "ns", "1", "kill"): 80},
         throttled={("p", "ns"): 83},
-        untold={("4711", "p", "ns", "1000"): 87},
+        unreported={("4711", "p", "ns", "1000"): 87},
     )
     sources = Sources()
     sources.policies = lambda: policies

@@ -126,7 +126,7 @@ TOLD = {
     f'tetragon_generic_kprobe_merge_total{{{_MERGE},status="error"}}': 78,
     'tetrapy_policy_requests_total{action="GetUrl",outcome="dropped"}': 82,
     'tetrapy_policy_throttled_total{policy="p",policy_namespace="ns"}': 83,
-    "tetrapy_policy_untold_calls_total"
+    "tetrapy_policy_unreported_calls_total"
     '{cgroup="4711",policy="p",policy_namespace="ns",uid="1000"}': 87,
     f"tetrapy_policy_hook_calls_total{{{_HOOK}}}": 84,
     f"tetrapy_policy_hook_missed_total{{{_HOOK}}}": 85,

@@ -128,7 +128,7 @@ def _notes(policy: Optional[Policy]) -> List[str]:
 
 def _silence(one: Dict[str, Any]) -> str:
     """Whose calls a policy does not tell, how many, and since when."""
-    uid, cgroup, untold = one["uid"], one["cgroup"], one["untold"]
+    uid, cgroup, unreported = one["uid"], one["cgroup"], one["unreported"]
     whose = f"of {'uid ' + uid if uid else 'all uids'}{' in cgroup ' + cgroup if cgroup else ''}"
-    count = "" if untold is None else f"{untold} "
+    count = "" if unreported is None else f"{unreported} "
     return f"{count}{whose}, since {one['since']}: they keep the agent busy"

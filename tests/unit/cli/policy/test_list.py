@@ -95,8 +95,8 @@ def test_whose_calls_are_not_told(tmp_path: Path, run: Any) -> None:
     info = json.loads(path.read_text())
     owners = (("1000", "", 70), ("0", "42", 8), ("", "43", 9), ("", "", None))
     info["policies"][0]["silent"] = [
-        {"uid": uid, "cgroup": cgroup, "since": "noon", "untold": untold}
-        for uid, cgroup, untold in owners
+        {"uid": uid, "cgroup": cgroup, "since": "noon", "unreported": unreported}
+        for uid, cgroup, unreported in owners
     ]
     path.write_text(json.dumps(info))
     texts = ("70 of uid 1000", "8 of uid 0 in cgroup 42", "9 of all uids in cgroup 43")

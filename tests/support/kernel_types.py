@@ -67,6 +67,7 @@ def small_kernel(*without: str) -> bytes:
         ("__x64_sys_openat", "unsigned long"),
         ("register_kprobe", "unsigned long"),
         ("uprobe_mmap", "unsigned long"),
+        ("within_error_injection_list", "unsigned long"),
         ("security_file_open", "file *"),
         ("commit_creds", "cred *"),
         ("do_mixed", "int", "unsigned long", "_Bool", "char *"),

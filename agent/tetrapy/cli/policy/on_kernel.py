@@ -181,15 +181,16 @@ class _Examiner:
         return name.startswith(("__x64_sys_", "__ia32_sys_", "__arm64_sys_"))
 
     def _overrides(self, hook: KprobeHook, path: str) -> None:
-        """Overriding a system call needs CONFIG_BPF_KPROBE_OVERRIDE, which few kernels have."""
-        if not hook.syscall or not self._kernel.lacks("bpf_override_return"):
+        """Overriding a system call needs what few kernels have: see sensors/policy/overrides.py."""
+        ways = "within_error_injection_list", "bpf_override_return"
+        if not hook.syscall or not self._kernel.lacks(*ways):
             return
         for number, selector in enumerate(hook.selectors):
             for at, action in enumerate(selector.match_actions):
                 if action.action in _OVERRIDING:
                     where = f"{path}.selectors[{number}].matchActions[{at}].action"
                     self._error(where, f"{action.action} of a system call needs a kernel with error"
-                                " injection (CONFIG_BPF_KPROBE_OVERRIDE)")  # fmt: skip
+                                " injection (CONFIG_FUNCTION_ERROR_INJECTION)")  # fmt: skip
 
     # --- other hooks ------------------------------------------------------------------------
 

@@ -75,7 +75,8 @@ class Stage:
     def __init__(self, agent: Agent, actor: Path, place: Path) -> None:
         self.agent = agent
         self.actor = str(actor)
-        self.tag = f"tag{next(_numbers)}x"
+        # Other processes of this run, and other runs, have stages too.
+        self.tag = f"tag{os.getpid()}n{next(_numbers)}x"
         self.directory = place / self.tag
         self.directory.mkdir()
         self.mark = len(agent.lines())

@@ -253,7 +253,14 @@ def test_variants_differ(memory: KernelMemory) -> None:
             values.append(dict(vars(reference)))
     same = {name for name in values[0] if values[0][name] == values[1].get(name)}
     of_this_host = {"read", "_memory", "_pending", "ticks_per_second", "boot_gap_ns", "limits"}
-    of_this_host |= {"mount_point", "has_cgroups", "cgroup_v1", "arg_start", "env_start", "start_ticks"}
+    of_this_host |= {
+        "mount_point",
+        "has_cgroups",
+        "cgroup_v1",
+        "arg_start",
+        "env_start",
+        "start_ticks",
+    }
     # Numbers of namespaces that are gone are given again.
     of_this_host |= {"exec_path", "exec_strings", "exec_gained", "exec_name", "exec_device"}
     of_this_host |= {"namespaces", "_with_files"}

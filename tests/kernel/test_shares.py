@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bench.reliability.cgroups import Cgroups
+from tests.support.launcher import Launcher
 from tests.support.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Run = Callable[..., None]
 
 pytestmark = pytest.mark.alone
 
@@ -31,24 +33,14 @@ def watch(request: pytest.FixtureRequest) -> Iterator[Watch]:
         yield made
 
 
-def run(
-    words: list[object], uid: int = 0, cwd: Path | None = None, cgroup: Path | None = None
-) -> None:
-    """One process to its end, on the first CPU."""
-
-    def prepare() -> None:
-        os.sched_setaffinity(0, {0})
-        if cgroup:
-            (cgroup / "cgroup.procs").write_text("0")
-        if uid:
-            os.setgroups([])
-            os.setresuid(uid, uid, uid)
-
-    command = [str(word) for word in words]
-    subprocess.run(command, check=True, preexec_fn=prepare, cwd=cwd)
+@pytest.fixture(name="run", scope="module")
+def fixture_run() -> Iterator[Run]:
+    with Launcher() as launcher:
+        yield launcher.run
 
 
 def storm(
+    run: Run,
     watch: Watch,
     actor: Path,
     uid_of: Callable[[int], int],
@@ -75,9 +67,9 @@ def storm(
     [[LONG, "exit", 0], ["s", "fork", "exit", 0]],
     ids=["arguments", "forks"],
 )
-def test_others_lose_nothing(watch: Watch, actor: Path, words: list[object]) -> None:
+def test_others_lose_nothing(run: Run, watch: Watch, actor: Path, words: list[object]) -> None:
     """What is lost is the storm's, and the log can say so; another user is reported whole."""
-    storm(watch, actor, lambda _: STORMER, words)
+    storm(run, watch, actor, lambda _: STORMER, words)
     for number in range(EXECS):
         run([actor, f"victim{number}x", "exit", 0], VICTIM)
     assert str(VICTIM) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
@@ -93,13 +85,15 @@ def test_others_lose_nothing(watch: Watch, actor: Path, words: list[object]) -> 
     ids=["few", "many", "subordinate"],
 )
 @pytest.mark.parametrize("ring", [True, False], ids=["ring", "perf"])
-def test_many_users_together(ring: bool, first: int, uids: int, victims: int, actor: Path) -> None:
+def test_many_users_together(
+    run: Run, ring: bool, first: int, uids: int, victims: int, actor: Path
+) -> None:
     """Many users fill their cgroup's share; who holds little in the same cgroup is reported.
 
     A user's subordinate uids do not even fill the share of the cgroup that they are in.
     """
     with Watch(ring=ring, size=8 << 20) as watch:
-        storm(watch, actor, lambda number: first + number % uids, [LONG, "exit", 0])
+        storm(run, watch, actor, lambda number: first + number % uids, [LONG, "exit", 0])
         for number in range(victims):
             run([actor, f"victim{number}x", "exit", 0], VICTIM)
         assert str(VICTIM) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
@@ -112,7 +106,7 @@ def test_many_users_together(ring: bool, first: int, uids: int, victims: int, ac
 
 
 @pytest.mark.parametrize("ring", [True, False], ids=["ring", "perf"])
-def test_root_in_many_cgroups(ring: bool, actor: Path) -> None:
+def test_root_in_many_cgroups(run: Run, ring: bool, actor: Path) -> None:
     """Root of a container that may make cgroups leaves others their part of the buffer."""
     with Cgroups(CGROUPS, 0) as made, Watch(ring=ring, size=2 << 20) as watch:
         assert made.path is not None
@@ -128,11 +122,11 @@ def test_root_in_many_cgroups(ring: bool, actor: Path) -> None:
             assert names == ["process_exec", "process_exit"], number
 
 
-def test_paths_are_charged(watch: Watch, actor: Path, tmp_path: Path) -> None:
+def test_paths_are_charged(run: Run, watch: Watch, actor: Path, tmp_path: Path) -> None:
     """A user whose execs are long by their directories takes half of the buffer too, not more."""
     cwd = tmp_path.joinpath(*["d" * 250] * 15)
     cwd.mkdir(parents=True)
-    storm(watch, actor, lambda _: STORMER, ["deep", "exit", 0], cwd)
+    storm(run, watch, actor, lambda _: STORMER, ["deep", "exit", 0], cwd)
     watch.fence()
     reported = sum(len(event.process.cwd) for event in watch.of("deep", "exec"))
     one = watch.sensor.buffer_bytes
@@ -142,9 +136,9 @@ def test_paths_are_charged(watch: Watch, actor: Path, tmp_path: Path) -> None:
     assert 0.1 * one < reported < 0.6 * one
 
 
-def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
+def test_an_exec_is_lost_whole(run: Run, watch: Watch, actor: Path) -> None:
     """Chunks of its arguments do not come without it."""
-    storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
+    storm(run, watch, actor, lambda _: STORMER, [LONG, "exit", 0])
     assert watch.sensor.buffer_losses()["args"] == 0
     watch.fence()
     reported = [event for event in watch.of(LONG) if event.name == "process_exec"]
@@ -152,9 +146,9 @@ def test_an_exec_is_lost_whole(watch: Watch, actor: Path) -> None:
     assert {event.process.arguments for event in reported} == {f"{LONG} exit 0"}
 
 
-def test_the_reader_gives_shares_back(watch: Watch, actor: Path) -> None:
+def test_the_reader_gives_shares_back(run: Run, watch: Watch, actor: Path) -> None:
     """Once what waited is read, who stormed is reported again."""
-    storm(watch, actor, lambda _: STORMER, [LONG, "exit", 0])
+    storm(run, watch, actor, lambda _: STORMER, [LONG, "exit", 0])
     watch.fence()
     watch.sensor.losses_by_owner()
     for number in range(20):

@@ -19,6 +19,7 @@ _FRAMES = 12  # innermost calls that are told
 _TEXT = 1000  # characters of an error's own words
 _PACKAGE = "/tetrapy/"
 _USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+_NO_MEMORY = "failed to map segment"  # dlopen(3) of glibc says so and has no error number
 
 
 class Uncaught:
@@ -40,7 +41,7 @@ class Uncaught:
         """Log the error as the last one; `where` are keys of the line."""
         self.seen = True
         hint = "this is a defect of tetrapy: please report this line"
-        if isinstance(err, MemoryError) or getattr(err, "errno", None) in _USED_UP:
+        if _is_of_want(err):
             hint = "raise the limit of memory or of open files (ulimit -n)"
         self._log("fatal", "Unexpected error, stopping", **described(err), **where, hint=hint)
 
@@ -50,6 +51,13 @@ class Uncaught:
 
     def _unraisable(self, args: Any) -> None:
         self.report(args.exc_value, within=_words(repr, args.object))
+
+
+def _is_of_want(err: Optional[BaseException]) -> bool:
+    """Whether memory or open files are used up."""
+    if isinstance(err, ImportError):
+        return _NO_MEMORY in _words(str, err)
+    return isinstance(err, MemoryError) or getattr(err, "errno", None) in _USED_UP
 
 
 def described(err: Optional[BaseException]) -> Dict[str, str]:

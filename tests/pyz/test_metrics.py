@@ -155,12 +155,13 @@ def test_no_address(run) -> None:
 
 
 def test_nothing_listens_unasked(tmp_path: Path) -> None:
-    """Without the setting there is no thread beside the first, and the log names no server.
+    """Without the setting there is no thread for it, and the log names no server.
 
-    Rotated files are looked after by a thread now and then, unless nothing is to be done with them.
+    Beside the first there is the one that makes reads which may wait; and rotated files are looked
+    after by one now and then, unless nothing is to be done with them.
     """
     with Agent(tmp_path, "--export-file-max-backups=0", code=PYZ) as agent:
         agent.started()
-        assert len(list(Path(f"/proc/{agent.pid}/task").iterdir())) == 1
+        assert len(list(Path(f"/proc/{agent.pid}/task").iterdir())) <= 2
         assert agent.stop() == 0
     assert "metrics server" not in agent.log

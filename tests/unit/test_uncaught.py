@@ -97,7 +97,12 @@ def test_what_cannot_be_raised(reported: Recorder) -> None:
 
 
 @pytest.mark.parametrize(
-    "err", [MemoryError(), OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/x")]
+    "err",
+    [
+        MemoryError(),
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/x"),
+        ImportError("/usr/lib/x.so: failed to map segment from shared object"),
+    ],
 )
 def test_what_is_used_up(reported: Recorder, err: BaseException) -> None:
     """It is no defect: a limit is to be raised."""

@@ -150,6 +150,7 @@ def test_in_the_loop(run: Run, monkeypatch: pytest.MonkeyPatch, err: Exception) 
     assert os.listdir(run.path / "run") == []
 
 
+@pytest.mark.slow
 def test_a_thread_ends_the_run(run: Run) -> None:
     """The loop stops in order: what is in the buffer is still reported."""
     sensor = FakeSensor([], [], [])

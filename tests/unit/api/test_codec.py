@@ -72,6 +72,7 @@ def message_of(draw: Any, name: str, depth: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TETRAGON)
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())

@@ -78,6 +78,7 @@ def test_damage(scratch: Path, data: st.DataObject, mode: str) -> None:
     assert len(found) <= end
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=2000), st.sampled_from([b"", b"\x7fELF\x02\x01\x01", xz.MAGIC]))
 def test_any_bytes(scratch: Path, data: bytes, head: bytes) -> None:
     """Bytes that do not begin as BTF are a FormatError."""

@@ -97,6 +97,7 @@ def disabled(*absent: str) -> tuple[str, ...]:
     return Programs(objects()[:2]).disabled(queries().names, answers(0, *absent))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["cred.cap_permitted", "cred.uid.val", "linux_binprm.per_clear"])
 def test_an_optional_program_is_off(word: str) -> None:
     """Without something that only it reads it cannot be loaded; the others can."""
@@ -104,6 +105,7 @@ def test_an_optional_program_is_off(word: str) -> None:
     assert disabled(word) == ("on_exec_context",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "word",
     ["loginuid", "net.ns.inum", "nsproxy.net_ns", "cred.user_ns", "upid.ns", "task_struct.nsproxy"],

@@ -200,6 +200,7 @@ def test_nobody_to_tell(address: str) -> None:
     notifier.close()
 
 
+@pytest.mark.slow
 def test_a_run_under_a_service_manager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: Manager
 ) -> None:
@@ -277,6 +278,7 @@ def test_what_is_lost_and_what_waits() -> None:
     assert status.line() == text
 
 
+@pytest.mark.slow
 def test_the_status_of_a_real_run_counts_what_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: Manager
 ) -> None:

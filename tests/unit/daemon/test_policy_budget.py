@@ -115,6 +115,7 @@ def test_thousands_of_uids_of_a_cgroup() -> None:
     assert budget.standing_out() == [Owner("OWNER_CGROUP", 0, 5)]
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_bounded() -> None:
     """Of a user who has all uids and cgroups, while the buffer is never empty."""
     budget = Budget(10.0)

@@ -56,6 +56,7 @@ def test_a_record(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "store") == []
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40), st.booleans())
 def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, text: str, on: bool) -> None:
     """Whatever a client sent."""

@@ -95,6 +95,7 @@ def test_only_the_exec_line_tells_long_arguments(kind: bytes) -> None:
             assert "truncArgs" not in event["process"]["flags"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("most", [MIN_BYTES, 200_000])
 def test_a_line_has_a_bound(kind: bytes, most: int) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_a_steady_victim_of_a_steady_flood() -> None:
     assert passed + victim <= 480 + 10 * 480
 
 
+@pytest.mark.slow
 def test_many_users_keep_to_the_limit() -> None:
     """A minute's worth may be taken ahead, not more; nor is the limit exceeded later."""
     limit = RateLimiter(80, 0)

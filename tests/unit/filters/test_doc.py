@@ -144,6 +144,7 @@ def test_a_pattern_matches_what_the_table_says(row: list[Any]) -> None:
     assert not Regex(pattern).search(no)
 
 
+@pytest.mark.slow
 def test_what_the_text_says_is_not_there_is_refused() -> None:
     """Each pattern of the paragraph after the table."""
     paragraph = DOC[DOC.index("Not there, as in RE2") :].split("\n\n")[0]

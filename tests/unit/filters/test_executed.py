@@ -37,6 +37,7 @@ FOREIGN = exec_file(b"/usr/bin/apt", "FILE_FOREIGN")
 PARTIAL = exec_file(b"/usr/bin/apt", "FILE_PARTIAL")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "file", "denied", "allowed"),
     [

@@ -89,6 +89,7 @@ def _store(fd: int, offset: int) -> None:
     word.store(1)  # the end
 
 
+@pytest.mark.slow
 def test_nobody_sees_a_part_of_a_word() -> None:
     """Another process finds whole values only, one that was stored, in either direction."""
     fd = os.memfd_create("words")

@@ -117,6 +117,7 @@ def of_its_own(counter: EventCounter, events: list[ProcessExec]) -> int:
     return sum(series("PROCESS_EXEC", event.process.binary) in found for event in events)
 
 
+@pytest.mark.slow
 def test_one_user_leaves_room_for_others() -> None:
     """However many binaries he makes up, he has a quarter of the series; his own are summed."""
     counter = EventCounter(BINARY, "")
@@ -129,6 +130,7 @@ def test_one_user_leaves_room_for_others() -> None:
     assert found["tetrapy_event_series"] <= CAPACITY + 1
 
 
+@pytest.mark.slow
 def test_a_container_is_one_user() -> None:
     """Whichever uids it takes; root of the host has its own."""
     counter = EventCounter(BINARY, "")
@@ -140,6 +142,7 @@ def test_a_container_is_one_user() -> None:
     assert of_its_own(counter, run_by(0, *many("root", 1000))) == 1000
 
 
+@pytest.mark.slow
 def test_many_users_together_leave_some() -> None:
     """Each takes at most as many as are free after him, so that seven leave room for the next."""
     counter = EventCounter(BINARY, "")
@@ -188,6 +191,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(EVENTS, st.integers(1, 20))
 def test_nothing_is_lost_or_made_up(events: list[tuple], capacity: int) -> None:
     """The sum is the number of events; a series that is not `other` has just its own."""

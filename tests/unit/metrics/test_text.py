@@ -102,6 +102,7 @@ def test_it_says_what_the_library_says(made: list[tuple[Metric, library.Metric]]
         assert number(mine) == number(other) or math.isnan(number(mine) + number(other))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.tuples(TEXTS), st.integers(0, 2**53), max_size=5))
 def test_it_is_read_as_it_was_meant(values: dict[tuple[str], int]) -> None:
     """Label values of any text and whole numbers come back."""

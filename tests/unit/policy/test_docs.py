@@ -116,6 +116,7 @@ def test_editors_refuse_what_is_wrong(text: str, found: str) -> None:
     )
 
 
+@pytest.mark.slow
 @given(drawn_policies())
 def test_editors_accept_what_the_schema_draws(drawn: Any) -> None:
     """Parser and JSON Schema come from one description."""

@@ -46,6 +46,7 @@ def lines(path: Path) -> list[str]:
         return []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("needle", MIRROR_HOSTS + MACHINE_PATHS)
 def test_no_file_names_a_mirror_or_a_path_of_one_machine(needle: str) -> None:
     """Mirrors come from apt's and pip's own settings; paths start at the repository's root."""

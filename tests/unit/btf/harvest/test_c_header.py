@@ -164,6 +164,7 @@ _SCALARS = {
 _MEMBERS = st.lists(st.tuples(st.sampled_from(sorted(_SCALARS)), st.integers(0, 3)), max_size=6)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(_MEMBERS, st.booleans(), st.booleans()), min_size=1, max_size=4))
 def test_layouts_are_the_compilers(
     structs: list[tuple[list[tuple[str, int]], bool, bool]],

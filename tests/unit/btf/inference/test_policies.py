@@ -67,6 +67,7 @@ def test_a_wrong_answer_is_noticed(name: str) -> None:
     assert not passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", [PLAIN, Host(stale=True)], ids=["plain", "stale"])
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_scan_finds_it(name: str, host: Host) -> None:

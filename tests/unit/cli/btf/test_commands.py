@@ -192,6 +192,7 @@ def test_nobody_reads(sources) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_pipe_that_is_closed_before(tmp_path: Path, sources) -> None:
     """A pipe without a reader ends the command with 141, quietly."""
     reader, writer = os.pipe()

@@ -27,6 +27,7 @@ from tetrapy.btf.store import LocalStore, host_of
 btf_command, flags = btf_kernels.btf_command, btf_kernels.flags
 
 
+@pytest.mark.slow
 def test_list_all(btf_command, flags: list[str]) -> None:
     """Every kernel has a line with its layout, in natural order; the last line sums up."""
     done = btf_command("list", *flags)
@@ -42,6 +43,7 @@ def test_list_all(btf_command, flags: list[str]) -> None:
     assert "1 kernel in " in done.lines[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "found"),
     [

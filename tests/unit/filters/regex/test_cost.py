@@ -156,6 +156,7 @@ def calls(act: Callable[[], object]) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_long_text_costs_no_more_than_its_budget(pattern: str, text: str) -> None:

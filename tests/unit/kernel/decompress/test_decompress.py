@@ -69,6 +69,7 @@ def test_limit(name: str):
     assert unpack(golden(name), 2**70) == CONTENTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(GOLDEN) - {"kernel.lz4"}))
 def test_every_cut_is_noticed(name: str):
     """A file that ends early anywhere is an error, never a shorter result."""

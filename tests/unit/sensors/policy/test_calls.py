@@ -93,6 +93,7 @@ def test_calls_of_a_process_that_has_ended(world: CallWorld) -> None:
     assert set(other["process"]) == {"pid", "start_time"}
 
 
+@pytest.mark.slow
 def test_images_that_ended_are_few(world: CallWorld) -> None:
     """However many processes end."""
     which = world.hooks.add(kprobe())

@@ -118,6 +118,7 @@ def test_a_kernel_that_is_known() -> None:
     assert refusal(known, hook("skb")) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GROUPS)
 def test_one_member_is_not_known(name: str) -> None:
     """Its group is off, the guard is hidden, and nothing else than what reads it is refused."""

@@ -82,7 +82,7 @@ class Budget:
             found = [
                 owner
                 for owner in owners
-                if (owner.kind in _GROUPS) == groups and self._told_of(owner) > bound
+                if (owner.kind in _GROUPS) == groups and self._use_of(owner) > bound
             ]
             if found:
                 return found
@@ -90,7 +90,7 @@ class Budget:
 
     def come_again(self) -> List[Owner]:
         """Who is silent, and may be told of again."""
-        return [one for one in self.silent if self._told_of(one) <= self.most / _COMES_BACK]
+        return [one for one in self.silent if self._use_of(one) <= self.most / _COMES_BACK]
 
     def exhausted(self, *, known: bool) -> bool:
         """Whether nothing is left, by many of whom nobody stands out: half was used by those who
@@ -98,9 +98,9 @@ class Budget:
         """
         if self.used < self.most * (1 - 1e-9):
             return False
-        return not known or self._known - sum(map(self._told_of, self.silent)) >= self.most / 2
+        return not known or self._known - sum(map(self._use_of, self.silent)) >= self.most / 2
 
-    def _told_of(self, owner: Owner) -> float:
+    def _use_of(self, owner: Owner) -> float:
         """What an owner has used; of a group what those have who are not silent themselves."""
         used = self._sums.get(owner, 0.0)
         if owner.kind in _GROUPS:

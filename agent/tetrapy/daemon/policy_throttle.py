@@ -132,7 +132,7 @@ class PolicyThrottle:
             one.budget.come_back(passed * self._share)
             one.budget.charge(each * own, uses.get(loaded.number, {}), more=self._sensor.more)
             changed |= one.is_silent
-            events += self._judge(entry, one, now)
+            events += self._update(entry, one, now)
             if not one.is_silent and one.budget.used < self._most / 1000:
                 del self._used[entry.number]
         self._watch()
@@ -171,19 +171,19 @@ class PolicyThrottle:
             self._log("error", text, error=str(err))
         self._knows = False
 
-    def _judge(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
+    def _update(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
         events: List[ProcessThrottle] = []
         try:
             with capabilities.raised():
                 again, silent = one.budget.come_again(), one.budget.standing_out()
-                events += [self._tell(entry, one, owner, now) for owner in again]
+                events += [self._resume(entry, one, owner, now) for owner in again]
                 events += [
                     self._silence(entry, one, owner, now)
                     for owner in silent
                     if one.uses.silence(one.number, owner)
                 ]
                 self._count(entry, one)
-                events += self._judge_whole(entry, one, now)
+                events += self._update_whole(entry, one, now)
         except KernelError as err:
             self._log("error", "A policy cannot be throttled", policy=entry.label, error=str(err))
         everybody = [one.whole] if one.whole is not None else []
@@ -203,7 +203,7 @@ class PolicyThrottle:
         )
         return ProcessThrottle(START, f"policy {entry.label}, {owner}", now)
 
-    def _tell(self, entry: Entry, one: _Throttled, owner: Owner, now: int) -> ProcessThrottle:
+    def _resume(self, entry: Entry, one: _Throttled, owner: Owner, now: int) -> ProcessThrottle:
         self._count(entry, one)
         one.uses.tell(one.number, owner)
         one.budget.silent.discard(owner)
@@ -224,7 +224,7 @@ class PolicyThrottle:
                 whose = {(owner.uids, owner.cgroups): new}
                 self._unreported[key] = bounded(self._unreported.get(key, {}), whose)
 
-    def _judge_whole(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
+    def _update_whole(self, entry: Entry, one: _Throttled, now: int) -> List[ProcessThrottle]:
         assert entry.loaded is not None
         budget = one.budget
         if one.whole is None:

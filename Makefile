@@ -37,7 +37,7 @@ test: setup check build ## set up, build and pass all tests but the full list of
 	$(Q)$(PARALLEL) -m "not matrix" tests
 
 quick: lint-python lint-types lint-rooms ## linters and types of Python, unit tests but for the slow ones
-	$(Q)$(PYTEST) -n $(shell nproc) --no-loadscope-reorder -m "not slow" tests/unit
+	$(Q)$(PYTEST) -n $(shell nproc) --no-loadscope-reorder --hypothesis-profile=quick -m "not slow" tests/unit
 
 setup: ## install what building and testing needs (packages as root; else says how)
 	$(Q)$(PYTHON) -m tools.setup test

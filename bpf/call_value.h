@@ -7,6 +7,7 @@
 #include "call_socket.h"
 #include "kernel_values.h"
 #include "call_nameless.h"
+#include "executables.h"
 #include "host.h"
 #include "walk.h"
 
@@ -213,18 +214,12 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 kind
 	return (struct file *)pointer;
 }
 
-/* include/linux/fs.h: of a file that execve(2) opened, and of none that a process can open. */
-#define FMODE_EXEC (1 << 5)
-
-/* Whether the file at `file` is what the process executed, and its root directory the host's. Who
- * is capable in some user namespace may name another file for the one that he executes, and with it
- * for those who share his memory (PR_SET_MM_MAP).
- */
+/* Whether the file at `file` is what the process executed, and its root directory the host's. */
 static __always_inline int is_hosts_binary(struct task_struct *task, struct file *file)
 {
 	struct task_struct *first = find_first_process(task);
 
-	return bpf_core_field_exists(file->f_flags) && BPF_CORE_READ(file, f_flags) & FMODE_EXEC &&
+	return bpf_core_field_exists(file->f_flags) && is_opened_to_execute(file) &&
 	       bpf_core_field_exists(struct cred, user_ns) &&
 	       BPF_CORE_READ(task, cred, user_ns) == BPF_CORE_READ(first, cred, user_ns) &&
 	       is_root_of(task, hosts_root(task));

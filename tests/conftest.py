@@ -59,6 +59,11 @@ EXPECTED_SKIPS = [
         "Debian 12 has no Python that is too old to run tetrapy",
     ),
     ExpectedSkip(
+        r"^tests/kernel/test_executed_procfs\.py::test_a_file_that_was_named_later",
+        r"procfs does not tell that, and there is nobody else to ask",
+        "the process connector is for where no program can be loaded; docs/security.md says so",
+    ),
+    ExpectedSkip(
         r"^tests/kernel/test_(runtimes|image|oci_hook)\.py::",
         r"needs \w+: see tests/support/runtimes|CRI neither pauses|Podman has a socket only",
         "runtimes are no part of what the tests install; TETRAPY_RUNTIMES names them",

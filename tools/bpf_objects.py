@@ -48,6 +48,7 @@ _BASE = (
     "fork.bpf.c",
     "fork_suppressed.bpf.c",
     "gates.bpf.c",
+    "executables.bpf.c",
 )
 
 # They share the maps of the base object.

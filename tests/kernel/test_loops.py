@@ -54,21 +54,33 @@ def test_long_ways(tmp_path: Path, loops: bool, ring: bool) -> None:
     assert first.process.cwd == second.process.cwd == str(deep)
 
 
-def test_a_kernel_that_refuses_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One that has the helper and takes no functions beside tail calls gets the bounded loops."""
-    tried = []
+@pytest.mark.parametrize(
+    ("refused", "tried"),
+    [
+        ("executables", [(True, True), (True, False)]),
+        ("loops", [(True, True), (True, False), (False, False)]),
+    ],
+)
+def test_a_kernel_that_refuses_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refused: str, tried: list[tuple[bool, bool]]
+) -> None:
+    """One that has the helper and takes no functions beside tail calls gets the bounded loops, one
+    without iterators none.
+    """
+    asked = []
 
-    def refuse(options: SensorOptions) -> BaseSource:
-        tried.append(options.loops)
-        if options.loops:
-            raise NotLoadedError("tail calls are not allowed", 22)
+    def load(options: SensorOptions) -> BaseSource:
+        asked.append((options.loops, options.executables))
+        if getattr(options, refused):
+            raise NotLoadedError("not allowed", 22)
         return BaseSource(options)
 
-    monkeypatch.setattr(start, "BaseSource", refuse)
+    monkeypatch.setattr(start, "BaseSource", load)
     options = start.sensor_options(read(["--export-filename=-"], {}), Wanted(), None)
     kernel = BtfSource(KIND_KERNEL, "/sys/kernel/btf/vmlinux")
     sensor = start.load_sensor(options, kernel, lambda *_, **__: None, str(tmp_path))
     fds = sensor._sensor.fds
     sensor.close()
-    assert tried == [True, False]
-    assert {"on_exec_deep", "on_exec_loop"} & set(fds) == {"on_exec_deep"}
+    assert asked == tried
+    walk = "on_exec_deep" if refused == "loops" else "on_exec_loop"
+    assert {"on_exec_deep", "on_exec_loop", "list_unexecuted"} & set(fds) == {walk}

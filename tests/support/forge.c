@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* forge FILE N [by-another | SECONDS]: has its /proc/PID/exe lead to FILE, which it never executed,
+/* forge FILE N [by-another] [SECONDS]: has its /proc/PID/exe lead to FILE, which it never executed,
  * as who is capable in some user namespace may once nothing of the program is mapped any more. Then
  * it asks for the process group of N, and sleeps so many seconds.
  *
@@ -111,7 +111,7 @@ int main(int count, char **words)
 	}
 	job->number = atol(words[2]);
 	job->by_another = by_another;
-	job->sleep.seconds = count > 3 ? atol(words[3]) : 0;
+	job->sleep.seconds = count > 3 ? atol(words[count - 1]) : 0;
 	job->map.start_code = start;
 	job->map.end_code = job->map.start_data = start + 4096;
 	job->map.end_data = start + 8192;

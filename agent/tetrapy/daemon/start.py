@@ -116,6 +116,8 @@ def make_table(
     capacity, max_bytes = settings.process_cache_size, settings.process_cache_max_bytes
     table = ProcessTable(node_name(), procfs, capacity, details, ancestors, max_bytes)
     table.with_files = settings.enable_executed_file
+    if source.executables is not None:
+        table.doubtful = source.executables.doubtful
     return table, details
 
 
@@ -181,8 +183,14 @@ def load_sensor(
 
 
 def _base_source(options: SensorOptions, log: Log) -> BaseSource:
-    """The base sensor, with bpf_loop() where that can be had."""
-    if features.LOOPS.is_there:
+    """The base sensor, with bpf_loop() and iterators where these can be had."""
+    loops = features.LOOPS.is_there
+    # Iterators are as old as the ring buffer, and refer to the kernel's own BTF; yet there are
+    # kernels that refuse all programs which do.
+    if options.use_ring and options.btf_path is None:
+        with suppress(NotLoadedError, NotPermittedError):
+            return _gated_source(options._replace(loops=loops, executables=True), log)
+    if loops:
         # Without a compiler in the kernel (and before Linux 6.0 on arm64) there is the helper, but
         # no function beside tail calls.
         with suppress(NotLoadedError):

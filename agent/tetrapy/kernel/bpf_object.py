@@ -170,6 +170,20 @@ class BpfObject:
             raise self._error(f"BPF program {program_name}: not attached", last_errno())
         self._links[program_name] = link
 
+    def iterate(self, program_name: str) -> bytes:
+        """What an iterator writes, run once. Raises KernelError when the kernel refuses it."""
+        self.attach(program_name)
+        try:
+            fd = self._lib.bpf_iter_create(self._lib.bpf_link__fd(self._links[program_name]))
+            if fd < 0:
+                raise self._error(f"BPF program {program_name}: not run", fd)
+            with open(fd, "rb") as file:
+                return file.read()
+        except OSError as err:
+            raise self._error(f"BPF program {program_name}: not read", err.errno or 0) from err
+        finally:
+            self.detach(program_name)
+
     def map_fd(self, map_name: str) -> int:
         """The file descriptor of a loaded map; it belongs to this object."""
         return int(self._lib.bpf_map__fd(self._map(map_name)))

@@ -176,6 +176,7 @@ _PROTOTYPES = {
     "bpf_program__attach_raw_tracepoint": (LinkPointer, [ProgramPointer, c_char_p]),
     "bpf_link__destroy": (c_int, [LinkPointer]),
     "bpf_link__fd": (c_int, [LinkPointer]),
+    "bpf_iter_create": (c_int, [c_int]),
     "bpf_link_get_info_by_fd": (c_int, [c_int, c_void_p, POINTER(c_uint32)]),
     "bpf_obj_pin": (c_int, [c_int, c_char_p]),
     "bpf_map__name": (c_char_p, [MapPointer]),

@@ -112,7 +112,7 @@ class Callers:
         seen = read_process(self._table.procfs, pid)
         if seen is None or seen.start != start - start % TICK_NS:
             return None
-        process = self._table.image(seen)
+        process = self._table.image(*self._table.believed([seen]))
         process.start = start
         self._unreported[key] = process, exe
         if len(self._unreported) > _UNREPORTED:

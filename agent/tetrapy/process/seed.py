@@ -75,7 +75,9 @@ def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Pr
     reported only when procfs shows the image before.
     """
     reported = [(0, table.kernel)]
-    for end, process in _parents_first(seen):
+    ordered = _parents_first(seen)
+    believed = table.believed(process for _, process in ordered)
+    for (end, _), process in zip(ordered, believed):
         if (process.pid, process.start // TICK_NS) in touched.forked:
             continue
         entry = table.from_procfs(process)

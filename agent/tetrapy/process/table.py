@@ -5,13 +5,24 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Callable, Dict, Iterator, List, Optional, Tuple
+from typing import (
+    Callable,
+    Collection,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Tuple,
+)
 
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.events import flags
 from tetrapy.events.account import HELPERS, ROOT, account_of
 from tetrapy.events.container import OUTSIDE, Membership
 from tetrapy.events.cut import REPEATED, repeated
+from tetrapy.events.executed import UNREPORTED
 from tetrapy.events.process import DetailedProcess, Process, UnknownProcess, make_exec_id
 from tetrapy.process import budget
 from tetrapy.process.details import Details
@@ -62,6 +73,9 @@ class ProcessTable:
         self.at: Callable[[int], Optional[Process]] = self._live.get
         self.keeps_ancestors = ancestors
         self.with_files = True  # whether events tell of the files that are executed
+        # Those of these processes, or more, that may never have executed the file that procfs
+        # shows; who can ask the kernel puts itself here.
+        self.doubtful: Callable[[FrozenSet[int]], Collection[int]] = lambda _: ()
         # What is known of a container; who asks runtimes puts itself here.
         self.containers: Callable[[ContainerRef], Membership] = lambda _: OUTSIDE
         self.capacity = max(capacity, 2)
@@ -182,7 +196,7 @@ class ProcessTable:
             seen = read_process(self.procfs, seen.parent_pid)
             if seen is not None:
                 line.append(seen)
-        for ancestor in reversed(line):
+        for ancestor in self.believed(reversed(line)):
             process = self.from_procfs(ancestor)
         return process
 
@@ -216,6 +230,15 @@ class ProcessTable:
         """What is shown of a process that was never seen."""
         self.unknown_processes += 1
         return UnknownProcess(self._node, pid, start, start)
+
+    def believed(self, seen: Iterable[ProcfsProcess]) -> List[ProcfsProcess]:
+        """What procfs has shown of processes, without files that they may never have executed."""
+        processes = list(seen)
+        doubtful = self.doubtful(frozenset(process.pid for process in processes))
+        return [
+            process._replace(file=UNREPORTED) if process.pid in doubtful else process
+            for process in processes
+        ]
 
     def from_procfs(self, seen: ProcfsProcess) -> Process:
         """The image that procfs shows, put into the table under the parent found there."""

@@ -31,6 +31,7 @@ from tetrapy.process.table import ProcessTable
 from tetrapy.process.tracker import ProcessTracker
 from tetrapy.sensors import configuration
 from tetrapy.sensors.base_handler import BaseHandler
+from tetrapy.sensors.executables import Executables
 from tetrapy.sensors.filter_masks import FilterMasks
 from tetrapy.sensors.options import SensorOptions
 from tetrapy.sensors.owners import Owner, OwnerLosses
@@ -117,6 +118,8 @@ class BaseSource(EventSource):
         if options.rate is not None:
             self.rates = CgroupRates(btf, loaded)
         self.owners = OwnerLosses(btf, loaded)
+        if options.executables:
+            self.executables = Executables(loaded)
         self._losses_fd = loaded.map_fd("losses")
         self._counters_fd = loaded.map_fd("counters")
         self._counters = enum_values(btf, "counter")

@@ -15,6 +15,7 @@ from tetrapy.sensors.options import SensorOptions
 CONTEXT_PROGRAM = "on_exec_context"
 FILE_PROGRAMS = ("on_exec_file", "on_exec_file_deep", "on_exec_file_loop")
 LATE_PROGRAM = "on_fork_suppressed"
+EXECUTABLES_PROGRAM = "list_unexecuted"
 # In the order in which they are attached, which takes milliseconds. Execs come first: one that is
 # missed leaves a wrong image. Exits come last, else those of processes that nobody knows would be
 # reported.
@@ -88,6 +89,8 @@ def optional_programs(options: SensorOptions) -> List[str]:
         programs += ["on_exec_file", f"on_exec_file_{walk}"]
     if _keeps_back(options):
         programs.append(LATE_PROGRAM)
+    if options.executables:
+        programs.append(EXECUTABLES_PROGRAM)
     if options.gates:
         programs += [gate for hook in _HOOKS for gate in _gates(hook, options.gates)]
     return programs

@@ -31,6 +31,7 @@ from tetrapy.process.details import Details
 from tetrapy.process.seed import Touched
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.dispatch import Dispatcher
+from tetrapy.sensors.executables import Executables
 from tetrapy.sensors.owners import Owner
 from tetrapy.sensors.reassembly import Reassembly
 from tetrapy.sensors.throttle import CgroupRates
@@ -88,6 +89,7 @@ class EventSource:
     blind: Sequence[str] = ()  # what it cannot see, a few words each
     abi: Optional[EventAbi] = None  # of its records, where they come from a BPF object
     rates: Optional[CgroupRates] = None  # when rates of cgroups are limited
+    executables: Optional[Executables] = None  # where the kernel can be asked about them
 
     @property
     def lost_in_socket(self) -> int:

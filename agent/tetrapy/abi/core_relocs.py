@@ -59,6 +59,9 @@ class Step(NamedTuple):
     number: int
 
 
+_ITERATORS = ("iter/", "?iter/")  # beginnings of the names of their sections
+
+
 class FieldAccess(NamedTuple):
     """A field access by names: the outermost type, the steps from it, and the field's type."""
 
@@ -91,13 +94,21 @@ def read(btf: Btf, ext: bytes) -> List[CoreRelocation]:
 
 
 def of_object(data: bytes) -> Tuple[Btf, List[CoreRelocation]]:
-    """The types and the relocations of an ELF object; none if it has no `.BTF.ext`."""
+    """The types and the relocations of an ELF object; none if it has no `.BTF.ext`.
+
+    Without those of iterators: where these can be had, the kernel has BTF of its own, which is what
+    they refer to.
+    """
     elf = Elf(data)
     section, ext = elf.section(".BTF"), elf.section(".BTF.ext")
     if section is None:
         raise BtfError("the object has no .BTF section")
     btf = Btf(elf.data(section))
-    relocations = read(btf, elf.data(ext)) if ext else []
+    relocations = [
+        found
+        for found in (read(btf, elf.data(ext)) if ext else [])
+        if not found.section.startswith(_ITERATORS)
+    ]
     code = {name: _code(elf, name) for name in {found.section for found in relocations}}
     return btf, [
         found._replace(is_access=_is_access(code[found.section], found)) for found in relocations

@@ -116,3 +116,16 @@ def test_an_access_into_nothing_is_an_error(access: str, text: str) -> None:
     btf = Btf(b.build())
     with pytest.raises(BtfError, match=text):
         core_relocs.access_name(btf, core_relocs.read(btf, ext)[0])
+
+
+def test_iterators_ask_the_kernels_own_types_alone() -> None:
+    """What they read is nothing that other BTF has to answer."""
+    b = BtfBuilder()
+    s = b.composite("s", 4, [("a", b.integer("int", 4), 0)])
+    sections = ("prog", "iter/task", "?iter/task")
+    ext = extension(b, {name: [(0, s, "0:0", 0)] for name in sections})
+    code = instruction(0x61)
+    symbols = [Symbol(f"f{at}", name, 0, 8) for at, name in enumerate(sections)]
+    data = elf({**dict.fromkeys(sections, code), ".BTF": b.build(), ".BTF.ext": ext}, symbols)
+    _btf, found = core_relocs.of_object(data)
+    assert [entry.section for entry in found] == ["prog"]

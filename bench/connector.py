@@ -88,7 +88,7 @@ def _wait_for_quiet(agent: Agent) -> None:
 
 
 def _count(lines: list[bytes], target: Path, tag: str) -> tuple[int, int, int, int]:
-    """Execs told, named, complete, and exits told, of the load's processes."""
+    """Execs reported, named, complete, and exits reported, of the load's processes."""
     reported = named = complete = ended = 0
     for line in lines:
         (kind, body), *_ = json.loads(line).items()

@@ -142,7 +142,7 @@ def variant(name: str, count: int) -> dict[str, object]:
     if client is not None:
         told = int(client.communicate()[0])
         if told < 2 * count * 200:  # bytes; an exec and an exit have more
-            sys.exit(f"the client was told {told} bytes for {count} processes")
+            sys.exit(f"the client received {told} bytes for {count} processes")
     # The events of this life are counted by others.
     agent.export.unlink(missing_ok=True)
     return result

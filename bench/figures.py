@@ -34,7 +34,7 @@ FIGURES: Mapping[str, Figure] = {
     "denied_in_user_space": Figure("the same, denied by a filter in user space", "k", 1e3, None),
     "denied_in_kernel": Figure("the same, denied by a filter in the kernel", "k", 1e3, None),
     "metrics": Figure("the same with metrics", "k", 1e3, None),
-    "streamed": Figure("the same, told to a client and not written", "k", 1e3, 150, "570"),
+    "streamed": Figure("the same, sent to a client and not written", "k", 1e3, 150, "570"),
     "start": Figure("start to listening, CPU of the agent", "M", 1e6, 500, "5660"),
     "start_elapsed": Figure("start to listening, guest time", "M", 1e6, None, "6100 to 6300"),
     "idle": Figure("an idle minute, CPU of the agent", "M", 1e6, 5, "20"),

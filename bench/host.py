@@ -159,7 +159,7 @@ def under_agent(load: Load, directory: Path, count: int, width: int, tag: str) -
 def start_to_first_event(load: Load, directory: Path) -> float:
     """Seconds from the agent's start until the export has the exec of a probe.
 
-    Probes run all the time from before the start on, so the first that is told of is the first
+    Probes run all the time from before the start on, so the first that is reported is the first
     process that the agent saw begin.
     """
     with Agent(directory) as agent:

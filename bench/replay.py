@@ -5,9 +5,9 @@
 
 The records of a load are taken from this kernel once, as the agent takes them, and handed again and
 again to the same code as in the agent: process table, filters, encoder, a file in memory. A fork
-that is not told is no event, so a process of the load has two: its exec and its exit. CPU time is
-counted, not time, so what else the machine does matters little. Exit codes: 0; 2 when nothing was
-measured.
+that is not reported is no event, so a process of the load has two: its exec and its exit. CPU time
+is counted, not time, so what else the machine does matters little. Exit codes: 0; 2 when nothing
+was measured.
 """
 
 from __future__ import annotations

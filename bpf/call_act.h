@@ -95,7 +95,7 @@ static __always_inline void track(struct call *call, struct hook *hook, __u64 so
 		bpf_map_update_elem(map, &key, &owner, BPF_ANY);
 }
 
-/* Has a call be told of whose its sockets are. */
+/* Has a call reported with whose its sockets are. */
 static __always_inline void find_owner(struct call *call, struct hook *hook)
 {
 	__u32 zero = 0;

@@ -122,7 +122,7 @@ static __always_inline void read_workloads(struct call *call)
 	}
 }
 
-/* Changes that were told are none any more. */
+/* Changes that were reported are none any more. */
 static __always_inline void note_current_state(struct call *call)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

@@ -16,7 +16,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* The hook, where a program is not told by which link it runs (before Linux 5.15). */
+/* The hook, where a program is not given the number of its link (before Linux 5.15). */
 const volatile __u64 fixed_cookie;
 
 /* Loads a saved register. In assembler: the compiler would compute the address first, which the

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Steps that read the path of a file. Part of call_steps.h. */
 /* Goes on with what is long. The kernel lets 32 programs follow one another: those that a call
- * needs in any case are kept back, so that it is told whatever is too long. Returns when none is
- * left.
+ * needs in any case are kept back, so that it is reported whatever is too long. Returns when none
+ * is left.
  */
 static __always_inline void take_spare_step(void *ctx, struct call *call, enum call_step step)
 {

@@ -14,8 +14,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* A raw tracepoint's program cannot be told by its link: each is loaded for its hook, with as many
- * arguments as that has.
+/* A raw tracepoint's program cannot be identified by its link: each is loaded for its hook, with as
+ * many arguments as that has.
  */
 const volatile __u64 fixed_raw_cookie;
 const volatile __u32 raw_arguments;

@@ -47,7 +47,7 @@ static __always_inline void read_sock(struct call_socket *found, struct sock *so
 	BPF_CORE_READ_INTO(&found->destination, common, skc_v6_daddr);
 }
 
-/* Addresses that programs give are told as the source, as Tetragon does. */
+/* Addresses that programs give are reported as the source, as Tetragon does. */
 static __always_inline void read_sockaddr(struct call_socket *found, const void *pointer)
 {
 	struct address_of_socket address = {};

@@ -311,7 +311,7 @@ CALL_STEP(values, read_values)
 
 #include "call_path.h"
 
-/* Reads the other values. Of a call that returns all are told: user space waits. */
+/* Reads the other values. Of a call that returns all are reported: user space waits. */
 static __always_inline void end_match(void *ctx, struct call *call, struct hook *hook)
 {
 	if (call->selectors || call->at_return) {

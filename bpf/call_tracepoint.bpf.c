@@ -14,7 +14,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* The hook, where a program is not told by which link it runs (before Linux 5.15). */
+/* The hook, where a program is not given the number of its link (before Linux 5.15). */
 const volatile __u64 fixed_tracepoint_cookie;
 
 static __always_inline int tracepoint_hit(void *ctx, __u64 cookie)

@@ -17,7 +17,7 @@
 enum file_state {
 	FILE_UNKNOWN = 0, /* nobody asks, or this kernel's types do not tell */
 	FILE_CHECKED = 1, /* by on_exec_file, of which on_exec is the rest */
-	FILE_AGREES = 2, /* with the path that was asked for: nothing is to be told */
+	FILE_AGREES = 2, /* with the path that was asked for: nothing is to be reported */
 	FILE_DIFFERS = 4,
 };
 

@@ -13,7 +13,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define CLAIMS 16384 /* a power of two */
 
 /* The last event of a task that went through a gate, by thread number. Who shares a place with
- * another may have an event told twice, but none is lost by it. The size is set before loading.
+ * another may have an event reported twice, but none is lost by it. The size is set before loading.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -49,7 +49,7 @@ enum action_flag {
 	ACTION_SCOPE_THREAD = 0, /* of the interval */
 	ACTION_SCOPE_PROCESS = 8,
 	ACTION_SCOPE_GLOBAL = 16,
-	ACTION_NOTES_STATE = 32, /* changes are told once: from now on they are to this state */
+	ACTION_NOTES_STATE = 32, /* changes are reported once: from now on they are to this state */
 	ACTION_KERNEL_STACK = 64, /* is reported too */
 	ACTION_USER_STACK = 128,
 	ACTION_OVERRIDE = 256, /* the function does not run, and returns `error` */
@@ -69,7 +69,7 @@ enum action_flag {
 enum acts_flag {
 	ACTS_AT_CALL = 1,
 	ACTS_AT_RETURN = 2,
-	ACTS_FOR_OWNER = 4, /* calls with a socket are told of whose it is */
+	ACTS_FOR_OWNER = 4, /* calls with a socket are reported with whose it is */
 	ACTS_TRACK_RETURNED = 8, /* the function returns a socket, which is the thread's ... */
 	ACTS_UNTRACK_RETURNED = 16,
 };

@@ -3,9 +3,9 @@
  * What filters know of a process beyond its present state: which binaries it, its parent and its
  * ancestors ran, and in which namespaces and with which capabilities its image began.
  *
- * Binaries are told by marks: each binary filter of a policy (and each pid that is followed) has a
- * bit, which is decided once for each image, when it is executed. Processes that are older than the
- * policies are noted by user space. Only policies that ask for such things have this run.
+ * Binaries are identified by marks: each binary filter of a policy (and each pid that is followed)
+ * has a bit, which is decided once for each image, when it is executed. Processes that are older
+ * than the policies are noted by user space. Only policies that ask for such things have this run.
  */
 #ifndef TETRAPY_LINEAGE_H
 #define TETRAPY_LINEAGE_H

@@ -64,7 +64,7 @@ def debian_mirrors() -> list[str]:
     """The addresses of Debian's main archive that apt is configured with, each ending in a slash.
 
     Release files may not be there yet (a container before its first `apt-get update`), so an
-    archive is told by its address. The security archive holds few packages and is tried last.
+    archive is identified by its address. The security archive holds few packages and is tried last.
     """
     command = [
         "apt-get",

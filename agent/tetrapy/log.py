@@ -78,7 +78,7 @@ class Unhurried:
             self._works = True
 
     def take_lost(self) -> int:
-        """Lines that were lost and not told yet, once there is room to tell."""
+        """Lines that were lost and not reported yet, once there is room to tell."""
         if not self._works:
             return 0
         lost, self._lost = self._lost, 0

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Optional
 
 EXIT_UNCAUGHT = 70  # sysexits(3): an internal software error
 
-_FRAMES = 12  # innermost calls that are told
+_FRAMES = 12  # innermost calls that are reported
 _TEXT = 1000  # characters of an error's own words
 _PACKAGE = "/tetrapy/"
 _USED_UP = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -33,7 +33,7 @@ class Uncaught:
         self.seen = False
 
     def watch(self) -> None:
-        """From now on be told of errors in threads, and of those that cannot be raised anywhere."""
+        """Be called from now on for errors of threads, and for those that nothing can raise."""
         threading.excepthook = self._in_thread
         sys.unraisablehook = self._unraisable
 

@@ -121,10 +121,12 @@ def attack(
     return {
         "victim's processes": ran,
         "every event is an aim": one.reported,
-        "execs told": sum(number < OLD for number in reported["process_exec"]),
-        "exits told": sum(number < OLD for number in reported["process_exit"]),
-        "exits of old processes told": sum(number >= OLD for number in reported["process_exit"]),
-        "told twice": sum(len(follower.reported[kind]) - len(reported[kind]) for kind in KINDS),
+        "execs reported": sum(number < OLD for number in reported["process_exec"]),
+        "exits reported": sum(number < OLD for number in reported["process_exit"]),
+        "exits of old processes reported": sum(
+            number >= OLD for number in reported["process_exit"]
+        ),
+        "reported twice": sum(len(follower.reported[kind]) - len(reported[kind]) for kind in KINDS),
         "records lost": agent.statistics()["lost"] if agent.says("Observer events") else -1,
         "lost, says the log": agent.reported_losses(),
         "peak of RSS in MB": peak / 1024,
@@ -210,13 +212,13 @@ def _kept(export: Path, tag: str) -> int:
 def failures(figures: dict[str, Any]) -> list[str]:
     """What is wrong with one attack's figures: events and bytes, never times."""
     ran = figures["victim's processes"]
-    aims = {"execs told": ran, "exits told": ran, "exits of old processes told": OLDS}
+    aims = {"execs reported": ran, "exits reported": ran, "exits of old processes reported": OLDS}
     found = [
         f"{name}: {figures[name]} of {aim}"
         for name, aim in aims.items()
         if figures[name] != aim and figures["every event is an aim"]
     ]
-    zero = ("told twice", "lines broken", "exit code")
+    zero = ("reported twice", "lines broken", "exit code")
     found += [f"{name}: {figures[name]}" for name in zero if figures[name]]
     for name, bound in (("peak of RSS in MB", MEMORY), ("MB kept", KEPT * _SLACK)):
         if figures[name] > bound:
@@ -225,9 +227,9 @@ def failures(figures: dict[str, Any]) -> list[str]:
 
 
 _COLUMNS = (
-    ("execs told", "execs", ".0f"),
-    ("exits told", "exits", ".0f"),
-    ("exits of old processes told", "old", ".0f"),
+    ("execs reported", "execs", ".0f"),
+    ("exits reported", "exits", ".0f"),
+    ("exits of old processes reported", "old", ".0f"),
     ("records lost", "lost", ".0f"),
     ("peak of RSS in MB", "RSS MB", ".1f"),
     ("longest pause in s", "pause s", ".1f"),

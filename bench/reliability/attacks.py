@@ -28,7 +28,7 @@ class Attack(NamedTuple):
     cgroups: int = 0  # how many the attacker owns
     reload: bool = False  # SIGHUP meanwhile, twice a second
     stop: bool = False  # the agent is stopped while the attack goes on
-    reported: bool = True  # every event of the victim is to be told
+    reported: bool = True  # every event of the victim is to be reported
     short: bool = False  # part of the short form
 
 

@@ -7,7 +7,7 @@
     python3 -m bench.reliability.guest attack [--kernel 6.1] [--short] [--only NAME] [--victims 500]
 
 stop: what is reported and what is lost must make, together, every exec and every exit that
-happened. burst: processes, a thousand in flight; none may be lost or told twice.
+happened. burst: processes, a thousand in flight; none may be lost or reported twice.
 storm, attack: as of `python3 -m bench.reliability`, whose exit codes these are, too.
 """
 

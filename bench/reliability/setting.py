@@ -66,7 +66,7 @@ def fence(agent: Watched, setting: Setting) -> None:
             if any(name.encode() in line for line in all_lines(agent.export)):
                 return
             time.sleep(0.05)
-    raise BuildError(f"nothing is told any more\n{agent.log[-2000:]}")
+    raise BuildError(f"nothing is reported any more\n{agent.log[-2000:]}")
 
 
 def all_lines(export: Path) -> Iterator[bytes]:

@@ -139,7 +139,7 @@ def _pushed_out(setting: Setting, **options: Any) -> list[str]:
 
 
 def flooded_policy(setting: Setting) -> list[str]:
-    """A user floods calls that a policy matches: another one's are told, each of them."""
+    """A user floods calls that a policy matches: another one's are reported, each of them."""
     policy = setting.directory / "policy.yaml"
     policy.write_text(json.dumps(_POLICY))  # which is YAML
     # A small budget, so that it is used up soon.
@@ -158,7 +158,7 @@ def flooded_policy(setting: Setting) -> list[str]:
         fence(agent, setting)
         found = {int(one) for line in all_lines(agent.export) for one in _ARGUMENT.findall(line)}
         told = sum(1 for number in range(called) if 6_000_000 + number in found)
-        wrong = [] if told == called else [f"{told} of {called} calls of another user are told"]
+        wrong = [] if told == called else [f"{told} of {called} calls of another user are reported"]
         if _SILENT not in agent.log:
             wrong.append(f"the flood was not throttled: {agent.log[-500:]}")
         return [*wrong, *ended(agent)]

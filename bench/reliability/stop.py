@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent that is stopped under load until its buffer overflows: is what is lost told?"""
+"""An agent that is stopped under load until its buffer overflows: is what is lost reported?"""
 
 from __future__ import annotations
 
@@ -68,12 +68,14 @@ def stop(
         short = _SHORT[kind]
         figures |= {
             f"{short}: made by what this started": made[kind],
-            f"{short}: told, of all processes": tally.kinds[kind],
+            f"{short}: reported, of all processes": tally.kinds[kind],
             f"{short}: of the load, missing": len(tally.missing(kind)),
             f"{short}: of the load, repeated": len(tally.repeated(kind)),
             f"{short}: lost, says the log": reported.get(short, 0),
             f"{short}: lost, say the metrics": metrics.get(short, 0),
-            f"{short}: told + lost - made": tally.kinds[kind] + reported.get(short, 0) - made[kind],
+            f"{short}: reported + lost - made": tally.kinds[kind]
+            + reported.get(short, 0)
+            - made[kind],
         }
     return {
         **figures,
@@ -98,11 +100,11 @@ def failures(figures: dict[str, Any], *, alone: bool = False) -> list[str]:
         found.append("the buffer did not overflow: nothing was measured")
     for short in _SHORT.values():
         if figures[f"{short}: of the load, repeated"]:
-            found.append(f"{short}: told twice")
+            found.append(f"{short}: reported twice")
         # Other processes make and lose events too; then the sum is larger, never smaller.
-        more = figures[f"{short}: told + lost - made"]
+        more = figures[f"{short}: reported + lost - made"]
         if more < 0 or (alone and more):
-            found.append(f"{short}: told and lost are {more:+} beside what was made")
+            found.append(f"{short}: reported and lost are {more:+} beside what was made")
     lost_execs = figures["exec: lost, says the log"]
     if figures["exec: of the load, missing"] > lost_execs:
         found.append(f"exec: more missing than the {lost_execs} that the log tells")

@@ -152,7 +152,7 @@ class Watched:
             if self._has_end_of(name, time.monotonic() + 5):
                 return
             # It may be lost itself in a buffer that is full.
-        raise BuildError(f"no process is told of after {TIMEOUT:.0f} s\n{self.log}")
+        raise BuildError(f"no process is reported after {TIMEOUT:.0f} s\n{self.log}")
 
     def _has_end_of(self, name: str, deadline: float) -> bool:
         wanted = f'"arguments":"{name}"'.encode()

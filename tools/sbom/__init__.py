@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What dist/tetrapy.pyz is made of: each file traced to where it comes from, told as SPDX and
+"""What dist/tetrapy.pyz is made of: each file traced to where it comes from, written as SPDX and
 CycloneDX.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each file of a .pyz with the component it belongs to: it has the bytes that are there, or fails.
 
-A file is not told by its name: it must be, byte for byte, a file of this checkout, of a pinned
-wheel, of what the build compiled from pinned sources, or the bytecode of a source beside it.
+A file is not identified by its name: it must be, byte for byte, a file of this checkout, of a
+pinned wheel, of what the build compiled from pinned sources, or the bytecode of a source beside it.
 """
 
 from __future__ import annotations

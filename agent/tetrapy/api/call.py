@@ -79,6 +79,6 @@ class Call:
             self.connection.pump(self)
 
     def cancel(self) -> None:
-        """End the call at once; nobody is told but the peer."""
+        """End the call at once; nobody hears of it but the peer."""
         if not self.closed:
             self.connection.reset(self)

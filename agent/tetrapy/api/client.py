@@ -185,7 +185,7 @@ class Channel:
             connection.receive(data)
             self._send()
         except ConnectionLostError:
-            pass  # every call has been told
+            pass  # every call has ended
         except OSError as err:
             connection.lost(f"the connection broke: {err.strerror or err}")
 

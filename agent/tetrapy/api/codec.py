@@ -70,8 +70,8 @@ def _sub_encoder(message: str) -> Encode:
 
 
 def field_encoder(row: Field, message_encoder: Callable[[str], Encode]) -> Encode:
-    """What makes bytes of a field's value, with its tag; nothing of a value that is not told from
-    none.
+    """What makes bytes of a field's value, with its tag; nothing of a value that cannot
+    be distinguished from none.
 
     `message_encoder` gives what makes bytes of messages, without their length.
     """

@@ -2,8 +2,8 @@
 """The rows of messages (events/schema/field.py), as text.
 
 A line is `number name type`; a type in brackets is repeated, `map<key,value>` is a map. `optional`
-before the type says that an empty value is told from none; of the fields marked `one` a message has
-one.
+before the type says that an empty value is distinguished from none; of the fields marked
+`one` a message has one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Dict, Tuple
 
 from tetrapy.events.schema.field import NOWHERE, ONE, SET, Field, field
 
-OPTIONAL = "optional"  # presence of a field whose empty value is told from none
+OPTIONAL = "optional"  # presence of a field whose empty value is distinguished from none
 
 Rows = Tuple[Field, ...]
 

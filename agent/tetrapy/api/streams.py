@@ -2,7 +2,7 @@
 """GetEvents: clients that are told events as they happen.
 
 Clients that ask for the same share one subscription, and its bytes. Each has a queue of its own, of
-so many events and bytes; what it is too slow for is lost to it alone, counted, and told by a
+so many events and bytes; what it is too slow for is lost to it alone, counted, and reported by a
 `rate_limit_info` once it goes on.
 """
 
@@ -261,10 +261,10 @@ def _aggregator(options: Optional[Message]) -> Optional[Aggregator]:
 
 
 def _takes_loss(request: Message, context: Context) -> bool:
-    """Whether the client can be told what it lost.
+    """Whether the client can be sent what it lost.
 
     Tetragon's own client stops at an event that its compact output has no form for, and the
-    library that it is written with does not say which program it is. It is told when it asks.
+    library that it is written with does not say which program it is. It learns of it when it asks.
     """
     asked = any(_LOST in one.get("event_set", ()) for one in request.get("allow_list", ()))
     return asked or not context.call.headers.get("user-agent", "").startswith("grpc-go")

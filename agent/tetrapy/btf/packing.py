@@ -118,7 +118,7 @@ def answers_of_all(
     jobs: int,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Packed:
-    """The answers of all sources; `progress` is told how many are done, of how many, and the
+    """The answers of all sources; `progress` is given how many are done, of how many, and the
     last.
     """
     packed = Packed(queries.names, {}, [])

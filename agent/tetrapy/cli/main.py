@@ -35,7 +35,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
             return client.main(words, client.TETRA)
         return _run(words, closed)
-    except Exception as err:  # noqa: BLE001 - the last place where it can be told
+    except Exception as err:  # noqa: BLE001 - the last place where it can be reported
         what = described(err)
         print(f"Error: unexpected: {what['error']}, at {what['at']}", file=sys.stderr)
         return EXIT_UNCAUGHT

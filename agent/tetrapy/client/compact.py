@@ -23,7 +23,7 @@ _LABEL = 7  # columns of the label
 _CAPABILITIES = 120  # column where a note on capabilities ends
 _EPOCH = "1970-01-01T00:00:00Z"
 _NO_NAME = "UNDEF"
-# LSM hooks -> the member of their first argument that has the path whose hash is told.
+# LSM hooks -> the member of their first argument that has the path whose hash is reported.
 _HASHED = {
     **dict.fromkeys(
         (

@@ -86,7 +86,7 @@ class Containers:
             entry.membership.waits = self._ask(entry)
             if entry.membership.waits:
                 self._new.append(entry.membership)
-        else:  # its cgroup has told all
+        else:  # its cgroup has said all
             entry.membership.pod = Pod(Container(f"{ref.runtime}://{ref.id}", ref.id))
         self._entries[ref] = entry
         self._weigh(entry)

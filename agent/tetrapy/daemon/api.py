@@ -100,7 +100,7 @@ class Api:
             )
 
     def watch(self, make_parts: Callable[[], Parts]) -> None:
-        """What clients are told of is made when the first one is here."""
+        """What clients can receive is made when the first one is here."""
         self._make_parts = make_parts
 
     def turn(self, ready: Ready) -> None:

@@ -48,7 +48,7 @@ _LEVEL_NAMES = {**{level: name for name, level in _LEVELS.items()}, "warning": "
 
 
 class Parts:
-    """What of the agent clients are told of."""
+    """What clients learn of the agent."""
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ class MetricsServer:
 
     @property
     def counters(self) -> List[Count]:
-        """What is to be told each batch of events."""
+        """What is to be reported each batch of events."""
         if not self._settings.metrics_server:
             return []
         events = [] if self._events is None else [self._events.count]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tracing policies of a run: loaded, changed, and told of.
+"""The tracing policies of a run: loaded, changed, and listed.
 
 One that is no good stays in the list with its error: it keeps neither the agent nor another policy
 from running, unless the settings ask for that.

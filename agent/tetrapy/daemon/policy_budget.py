@@ -15,7 +15,7 @@ from tetrapy.sensors.policy.uses import Owner, Part, group_of, owner_of
 
 _GROUP_TIMES = 8  # GROUP_TIMES of bpf/share.h
 _STANDS_OUT = 8  # a part in so many of what was used, at least
-_COMES_BACK = 8  # whose part in so many of the budget is told again
+_COMES_BACK = 8  # whose part in so many of the budget is reported again
 _FORGOTTEN = 1024  # a part in so many of the budget is nothing: so many of a kind are known at most
 _WAITING = 4096  # that may have something in the buffer
 _User = Union[Owner, Part]
@@ -89,7 +89,7 @@ class Budget:
         return []
 
     def come_again(self) -> List[Owner]:
-        """Who is silent, and may be told of again."""
+        """Who is silent, and whose calls may be reported again."""
         return [one for one in self.silent if self._use_of(one) <= self.most / _COMES_BACK]
 
     def exhausted(self, *, known: bool) -> bool:

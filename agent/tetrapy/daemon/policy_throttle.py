@@ -2,9 +2,9 @@
 """Policies that would keep the agent busy with all that a machine does: they tell of a part of it.
 
 Each policy has a budget of the agent's processor time. Whose calls have used up more of it than is
-left is not told of for a while, all others are. Only where it is used up by many of whom nobody
-stands out, the policy tells of none until half of it has come back. Those that act on processes go
-on acting.
+left has no call reported for a while, all others have. Only where it is used up by many of whom
+nobody stands out, the policy reports none until half of it has come back. Those that act on
+processes go on acting.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Log = Callable[..., None]
 
 
 class _Silence:
-    """Somebody's calls are not told."""
+    """Somebody's calls are not reported."""
 
     def __init__(self, since: int, uids: str = "", cgroups: str = "") -> None:
         self.shown: Dict[str, Any] = {
@@ -60,7 +60,7 @@ class _Throttled:
 
     @property
     def is_silent(self) -> bool:
-        """Whether something is not told."""
+        """Whether something is not reported."""
         return self.whole is not None or bool(self.owners)
 
 
@@ -90,7 +90,7 @@ class PolicyThrottle:
         self._unreported: Dict[Tuple[str, str], Dict[Named, int]] = {}
 
     def unreported_calls(self) -> Dict[Tuple[str, ...], int]:
-        """Calls that were not told, by cgroup, name and namespace of the policy, uid."""
+        """Calls that were not reported, by cgroup, name and namespace of the policy, uid."""
         return {
             (cgroup, *key, uid): count
             for key, owners in list(self._unreported.items())
@@ -100,7 +100,7 @@ class PolicyThrottle:
     def tick(self, received: int, now: int) -> List[ProcessThrottle]:
         """Look at what policies have used since the last look; there were `received` records.
 
-        Returns what is to be told, at the time `now`, in ns since 1970.
+        Returns what is to be reported, at the time `now`, in ns since 1970.
         """
         clock, cpu = time.monotonic(), time.thread_time()
         came, used, passed = received - self._received, cpu - self._cpu, clock - self._clock
@@ -214,7 +214,7 @@ class PolicyThrottle:
         return ProcessThrottle(STOP, f"policy {entry.label}, {owner}", now)
 
     def _count(self, entry: Entry, one: _Throttled) -> None:
-        """See how many calls were not told."""
+        """See how many calls were not reported."""
         key = (entry.name, entry.namespace)
         for owner, silence in one.owners.items():
             unreported = one.uses.unreported(one.number, owner)

@@ -65,13 +65,13 @@ class RuntimeHook:
         return None
 
     def _learn(self, text: str) -> Optional[ContainerRef]:
-        """The container of the state, whose cgroup policies are told of; None for none."""
+        """The container of the state, whose cgroup policies are notified of; None for none."""
         try:
             state = loads(text)
             with open(f"{self._procfs}/{int(state['pid'])}/cgroup", "rb") as file:
                 cgroup = file.read()
         except (OSError, ValueError, TypeError, KeyError) as err:
-            self._log("warn", "A runtime's hook told of no process that is there", error=str(err))
+            self._log("warn", "A runtime's hook named no process that is there", error=str(err))
             return None
         workloads = getattr(self._loop.handler, "workloads", None)
         if workloads is not None:

@@ -149,12 +149,15 @@ def load_sensor(
     help.
     """
     if options.context and CONTEXT_PROGRAM in source.disabled_programs:
-        log("warn", "Credentials and namespaces cannot be told: this kernel's types are not known")
+        log(
+            "warn",
+            "Credentials and namespaces cannot be reported: this kernel's types are not known",
+        )
         options = options._replace(context=False)
     if set(FILE_PROGRAMS) & set(source.disabled_programs):
         log(
             "warn",
-            "What is executed is told as its caller wrote it: this kernel's types for the file"
+            "What is executed is reported as its caller wrote it: this kernel's types for the file"
             " itself are not known",
         )
         options = options._replace(file=False)
@@ -250,8 +253,8 @@ def _take_the_machines_view(root: str, log: Log) -> None:
     if "cgroup" in foreign:
         log(
             "warn",
-            "Containers of earlier processes are told as far as the agent's cgroup namespace shows"
-            " them, which it cannot leave",
+            "Containers of earlier processes are reported as far as the agent's cgroup namespace"
+            " shows them, which it cannot leave",
             hint="a container: run it with --cgroupns=host",
         )
     if cgroups.host_controller(root) is None:

@@ -135,7 +135,7 @@ class Subscription:
         self.target.tick(now)
 
     def finish(self) -> None:
-        """Write what waits in windows, and what the rate limit has not told yet."""
+        """Write what waits in windows, and what the rate limit has not reported yet."""
         stages = self._stages
         if stages.aggregator is not None:
             self._put_all(stages.aggregator.flush())

@@ -7,7 +7,7 @@ _MEMLOCK = b"memlock:"
 
 
 def kernel_memory(fd: int) -> int:
-    """Bytes of kernel memory of the BPF map or program of a descriptor; 0 where none is told."""
+    """Bytes of kernel memory of a descriptor's BPF map or program; 0 where none is reported."""
     try:
         with open(f"/proc/self/fdinfo/{fd}", "rb") as file:
             for line in file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Being told that files of a directory come, go or change (inotify(7))."""
+"""Notices that files of a directory come, go or change (inotify(7))."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Inotify:
         sys_calls.call("inotify_add_watch", self.fd, os.fsencode(directory), _CHANGES | _ONLYDIR)
 
     def drain(self) -> None:
-        """Forget what was told."""
+        """Forget what was reported."""
         try:
             while os.read(self.fd, _SIZE):
                 pass

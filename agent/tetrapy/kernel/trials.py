@@ -210,7 +210,7 @@ def has_multi_uprobes() -> bool:
 
     When a uprobe's perf event ends, the kernel waits several times for running programs, and no
     other can end meanwhile; such links wait once, and at the same time as others. Linux 6.6 brought
-    them, and 6.10 the check of the process by which sound ones are told.
+    them, and 6.10 the check of the process by which sound ones are recognised.
     """
     try:
         _uprobe_multi()

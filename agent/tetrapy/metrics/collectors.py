@@ -61,7 +61,7 @@ PATTERN_SETTINGS = ("export-allowlist", "export-denylist", "redaction-filters")
 OPERATIONS = ("get", "remove")
 
 
-# Figures that are 0 in this release, and are told because dashboards divide by them or alert on
+# Figures that are 0 in this release, and are reported because dashboards divide by them or alert on
 # them: without the series they would say "no data" where all is well. The values of each label.
 ALWAYS_ZERO: Dict[str, Tuple[Tuple[str, ...], ...]] = {
     "tetragon_observer_ringbuf_errors_total": (),

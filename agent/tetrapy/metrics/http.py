@@ -124,7 +124,7 @@ class HttpServer:
 
     def _serve(self) -> None:
         poll, pause = select.poll(), select.poll()
-        poll.register(self._stop_read, 0)  # a pipe whose writer is gone is told unasked
+        poll.register(self._stop_read, 0)  # a pipe whose writer is gone wakes poll(2) unasked
         pause.register(self._stop_read, 0)
         poll.register(self._listener, select.POLLIN)
         try:

@@ -93,7 +93,7 @@ class Dispatcher(NamedTuple):
 
     messages: Mapping[str, int] = _NONE  # by kind: records
     failures: Mapping[str, int] = _NONE  # by kind, "" is unknown: records that made no sense
-    oddities: Mapping[str, int] = _NONE  # what the kernel should not have told, by ERRORS
+    oddities: Mapping[str, int] = _NONE  # what the kernel should not have reported, by ERRORS
     # By kind: microseconds, with the bounds of `collectors.LATENCY_BOUNDS`; may be empty.
     latencies: Mapping[str, Histogram] = _NO_SIZES
     reassembly: Reassembly = Reassembly()
@@ -145,7 +145,7 @@ class Policies(NamedTuple):
     states: Mapping[str, int] = _NONE  # by state: how many
     kernel_memory: Mapping[Tuple[str, str], int] = _NOBODY  # by name and namespace: bytes
     programs: Sequence[ProgramUse] = ()
-    waited: int = 0  # calls that are told when they return
+    waited: int = 0  # calls that are reported when they return
     # By function and `ok` or `error`: calls that returned, and those whose other half is not known.
     merges: Mapping[Tuple[str, str], int] = _NOBODY
     # By action, hook and its number, policy and its namespace, selector's number and label.
@@ -159,7 +159,7 @@ class Policies(NamedTuple):
     missed_by_links: Mapping[Tuple[str, str], int] = _NOBODY
     requests: Mapping[Tuple[str, str], int] = _NOBODY  # by action and outcome
     throttled: Mapping[Tuple[str, str], int] = _NOBODY  # by name and namespace: how often
-    # By cgroup, name, namespace, uid: calls that were not told.
+    # By cgroup, name, namespace, uid: calls that were not reported.
     unreported: Mapping[Tuple[str, ...], int] = _NO_ACTIONS
 
 

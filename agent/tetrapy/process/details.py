@@ -84,7 +84,7 @@ class Details:
         self.unnamed_users = 0  # uids for which there is no name
 
     def of_exec(self, process: Process, context: bytes, environment: bytes) -> None:
-        """Add what the kernel told of an exec; both parts may be empty.
+        """Add what the kernel reported of an exec; both parts may be empty.
 
         Raises FormatError when the context is cut short.
         """

@@ -71,7 +71,7 @@ def read_all(root: str, alive: Callable[[], None] = lambda: None) -> Tuple[List[
 def fill(table: ProcessTable, seen: Iterable[Seen], touched: Touched) -> List[Process]:
     """Put the processes into the table; returns those whose exec is to be reported, in its order.
 
-    A process that was forked meanwhile is told by records alone. One that executed meanwhile is
+    A process that was forked meanwhile is reported by records alone. One that executed meanwhile is
     reported only when procfs shows the image before.
     """
     reported = [(0, table.kernel)]

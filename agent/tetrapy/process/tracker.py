@@ -291,7 +291,7 @@ class ProcessTracker:
         return ancestors
 
     def on_exit(self, record: ExitRecord) -> Optional[ProcessExit]:
-        """The end of a process; None when it was told before, or nobody wants it."""
+        """The end of a process; None when it was reported before, or nobody wants it."""
         ktime, start, pid, code, deferred_children = record
         exits, table = self._recent_exits, self.table
         key = (pid, start)

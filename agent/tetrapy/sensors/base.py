@@ -200,7 +200,7 @@ class BaseSource(EventSource):
             self.calls = self._programs.handler(self._handler, self.hooks)
 
     def containers_changed(self, changed: Sequence[Tuple[ContainerRef, Membership]]) -> None:
-        """Policies are told of containers of which something else is known."""
+        """Policies are notified of containers of which something else is known."""
         if self._handler is not None and self._handler.workloads is not None:
             self._handler.workloads.settled(changed)
 

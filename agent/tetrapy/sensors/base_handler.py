@@ -101,7 +101,7 @@ class BaseHandler:
         self._filter_masks: Optional[FilterMasks] = None  # from `seeded` on
         self._rates = None if kernel is None else kernel.rates
         self.is_seeded = False
-        self.workloads: Optional[Workloads] = None  # who is told of cgroups
+        self.workloads: Optional[Workloads] = None  # who is notified of cgroups
         self.calls: Optional[Calls] = None  # who decodes the records of policies
         self.dispatcher = dispatcher = Dispatcher(abi)
         dispatcher.add("exec", self._on_exec)

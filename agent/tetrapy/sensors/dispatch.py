@@ -54,7 +54,7 @@ class Dispatcher:
         return sum(self.failures.values())
 
     def time_records(self, observe: Callable[[str, int], None]) -> None:
-        """Have `observe` told the kind of each record and how long it took, in ns."""
+        """Have `observe` called with the kind of each record and how long it took, in ns."""
 
         def timed(name: str, handler: OnRecord) -> OnRecord:
             def handle(data: bytes) -> Optional[Event]:

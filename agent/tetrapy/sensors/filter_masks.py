@@ -115,7 +115,7 @@ class FilterMasks:
     def learn(self, path: bytes, cgroup_id: int, process: Process) -> None:
         """Answer for the binary and the cgroup of an exec that the kernel did not suppress."""
         unwanted = self._known.get(path)
-        # The kernel forgets what it did not use for long; then its exec is sent, and told again.
+        # The kernel forgets what it did not use for long; then its exec is sent again.
         if (unwanted is None or unwanted) and path[:1] == b"/" and len(path) < self._path_size - 1:
             self._answer(path, process.binary)
         if self._asks_for_containers and cgroup_id not in self._containers:

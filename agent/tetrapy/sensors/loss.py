@@ -7,7 +7,7 @@ from typing import Dict, Mapping
 
 
 class LossCounter:
-    """Compares a sensor's counters with what was told before."""
+    """Compares a sensor's counters with what was reported before."""
 
     def __init__(self) -> None:
         self.totals: Dict[str, int] = {}

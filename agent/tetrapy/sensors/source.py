@@ -73,10 +73,10 @@ class Handler(Protocol):
         """Measure the distance between the clocks again."""
 
     def tick(self, now: int) -> List[Event]:
-        """What is to be told because time has passed; `now` in ns since boot."""
+        """What is to be reported because time has passed; `now` in ns since boot."""
 
     def ended(self) -> List[Event]:
-        """No record comes any more: what is to be told that waited for one."""
+        """No record comes any more: what is to be reported that waited for one."""
 
 
 class EventSource:
@@ -128,7 +128,7 @@ class EventSource:
         raise NotImplementedError
 
     def ask_for_wakeup(self) -> bool:
-        """Have the next record wake the reader; False when it is not told of records that wait."""
+        """Have the next record wake the reader; False when it is not woken by records that wait."""
         raise NotImplementedError
 
     def handler(

@@ -31,7 +31,7 @@ class Rotation:
         self._log = log
         self._names: Optional[BackupNames] = None
         self._housekeeper: Optional[Housekeeper] = None
-        self._last_error = ""  # the trouble that was last told
+        self._last_error = ""  # the trouble that was last reported
         self._refused = False
         self._again = 0.0  # when a rotation that was refused is tried again
         self._due = now + rules.interval / _SECOND

@@ -21,7 +21,7 @@ _PENDING_LIMIT = LIMIT
 TIMEOUT = 0.02  # for a reader that has kept up so far
 _LITTLE_PATIENCE = 0.001  # while lines wait for it
 _LAST_PATIENCE = 2.0  # at the end, for all that waits
-_STALLED = 1.0  # a reader that has taken nothing for so long is told of
+_STALLED = 1.0  # a reader that has taken nothing for so long is reported
 
 
 class LineSink(Sink):

@@ -109,7 +109,7 @@ SOUND = {
     "exec: lost, says the log": 10,
     "exec: of the load, missing": 10,
     **{f"{kind}: of the load, repeated": 0 for kind in ("exec", "exit")},
-    **{f"{kind}: told + lost - made": 0 for kind in ("exec", "exit")},
+    **{f"{kind}: reported + lost - made": 0 for kind in ("exec", "exit")},
 }
 
 
@@ -117,9 +117,9 @@ SOUND = {
     ("change", "alone", "wrong"),
     [
         ({}, True, False),
-        ({"exec: told + lost - made": 1}, False, False),
-        ({"exec: told + lost - made": 1}, True, True),
-        ({"exit: told + lost - made": -1}, False, True),
+        ({"exec: reported + lost - made": 1}, False, False),
+        ({"exec: reported + lost - made": 1}, True, True),
+        ({"exit: reported + lost - made": -1}, False, True),
         ({"lost, say the metrics": 29}, False, True),
         ({"exec: of the load, missing": 11}, False, True),
         ({"exit: of the load, repeated": 1}, False, True),
@@ -151,10 +151,10 @@ def test_what_a_kill_may_not_leave() -> None:
 UNHARMED = {
     "victim's processes": 500,
     "every event is an aim": True,
-    "execs told": 500,
-    "exits told": 500,
-    "exits of old processes told": attack.OLDS,
-    "told twice": 0,
+    "execs reported": 500,
+    "exits reported": 500,
+    "exits of old processes reported": attack.OLDS,
+    "reported twice": 0,
     "lines broken": 0,
     "exit code": 0,
     "peak of RSS in MB": 40.0,
@@ -167,10 +167,10 @@ UNHARMED = {
 @pytest.mark.parametrize(
     "change",
     [
-        {"execs told": 499},
-        {"exits told": 499},
-        {"exits of old processes told": 0},
-        {"told twice": 1},
+        {"execs reported": 499},
+        {"exits reported": 499},
+        {"exits of old processes reported": 0},
+        {"reported twice": 1},
         {"lines broken": 1},
         {"exit code": -9},
         {"peak of RSS in MB": 64.1},

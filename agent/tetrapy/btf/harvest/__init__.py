@@ -4,7 +4,7 @@
     result = harvest(inputs, output, options, unpackers, progress)
 
 writes `ID/VERSION_ID/arch/<uname -r>.btf` (BTFHub's layout) below `output` for each input that is,
-or holds, a kernel.  What an input may be is told by `sources`; how the files are opened, which
+or holds, a kernel.  What an input may be is decided by `sources`; how the files are opened, which
 kernel it is, and how the work is spread over processes by the modules beside it.
 
 Everything that is read here is taken for hostile: sizes are limited before memory is taken, names

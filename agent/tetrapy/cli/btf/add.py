@@ -117,7 +117,7 @@ def _read(options: argparse.Namespace, host: Host) -> Tuple[Host, bytes, Tuple[s
         pahole=options.pahole,
     )
     with open(options.file, "rb"):
-        pass  # what is no file that can be read is told by its error
+        pass  # what is no file that can be read is reported by its error
     with tempfile.TemporaryDirectory(prefix="tetrapy-btf-") as scratch:
         result = harvest([options.file], scratch, wanted, unpackers(), lambda progress: None)
         done = result.of(DONE)

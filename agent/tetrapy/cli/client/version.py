@@ -17,7 +17,7 @@ def run(options: Values, _arguments: List[str]) -> int:
     if options["server"]:
         from tetrapy.cli.client.session import SENSORS, call
 
-        # What is known already is told even when nobody answers.
+        # What is known already is reported even when nobody answers.
         written = write(lines.pop() + "\n")
         if written:
             return written

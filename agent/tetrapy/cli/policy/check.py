@@ -96,7 +96,7 @@ def _below(directory: str) -> Iterator[str]:
 
 
 def _may_be_policy(path: str) -> bool:
-    """Whether the kind of a policy is in a file; of one that cannot be read that is told later."""
+    """Whether a file has the kind of a policy, or cannot be read, which is reported later."""
     if not os.path.isfile(path):
         return True
     try:

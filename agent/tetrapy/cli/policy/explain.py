@@ -30,7 +30,7 @@ _BUSY = frozenset(
     " security_inode_permission inode_permission inode_getattr security_inode_getattr tcp_sendmsg"
     " tcp_recvmsg kmem_cache_alloc kmalloc kfree ip_output __cgroup_bpf_run_filter_skb".split()
 )
-# Measured, docs/policies.md: instructions of a call that is not told, and of one that is.
+# Measured, docs/policies.md: instructions of a call that is not reported, and of one that is.
 _OF_NUMBERS, _OF_TEXTS, _REPORTED, _WRITTEN = "900", "4,200", "5,000", "80,000"
 
 

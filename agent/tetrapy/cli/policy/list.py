@@ -122,7 +122,7 @@ def _notes(policy: Optional[Policy]) -> List[str]:
         notes.append(("error", policy["error"]))
     if notes:
         notes.insert(0, ("file", policy["file"]))
-    notes += [("calls not told", _silence(one)) for one in policy["silent"]]
+    notes += [("calls not reported", _silence(one)) for one in policy["silent"]]
     return [printable(f"    {name}: {text}") for name, text in notes]
 
 

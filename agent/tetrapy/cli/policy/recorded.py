@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded events -> calls that the reference model of selectors decides on.
 
-What an event does not have cannot be decided on: namespaces and capabilities are told only where
-the agent was asked for them (--enable-process-ns, --enable-process-cred), changes of them never.
+What an event does not have cannot be decided on: namespaces and capabilities are reported only
+where the agent was asked for them (--enable-process-ns, --enable-process-cred), changes never.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class ReferenceProcess:
     """The prepared process; `close` ends it and removes everything that was made for it.
 
     Until `end` it lives: `leader` has ended and is a zombie, `thread` and others wait. What this
-    host did not let be prepared is None, or empty, and told in `limits`.
+    host did not let be prepared is None, or empty, and reported in `limits`.
     """
 
     thread: Task

@@ -65,7 +65,7 @@ class ConnectorDispatcher:
         self._sensor.check_flow()
 
     def tick(self, now: int) -> List[Event]:
-        """Nothing is told because time has passed."""
+        """Nothing is reported because time has passed."""
         return []
 
     def ended(self) -> List[Event]:

@@ -25,7 +25,7 @@ _BUFFER_PER_CPU, _MIN_BUFFER, _MAX_BUFFER = 1 << 20, 4 << 20, 16 << 20  # bytes
 _WRAP = 1 << 32  # messages are numbered with 32 bits
 
 BLIND = (
-    "a program that ends within about a millisecond may be told without path and arguments",
+    "a program that ends within about a millisecond may be reported without path and arguments",
     "the path of a binary has no symbolic links, and that of a script is its interpreter's",
     "arguments, directory and user are those of a moment after the exec",
     "a process forked with CLONE_PARENT counts as forked by its parent",

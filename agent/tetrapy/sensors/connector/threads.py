@@ -43,7 +43,7 @@ class Threads:
         if threads is None:
             threads = living_threads(self._procfs, pid) if self._procfs else set()
             if not threads and tid != pid:
-                threads = {pid}  # the end of the first thread is still to be told
+                threads = {pid}  # the end of the first thread is still to be reported
             self._of[pid] = threads
         threads.discard(tid)
         if threads:

@@ -109,7 +109,7 @@ _OF_RETURN = frozenset({"Post", "NoPost", "Sigkill", "Signal"})
 
 
 def _of_return(actions: Sequence[types.Action]) -> Tuple[bool, List[int]]:
-    """Whether the call is not told, and the signals that are sent when its function returns."""
+    """Whether the call is not reported, and the signals that are sent when its function returns."""
     for action in actions:
         if action.action not in _OF_RETURN:
             raise PolicyUnsupportedError(f"matchReturnActions: action {action.action}")

@@ -18,7 +18,7 @@ TRAMPOLINES = frozenset((FENTRY, LSM))
 """Kinds whose programs are for one function, as are those that they call."""
 
 FIXED = TRAMPOLINES | {RAW_TRACEPOINT}
-"""Kinds whose programs are told by constants which hook they run at, whatever the kernel."""
+"""Kinds whose programs learn from constants which hook they run at, whatever the kernel."""
 
 Attach = Callable[[], links.Link]
 

@@ -15,7 +15,7 @@ Key = Tuple[int, int, int]  # hook, thread, when: a call whose own record was lo
 
 
 class Chunks:
-    """The oldest are forgotten where there are too many: the call is told with fewer bytes then."""
+    """The oldest are forgotten if there are too many: their call is reported with fewer bytes."""
 
     def __init__(self) -> None:
         self.waiting: OrderedDict[Key, Tuple[int, bytearray]] = OrderedDict()

@@ -88,7 +88,7 @@ class CallHandler:
         return len(self._begun)
 
     def merges(self) -> Dict[Tuple[str, str], int]:
-        """By function and `ok` or `error`: what became of calls that are told when they return."""
+        """By function and `ok` or `error`: what became of calls reported when they return."""
         found: Dict[Tuple[str, str], int] = {}
         for reading in [one for one in self._readings.values() if one.hook.returns]:
             for status, count in zip(("ok", "error"), reading.merges):
@@ -101,7 +101,7 @@ class CallHandler:
         return {number: reading.merges[2] for number, reading in self._readings.items()}
 
     def _forget(self, number: int) -> None:
-        """No record of a hook comes any more: calls that have not returned are told without it."""
+        """No record of a hook comes any more: calls without a return are reported now."""
         for key in [key for key in self._begun if key[0] == number]:
             self._late += self._unreturned(key, self._begun[key])
             self._take(key)
@@ -216,7 +216,7 @@ class CallHandler:
         values: Values,
         selector: int = -1,
     ) -> Optional[Event]:
-        """The event; None where another one told the same. `selector` matched what it returned."""
+        """The event; None where another one is the same. `selector` matched what it returned."""
         base = self._base
         event: Optional[Event] = reading.event(
             reading.probe,
@@ -245,7 +245,7 @@ class CallHandler:
             return None
         return event
 
-    # --- calls that are told when they return -----------------------------------------------
+    # --- calls that are reported when they return -----------------------------------------------
 
     def _wait(self, key: _Key, begun: _Begun) -> Optional[Event]:
         """Keep a call until it returns; the event of one for which there is no room any more."""
@@ -264,7 +264,7 @@ class CallHandler:
         return events[0] if events else None
 
     def _unreturned(self, key: _Key, begun: _Begun) -> List[Event]:
-        """The event of a call without what it returns: that it was made is told all the same.
+        """The event of a call without what it returns: that it was made is reported all the same.
 
         None of one that turns out not to be wanted.
         """

@@ -71,7 +71,7 @@ class Hooks:
         self._stacks: Optional[Stacks] = None
         self.allows_requests = False  # of others, by policies
         self._requests: Optional[Requests] = None
-        self.removed: Callable[[int], None] = lambda number: None  # told of hooks that are gone
+        self.removed: Callable[[int], None] = lambda number: None  # called for hooks that are gone
 
     def add(self, hook: Hook) -> int:
         """A number that no hook had before, below 1 << 31."""

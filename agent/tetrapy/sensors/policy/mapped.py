@@ -2,7 +2,7 @@
 """`loader: true`: programs and libraries that are mapped to be executed.
 
 A kprobe on the function that perf events of mapped files end in: only there are the path and the
-build id at hand (kernel/mmap_events.py). Each file is told once of a process.
+build id at hand (kernel/mmap_events.py). Each file is reported once of a process.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class MappedFiles:
         return_action: str,
         ancestors: Tuple[Process, ...] = (),
     ) -> Optional[ProcessLoader]:
-        """The event; None of a file that was told of the process."""
+        """The event; None of a file that was reported of the process."""
         path, size, *words = [one.value for one in args]
         key = (process.pid, process.start, path)
         if key in self._reported:

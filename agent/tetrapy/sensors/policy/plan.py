@@ -52,7 +52,7 @@ class Plan(NamedTuple):
     can_override: bool = False  # its programs may keep the function from running
     overrides_later: bool = False  # ... which is done by one behind the others
     left_out: Tuple[str, ...] = ()  # what of it is not there, and may be missing
-    # Says why the kernel refuses it, by raising PlaceError or KernelError, if that can be told.
+    # Says why the kernel refuses it, by raising PlaceError or KernelError, if that can be reported.
     explain: Callable[[], None] = lambda: None
 
 

@@ -91,7 +91,7 @@ class ProcessFilters:
             self._marked(bit, name, binaries, of_host)
 
     def notes_state(self, selector: Selector) -> bool:
-        """Whether a match of the selector is told once only: by what it sees as a change."""
+        """Whether a match of the selector is reported once only: by what it sees as a change."""
         return bool(selector.match_namespace_changes or selector.match_capability_changes)
 
     def _followed_pids(self, bit: int, match: MatchPIDs) -> None:

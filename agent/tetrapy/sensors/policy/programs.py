@@ -87,7 +87,7 @@ class Programs:
         self.writer = HookWriter(self._btf)
         self._steps = enum_values(self._btf, "call_step")
         self._variables = rodata_offsets(self._btf)
-        self._objects: Dict[str, BpfObject] = {}  # by kind of hook: told by their links' cookies
+        self._objects: Dict[str, BpfObject] = {}  # by kind of hook: links have cookies
         self._more: List[BpfObject] = []  # with steps that were added to those
         self._added: Dict[str, Set[str]] = {}  # ... by kind of hook
         self._first: Optional[BpfObject] = None
@@ -196,7 +196,7 @@ class Programs:
         self._data = b""
 
     def _is_common(self, place: Place, attached: AttachedHook) -> bool:
-        """Whether the common instance can be attached there, told by a cookie which hook it is."""
+        """Whether the common instance can be attached there: its cookie says which hook it is."""
         if not self._cookies or place.kind in FIXED:
             return False
         if place.kind == TRACEPOINT:  # takes a program only once
@@ -208,7 +208,7 @@ class Programs:
 
     @property
     def _cookies(self) -> bool:
-        """Whether one program can be attached many times and be told by its links apart."""
+        """Whether one program can be attached many times and be identified by its links apart."""
         if self._has_cookies is None:
             self._has_cookies = features.ATTACH_COOKIE.is_there
         return self._has_cookies

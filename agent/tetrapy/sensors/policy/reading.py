@@ -58,7 +58,7 @@ class Reading(NamedTuple):
     returned: int  # -1: none, or it is among the arguments
     return_actions: Tuple[str, ...]  # by selector; the last one is for a return that is not known
     with_ancestors: bool
-    merges: List[int]  # calls told with their return; halves without the other; all records
+    merges: List[int]  # calls reported with their return; halves without the other; all records
     with_stacks: bool
     returns: bool  # as the hook says it, like the next
     actions: Tuple[str, ...]

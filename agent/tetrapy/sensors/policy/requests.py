@@ -2,7 +2,7 @@
 """GetUrl and DnsLookup: what policies have the agent ask of others, when the settings allow it.
 
 A thread of its own asks one thing after the other, so that nothing that answers late, or never,
-keeps an event from being told. What finds no room in front of it is counted, and forgotten.
+keeps an event from being reported. What finds no room in front of it is counted, and forgotten.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Stacks:
         return tuple(entries)
 
     def of_process(self, pid: int, data: bytes) -> Tuple[StackEntry, ...]:
-        """The same; without addresses nothing is told of a process that is gone."""
+        """The same; without addresses nothing is reported of a process that is gone."""
         addresses = list(_addresses(data))
         found = self._user.find(pid, addresses) or [None] * len(addresses)
         entries = []

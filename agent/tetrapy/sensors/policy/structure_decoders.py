@@ -25,7 +25,7 @@ from tetrapy.sensors.policy.value_abi import Decode, Socket, Wanted
 
 _NAMESPACE = ("level", "uid", "gid", "inode")
 
-# include/uapi/linux/bpf.h; a number that is not here is told as one.
+# include/uapi/linux/bpf.h; a number that is not here is reported as one.
 _PROGRAM_TYPES = {
     number: f"BPF_PROG_TYPE_{name}"
     for number, name in enumerate(

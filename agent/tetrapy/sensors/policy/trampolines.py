@@ -112,7 +112,7 @@ def _expect_module(machine: Machine) -> None:
     except (OSError, KernelError) as err:
         raise PlaceError(
             f"LSM hooks are called only where bpf is among the kernel's security modules, and"
-            f" those are not told: {err}"
+            f" those are not reported: {err}"
         ) from err
     modules = text.strip().split(",")
     if _MODULE not in modules:

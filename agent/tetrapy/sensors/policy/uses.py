@@ -117,7 +117,7 @@ class Uses:
         return self._map("silent", HASH).put(self._packed(policy, owner), bytes(8))
 
     def unreported(self, policy: int, owner: Owner) -> int:
-        """Calls that were not told since then. Raises KernelError."""
+        """Calls that were not reported since then. Raises KernelError."""
         value = self._map("silent", HASH).get(self._packed(policy, owner))
         return int.from_bytes(value or b"", "little")
 

@@ -101,7 +101,7 @@ def test_whose_calls_are_not_told(tmp_path: Path, run: Any) -> None:
     path.write_text(json.dumps(info))
     texts = ("70 of uid 1000", "8 of uid 0 in cgroup 42", "9 of all uids in cgroup 43")
     silent = "".join(
-        f"    calls not told: {text}, since noon: they keep the agent busy\n"
+        f"    calls not reported: {text}, since noon: they keep the agent busy\n"
         for text in (*texts, "of all uids")
     )
     assert run() == (0, HEAD + FIRST + silent + SECOND + NOTES, "")

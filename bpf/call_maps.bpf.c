@@ -16,6 +16,7 @@
 #include "workloads.h"
 #include "call.h"
 #include "call_syscall.h"
+#include "call_return.h"
 #include "call_use.h"
 
 char LICENSE[] SEC("license") = "GPL";

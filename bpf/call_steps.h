@@ -11,6 +11,7 @@
 #include "call_filter.h"
 #include "call_operations.h"
 #include "call_rate.h"
+#include "call_return.h"
 #include "call_use.h"
 #include "call_value.h"
 
@@ -199,12 +200,17 @@ static __always_inline int enter_return(void *ctx, struct call *call, __u64 cook
 	__u32 zero = 0;
 	void *map = bpf_map_lookup_elem(&returning, &zero);
 	struct returning *began = map ? bpf_map_lookup_elem(map, &key) : 0;
+	void *counts;
+	__u32 share;
 
 	if (hook && began) {
+		counts = bpf_map_lookup_elem(&return_counts, &zero);
+		share = began->share;
 		call->selectors = began->selectors;
 		call->unknown_workload = began->unknown_workload;
 		bpf_probe_read_kernel(call->arguments, sizeof(call->arguments), began->arguments);
-		bpf_map_delete_elem(map, &key);
+		if (!bpf_map_delete_elem(map, &key) && counts)
+			count_returning(counts, share, -1);
 		call->at_return = 1;
 		call->event.flags = CALL_RETURNED;
 		read_call(ctx, call, hook, 1);
@@ -224,9 +230,9 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 	if (!admit(size, EVENT_CALL))
 		return;
 	note_use(hook, size);
+	if (!call->at_return && hook->head.reports_return && !keep_until_return(call))
+		call->event.flags |= CALL_RETURN_LOST;
 	submit(ctx, &call->event.header, size);
-	if (!call->at_return && hook->head.reports_return)
-		keep_until_return(call);
 }
 
 static __always_inline void submit_call(void *ctx, struct call *call, struct hook *hook)

@@ -206,6 +206,7 @@ enum call_flag {
 	CALL_UNWANTED = 4, /* of one that returned: no selector wants it reported any more */
 	CALL_CHUNK = 8, /* not a call, but more bytes of a value of the one whose record follows */
 	CALL_UNKNOWN_WORKLOAD = 16, /* user space decides which selectors are for the process */
+	CALL_RETURN_LOST = 32, /* no record comes when it returns: its owner has too many waiting */
 };
 
 #define CALL_SELECTORS_SHIFT 8

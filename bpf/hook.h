@@ -31,6 +31,7 @@ enum hook_limit {
 	BULK_STEP_BYTES = 32768, /* of it in one program */
 	HOOK_SOCKETS = 2, /* values that are sockets or addresses of them */
 	RETURNING_CALLS = 2048, /* that have been reported and have not returned yet */
+	RETURN_SHARES = 256, /* of them; owners who have the same one share it */
 	RATE_CALLS = 2048, /* calls with different values whose rate is limited */
 	ENFORCEMENTS = 4096, /* threads that an enforcer awaits */
 	TRACKED_SOCKETS = 32000,
@@ -300,26 +301,6 @@ SHARED struct {
 	__array(values, struct set_map);
 } sets SEC(".maps");
 
-/* What is kept of a call until it returns. */
-struct returning_key {
-	__u32 tid;
-	__u32 hook;
-};
-
-struct returning {
-	__u64 arguments[8];
-	__u32 selectors;
-	__u32 unknown_workload; /* 1: see struct call */
-};
-
-/* Forgets the oldest: some functions never return. */
-struct returning_map {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, RETURNING_CALLS);
-	__uint(key_size, sizeof(struct returning_key));
-	__uint(value_size, sizeof(struct returning));
-};
-
 /* Calls that count as the same one. */
 struct rate_key {
 	__u32 hook;
@@ -335,7 +316,6 @@ struct rate_map {
 	__uint(value_size, sizeof(__u64)); /* when the last one was reported, ns */
 };
 
-LATE_MAP(returning, returning_map);
 LATE_MAP(rates, rate_map);
 
 #endif

@@ -7,6 +7,7 @@ The object whose flavour the kernel takes is attached to three raw tracepoints.
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -14,11 +15,12 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
 from tetrapy.containers.cgroup import ContainerRef
+from tetrapy.errors import KernelError
 from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
-from tetrapy.kernel import bundle, features, kfuncs
+from tetrapy.kernel import bundle, capabilities, features, kfuncs
 from tetrapy.kernel.clock import WallClock, monotonic_gap_ns
 from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
@@ -310,6 +312,13 @@ class BaseSource(EventSource):
         for key in list(self._processes):
             if not is_there(_PID.unpack(key)[0]):
                 self._processes.delete(key)
+
+    def forget_returns(self, is_there: Callable[[int], bool]) -> None:
+        """Have the kernel forget calls of threads that ended within a function."""
+        returns = self._programs.slots.returns if self._programs is not None else None
+        if returns is not None:
+            with suppress(KernelError), capabilities.raised():  # there is a next time
+                returns.take_out(is_there)
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""

@@ -10,6 +10,7 @@ from typing import Dict, FrozenSet, List, Optional, Tuple
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values
 from tetrapy.errors import FormatError
+from tetrapy.events.account import Account
 from tetrapy.events.calls import CallEvent
 from tetrapy.events.event import Event
 from tetrapy.events.process import Process
@@ -40,7 +41,8 @@ class _Begun(NamedTuple):
     action: str
     values: Values
     size: int
-    undecided: int = 0  # bits of selectors that match if they are for the process
+    undecided: int  # bits of selectors that match if they are for the process
+    account: Account
 
 
 class CallHandler:
@@ -68,6 +70,7 @@ class CallHandler:
         self._is_unreported = flags["CALL_PROCESS_UNREPORTED"]
         self._is_unwanted = flags["CALL_UNWANTED"]
         self._is_chunk = flags["CALL_CHUNK"]
+        self._is_return_lost = flags["CALL_RETURN_LOST"]
         self._is_undecided = flags["CALL_UNKNOWN_WORKLOAD"]
         self._chunks = Chunks()
         places = enum_values(btf, "stack_index")
@@ -76,6 +79,7 @@ class CallHandler:
         self._readings: Dict[int, Reading] = {}
         self._begun: OrderedDict[_Key, _Begun] = OrderedDict()
         self._begun_bytes = 0
+        self._begun_of: Dict[Account, int] = {}  # bytes by account
         self._late: List[Event] = []
         self.pushed = 0  # calls that waited for their return
         base.dispatcher.add("call", self.on_call)
@@ -141,7 +145,9 @@ class CallHandler:
             self.hooks.requests.ask(reading.requests[selector])
         process, parent = self._callers.find(pid, start, bool(flags & self._is_unreported))
         if reading.returns:
-            begun = _Begun(ktime, process, parent, action, values, size, undecided)
+            begun = _Begun(ktime, process, parent, action, values, size, undecided, process.account)
+            if flags & self._is_return_lost:
+                return self._lost((number, tid), begun)
             return self._wait((number, tid), begun)
         event = self._event(reading, tid, ktime, process, parent, action, values)
         return self._decided(event, reading, undecided) if undecided else event
@@ -255,13 +261,23 @@ class CallHandler:
             events += self._unreturned(key, earlier)
         self._begun[key] = begun
         self._begun_bytes += begun.size
+        account = begun.account
+        self._begun_of[account] = self._begun_of.get(account, 0) + begun.size
         self.pushed += 1
         while len(self._begun) > MAX_BEGUN or self._begun_bytes > MAX_BEGUN_BYTES:
-            oldest = next(iter(self._begun))
+            oldest = self._oldest_of_most()
             events += self._unreturned(oldest, self._begun[oldest])
             self._take(oldest)
         self._late += events[1:]
         return events[0] if events else None
+
+    def _lost(self, key: _Key, begun: _Begun) -> Optional[Event]:
+        """The event of a call whose return no record will tell: its owner has too many waiting."""
+        earlier = self._take(key)
+        if earlier is not None:
+            self._late += self._unreturned(key, earlier)
+        self._late += self._unreturned(key, begun)
+        return self._late.pop() if self._late else None
 
     def _unreturned(self, key: _Key, begun: _Begun) -> List[Event]:
         """The event of a call without what it returns: that it was made is reported all the same.
@@ -287,13 +303,23 @@ class CallHandler:
             event for key, begun in self._begun.items() for event in self._unreturned(key, begun)
         ]
         self._begun.clear()
+        self._begun_of.clear()
         self._begun_bytes = 0
         return self.late() + events
+
+    def _oldest_of_most(self) -> _Key:
+        """The oldest call of the account whose calls take most of the room."""
+        most = max(self._begun_of, key=self._begun_of.__getitem__)
+        return next(key for key, one in self._begun.items() if one.account == most)
 
     def _take(self, key: _Key) -> Optional[_Begun]:
         begun = self._begun.pop(key, None)
         if begun is not None:
+            account = begun.account
             self._begun_bytes -= begun.size
+            self._begun_of[account] -= begun.size
+            if not self._begun_of[account]:
+                del self._begun_of[account]
         return begun
 
     def _prepare(self, number: int) -> Optional[Reading]:

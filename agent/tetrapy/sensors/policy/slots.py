@@ -27,6 +27,7 @@ from tetrapy.kernel.maps import (
 )
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.counts import HookCounts
+from tetrapy.sensors.policy.returns import Returns
 from tetrapy.sensors.policy.tables import HookTable, HookWriter, Prefix, Sizes
 
 _SLOT = Struct("=I")
@@ -48,6 +49,7 @@ class Slots:
         self._writer = writer
         self.owner: Optional[BpfObject] = None  # has those maps; there is one before the first use
         self._made: Set[str] = set()
+        self.returns: Optional[Returns] = None  # from the first hook on that reports some
         self._counts: Dict[int, int] = {}  # file descriptors of maps of counters, by block
         self._sets_differ = True  # in size, as far as is known
         self._free_hooks = list(range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
@@ -110,13 +112,14 @@ class Slots:
         """No hook is left; safe to call twice."""
         while self._counts:
             os.close(self._counts.popitem()[1])
+        if self.returns is not None:
+            self.returns.close()
 
     def make_maps(self, table: HookTable) -> None:
         """The maps that only some hooks need, at the first of them. Raises KernelError."""
         flags = self._writer.action_flags
         leaves = flags["ACTION_NOTIFY"] | flags["ACTION_OVERRIDE_LATER"]
         for name, sizes, used in (
-            ("returning", self._writer.returning, table.reports_return),
             ("rates", self._writer.rates, any(action.interval for action in table.actions)),
             (
                 "enforcements",
@@ -126,11 +129,20 @@ class Slots:
             ("tracked", self._writer.tracked, table.tracks),
         ):
             if used and name not in self._made:
-                self._make_map(name, sizes)
+                os.close(self.make_map(LRU_HASH, name, sizes))
                 self._made.add(name)
+        if table.reports_return and self.returns is None:
+            self.returns = self._make_returns()
 
-    def _make_map(self, name: str, sizes: Sizes) -> None:
-        os.close(self.make_map(LRU_HASH, name, sizes))
+    def _make_returns(self) -> Returns:
+        writer = self._writer
+        counts = self.make_map(ARRAY, "return_counts", writer.return_counts)
+        try:
+            calls = self.make_map(HASH, "returning", writer.returning)
+        except BaseException:
+            os.close(counts)
+            raise
+        return Returns(counts, calls, writer.returning, writer.limits)
 
     def make_map(self, kind: int, name: str, sizes: Sizes, flags: int = 0) -> int:
         """The file descriptor of a new map in its place, the caller's. Raises KernelError."""

@@ -13,7 +13,7 @@ from tetrapy.errors import LayoutError
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.counts import CountsLayout
 
-_TIME_BYTES = 8
+_TIME_BYTES = _COUNT_BYTES = 8
 _STEP_BYTES = 4
 _PID = Struct("=I")
 # Members of a filter as they are in the kernel.
@@ -167,6 +167,7 @@ class HookWriter:
         self.set_key = btf.size_of(_id(btf, "set_key"))
         # Sizes of keys and values, and entries.
         self.returning = self._sizes(btf, "returning", "RETURNING_CALLS")
+        self.return_counts = Sizes(4, _COUNT_BYTES, 2 * (self.limits["RETURN_SHARES"] + 1))
         self._image = struct_layout(btf, "image_head")
         self._image_places = array_places(btf, "image")
         size = btf.size_of(_id(btf, "image"))

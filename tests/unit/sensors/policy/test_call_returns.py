@@ -17,7 +17,7 @@ from tests.support.calls import (
     number,
     value,
 )
-from tests.support.records import SECOND, execute
+from tests.support.records import SECOND, Task, execute
 from tetrapy.sensors.policy import handler
 from tetrapy.sensors.policy.hook import KPROBE, UPROBE, Hook, HookValue
 
@@ -128,6 +128,30 @@ def test_calls_that_never_return_are_few(world: CallWorld, monkeypatch: pytest.M
     world.hooks.remove(which)
     assert (world.calls.late(), world.calls.waiting) == ([], 2)
     assert (len(world.calls.late()), world.calls.waiting) == (2, 0)
+
+
+def test_a_call_whose_return_no_record_tells(world: CallWorld) -> None:
+    """Its owner has too many waiting: it is reported at once, and so is an earlier one."""
+    which = world.hooks.add(returning())
+    made = body(world, call(which, number(0, 1), flags=["CALL_RETURN_LOST"]))
+    assert made["args"] == [{"int_arg": 1}]
+    assert "return" not in made
+    assert (world.calls.waiting, merges(world)) == (0, (0, 1))
+    world.feed(call(which, number(0, 2)))
+    events = world.feed(call(which, number(0, 3), flags=["CALL_RETURN_LOST"]))
+    assert (len(events + world.calls.late()), world.calls.waiting) == (2, 0)
+
+
+def test_who_has_most_waiting_gives_way(world: CallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not who came first, if he is another user."""
+    child = Task(77, 3 * SECOND)
+    world.feed(execute(child, INIT, b"/bin/victim", uid=1234))
+    which = world.hooks.add(returning())
+    monkeypatch.setattr(handler, "MAX_BEGUN", 5)
+    world.feed(call(which, number(0, 7), task=child, tid=child.pid))
+    made = [world.feed(call(which, number(0, tid), tid=tid)) for tid in range(9)]
+    assert [len(events) for events in made] == [0] * 4 + [1] * 5
+    assert body(world, back(which, task=child, tid=child.pid))["args"] == [{"int_arg": 7}]
 
 
 def test_calls_that_have_not_returned_at_the_end(world: CallWorld) -> None:

@@ -103,7 +103,8 @@ class Compact:
         if pod is None:
             return self._colors.green(shown(node))
         container = pod.get("container", {}).get("name", "")
-        if container and not pod.get("name"):  # outside of Kubernetes, where Tetragon tells no pod
+        # Outside of Kubernetes, where Tetragon tells no pod.
+        if container and "name" not in pod and "namespace" not in pod:
             return self._colors.green(f"{shown(node)}/{shown(container)}")
         return self._colors.green(f"{pod.get('namespace', '')}/{pod.get('name', '')}")
 

@@ -11,9 +11,9 @@ import re
 from base64 import b64decode, b64encode
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Callable, Dict, FrozenSet
+from typing import Any, Callable, Dict, FrozenSet, Mapping
 
-from tetrapy.events.schema import ENUMS, ENVELOPE, EVENT_ROWS, MESSAGES
+from tetrapy.api.messages import ALL, ALL_ENUMS, RESPONSE
 from tetrapy.events.schema.field import ONE, Field
 from tetrapy.json_codec import object_of
 from tetrapy.named import NamedTuple
@@ -35,7 +35,7 @@ class NoEventError(ValueError):
 
 def event_of(line: bytes) -> Message:
     """The event of a line. Raises ValueError for one that is no event in protojson."""
-    return _fields(object_of(line.decode()), _table(""))
+    return _fields(object_of(line.decode()), _table(RESPONSE))
 
 
 class _Slot(NamedTuple):
@@ -57,15 +57,11 @@ class _Table(NamedTuple):
 
 @lru_cache(maxsize=None)
 def _table(kind: str) -> _Table:
-    """Of a message; of that of a whole line for no name."""
-    rows = MESSAGES[kind] if kind else ENVELOPE
-    events = frozenset(row.name for row in EVENT_ROWS)
-    alternatives = frozenset(
-        row.name for row in rows if row.presence == ONE or (not kind and row.name in events)
-    )
+    rows = ALL[kind]
+    alternatives = frozenset(row.name for row in rows if row.presence == ONE)
     slots = {}
     for order, row in enumerate(rows):
-        is_alternative = row.name in alternatives
+        is_alternative = row.presence == ONE
         slot = _Slot(row.name, order, is_alternative, _converter(row), _zero(row))
         slots[row.name] = slots[_json_name(row.name)] = slot
     return _Table(slots, alternatives)
@@ -103,8 +99,8 @@ def _converter(row: Field) -> Convert:
     """What reads the content of a field."""
     kind = row.element
     convert = _SCALARS.get(kind)
-    if convert is None and kind in ENUMS:
-        convert = _enumerator(ENUMS[kind])
+    if convert is None and kind in ALL_ENUMS:
+        convert = _enumerator(ALL_ENUMS[kind])
     if convert is None:
         # Not the table itself: there is none yet of a message that is met for the first time.
         def convert(content: Any) -> Any:
@@ -125,8 +121,8 @@ def _list(convert: Convert) -> Convert:
 def _zero(row: Field) -> Any:
     if row.is_repeated:
         return []
-    if row.type in ENUMS:
-        return next((name for name, number in ENUMS[row.type].items() if not number), 0)
+    if row.type in ALL_ENUMS:
+        return next(name for name, number in ALL_ENUMS[row.type].items() if not number)
     return _ZEROES.get(row.type, _NOTHING)
 
 
@@ -207,7 +203,7 @@ def _map(content: Any) -> Dict[str, str]:
     return {_text(name): _text(value) for name, value in content.items()}
 
 
-def _enumerator(known: Dict[str, int]) -> Convert:
+def _enumerator(known: Mapping[str, int]) -> Convert:
     """The name; a number that has none, and a name that is not known, which is left out."""
     names = {number: name for name, number in known.items()}
 

@@ -69,6 +69,12 @@ def test_what_is_not_set() -> None:
     assert event_of(b'{"process_kprobe":{"action":"KPROBE_ACTION_UNKNOWN"}}') == {
         "process_kprobe": {}
     }
+    assert process(binary_properties={"privileges_changed": [0]}) == {
+        "binary_properties": {"privileges_changed": ["PRIVILEGES_CHANGED_UNSET"]}
+    }
+    assert process(process_credentials={"securebits": [0]}) == {
+        "process_credentials": {"securebits": ["SecBitNotSet"]}
+    }
 
 
 @pytest.mark.parametrize(
@@ -109,6 +115,7 @@ BAD = [
     b'{"process_exec":{"ancestors":{}}}',
     b'{"process_exec":{"ancestors":[null]}}',
     b'{"process_kprobe":{"args":[{"int_arg":1,"uint_arg":2}]}}',
+    b'{"process_kprobe":{"args":[{"int_arg":1,"cred_arg":{}}]}}',
     b'{"process_loader":{"buildid":"A"}}',
     b'{"process_loader":{"buildid":"AQ="}}',
     b'{"process_exec":{"process":{"pod":{"pod_labels":{"a":1}}}}}',

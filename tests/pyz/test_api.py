@@ -120,6 +120,37 @@ def test_the_log_level_changes(client: Client, agent: Agent) -> None:
     assert f'client="uid 0, pid {os.getpid()}"' in agent.log
 
 
+POLICY = """
+apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: changed}
+spec:
+  tracepoints: [{subsystem: syscalls, event: sys_enter_sethostname}]
+"""
+POLICIES = {
+    "AddTracingPolicy": {"yaml": POLICY},
+    "DisableTracingPolicy": {"name": "changed"},
+    "EnableTracingPolicy": {"name": "changed"},
+    "ConfigureTracingPolicy": {"name": "changed", "enable": False},
+    "DeleteTracingPolicy": {"name": "changed"},
+}
+CHANGES = {
+    **POLICIES,
+    "SetDebug": {"level": "LOG_LEVEL_DEBUG"},
+    "/tetragon.EventLogService/SetEventLogParams": {"max_backups": 5},
+    "RuntimeHook": {"createContainer": {"containerID": "abc"}},
+}
+
+
+def test_the_log_has_who_made_each_change(client: Client, agent: Agent) -> None:
+    """User and process of whoever changes something, of each call that does."""
+    client.call("GetVersion")
+    for name, request in CHANGES.items():
+        before = len(agent.log)
+        client.call(name, request)
+        assert f'client="uid 0, pid {os.getpid()}"' in agent.log[before:], name
+
+
 def test_the_process_table_is_dumped(client: Client) -> None:
     """This process is in it."""
     asked = {"flag": "CONFIG_FLAG_DUMP_PROCESS_CACHE", "dump": {}}

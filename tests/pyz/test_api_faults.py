@@ -102,6 +102,27 @@ def test_a_client_that_never_reads(agent: Agent, path: str) -> None:
     stuck.close()
 
 
+def test_a_client_that_is_gone(agent: Agent, path: str) -> None:
+    """It leaves without having read what came: the connection is reset under the stream."""
+    before = len(agent.log)
+    for number in range(20):
+        one = connected(path)
+        client = Connection(client=True)
+        call = client.call(EVENTS, {})
+        call.send(grpc.frame(b""))
+        call.half_close()
+        one.sendall(client.outgoing)
+        assert one.recv(1)
+        subprocess.run(["/bin/true", f"gone-{number}"], check=True)
+        one.close()  # with bytes that were not read: ECONNRESET at the other end
+    serves(path)
+    agent.fence()
+    assert len([line for line in agent.lines() if b'"arguments":"gone-' in line]) == 40
+    log = agent.log[before:]
+    assert log.count("A client of the API is gone") >= 20
+    assert "a defect" not in log
+
+
 def test_malformed_bytes(agent: Agent, path: str) -> None:
     """Random ones, and real conversations with bytes changed; every time the agent goes on."""
     random_ = random.Random(7)

@@ -100,6 +100,14 @@ def test_metadata_of_six_kilobytes() -> None:
         pair.settle()
 
 
+def test_a_ping_comes_back() -> None:
+    """With its own eight bytes, as clients ask for that keep connections alive."""
+    pair = Pair()
+    pair.settle()
+    pair.server.receive(b"\0\0\x08\x06\0\0\0\0\0pingping")
+    assert bytes(pair.server.outgoing) == b"\0\0\x08\x06\x01\0\0\0\0pingping"
+
+
 def test_what_a_peer_does_not_read_waits() -> None:
     """No more than the high mark is on its way, the rest in the call."""
     pair = Pair(1000)

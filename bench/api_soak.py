@@ -94,12 +94,16 @@ def cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def isolated(*flags: str) -> list[str]:
+    """The command of an agent with a /run of its own."""
+    command = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _PRIVATE, "sh"]
+    return [*command, sys.executable, str(PYZ), *flags]
+
+
 def soak(directory: Path, seconds: float, rate: float) -> int:
     """Exit code."""
     path, export = directory / "s", directory / "events.json"
-    command = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", _PRIVATE, "sh"]
-    command += [sys.executable, str(PYZ), "--export-filename", str(export)]
-    command += ["--server-address", f"unix://{path}"]
+    command = isolated("--export-filename", str(export), "--server-address", f"unix://{path}")
 
     def connect() -> socket.socket:
         one = socket.socket(socket.AF_UNIX)

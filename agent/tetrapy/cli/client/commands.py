@@ -112,7 +112,8 @@ _MATCH = Flag(Setting("match-binary", STRING, "", "hook calls of this program al
 _BINARY = Flag(Setting("binary", FILE, "", "the program", short="b"))
 _GENERATE = (
     Command((_POLICY, "generate"), "print a policy of many hooks"),
-    Command((_POLICY, "generate", "empty"), "a policy without hooks", "generate.empty", takes=ANY),
+    Command((_POLICY, "generate", "empty"), "a policy without hooks", "generate.empty", takes=ANY,
+            flags=(Flag(_MATCH.row, hidden=True),)),
     Command((_POLICY, "generate", "all-syscalls"), "a hook for each system call",
             "generate.all_system_calls", takes=ANY, flags=(_MATCH,)),
     Command((_POLICY, "generate", "all-syscalls-list"), "a hook for a list of all system calls",

@@ -38,7 +38,8 @@ enum call_step {
 	STEP_SEARCH = 9, /* evaluates the filters that look into texts */
 	STEP_RETURN = 10, /* makes numbers of what is returned, for its filters */
 	STEP_ACT = 11, /* acts on the process, before anything is reported */
-	CALL_STEPS = 12,
+	STEP_SET = 12, /* writes into its memory */
+	CALL_STEPS = 13,
 };
 
 /* What addresses are looked up by: the beginning of a set's key. IPv4 ones that are written as IPv6

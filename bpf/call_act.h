@@ -119,13 +119,18 @@ static __always_inline void find_owner(struct call *call, struct hook *hook)
 	}
 }
 
+/* Whether nobody is acted on, and only counted what would have been done. */
+static __always_inline int only_monitors(struct call *call, struct hook *hook)
+{
+	return call->unknown_workload || bpf_map_lookup_elem(&monitors, &hook->head.policy) != 0;
+}
+
 static __always_inline void act(struct call *call, struct hook *hook, __u32 unreported)
 {
 	__u32 selector = first_selector(call->selectors);
 	const struct hook_action *action = &hook->actions[selector & 7];
 	struct hook_counts *counts = find_counts(call->slot);
-	int monitors_only =
-		call->unknown_workload || bpf_map_lookup_elem(&monitors, &hook->head.policy) != 0;
+	int monitors_only = only_monitors(call, hook);
 
 	if (call->at_return) {
 		send_signals(counts, selector, action->return_signals, monitors_only);
@@ -171,6 +176,8 @@ int CALL_NAME(act)(void *ctx)
 			track(call, hook, call->returned, hook->head.acts & ACTS_UNTRACK_RETURNED);
 		if (call->selectors)
 			act(call, hook, unreported);
+		if (hook->head.acts & ACTS_SET)
+			go_on(ctx, STEP_SET);
 		if (!unreported)
 			go_on(ctx, STEP_VALUES);
 	}

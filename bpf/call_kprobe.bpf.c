@@ -11,6 +11,7 @@
 #define CALL_READS_CONTEXT 1
 #define CALL_RESULT(call) 0
 #include "call_steps.h"
+#include "call_set.h"
 #include "call_syscall.h"
 #include "call_enforced.h"
 

@@ -39,19 +39,25 @@ static __always_inline __u64 read_word(void *ctx, __u32 place)
 	return word;
 }
 
-/* An argument of a static probe that is in memory. */
-static __always_inline __u64 read_operand(void *ctx, struct call *call, const struct hook *hook,
-					  __u32 index)
+/* Where an argument of a static probe is, in the memory of the process. */
+static __always_inline void *operand_address(void *ctx, const struct hook *hook, __u32 index)
 {
 	const __u32 *words = &hook->steps[index * HOOK_STEPS];
 	__u64 address = read_word(ctx, hook->values[index].place);
-	__u32 size = hook->paths[index].last;
-	__u64 number = 0;
 
 	address += words[0] | (__u64)words[1] << 32;
 	if (words[2])
 		address += read_word(ctx, words[2] - 1) * words[3];
-	if (bpf_probe_read_user(&number, size > 8 ? 8 : size, (void *)address))
+	return (void *)address;
+}
+
+static __always_inline __u64 read_operand(void *ctx, struct call *call, const struct hook *hook,
+					  __u32 index)
+{
+	__u32 size = hook->paths[index].last;
+	__u64 number = 0;
+
+	if (bpf_probe_read_user(&number, size > 8 ? 8 : size, operand_address(ctx, hook, index)))
 		call->unreadable |= 1 << index;
 	return number;
 }

@@ -17,6 +17,9 @@ struct hook_action {
 	__s32 notify_error;
 	__u32 notify_signal;
 	__u32 socket; /* with ACTION_TRACK, ACTION_UNTRACK: its number among those of the hook */
+	/* With ACTION_SET: the number of a value with SOURCE_MEMORY, and what becomes of it. */
+	__u32 set_argument;
+	__u32 set_value;
 	__u32 __pad;
 };
 
@@ -28,10 +31,13 @@ enum selector_count {
 	COUNT_MONITOR_OVERRIDE = 3,
 	COUNT_NOTIFY_ENFORCER = 4,
 	COUNT_MONITOR_NOTIFY_ENFORCER = 5,
-	COUNT_FAILED =
-		6, /* the kernel refused: signals to the first process and to its own threads */
+	COUNT_FAILED = 6, /* the kernel refused: signals to the first process and to its own
+			   * threads, and to write where nothing may be written
+			   */
 	COUNT_MATCHED = 7, /* calls that it decided on */
-	SELECTOR_COUNTS = 8,
+	COUNT_SET = 8, /* an argument was written */
+	COUNT_MONITOR_SET = 9,
+	SELECTOR_COUNTS = 10,
 };
 
 /* What is counted of a hook: SELECTOR_COUNTS of each selector, and behind them calls. */
@@ -63,6 +69,7 @@ enum action_flag {
 	ACTION_TRACK = 4096, /* the socket is the thread's: see tracked */
 	ACTION_UNTRACK = 8192,
 	ACTION_OVERRIDE_LATER = 16384, /* ... which on_enforced_call does, behind this program */
+	ACTION_SET = 32768, /* an argument of a static probe is written: see call_set.h */
 };
 
 /* When something is done besides reporting. */
@@ -72,6 +79,7 @@ enum acts_flag {
 	ACTS_FOR_OWNER = 4, /* calls with a socket are reported with whose it is */
 	ACTS_TRACK_RETURNED = 8, /* the function returns a socket, which is the thread's ... */
 	ACTS_UNTRACK_RETURNED = 16,
+	ACTS_SET = 32, /* STEP_SET writes arguments */
 };
 
 /* Policies that act on nobody and count what they would have done, by hook_head.policy. One entry

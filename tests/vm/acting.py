@@ -72,6 +72,13 @@ def client(*words: str) -> str:
     return ended.stdout + ended.stderr
 
 
+def settable(number: int) -> list[int]:
+    """What tests/support/settable.c has in its memory behind the probes."""
+    command = ["/test/settable", str(number)]
+    found: list[int] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return found
+
+
 def overridden() -> dict[str, Any]:
     """What became of system calls, and the policies of test_policy_overrides.py."""
 
@@ -115,6 +122,7 @@ def main() -> None:
         "armed": fate(lambda: [getpgid(4140), os.rmdir("/tmp/act/directory")][1]),
         "unarmed": fate(lambda: os.rmdir("/tmp/act/directory")),
     }
+    written = {str(number): settable(number) for number in (7, 8, 9)}
     said = {"only": client("set-mode", "only", "enforce")}
     said["monitored"] = client("set-mode", "monitored", "enforce")
     fates["enforced"] = fate(lambda: getpgid(4120))
@@ -129,7 +137,8 @@ def main() -> None:
     fates["full_return"] = fate(lambda: getpgid(4107))
     os.kill(agent, signal.SIGCONT)
     at_end = json.loads(client("list", "-o", "json"))
-    json.dump({"fates": fates, "said": said, "listed": listed, "at_end": at_end}, sys.stdout)
+    found = {"fates": fates, "written": written, "said": said, "listed": listed, "at_end": at_end}
+    json.dump(found, sys.stdout)
 
 
 if __name__ == "__main__":

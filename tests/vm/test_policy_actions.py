@@ -12,159 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.compile import program
+from tests.vm.acting_policies import EACCES, ENOSPC, EROFS, POLICIES
 from tests.vm.guests import PYZ
 from tools.guest import kernels, qemu
-
-SIGKILL = {"action": "Sigkill"}
-USR1, USR2 = ({"action": "Signal", "argSig": number} for number in (10, 12))
-EROFS, EACCES, ENOSPC = 30, 13, 28
-PYTHON = {"operator": "Postfix", "values": ["python3", "python3.11", "python3.9"]}
-
-
-def equal(value: str, index: int = 0) -> dict[str, Any]:
-    return {"index": index, "operator": "Equal", "values": [value]}
-
-
-def getpgid(number: int, *actions: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A kprobe at a system call that does nothing, for one argument."""
-    selector = {"matchArgs": [equal(str(number))], "matchActions": list(actions)}
-    return {
-        "call": "sys_getpgid",
-        "syscall": True,
-        "args": [{"index": 0, "type": "int"}],
-        "selectors": [{**selector, **more.pop("selector", {})}],
-        **more,
-    }
-
-
-def opened(path: str, action: dict[str, Any]) -> dict[str, Any]:
-    return {"matchArgs": [equal(path)], "matchActions": [action]}
-
-
-RETURNED = {
-    "return": True,
-    "returnArg": {"index": 0, "type": "int"},
-    "selector": {"matchReturnArgs": [equal("-3")], "matchReturnActions": [USR2]},
-}
-POLICIES: dict[str, dict[str, Any]] = {
-    "kprobe": {"kprobes": [getpgid(4101, SIGKILL)]},
-    "tracepoint": {
-        "tracepoints": [
-            {
-                "subsystem": "syscalls",
-                "event": "sys_enter_getpgid",
-                "args": [{"index": 5, "type": "int32"}],
-                "selectors": [{"matchArgs": [equal("4102", 5)], "matchActions": [USR1]}],
-            }
-        ]
-    },
-    "raw": {
-        "tracepoints": [
-            {
-                "subsystem": "raw_syscalls",
-                "event": "sys_enter",
-                "raw": True,
-                "args": [{"index": 1, "type": "int64"}],
-                "selectors": [{"matchArgs": [equal("139", 1)], "matchActions": [SIGKILL]}],
-            }
-        ]
-    },
-    "uprobe": {
-        "uprobes": [
-            {
-                "path": "/lib/x86_64-linux-gnu/libc.so.6",
-                "symbols": ["getpgid"],
-                "args": [{"index": 0, "type": "int"}],
-                "selectors": [{"matchArgs": [equal("4104")], "matchActions": [SIGKILL]}],
-            }
-        ]
-    },
-    "quiet": {"kprobes": [getpgid(4105, SIGKILL, {"action": "NoPost"})]},
-    "limited": {"kprobes": [getpgid(4106, {"action": "Post", "rateLimit": "1h"}, USR1)]},
-    "return": {"kprobes": [getpgid(4107, **RETURNED)]},
-    "both": {"kprobes": [getpgid(4108, USR1, USR2)]},
-    "second": {
-        "kprobes": [
-            {
-                **getpgid(4190, SIGKILL),
-                "selectors": [
-                    {"matchArgs": [equal("4190")], "matchActions": [SIGKILL]},
-                    # Decided by a text, which is read after the numbers.
-                    {
-                        "label": "by text",
-                        "matchBinaries": [PYTHON],
-                        "matchArgs": [equal("4109")],
-                        "matchActions": [USR2],
-                    },
-                ],
-            }
-        ]
-    },
-    "lsm": {
-        "lsmhooks": [
-            {
-                "hook": "file_open",
-                "args": [{"index": 0, "type": "file"}],
-                "selectors": [
-                    opened("/tmp/act/secret", {"action": "Override", "argError": -EACCES}),
-                    opened("/tmp/act/deadly", SIGKILL),
-                ],
-            }
-        ]
-    },
-    "override": {
-        "kprobes": [
-            {
-                "call": "security_inode_mkdir",
-                "syscall": False,
-                "args": [{"index": 1, "type": "dentry"}],
-                "selectors": [
-                    {
-                        "matchArgs": [{"index": 1, "operator": "Postfix", "values": ["forbidden"]}],
-                        "matchActions": [{"action": "Override", "argError": -EROFS}],
-                    }
-                ],
-            }
-        ]
-    },
-    "enforcer": {
-        "enforcers": [{"calls": ["security_inode_rmdir"]}],
-        "kprobes": [getpgid(4140, {"action": "NotifyEnforcer", "argError": -ENOSPC})],
-    },
-    "unreturned": {
-        "options": [{"name": "override-method", "value": "override-return"}],
-        "kprobes": [getpgid(4150, {"action": "Override", "argError": -EROFS})],
-    },
-    "tracked": {
-        "kprobes": [
-            {
-                "call": "sk_alloc",
-                "syscall": False,
-                "args": [{"index": 1, "type": "int"}],
-                "return": True,
-                "returnArg": {"index": 0, "type": "sock"},
-                "returnArgAction": "TrackSock",
-                "selectors": [{"matchArgs": [equal("2", 1)]}],
-            },
-            {
-                "call": "security_socket_listen",
-                "syscall": False,
-                "args": [{"index": 0, "type": "socket"}],
-            },
-            {
-                "call": "inet_shutdown",
-                "syscall": False,
-                "args": [{"index": 0, "type": "socket"}],
-                "selectors": [{"matchActions": [{"action": "UntrackSock", "argSock": 0}]}],
-            },
-        ]
-    },
-    "monitored": {
-        "options": [{"name": "policy-mode", "value": "monitor"}],
-        "kprobes": [getpgid(4120, SIGKILL)],
-    },
-    "only": {"kprobes": [getpgid(4130)]},
-}
 
 SCRIPT = """
 mkdir -p /tmp/act/directory; touch /tmp/act/readable /tmp/act/secret /tmp/act/deadly
@@ -175,6 +26,7 @@ until grep -q 'Listening for events' /result/log; do sleep 0.1; kill -0 $agent |
 python3 /test/acting.py $agent >/result/fates 2>/result/load
 sleep 1
 kill -TERM $agent; wait $agent
+busybox dmesg | busybox grep -c bpf_probe_write_user >/result/warnings
 """
 
 
@@ -185,6 +37,7 @@ class Answer:
         files: dict[str, qemu.Content] = {
             "/test/tetrapy.pyz": PYZ,
             "/test/acting.py": Path(__file__).with_name("acting.py"),
+            "/test/settable": program("settable"),
         }
         for name, spec in POLICIES.items():
             document = {
@@ -202,6 +55,8 @@ class Answer:
         self.said: dict[str, str] = answer["said"]
         self.policies = {one["name"]: one for one in answer["listed"]["policies"]}
         self.at_end = {one["name"]: one for one in answer["at_end"]["policies"]}
+        self.warnings = int(result.files["warnings"])
+        self.written: dict[str, list[int]] = answer["written"]
         self.events: dict[str, list[Any]] = {}
         for line in result.files["events"].splitlines():
             for body in json.loads(line).values():
@@ -272,6 +127,23 @@ def expect_owners(answer: Answer) -> None:
     assert shut["action"] == "KPROBE_ACTION_UNTRACKSOCK"
 
 
+def expect_written(answer: Answer) -> None:
+    """Memory of a process is written where its argument is; the event has what was there."""
+    assert answer.written == {"7": [32, -1, 7], "8": [8, 8, 8], "9": [9, 9, 9]}, answer.log
+    (event,) = answer.events["set"]
+    assert (event["action"], event["args"]) == ("KPROBE_ACTION_SET", [{"int_arg": 7}])
+    assert answer.counts("set") == answer.counts("set-indexed") == {"set": "1"}
+    assert answer.counts("set-monitored") == {"monitor_set": "1"}
+    assert answer.selectors("set") == [(1, 1, 0)]
+    assert answer.selectors("set-monitored") == [(1, 0, 1)]
+    assert answer.policies["set"]["mode"] == "TP_MODE_ENFORCE"
+    # Where nothing may be written nothing is, and that is not counted as done.
+    assert answer.selectors("set-constant") == [(1, 0, 0)]
+    assert "argument 0 is not 4 bytes in the memory" in answer.policies["set-short"]["error"]
+    # The kernel warns of the program that writes: of its trial, and where it is loaded.
+    assert answer.warnings > 0
+
+
 def expect_modes(answer: Answer) -> None:
     """What monitors acts on nobody and tells the same; it may enforce at any time."""
     fates = answer.fates
@@ -331,6 +203,7 @@ def test_actions() -> None:
     answer = Answer("6.1")
     expect_signals(answer)
     expect_owners(answer)
+    expect_written(answer)
     expect_modes(answer)
     expect_counters(answer)
     expect_overrides(answer)
@@ -342,5 +215,6 @@ def test_actions_on_an_old_kernel() -> None:
     answer = Answer("5.10")
     expect_signals(answer)
     expect_owners(answer)
+    expect_written(answer)
     expect_modes(answer)
     expect_counters(answer)

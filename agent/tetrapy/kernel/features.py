@@ -51,6 +51,7 @@ _PROG_TRACING, _PROG_LSM = 26, 29
 FENTRY = Feature("BPF programs at the beginning of functions (fentry)", "5.5", _PROG_TRACING)
 LSM_PROGRAMS = Feature("BPF programs of security modules", "5.7", _PROG_LSM)
 OVERRIDE_RETURN = Feature("bpf_override_return()", "4.16", _PROG_KPROBE, helper=58)
+WRITE_USER = Feature("bpf_probe_write_user()", "4.8", _PROG_KPROBE, helper=36)
 KPROBES = Feature("BPF programs of kprobes", "4.1", _PROG_KPROBE)
 
 PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)

@@ -210,6 +210,9 @@ def _check_action(action: Action, path: str, context: Context) -> None:
     if sum(map(bool, targets)) > 1:
         what = "has more than one of argNewSymbol, argNewAddr and argNewOffset; one says what for"
         problems.error(path, what)
+    if name == "Set" and section == "usdts" and action.arg_index >= len(context.hook.args):
+        what = f"is {action.arg_index}; args has {len(context.hook.args)} entries"
+        problems.error(f"{path}.argIndex", what)
     refusal = _refused(name, context)
     if refusal:
         problems.error(f"{path}.action", f"{name} {refusal}")
@@ -220,6 +223,8 @@ def _refused(name: str, context: Context) -> str:
     section, hook = context.section, context.hook
     if section == "lsmhooks" and name not in _LSM_ACTIONS:
         return "is not supported for LSM hooks"
+    if name == "Set" and section != "usdts":
+        return "is for usdts: it writes an argument of a static probe"
     if section == "fentries" and name in names.ENFORCING:
         return "is not supported for fentries; use kprobes"
     if section in {"uprobes", "usdts"} and name in _LOOKING_UP:

@@ -12,7 +12,6 @@ from tetrapy.policy.types import Policy, Selector
 ACTS = "acting on processes"
 # Why: no other kernel, and no setting, helps.
 _WHY = {
-    "Set": f"{ACTS}: it writes into the memory of the process",
     "imaHash": f"{ACTS}: IMA tells it to programs that may sleep, which those here may not",
     "Override": f"{ACTS}: of a uprobe it changes registers; use a kprobe, or Sigkill",
 }
@@ -20,7 +19,7 @@ _OF_PROGRAMS = frozenset(("uprobes", "usdts"))
 
 ACTIONS = frozenset(
     "Post NoPost Sigkill Signal Override NotifyEnforcer CleanupEnforcerNotification TrackSock"
-    " UntrackSock GetUrl DnsLookup".split()
+    " UntrackSock GetUrl DnsLookup Set".split()
 )
 """The actions that are here."""
 

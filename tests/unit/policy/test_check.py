@@ -225,6 +225,17 @@ REFUSED = [
         "has more than one of argNewSymbol",
     ),
     (
+        selector("{matchActions: [{action: Set, argIndex: 0, argValue: 1}]}"),
+        "matchActions[0].action: Set is for usdts",
+    ),
+    (
+        spec(
+            "  usdts: [{path: /a, provider: p, name: n, args: [{index: 3, type: int}],"
+            " selectors: [{matchActions: [{action: Set, argIndex: 1}]}]}]"
+        ),
+        "matchActions[0].argIndex: is 1; args has 1 entries",
+    ),
+    (
         spec("  enforcers: [{calls: [tcp_close]}]"),
         'spec.enforcers[0].calls[0]: "tcp_close" is neither',
     ),

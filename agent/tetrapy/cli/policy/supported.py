@@ -28,6 +28,7 @@ from tetrapy.sensors.policy.tables import HookWriter, MemberPath
 from tetrapy.sensors.policy.values import Source
 
 PART = "values and filters"
+_HERE = ACTIONS - {"Set"}  # which the file of the static probe decides on
 _MACHINE = "x86_64"  # any would do, but for the names of registers
 _FIELDS = [Field("any", "long", 0, 8, is_signed=True)] * 128
 _MOST_ARGUMENTS = 16
@@ -98,7 +99,7 @@ def _typed(argument: Argument) -> Argument:
 def _known(selector: Selector) -> Selector:
     """Without what `policy.later` names."""
     at_call, at_return = (
-        tuple(one.replaced(ima_hash=False) for one in actions if one.action in ACTIONS)
+        tuple(one.replaced(ima_hash=False) for one in actions if one.action in _HERE)
         for actions in (selector.match_actions, selector.match_return_actions)
     )
     kept: Selector = selector.replaced(

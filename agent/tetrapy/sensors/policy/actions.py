@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Mapping, Sequence, Tuple
+from typing import AbstractSet, Iterable, List, Mapping, Sequence, Tuple
 
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.policy import names, types
@@ -50,17 +50,28 @@ def asks(selectors: Iterable[Selector]) -> bool:
     )
 
 
+def sets(selectors: Iterable[Selector]) -> bool:
+    """Whether they have arguments of a static probe written."""
+    return any(action.action == "Set" for one in selectors for action in one.match_actions)
+
+
 def action_of(
-    selector: Selector, writer: HookWriter, sockets: Sequence[int] = (), *, can_override: bool
+    selector: Selector,
+    writer: HookWriter,
+    sockets: Sequence[int] = (),
+    settable: AbstractSet[int] = frozenset(),
+    *,
+    can_override: bool,
 ) -> Action:
     """The action, by enum action_flag of bpf/hook_action.h.
 
-    `sockets` are the indexes of the hook's values that are sockets. `can_override`: the hook's
-    programs may keep the function from running. Raises PolicyUnsupportedError for what is not
-    there yet.
+    `sockets` are the indexes of the hook's values that are sockets, `settable` those of values that
+    Set may write. `can_override`: the hook's programs may keep the function from running. Raises
+    PolicyUnsupportedError for what is not there yet.
     """
     flags = writer.action_flags
     chosen, interval, error, notified, socket = flags["ACTION_POST"], 0, 0, (0, 0), 0
+    written = (0, 0)
     for action in selector.match_actions:
         if action.action == "NoPost":
             chosen &= ~flags["ACTION_POST"]
@@ -82,6 +93,15 @@ def action_of(
                     f"action {action.action}: argument {action.arg_sock} is no socket"
                 )
             socket = sockets.index(action.arg_sock)
+        elif action.action == "Set":
+            if chosen & flags["ACTION_SET"]:
+                raise PolicyUnsupportedError("action Set: more than one of a selector")
+            if action.arg_index not in settable:
+                raise PolicyUnsupportedError(
+                    f"action Set: argument {action.arg_index} is not 4 bytes in the memory of the"
+                    " process, at this place of the probe"
+                )
+            chosen, written = chosen | flags["ACTION_SET"], (action.arg_index, action.arg_value)
         elif action.action not in ACTIONS:
             raise PolicyUnsupportedError(f"action {action.action}")
         if action.rate_limit:
@@ -102,6 +122,7 @@ def action_of(
         error,
         *notified,
         socket,
+        *written,
     )
 
 

@@ -141,9 +141,9 @@ class HookCompiler:
                 places = tuple(data_at + place for place in found.arguments)
                 self._condition(1 << number, found._replace(arguments=places))
             self._selector_of_return(1 << number, selector, return_argument, returned)
-            action = action_of(
-                selector, self._writer, self._values.sockets, can_override=self._source.can_override
-            )
+            known = self._values.sockets, self._values.settable
+            can_override = self._source.can_override
+            action = action_of(selector, self._writer, *known, can_override=can_override)
             if self._source.overrides_later and overrides([selector]):
                 later = self._writer.action_flags["ACTION_OVERRIDE_LATER"]
                 action = action._replace(flags=action.flags | later)
@@ -153,8 +153,7 @@ class HookCompiler:
             actions.append(action)
         if not actions:
             actions.append(Action(self._writer.action_flags["ACTION_POST"]))
-        if self._shows_stacks and any(action.flags & self._stack_flags for action in actions):
-            self._values.steps.add(STACK_STEP)
+        self._values.steps |= self._steps_of(actions)
         if self._filters.searches or self._filters.return_searches:
             self._values.steps.add("STEP_SEARCH")
         if self._operations.of_return:
@@ -189,10 +188,11 @@ class HookCompiler:
         table = table._replace(spare_steps=self._spare_steps(table))
         return Compiled(table, tuple(self._values.reported))
 
-    @property
-    def _stack_flags(self) -> int:
+    def _steps_of(self, actions: Sequence[Action]) -> Set[str]:
         flags = self._writer.action_flags
-        return flags["ACTION_KERNEL_STACK"] | flags["ACTION_USER_STACK"]
+        stacks = flags["ACTION_KERNEL_STACK"] | flags["ACTION_USER_STACK"]
+        needed = {STACK_STEP: stacks if self._shows_stacks else 0, "STEP_SET": flags["ACTION_SET"]}
+        return {step for step, bits in needed.items() for one in actions if one.flags & bits}
 
     def _expect_room(self) -> None:
         limits = self._writer.limits

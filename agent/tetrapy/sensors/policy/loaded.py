@@ -53,7 +53,7 @@ class HookPlace(NamedTuple):
     state: str  # of HookState of the API, without STATUS_
 
 
-_ENFORCED = ("signal", "override", "notify_enforcer")
+_ENFORCED = ("signal", "override", "notify_enforcer", "set")
 
 
 class SelectorFigures(NamedTuple):

@@ -18,7 +18,7 @@ _STEP_BYTES = 4
 _PID = Struct("=I")
 # Members of a filter as they are in the kernel.
 _ROW = frozenset("comparison number selectors negated joined end last telling flip".split())
-_AT_CALL = "OVERRIDE NOTIFY CLEANUP TRACK UNTRACK".split()  # flags of actions
+_AT_CALL = "OVERRIDE NOTIFY CLEANUP TRACK UNTRACK SET".split()  # flags of actions
 
 Prefix = Tuple[int, bytes]  # bits that count, and at least so many bytes
 
@@ -71,6 +71,8 @@ class Action(NamedTuple):
     notify_error: int = 0
     notify_signal: int = 0
     socket: int = 0  # its number among those of the hook
+    set_argument: int = 0  # the number of a value in the memory of the process
+    set_value: int = 0
 
 
 class Operation(NamedTuple):
@@ -250,6 +252,8 @@ class HookWriter:
         for action in table.actions:
             if action.signals or action.flags & at_call:
                 acts |= self._acts["ACTS_AT_CALL"]
+            if action.flags & flags["ACTION_SET"]:
+                acts |= self._acts["ACTS_SET"]
             if action.return_signals or action.flags & flags["ACTION_RETURN_QUIET"]:
                 acts |= self._acts["ACTS_AT_RETURN"]
         if table.returned:

@@ -9,8 +9,11 @@ from tetrapy.abi.elf import FileBytes
 from tetrapy.abi.executable import Executable
 from tetrapy.abi.static_probes import Operand, StaticProbe, parse_operand, split_arguments
 from tetrapy.errors import ElfError, FormatError, PolicyUnsupportedError
+from tetrapy.kernel import features
+from tetrapy.policy.macros import effective
 from tetrapy.policy.problems import expected
 from tetrapy.policy.types import Usdt
+from tetrapy.sensors.policy.actions import sets
 from tetrapy.sensors.policy.hook import UPROBE, USDT
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
@@ -23,6 +26,8 @@ MAX_SITES = 1024
 def plan(hook: Usdt, machine: Machine) -> Plan:
     """Where it is. Raises PlaceError, PolicyUnsupportedError."""
     expect_uprobes()
+    if sets(effective(hook.selectors, machine.spec.selectors_macros)):
+        _expect_writing()
     for argument in hook.args:
         if argument.size_arg_index:
             raise PolicyUnsupportedError("args: sizeArgIndex of a static probe's argument")
@@ -34,6 +39,14 @@ def plan(hook: Usdt, machine: Machine) -> Plan:
         except (ElfError, FormatError) as err:
             raise PlaceError(f"{hook.path}: {err}") from err
     return Plan(USDT, sites, hook, hook.args, types=program_types(hook))
+
+
+def _expect_writing() -> None:
+    if not features.WRITE_USER.is_there:
+        raise PlaceError(
+            "action Set: this kernel lets no program write into the memory of processes"
+            f" ({features.WRITE_USER.name}): it is locked down, or the agent lacks CAP_SYS_ADMIN"
+        )
 
 
 def _sites(hook: Usdt, executable: Executable) -> Iterator[Site]:

@@ -71,6 +71,8 @@ _PATHS = tuple(
 DYNAMIC = "data_loc"
 """The type of a tracepoint's field whose bytes are elsewhere in the record."""
 _CAPABILITY_BYTES = 8
+SET_BYTES = 4
+"""Of an argument that the action Set writes."""
 
 _X86_64 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss"
 # Offsets in struct pt_regs (x86_64) and struct user_pt_regs (arm64), in bytes.
@@ -114,6 +116,7 @@ class HookValues:
         self.values: List[Value] = []
         self.reported: List[HookValue] = []
         self.sockets: List[int] = []  # indexes of sockets, their addresses, packets
+        self.settable: Set[int] = set()  # indexes of numbers that Set may write
         self.bulk: Optional[int] = None  # the value that may be larger than a record
         self.steps: Set[str] = set()  # of bpf/call.h, beside those that all hooks need
 
@@ -124,6 +127,8 @@ class HookValues:
             operand = self._source.operands[len(self.values)]
             registers = REGISTERS.get(self._source.machine, {})
             value = placed(value, operand, self._writer, registers)
+            if operand.is_memory and operand.size == SET_BYTES and not argument.resolve:
+                self.settable.add(len(self.values))
         if role == "return":
             flags = value.flags | self._writer.value_flags["VALUE_AT_RETURN"]
             source = self._writer.sources["SOURCE_RETURN"]

@@ -8,14 +8,14 @@ from typing import cast
 
 import pytest
 
-from tests.support.policies import read, selector
+from tests.support.policies import read, selector, spec
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.policy.types import Selector
 from tetrapy.sensors.policy.actions import action_of, overrides
 from tetrapy.sensors.policy.tables import Action, HookWriter
 
 POST, KERNEL_STACK, USER_STACK, OVERRIDE, QUIET = 1, 64, 128, 256, 512
-NOTIFY, CLEANUP, TRACK, UNTRACK = 1024, 2048, 4096, 8192
+NOTIFY, CLEANUP, TRACK, UNTRACK, SET = 1024, 2048, 4096, 8192, 32768
 WRITER = cast(
     HookWriter,
     SimpleNamespace(
@@ -30,6 +30,7 @@ WRITER = cast(
             "ACTION_CLEANUP": CLEANUP,
             "ACTION_TRACK": TRACK,
             "ACTION_UNTRACK": UNTRACK,
+            "ACTION_SET": SET,
         }
     ),
 )
@@ -40,7 +41,11 @@ LIMITED = "{action: Post, rateLimit: 3s, rateLimitScope: process, userStackTrace
 
 def of(text: str) -> Selector:
     """The selector of a policy that has one."""
-    found: Selector = read(selector(text)).policy.spec.kprobes[0].selectors[0]
+    probe = "{path: /a, provider: p, name: n, args: [{index: 0, type: int}, {index: 1, type: int},"
+    probe += f" {{index: 2, type: int}}], selectors: [{text}]}}"
+    is_set = "action: Set" in text  # which is for static probes alone
+    policy = read(spec(f"  usdts: [{probe}]") if is_set else selector(text)).policy
+    found: Selector = (policy.spec.usdts if is_set else policy.spec.kprobes)[0].selectors[0]
     return found
 
 
@@ -49,7 +54,7 @@ def made_of(selector: Selector, *, can_override: bool = False) -> Action:
 
 
 def made(text: str, *, can_override: bool = False) -> Action:
-    return action_of(of(text), WRITER, (3, 1), can_override=can_override)
+    return action_of(of(text), WRITER, (3, 1), {2}, can_override=can_override)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,10 @@ def made(text: str, *, can_override: bool = False) -> Action:
         ("{}", Action(POST)),
         ("{matchActions: [{action: Sigkill}]}", Action(POST, signals=9)),
         ("{matchActions: [{action: Sigkill}, {action: NoPost}]}", Action(0, signals=9)),
+        (
+            "{matchActions: [{action: Set, argIndex: 2, argValue: 7}]}",
+            Action(POST | SET, set_argument=2, set_value=7),
+        ),
         ("{matchActions: [{action: NoPost}, {action: Post}]}", Action(0)),
         (
             "{matchActions: [" + SIGNALS + "]}",
@@ -102,7 +111,12 @@ def test_functions_that_do_not_run() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("{matchActions: [{action: Set}]}", "action Set"),
+        ("{matchActions: [{action: Set, argIndex: 1, argValue: 7}]}", "Set: argument 1 is not 4"),
+        (
+            "{matchActions: [{action: Set, argIndex: 2}, {action: Set, argIndex: 2}]}",
+            "Set: more than one",
+        ),
+        ("{matchReturnActions: [{action: Set, argIndex: 2}]}", "matchReturnActions: action Set"),
         ("{matchActions: [{action: TrackSock, argSock: 0}]}", "argument 0 is no socket"),
         ("{matchReturnActions: [{action: TrackSock}]}", "matchReturnActions: action TrackSock"),
         (

@@ -76,6 +76,16 @@ static __always_inline void count_returning(void *counts, __u32 share, __s64 cha
 		__sync_fetch_and_add(count, change);
 }
 
+/* It has returned. */
+static __always_inline void forget_returning(void *map, struct returning_key *key, __u32 share)
+{
+	__u32 zero = 0;
+	void *counts = bpf_map_lookup_elem(&return_counts, &zero);
+
+	if (!bpf_map_delete_elem(map, key) && counts)
+		count_returning(counts, share, -1);
+}
+
 /* Where the call is reported when it returns, what the other program needs. Returns 0 where there
  * is no room: an owner may have as many calls waiting as there is room for more, so that whoever
  * has thousands of threads wait takes no other's.

@@ -200,17 +200,12 @@ static __always_inline int enter_return(void *ctx, struct call *call, __u64 cook
 	__u32 zero = 0;
 	void *map = bpf_map_lookup_elem(&returning, &zero);
 	struct returning *began = map ? bpf_map_lookup_elem(map, &key) : 0;
-	void *counts;
-	__u32 share;
 
 	if (hook && began) {
-		counts = bpf_map_lookup_elem(&return_counts, &zero);
-		share = began->share;
 		call->selectors = began->selectors;
 		call->unknown_workload = began->unknown_workload;
 		bpf_probe_read_kernel(call->arguments, sizeof(call->arguments), began->arguments);
-		if (!bpf_map_delete_elem(map, &key) && counts)
-			count_returning(counts, share, -1);
+		forget_returning(map, &key, began->share);
 		call->at_return = 1;
 		call->event.flags = CALL_RETURNED;
 		read_call(ctx, call, hook, 1);
@@ -222,15 +217,21 @@ static __always_inline int enter_return(void *ctx, struct call *call, __u64 cook
 static __always_inline void finish_call(void *ctx, struct call *call, struct hook *hook)
 {
 	__u32 values = call_size(call);
+	__u32 flags = hook->actions[call->event.selector & 7].flags;
 	__u64 size;
 
+	/* The hooks behind this one are not called where it says no. */
+	if (flags & ACTION_HASH && !call->verdict)
+		call->event.flags |= CALL_HASH_FOLLOWS;
 	call->event.values_size = values;
 	report_caller(ctx, call);
 	size = sizeof(call->event) + values;
 	if (!admit(size, EVENT_CALL))
 		return;
 	note_use(hook, size);
-	if (!call->at_return && hook->head.reports_return && !keep_until_return(call))
+	if ((call->event.flags & CALL_HASH_FOLLOWS ||
+	     (!call->at_return && hook->head.reports_return)) &&
+	    !keep_until_return(call))
 		call->event.flags |= CALL_RETURN_LOST;
 	submit(ctx, &call->event.header, size);
 }

@@ -29,6 +29,8 @@ const volatile __u64 fixed_trampoline_cookie;
 /* Of the function, in registers; what it returns stands behind them. */
 const volatile __u32 trampoline_arguments;
 
+#include "call_hash.h"
+
 static __always_inline void read_trampoline(void *ctx, struct call *call)
 {
 	/* One function has fewer: what is behind them is not used. */

@@ -207,6 +207,7 @@ enum call_flag {
 	CALL_CHUNK = 8, /* not a call, but more bytes of a value of the one whose record follows */
 	CALL_UNKNOWN_WORKLOAD = 16, /* user space decides which selectors are for the process */
 	CALL_RETURN_LOST = 32, /* no record comes when it returns: its owner has too many waiting */
+	CALL_HASH_FOLLOWS = 64, /* in a record with CALL_RETURNED */
 };
 
 #define CALL_SELECTORS_SHIFT 8

@@ -201,10 +201,13 @@ struct hook_filter {
 	__u64 low0, high0, low1, high1, low2, high2, low3, high3;
 };
 
-/* Stacks travel as values behind those of the hook: addresses, the innermost first. */
+/* What travels as values behind those of the hook: stacks, which are addresses, the innermost
+ * first, and the hash of a file; `detail` is its enum hash_algo (include/uapi/linux/hash_info.h).
+ */
 enum stack_index {
 	STACK_OF_KERNEL = HOOK_VALUES,
 	STACK_OF_USER = HOOK_VALUES + 1,
+	HASH_OF_FILE = HOOK_VALUES + 2,
 };
 
 struct hook_head {

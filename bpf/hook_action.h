@@ -70,6 +70,7 @@ enum action_flag {
 	ACTION_UNTRACK = 8192,
 	ACTION_OVERRIDE_LATER = 16384, /* ... which on_enforced_call does, behind this program */
 	ACTION_SET = 32768, /* an argument of a static probe is written: see call_set.h */
+	ACTION_HASH = 65536, /* the hash of the file is reported too: see call_hash.h */
 };
 
 /* When something is done besides reporting. */

@@ -43,6 +43,7 @@ class CallEvent(Event):
         "ancestors",
         "args",
         "data",
+        "ima_hash",
         "kernel_stack",
         "parent",
         "probe",
@@ -73,8 +74,9 @@ class CallEvent(Event):
         ancestors: Tuple[Process, ...] = (),
         kernel_stack: Tuple[StackEntry, ...] = (),
         user_stack: Tuple[StackEntry, ...] = (),
+        ima_hash: str = "",
     ) -> None:
-        """`time` in ns since 1970; actions are names of enum KprobeAction."""
+        """`time` in ns since 1970; actions are names of enum KprobeAction; `ima_hash` NAME:HEX."""
         self.probe = probe
         self.process = process
         self.tid = tid
@@ -88,6 +90,7 @@ class CallEvent(Event):
         self.ancestors = ancestors
         self.kernel_stack = kernel_stack
         self.user_stack = user_stack
+        self.ima_hash = ima_hash
         self.undecided = None
 
     @property
@@ -121,6 +124,7 @@ class CallEvent(Event):
             self.ancestors,
             self.kernel_stack,
             self.user_stack,
+            self.ima_hash,
         )
 
 

@@ -29,7 +29,7 @@ FORMATS: Lines = {
     "process_loader": b'{"process":%b%b%b%b%b}',
     "process_uprobe": b'{"process":%b%b%b%b%b%b%b%b%b%b%b%b%b}',
     "process_throttle": b'{"type":%b,"cgroup":%b}',
-    "process_lsm": b'{"process":%b%b%b%b%b%b%b%b%b}',
+    "process_lsm": b'{"process":%b%b%b%b%b%b%b%b%b%b}',
     "process_usdt": b'{"process":%b%b%b%b%b%b%b%b%b%b%b}',
     "rate_limit_info": b'{"number_of_dropped_process_events":%b}',
 }
@@ -889,6 +889,8 @@ def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
         b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
     )
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
+    ima_hash = it.ima_hash
+    shown_ima_hash = b',"ima_hash":"%b"' % ima_hash.encode() if ima_hash else b""
     return lines["process_lsm"] % (
         caller_json(process, it.tid),
         shown_parent,
@@ -899,6 +901,7 @@ def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
         _few_action[it.action],
         _few_tags[it.probe.tags],
         shown_ancestors,
+        shown_ima_hash,
         time,
     )
 

@@ -40,12 +40,14 @@ class Aim(NamedTuple):
     name: str
     program_type: int  # enum bpf_prog_type
     attach_type: int  # enum bpf_attach_type
+    flags: int = 0  # of BPF_PROG_LOAD
 
 
 FENTRY = Aim("fentry", 26, 24)
 FEXIT = Aim("fexit", 26, 25)
 MODIFY_RETURN = Aim("fmod_ret", 26, 26)
 LSM_HOOK = Aim("LSM hook", 29, 27)
+SLEEPING_LSM_HOOK = LSM_HOOK._replace(flags=1 << 4)  # BPF_F_SLEEPABLE
 
 
 class BpfObject:
@@ -139,6 +141,7 @@ class BpfObject:
                 lib.bpf_program__set_type(program, how.program_type)
                 or lib.bpf_program__set_expected_attach_type(program, how.attach_type)
                 or lib.bpf_program__set_attach_target(program, 0, function.encode())
+                or (lib.bpf_program__set_flags(program, how.flags) if how.flags else 0)
             )
         if error:
             raise self._error(f"{how.name} {function}", error)

@@ -157,6 +157,7 @@ _PROTOTYPES = {
     "bpf_program__set_autoload": (c_int, [ProgramPointer, c_bool]),
     "bpf_program__set_type": (c_int, [ProgramPointer, c_int]),
     "bpf_program__set_expected_attach_type": (c_int, [ProgramPointer, c_int]),
+    "bpf_program__set_flags": (c_int, [ProgramPointer, c_uint32]),
     "bpf_program__expected_attach_type": (c_int, [ProgramPointer]),
     "bpf_program__set_attach_target": (c_int, [ProgramPointer, c_int, c_char_p]),
     "bpf_program__attach": (LinkPointer, [ProgramPointer]),

@@ -12,7 +12,6 @@ from tetrapy.policy.types import Policy, Selector
 ACTS = "acting on processes"
 # Why: no other kernel, and no setting, helps.
 _WHY = {
-    "imaHash": f"{ACTS}: IMA tells it to programs that may sleep, which those here may not",
     "Override": f"{ACTS}: of a uprobe it changes registers; use a kprobe, or Sigkill",
 }
 _OF_PROGRAMS = frozenset(("uprobes", "usdts"))
@@ -64,5 +63,3 @@ def _of_selector(selector: Selector, path: str, section: str = "") -> Iterator[F
             name = action.action
             if name not in ACTIONS or (name == "Override" and section in _OF_PROGRAMS):
                 yield Feature(f"action {name}", where, _WHY.get(name, ACTS))
-            if action.ima_hash:
-                yield Feature("imaHash", f"{where}.imaHash", _WHY["imaHash"])

@@ -42,46 +42,25 @@ def test_macros_that_are_refused(used: str, message: str) -> None:
     assert any(message in line for line in found), found
 
 
-WHY_NO_HASH = "IMA tells it to programs that may sleep, which those here may not"
-
-
 def test_what_is_later() -> None:
-    """Features of part two are named, each once, where they are first."""
+    """It is named once, where it is first; who writes the policy learns what is in the way."""
     action = "{action: GetUrl, argUrl: u}"
     text = spec(
         "  podSelector: {}\n  containerSelector: {}\n  enforcers: [{calls: [sys_dup]}]\n"
-        "  selectorsMacros: {m: {matchReturnActions: [{action: Post, imaHash: true}]}}\n"
         "  kprobes:\n"
         "  - {call: sys_dup, returnArgAction: TrackSock, selectors: ["
         f"{{matchActions: [{action}]}},"
         " {matchWorkloads: {podSelector: {}}}, {matchWorkloads: {}},"
         " {matchActions: [{action: GetUrl, argUrl: u}, {action: NoPost}]}]}\n"
     )
+    assert later(read(text).policy) == []
+    override = "{action: Override, argError: -1}"
+    again = f"{{matchActions: [{override}, {override}]}}"
+    text = spec(f"  uprobes: [{{path: /a, symbols: [f], selectors: [{again}]}}]")
     assert [(one.name, one.path, one.part) for one in later(read(text).policy)] == [
         (
-            "imaHash",
-            "spec.selectorsMacros.m.matchReturnActions[0].imaHash",
-            "acting on processes: " + WHY_NO_HASH,
+            "action Override",
+            "spec.uprobes[0].selectors[0].matchActions[0]",
+            "acting on processes: of a uprobe it changes registers; use a kprobe, or Sigkill",
         ),
     ]
-    assert later(read(kprobe(", selectors: [{matchActions: [{action: NoPost}]}]")).policy) == []
-
-
-@pytest.mark.parametrize(
-    ("hook", "name", "why"),
-    [
-        ("uprobes: [{path: /a, symbols: [f], SELECTORS}]", "Override", "changes registers"),
-        ("lsmhooks: [{hook: file_open, SELECTORS}]", "imaHash", "programs that may sleep"),
-    ],
-)
-def test_why_an_action_is_later(hook: str, name: str, why: str) -> None:
-    """Who writes the policy learns what is in the way."""
-    action = (
-        "{action: Override, argError: -1}"
-        if name == "Override"
-        else "{action: Post, imaHash: true}"
-    )
-    text = hook.replace("SELECTORS", f"selectors: [{{matchActions: [{action}]}}]")
-    (feature,) = later(read(spec(f"  {text}\n")).policy)
-    assert name in feature.name
-    assert why in str(feature)

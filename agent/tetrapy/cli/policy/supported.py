@@ -78,7 +78,8 @@ def _compile(
         None if section == "usdts" else lambda: types,
         lambda _types: [0] * _MOST_ARGUMENTS,
         shows_stacks=section in {"kprobes", "fentries"},
-        can_override=section in {"kprobes", "lsmhooks"},
+        # Of a program's functions `policy.later` names it.
+        can_override=section not in {"tracepoints", "fentries"},
     )
     host = Host(_MACHINE, dict.fromkeys(names.NAMESPACES, 1))
     compiler = HookCompiler(writer, host, policy.spec.lists, source, claim)

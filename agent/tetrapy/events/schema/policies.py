@@ -127,7 +127,7 @@ POLICY_MESSAGES: Dict[str, Tuple[Field, ...]] = {
         _action(8),
         _tags(9),
         _ancestors(10),
-        unfilled(11, "ima_hash", "string"),
+        field(11, "ima_hash", "string", "the file's hash, by IMA", plain=True),
     ),
     "ProcessUsdt": (
         _process(),

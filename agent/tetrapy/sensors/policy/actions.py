@@ -55,6 +55,11 @@ def sets(selectors: Iterable[Selector]) -> bool:
     return any(action.action == "Set" for one in selectors for action in one.match_actions)
 
 
+def hashes(selectors: Iterable[Selector]) -> bool:
+    """Whether they ask for the hash of a file."""
+    return any(action.ima_hash for one in selectors for action in one.match_actions)
+
+
 def action_of(
     selector: Selector,
     writer: HookWriter,
@@ -62,12 +67,14 @@ def action_of(
     settable: AbstractSet[int] = frozenset(),
     *,
     can_override: bool,
+    can_hash: bool = False,
 ) -> Action:
     """The action, by enum action_flag of bpf/hook_action.h.
 
     `sockets` are the indexes of the hook's values that are sockets, `settable` those of values that
-    Set may write. `can_override`: the hook's programs may keep the function from running. Raises
-    PolicyUnsupportedError for what is not there yet.
+    Set may write. `can_override`: the hook's programs may keep the function from running;
+    `can_hash`: it has a file that IMA may hash. Raises PolicyUnsupportedError for what is not there
+    yet.
     """
     flags = writer.action_flags
     chosen, interval, error, notified, socket = flags["ACTION_POST"], 0, 0, (0, 0), 0
@@ -112,7 +119,11 @@ def action_of(
         if action.user_stack_trace:
             chosen |= flags["ACTION_USER_STACK"]
         if action.ima_hash:
-            raise PolicyUnsupportedError(f"action {action.action}: imaHash")
+            if not can_hash:
+                raise PolicyUnsupportedError(
+                    f"action {action.action}: imaHash of this kind of hook"
+                )
+            chosen |= flags["ACTION_HASH"]
     quiet, return_signals = _of_return(selector.match_return_actions)
     return Action(
         chosen | (flags["ACTION_RETURN_QUIET"] if quiet else 0),

@@ -10,7 +10,7 @@ from tetrapy.errors import KernelError
 from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import FENTRY as AT_FENTRY
 from tetrapy.kernel.bpf_object import FEXIT as AT_FEXIT
-from tetrapy.kernel.bpf_object import LSM_HOOK, MODIFY_RETURN, Aim, BpfObject
+from tetrapy.kernel.bpf_object import LSM_HOOK, MODIFY_RETURN, SLEEPING_LSM_HOOK, Aim, BpfObject
 from tetrapy.sensors.policy.hook import FENTRY, LSM, RAW_TRACEPOINT, TRACEPOINT, UPROBE
 from tetrapy.sensors.policy.place import Place
 
@@ -26,7 +26,7 @@ Attach = Callable[[], links.Link]
 def aim(place: Place) -> Aim:
     """What the programs at a trampoline are."""
     if place.kind == LSM:
-        return LSM_HOOK
+        return SLEEPING_LSM_HOOK if place.hashes else LSM_HOOK
     if place.is_return:
         return AT_FEXIT
     return MODIFY_RETURN if place.gives_verdict else AT_FENTRY

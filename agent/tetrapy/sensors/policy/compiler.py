@@ -141,9 +141,10 @@ class HookCompiler:
                 places = tuple(data_at + place for place in found.arguments)
                 self._condition(1 << number, found._replace(arguments=places))
             self._selector_of_return(1 << number, selector, return_argument, returned)
-            known = self._values.sockets, self._values.settable
-            can_override = self._source.can_override
-            action = action_of(selector, self._writer, *known, can_override=can_override)
+            own, known = self._source, (self._values.sockets, self._values.settable)
+            action = action_of(
+                selector, self._writer, *known, can_override=own.can_override, can_hash=own.can_hash
+            )
             if self._source.overrides_later and overrides([selector]):
                 later = self._writer.action_flags["ACTION_OVERRIDE_LATER"]
                 action = action._replace(flags=action.flags | later)

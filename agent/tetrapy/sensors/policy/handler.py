@@ -72,9 +72,11 @@ class CallHandler:
         self._is_chunk = flags["CALL_CHUNK"]
         self._is_return_lost = flags["CALL_RETURN_LOST"]
         self._is_undecided = flags["CALL_UNKNOWN_WORKLOAD"]
+        self._is_hashed = flags["CALL_HASH_FOLLOWS"]
         self._chunks = Chunks()
         places = enum_values(btf, "stack_index")
         self._kernel_stack, self._user_stack = places["STACK_OF_KERNEL"], places["STACK_OF_USER"]
+        self._hash = places["HASH_OF_FILE"]
         self._record = base.abi.decoders["call"]
         self._readings: Dict[int, Reading] = {}
         self._begun: OrderedDict[_Key, _Begun] = OrderedDict()
@@ -144,7 +146,7 @@ class CallHandler:
         if reading.requests and not undecided:
             self.hooks.requests.ask(reading.requests[selector])
         process, parent = self._callers.find(pid, start, bool(flags & self._is_unreported))
-        if reading.returns:
+        if reading.returns or flags & self._is_hashed:
             begun = _Begun(ktime, process, parent, action, values, size, undecided, process.account)
             if flags & self._is_return_lost:
                 return self._lost((number, tid), begun)
@@ -170,7 +172,7 @@ class CallHandler:
         flags: int,
         selector: int,
     ) -> Optional[Event]:
-        """A part of a large value, or what a function returns."""
+        """A part of a large value, what a function returns, or the hash of a file."""
         if flags & self._is_chunk:
             index = self._values.unpack(data, at)[0]
             self._chunks.add((*key, ktime), index, data[at + self._values.size : end])
@@ -188,6 +190,8 @@ class CallHandler:
             undecided, selector = selector >> _SELECTORS_SHIFT, selector & _SELECTOR
         # What is returned may have ruled out the selectors that were first when it was called.
         event = self._event(reading, key[1], *begun[:5], selector)
+        if reading.hook.hashes and isinstance(event, CallEvent):
+            event.ima_hash = begun.values[self._hash] or ""
         return self._decided(event, reading, undecided) if undecided else event
 
     def _decode(

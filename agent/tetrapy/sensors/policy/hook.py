@@ -43,6 +43,7 @@ class Hook(NamedTuple):
     namespace: str = ""  # of the policy
     reference_counter: int = 0  # of a uprobe: where in the file its counter is; 0: none
     stacks: bool = False  # records may have stacks behind their values
+    hashes: bool = False  # ... or the hash of a file, in a record that follows
     # By selector: what others are asked at a match; empty where no selector has any.
     requests: Tuple[Tuple[Request, ...], ...] = ()
     # By selector what has to hold of the process, where the kernel side may not know it.

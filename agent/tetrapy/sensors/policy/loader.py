@@ -192,6 +192,7 @@ class PolicyLoader:
                     site.place._replace(number=number),
                     returns=compiled.table.reports_return,
                     overrides=plan.overrides_later,
+                    hashes=plan.hashes,
                 )
             try:
                 hook = self._programs.prepare(compiled.table, places)
@@ -227,6 +228,7 @@ class PolicyLoader:
             of_user=plan.kind in _OF_PROGRAMS or site.place.is_syscall or _is_syscall_event(site),
             can_override=plan.can_override,
             overrides_later=plan.overrides_later,
+            can_hash=plan.hashes,
             policy=loaded.number,
             tracks=_tracks(policy),
             returned=_RETURNED.get(getattr(plan.hook, "return_arg_action", "").lower(), ""),
@@ -314,6 +316,7 @@ def _described(
         reference_counter=site.place.reference_counter if plan.kind == UPROBE else 0,
         namespace=policy.metadata.namespace,
         stacks=STACK_STEP in compiled.table.steps,
+        hashes=plan.hashes,
         requests=_requests(selectors),
         workloads=tuple(of_selectors(policy, selectors)) if compiled.table.workloads else (),
         quiet=frozenset(

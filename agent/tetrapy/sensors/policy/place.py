@@ -30,16 +30,20 @@ class Place(NamedTuple):
     arguments: int = 0  # of a raw tracepoint, and registers of them at a trampoline
     gives_verdict: bool = False  # the program may say that the function does not run
     enforces: bool = False  # the program does what was left for the thread, and tells nothing
+    hashes: bool = False  # the program has IMA hash the file of a call that another one reported
 
 
-def in_order(place: Place, *, returns: bool, overrides: bool) -> List[Place]:
+def in_order(place: Place, *, returns: bool, overrides: bool, hashes: bool = False) -> List[Place]:
     """What is attached where a call begins, in this order: for its return, and what overrides it.
 
     Of several kprobes at a function the kernel runs the one first that came last: the one that
     overrides it comes first, lest it takes the call from the others. The return before the call:
-    one that begins between the two would never be seen to return.
+    one that begins between the two would never be seen to return. Programs at an LSM hook go by the
+    same rule: the one that hashes comes first, to run behind the one that reports.
     """
     places = [place._replace(enforces=True)] if overrides else []
+    if hashes:
+        places.append(place._replace(hashes=True))
     if returns:
         places.append(place._replace(is_return=True))
     return [*places, place]
@@ -49,12 +53,13 @@ class Family(NamedTuple):
     """Programs that call one another; an instance of them serves all hooks of a kind."""
 
     name: str  # their names begin with it, and those of their own maps
-    entries: Tuple[str, ...]  # attached: to where a call begins, and to where it returns
+    # Attached: to where a call begins, to where it returns, and to hash the file.
+    entries: Tuple[str, ...]
     cookie: str  # the constant that stands for the link's number where a link has none
     calls: int  # that one CPU may be at: see claim_call() of bpf/call_steps.h
 
 
-_TRAMPOLINE = ("on_trampoline", "on_trampoline_return")
+_TRAMPOLINE = ("on_trampoline", "on_trampoline_return", "on_hash")
 FAMILIES: Mapping[str, Family] = {
     KPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 1),
     UPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 3),

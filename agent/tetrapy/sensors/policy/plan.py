@@ -51,6 +51,7 @@ class Plan(NamedTuple):
     made: Optional[Callable[[HookWriter, Callable[[], KernelTypes]], Any]] = None
     can_override: bool = False  # its programs may keep the function from running
     overrides_later: bool = False  # ... which is done by one behind the others
+    hashes: bool = False  # another program at each site has IMA hash files
     left_out: Tuple[str, ...] = ()  # what of it is not there, and may be missing
     # Says why the kernel refuses it, by raising PlaceError or KernelError, if that can be reported.
     explain: Callable[[], None] = lambda: None

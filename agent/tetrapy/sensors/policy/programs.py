@@ -156,7 +156,7 @@ class Programs:
         self, place: Place, slot: int, attached: AttachedHook, steps: FrozenSet[str]
     ) -> Attach:
         family = FAMILIES[place.kind]
-        program = family.entries[1 if place.is_return else 0]
+        program = family.entries[2 if place.hashes else int(place.is_return)]
         cookie = slot << 32 | place.number | (_SYSCALL if place.is_syscall else 0)
         common = None
         if place.kind not in TRAMPOLINES:
@@ -167,15 +167,15 @@ class Programs:
         else:
             constants = {
                 family.cookie: cookie,
-                "raw_arguments": place.arguments,
-                "trampoline_arguments": place.arguments,
+                **dict.fromkeys(("raw_arguments", "trampoline_arguments"), place.arguments),
                 "gives_verdict": int(place.gives_verdict and not place.is_return),
                 "verdict_is_error": int(place.kind == LSM),
+                "hashes_binprm": int(place.target[0].startswith("bprm_")),
             }
             # Before Linux 6.10 the link of a raw tracepoint has no number.
             program += "" if place.kind in FIXED else _FIXED
             # The steps of the common instance serve; those of a trampoline are for its function.
-            needed = _COMMON_STEPS | steps if common is None else frozenset()
+            needed = frozenset() if common or place.hashes else _COMMON_STEPS | steps
             loaded = self._load(place.kind, constants, (program,), needed, place, common)
             attached.own(place, loaded, program)
             if common is None:  # an array of programs is emptied when nobody holds it

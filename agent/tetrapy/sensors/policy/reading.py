@@ -30,7 +30,7 @@ from tetrapy.sensors.policy.hook import (
 from tetrapy.sensors.policy.mapped import MappedFiles
 from tetrapy.sensors.policy.probes import probe_of
 from tetrapy.sensors.policy.value_abi import Decode, ValueAbi
-from tetrapy.sensors.policy.value_decoders import as_it_is, decoder
+from tetrapy.sensors.policy.value_decoders import as_it_is, decoder, file_hash
 
 Values = List[Any]
 """Of a call: an Argument or None for each value of the hook; behind them its stacks."""
@@ -77,6 +77,8 @@ def reading_of(hook: Hook, abi: ValueAbi, stacks_at: int, ancestors: AbstractSet
         decoders.append(decoder(abi, value, hook.kind))
     if hook.stacks:
         decoders += [None] * (stacks_at - len(decoders)) + [as_it_is] * 2
+    if hook.hashes:
+        decoders += [None] * (stacks_at + 2 - len(decoders)) + [file_hash]
     event: Any = MappedFiles() if hook.kind == MAPPED else _EVENTS[hook.kind]
     if event is ProcessKprobe:
         returned = roles["return"][0] if roles["return"] else -1

@@ -131,7 +131,8 @@ class Slots:
             if used and name not in self._made:
                 os.close(self.make_map(LRU_HASH, name, sizes))
                 self._made.add(name)
-        if table.reports_return and self.returns is None:
+        hashes = any(action.flags & flags["ACTION_HASH"] for action in table.actions)
+        if (table.reports_return or hashes) and self.returns is None:
             self.returns = self._make_returns()
 
     def _make_returns(self) -> Returns:

@@ -11,7 +11,7 @@ from tetrapy.kernel.kernel_btf import PATH
 from tetrapy.policy.macros import effective
 from tetrapy.policy.problems import quoted
 from tetrapy.policy.types import KprobeHook, LsmHook
-from tetrapy.sensors.policy.actions import overrides
+from tetrapy.sensors.policy.actions import hashes, overrides
 from tetrapy.sensors.policy.hook import FENTRY, LSM
 from tetrapy.sensors.policy.kprobes import absent, symbols_of
 from tetrapy.sensors.policy.member_path import KernelTypes
@@ -20,6 +20,13 @@ from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
 
 MAX_FUNCTIONS = 64
 """Of one hook: programs are loaded for each function."""
+HASHED = frozenset(
+    "bprm_check_security bprm_committed_creds bprm_committing_creds bprm_creds_for_exec"
+    " bprm_creds_from_file file_ioctl file_lock file_open file_post_open file_receive"
+    " mmap_file".split()
+)
+"""LSM hooks that may sleep, and whose first argument is or has a file."""
+_HELPER, _IMA = "bpf_ima_file_hash", "ima_file_hash"
 _LSM_FUNCTION = "bpf_lsm_"  # and the hook's name: what the kernel calls for programs at it
 _MODULE = "bpf"
 _CONFIGS = {
@@ -75,8 +82,12 @@ def plan_lsm(hook: LsmHook, machine: Machine) -> Plan:
             f"this kernel has no LSM hook {quoted(hook.hook)}: its BTF has no function {function}"
         )
     _expect_module(machine)
+    selectors = effective(hook.selectors, machine.spec.selectors_macros)
+    hashing = hashes(selectors)
+    if hashing:
+        _expect_hashes(hook, machine)
     # libbpf knows the function by the hook's name.
-    verdict = bool(overrides(effective(hook.selectors, machine.spec.selectors_macros)))
+    verdict = bool(overrides(selectors))
     arguments = prototype.registers
     place = Place(LSM, (hook.hook,), 0, arguments=arguments, gives_verdict=verdict)
     return Plan(
@@ -86,7 +97,22 @@ def plan_lsm(hook: LsmHook, machine: Machine) -> Plan:
         hook.args,
         prototype=_prototype_of_lsm,
         can_override=verdict,
+        hashes=hashing,
     )
+
+
+def _expect_hashes(hook: LsmHook, machine: Machine) -> None:
+    if hook.hook not in HASHED:
+        raise PlaceError(
+            f"imaHash: {hook.hook} has no file that could be hashed; of LSM hooks these have:"
+            f" {', '.join(sorted(HASHED))}"
+        )
+    missing = {_HELPER, _IMA} - machine.symbols.functions([_HELPER, _IMA])
+    if missing:
+        raise PlaceError(
+            f"imaHash: this kernel has no {min(missing)}(): it is older than Linux 5.18, or was"
+            " built without CONFIG_IMA"
+        )
 
 
 def expect_trampolines(

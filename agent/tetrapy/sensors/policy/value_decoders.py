@@ -277,6 +277,23 @@ DECODERS: Mapping[str, Callable[[Wanted], Decode]] = {
 }
 
 
+# Algorithm (enum hash_algo of include/uapi/linux/hash_info.h) -> its name, and bytes of a hash.
+_HASHES: Mapping[int, Tuple[str, int]] = {
+    1: ("md5", 16),
+    2: ("sha1", 20),
+    4: ("sha256", 32),
+    6: ("sha512", 64),
+    13: ("wp512", 64),
+    17: ("sm3", 32),
+}
+
+
+def file_hash(data: bytes, _flags: int, algorithm: int) -> str:
+    """NAME:HEX of a hash that IMA made; nothing of one that it did not, or that has no name."""
+    name, size = _HASHES.get(algorithm, ("", 0))
+    return f"{name}:{data[:size].hex()}" if name else ""
+
+
 def as_it_is(data: bytes, _flags: int, _detail: int) -> bytes:
     """A value that nothing is made of."""
     return data

@@ -16,8 +16,8 @@ from tetrapy.policy.json_schema import text
 
 GOOD = kprobe(", selectors: [{matchActions: [{action: Post}]}]")
 ACTING = spec("  loader: true\n  kprobes: [{call: f}, {call: g, message: m}]").replace("m}", "mm}")
-_IMA = "{hook: f, selectors: [{matchActions: [{action: Post, imaHash: true}]}]}"
-LATER = spec(f"  lsmhooks: [{_IMA}]").replace(": a", ": kill", 1)
+_CHANGED = "{path: /f, symbols: [f], selectors: [{matchActions: [{action: Override}]}]}"
+LATER = spec(f"  uprobes: [{_CHANGED}]").replace(": a", ": kill", 1)
 BAD = spec("  probes: []\n  loader: 2")
 
 
@@ -44,7 +44,7 @@ def test_files_that_are_right(files: Path, capsys: pytest.CaptureFixture[str]) -
         [
             "good.yaml: ok: a (1 kprobe)",
             "acting.yaml: ok: a (2 kprobes, loader)",
-            "later.yaml: ok: kill (1 lsmhook); not supported yet: imaHash",
+            "later.yaml: ok: kill (1 uprobe); not supported yet: action Override",
         ],
         [],
     )
@@ -87,16 +87,16 @@ def test_for_programs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "name": "kill",
         "namespace": "",
         "kind": "TracingPolicy",
-        "hooks": {"lsmhooks": 1},
+        "hooks": {"uprobes": 1},
         "loader": False,
         "errors": [],
         "warnings": [],
         "later": [
             {
-                "name": "imaHash",
-                "path": "spec.lsmhooks[0].selectors[0].matchActions[0].imaHash",
-                "part": "acting on processes: IMA tells it to programs that may sleep, which those"
-                " here may not",
+                "name": "action Override",
+                "path": "spec.uprobes[0].selectors[0].matchActions[0]",
+                "part": "acting on processes: of a uprobe it changes registers; use a kprobe, or"
+                " Sigkill",
             }
         ],
     }
@@ -219,9 +219,10 @@ def test_sarif(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A result for each finding, by rules that are described; places count from 1."""
     (files / "6.1.btf").write_bytes(small_kernel())
     (files / "empty.yaml").write_text(spec("  {}"))
+    (files / "absent.yaml").write_text(spec("  lsmhooks: [{hook: f}]"))
     words = ["check", "-o", "sarif", "-k", "6.1.btf"]
     code, out, err = run(
-        capsys, *words, *"good.yaml bad.yaml later.yaml empty.yaml no.yaml".split()
+        capsys, *words, *"good.yaml bad.yaml later.yaml absent.yaml empty.yaml no.yaml".split()
     )
     document = json.loads("\n".join(out))
     assert (code, err, document["version"]) == (2, [], "2.1.0")
@@ -241,7 +242,7 @@ def test_sarif(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("invalid-policy", "error", "bad.yaml", 5),
         ("invalid-policy", "error", "bad.yaml", 6),
         ("not-supported-yet", "note", "later.yaml", None),
-        ("not-on-kernel", "error", "later.yaml", 5),
+        ("not-on-kernel", "error", "absent.yaml", 5),
         ("probably-not-meant", "warning", "empty.yaml", 5),
     ]
     for one in made["results"]:

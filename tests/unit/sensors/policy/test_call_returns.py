@@ -19,7 +19,7 @@ from tests.support.calls import (
 )
 from tests.support.records import SECOND, Task, execute
 from tetrapy.sensors.policy import handler
-from tetrapy.sensors.policy.hook import KPROBE, UPROBE, Hook, HookValue
+from tetrapy.sensors.policy.hook import KPROBE, LSM, UPROBE, Hook, HookValue
 
 ERROR = {"error_arg": {"Message": "Bad address for basic type"}}
 LATER = {  # types whose values the kernel side does not read yet
@@ -167,3 +167,25 @@ def test_what_is_returned_chooses_the_selector(world: CallWorld) -> None:
     which = world.hooks.add(returning(actions=("KPROBE_ACTION_POST", "KPROBE_ACTION_SIGNAL")))
     world.feed(call(which, number(0, 1)))
     assert body(world, back(which, selector=1))["action"] == "KPROBE_ACTION_SIGNAL"
+
+
+HASH_OF_FILE = 10  # of enum stack_index of bpf/hook.h
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "shown"),
+    [(4, f"sha256:{'ab' * 32}"), (2, f"sha1:{'ab' * 20}"), (-95 & 0xFFFFFFFF, None), (0, None)],
+)
+def test_the_hash_of_a_file_comes_after_its_call(
+    world: CallWorld, algorithm: int, shown: str | None
+) -> None:
+    """The event waits where the record says so, and only there; IMA may have no hash."""
+    hook = Hook(LSM, "p", ("file_lock",), (HookValue("int"),), hashes=True)
+    which = world.hooks.add(hook)
+    alone = json.loads(world.line(world.one(call(which, number(0, 3)))))["process_lsm"]
+    assert "ima_hash" not in alone
+    assert world.feed(call(which, number(0, 4), flags=["CALL_HASH_FOLLOWS"])) == []
+    record = back(which, value(HASH_OF_FILE, b"\xab" * 64, detail=algorithm))
+    made = json.loads(world.line(world.one(record)))["process_lsm"]
+    assert made["args"] == [{"int_arg": 4}]
+    assert made.get("ima_hash") == shown

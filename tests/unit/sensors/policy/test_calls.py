@@ -269,5 +269,6 @@ def test_flags_are_those_of_the_kernel_side() -> None:
         "CALL_CHUNK",
         "CALL_UNKNOWN_WORKLOAD",
         "CALL_RETURN_LOST",
+        "CALL_HASH_FOLLOWS",
     }
     assert bits("call_value_flag", flags_of("call_value_flag")) == 31

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a shared library asks of the system it is loaded on: needed libraries, symbol versions.
 
+And how one needed library is taken out of it.
+
 Reads the dynamic section and the version needs of a 64-bit little-endian ELF file
 (System V ABI, "Dynamic Linking"; LSB, "Symbol Versioning").
 """
@@ -8,6 +10,7 @@ Reads the dynamic section and the version needs of a 64-bit little-endian ELF fi
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tools.errors import BuildError
@@ -35,35 +38,23 @@ class CoreQueries:
         return max((tuple(map(int, number)) for number in numbers), default=())
 
 
+def without(image: bytes, library: str) -> bytes:
+    """The shared library `image`, which does not ask for `library` any more, if it did.
+
+    Symbols that it takes from there are then looked for wherever the process has them.
+    """
+    _, at, entries, text = _dynamic(image)
+    kept = [(tag, value) for tag, value in entries if tag != _DT_NEEDED or text(value) != library]
+    kept += [(0, 0)] * (len(entries) - len(kept))  # the table ends with the first DT_NULL
+    table = b"".join(struct.pack("<QQ", *entry) for entry in kept)
+    return image[:at] + table + image[at + len(table) :]
+
+
 def queries(image: bytes) -> CoreQueries:
     """What the ELF shared library `image` needs. Raises BuildError when it is no such file."""
-    if image[:6] != b"\x7fELF\x02\x01":
-        raise BuildError("not a 64-bit little-endian ELF file")
-    machine, offset = struct.unpack_from("<18xH12xQ", image)
-    entry_size, count = struct.unpack_from("<54xHH", image)
-    # Program header: type, flags, offset, virtual address, physical address, size in the file.
-    headers = [struct.unpack_from("<IIQQQQ", image, offset + i * entry_size) for i in range(count)]
-    loads: list[tuple[int, int, int]] = [
-        (vaddr, at, size) for kind, _, at, vaddr, _, size in headers if kind == _PT_LOAD
-    ]
-
-    def file_offset(address: int) -> int:
-        for vaddr, at, size in loads:
-            if vaddr <= address < vaddr + size:
-                return address - vaddr + at
-        raise BuildError(f"address {address:#x} is in no segment of the file")
-
-    dynamic: list[tuple[int, int]] = []
-    for kind, _, at, _, _, size in headers:
-        if kind == _PT_DYNAMIC:
-            dynamic = list(struct.iter_unpack("<QQ", image[at : at + size]))
+    file_offset, _, dynamic, text = _dynamic(image)
+    (machine,) = struct.unpack_from("<18xH", image)
     single = dict(dynamic)
-    strings = file_offset(single[_DT_STRTAB])
-
-    def text(at: int) -> str:
-        start = strings + at
-        return image[start : image.index(b"\0", start)].decode()
-
     libraries = frozenset(text(value) for tag, value in dynamic if tag == _DT_NEEDED)
     versions = set()
     if _DT_VERNEED in single:
@@ -79,3 +70,36 @@ def queries(image: bytes) -> CoreQueries:
                 aux += step
             at += following
     return CoreQueries(_MACHINES.get(machine, str(machine)), libraries, frozenset(versions))
+
+
+def _dynamic(
+    image: bytes,
+) -> tuple[Callable[[int], int], int, list[tuple[int, int]], Callable[[int], str]]:
+    """Address -> place in the file; place and entries of the dynamic section; string by number."""
+    if image[:6] != b"\x7fELF\x02\x01":
+        raise BuildError("not a 64-bit little-endian ELF file")
+    (offset,) = struct.unpack_from("<32xQ", image)
+    entry_size, count = struct.unpack_from("<54xHH", image)
+    # Program header: type, flags, offset, virtual address, physical address, size in the file.
+    headers = [struct.unpack_from("<IIQQQQ", image, offset + i * entry_size) for i in range(count)]
+    loads: list[tuple[int, int, int]] = [
+        (vaddr, at, size) for kind, _, at, vaddr, _, size in headers if kind == _PT_LOAD
+    ]
+
+    def file_offset(address: int) -> int:
+        for vaddr, at, size in loads:
+            if vaddr <= address < vaddr + size:
+                return address - vaddr + at
+        raise BuildError(f"address {address:#x} is in no segment of the file")
+
+    place, entries = 0, []
+    for kind, _, at, _, _, size in headers:
+        if kind == _PT_DYNAMIC:
+            place, entries = at, list(struct.iter_unpack("<QQ", image[at : at + size]))
+    strings = file_offset(dict(entries)[_DT_STRTAB])
+
+    def text(at: int) -> str:
+        start = strings + at
+        return image[start : image.index(b"\0", start)].decode()
+
+    return file_offset, place, entries, text

@@ -29,7 +29,8 @@ _BPF_HEADERS = (
 _FLAGS = (
     # Nothing is exported but what libbpf.map names.
     "-O2 -fvisibility=hidden"
-    " -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_LARGEFILE64_SOURCE"
+    # Nothing about large files: off_t has 64 bits anyway, and musl lacks some names that end in 64.
+    " -D_GNU_SOURCE"
     " -DHAVE_CONFIG_H -DHAVE_HIDDEN -DHAVE_UNISTD_H"
     " -Iconfig -Ielfutils/libelf -Ielfutils/lib -Izlib"
     " -Ilibbpf/src -Ilibbpf/include -Ilibbpf/include/uapi"
@@ -39,7 +40,7 @@ _FLAGS = (
 
 def library(architecture: str) -> Path:
     """The path of libbpf.so for an architecture, built if need be. Raises BuildError."""
-    return shared_library.library(_RECIPE, architecture)
+    return shared_library.library(RECIPE, architecture)
 
 
 def headers() -> Path:
@@ -78,7 +79,7 @@ def _words(makefile: Path, variable: str, operator: str) -> list[str]:
     return found.group(1).replace("\\\n", " ").split()
 
 
-_RECIPE = shared_library.Recipe(
+RECIPE = shared_library.Recipe(
     name="libbpf",
     archives=("libbpf", "elfutils", "zlib"),
     flags=tuple(_FLAGS),

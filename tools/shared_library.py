@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared libraries of the bundle: C sources in, one file per architecture out, needing only glibc.
+"""Shared libraries of the bundle: C sources in, one file per architecture out, needing only libc.
 
 One call of zig's clang per architecture compiles and links everything. The symbols come from
 glibc 2.17 on purpose, so the file loads on every distribution that has a Python 3.8; a check of the
-finished file keeps that true.
+finished file keeps that true. musl, whose dynamic linker heeds no versions, loads the same file.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tools.errors import BuildError
 ARCHITECTURES = ("x86_64", "aarch64")
 GLIBC = (2, 17)
 
-# The dynamic linker stands for __tls_get_addr on x86_64; it is a part of glibc.
-_ALLOWED_LIBRARIES = {
-    "x86_64": frozenset({"libc.so.6", "ld-linux-x86-64.so.2"}),
-    "aarch64": frozenset({"libc.so.6", "ld-linux-aarch64.so.1"}),
-}
+# musl takes libc.so.6 for itself, and knows no other of glibc's.
+_ALLOWED_LIBRARIES = frozenset({"libc.so.6"})
+# Where glibc has __tls_get_addr on x86_64; it is in every process of glibc's, asked for or not, and
+# musl, which has all in one, has that too.
+_DYNAMIC_LINKER = "ld-linux-x86-64.so.2"
 
 _FLAGS = (
     # Code: position independent, no sanitizers (zig's default), no unwind tables (nothing unwinds
@@ -76,7 +76,7 @@ def check(name: str, image: bytes, architecture: str) -> None:
     found = elf_check.queries(image)
     if found.machine != architecture:
         raise BuildError(f"{name} is for {found.machine}, not {architecture}")
-    if extra := found.libraries - _ALLOWED_LIBRARIES[architecture]:
+    if extra := found.libraries - _ALLOWED_LIBRARIES:
         raise BuildError(f"{name} for {architecture} needs {', '.join(sorted(extra))}")
     if found.newest_glibc() > GLIBC:
         newer = ".".join(map(str, found.newest_glibc()))
@@ -117,4 +117,5 @@ def _build(recipe: Recipe, architecture: str, out: Path) -> None:
         arguments = ["-target", target, *_FLAGS, *recipe.flags, f"-ffile-prefix-map={tree}=."]
         arguments += ["-o", f"{recipe.name}.so", *files]
         zig.cc(arguments, tree, Path(scratch) / "zig")
-        (out / f"{recipe.name}.so").write_bytes((tree / f"{recipe.name}.so").read_bytes())
+        image = (tree / f"{recipe.name}.so").read_bytes()
+        (out / f"{recipe.name}.so").write_bytes(elf_check.without(image, _DYNAMIC_LINKER))

@@ -14,7 +14,7 @@ EXPORTS = ("repair_utf8",)
 
 def library(architecture: str) -> Path:
     """The path of libtext.so for an architecture, built if need be. Raises BuildError."""
-    return shared_library.library(_RECIPE, architecture)
+    return shared_library.library(RECIPE, architecture)
 
 
 def _prepare(tree: Path) -> list[str]:
@@ -23,7 +23,7 @@ def _prepare(tree: Path) -> list[str]:
     return [_SOURCE.name]
 
 
-_RECIPE = shared_library.Recipe(
+RECIPE = shared_library.Recipe(
     name="libtext",
     archives=(),
     flags=("-O2", "-Wl,-soname,libtext.so", "-Wl,--version-script=exports.map"),

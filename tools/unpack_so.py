@@ -54,7 +54,7 @@ _FLAGS = (
 
 def library(architecture: str) -> Path:
     """The path of libunpack.so for an architecture, built if need be. Raises BuildError."""
-    return shared_library.library(_RECIPE, architecture)
+    return shared_library.library(RECIPE, architecture)
 
 
 def _prepare(tree: Path) -> list[str]:
@@ -62,7 +62,7 @@ def _prepare(tree: Path) -> list[str]:
     return list(_SOURCES)
 
 
-_RECIPE = shared_library.Recipe(
+RECIPE = shared_library.Recipe(
     name="libunpack",
     archives=("zstd", "lz4", "lzo2"),
     flags=tuple(_FLAGS),

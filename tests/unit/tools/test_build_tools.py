@@ -88,7 +88,7 @@ def test_every_pin_is_a_digest():
     projects = ["ziglang", *contents.PURE_PACKAGES, *contents.NATIVE_PACKAGES]
     digests = [wheel.sha256 for project in projects for wheel in wheels.locked(project)]
     for pin in fetch.source_pins().values():
-        digests += [pin["sha256"], pin["upstream_sha256"]]
+        digests += [pin["sha256"], pin.get("upstream_sha256", pin["sha256"])]
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
 
 
@@ -125,6 +125,22 @@ def test_library_within_its_limits_passes():
     image = elf(62, ["libc.so.6"], ["GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.3"])
     shared_library.check("x.so", image, "x86_64")
     assert elf_check.queries(image).newest_glibc() == (2, 17)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_library_is_not_needed_any_more(at: int):
+    """glibc's dynamic linker, which musl does not know by that name; all else stays in its place."""
+    names = ["libc.so.6"]
+    names.insert(at, "ld-linux-x86-64.so.2")
+    image = elf(62, names, ["GLIBC_2.2.5", "GLIBC_2.3"])
+    with pytest.raises(BuildError, match="needs ld-linux"):
+        shared_library.check("x.so", image, "x86_64")
+    changed = elf_check.without(image, "ld-linux-x86-64.so.2")
+    assert len(changed) == len(image)
+    found = elf_check.queries(changed)
+    assert found.libraries == {"libc.so.6"}
+    assert found.versions == elf_check.queries(image).versions
+    assert elf_check.without(changed, "ld-linux-x86-64.so.2") == changed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 # One process more than cores, for one of them always waits for a guest or an agent. Which tests stay
 # together, and in which order, is in tests/conftest.py.
 PARALLEL = $(PYTEST) -n $(shell expr $$(nproc) + 1) --no-loadscope-reorder
-C_FILES = $(wildcard agent/native/*.c bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
+C_FILES = $(wildcard agent/native/*.c bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tools/interpreter/*.[ch] tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py bench/reliability)
 UV_VERSION := 0.13.9
 
@@ -22,7 +22,7 @@ UV_VERSION := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE
 # The targets of one run share the cache, the two cores and dist/.
 .NOTPARALLEL:
-.PHONY: help run test quick setup setup-build build check lint lint-python lint-types lint-rooms lint-c \
+.PHONY: help run test quick setup setup-build build executable check lint lint-python lint-types lint-rooms lint-c \
 	floor format unit kernel pyz vm kernels-doc bench budget release refresh-btfs lock clean
 
 help: ## this list
@@ -47,6 +47,9 @@ setup-build:
 
 build: setup-build ## dist/tetrapy.pyz
 	$(Q)$(PYTHON) build_zipapp.py
+
+executable: build ## dist/tetrapy-linux-amd64 and -arm64, which need no Python; some minutes, once
+	$(Q)$(PYTHON) -m tools.interpreter
 
 check: lint floor ## all that is judged without running the agent
 
@@ -106,7 +109,7 @@ bench: setup build ## what an event costs, in a guest and here (root), and what 
 budget: setup build ## fails when an event costs more instructions than it did (bench/budget.json)
 	$(Q)$(PYTHON) -m bench.guest --check
 
-release: setup build ## tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
+release: setup executable ## executables, tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
 	$(Q)rm -f dist/*.tar.gz dist/*.deb dist/*.rpm dist/*.sha256sum
 	$(Q)$(VENV)/python -m tools.release
 	$(Q)$(VENV)/python -m tools.supply_chain dist

@@ -13,6 +13,7 @@ if sys.version_info < (3, 8):  # noqa: UP036 - older ones start this file too
 
 import os
 
+RUNNING = "/proc/self/exe"
 ALONE = "-IS"  # isolated: no PYTHON* variables, no user's directory; and no `site` module
 
 
@@ -26,7 +27,7 @@ def start_alone():  # type: () -> None
     words = command_line()  # type: ignore[no-untyped-call]
     error = "it does not heed the option " + ALONE
     if words[1:2] not in ([ALONE], [ALONE.encode()]):
-        for python in (sys.executable, "/proc/self/exe"):
+        for python in (sys.executable, RUNNING):
             try:
                 os.execv(python, [words[0], ALONE] + words[1:])  # noqa: RUF005, S606 - any Python
             except (OSError, ValueError) as err:  # ValueError: Python does not know where it is
@@ -108,6 +109,8 @@ def unnamed_file(name):  # type: (str) -> int
 
 def keep(path):  # type: (str) -> str
     """Another path to what the file has now, whatever becomes of it."""
+    if path == RUNNING:  # the executable: nobody can write to it, and it outlives its name
+        return path
     source = os.open(path, os.O_RDONLY)
     try:
         fd = unnamed_file("tetrapy.pyz")

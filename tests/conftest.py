@@ -64,6 +64,11 @@ EXPECTED_SKIPS = [
         "the process connector is for where no program can be loaded; docs/security.md says so",
     ),
     ExpectedSkip(
+        r"^tests/pyz/test_executable\.py::",
+        r"make executable",
+        "building its interpreter takes longer than CI has for it; the release is made with it",
+    ),
+    ExpectedSkip(
         r"^tests/kernel/test_(runtimes|image|oci_hook)\.py::",
         r"needs \w+: see tests/support/runtimes|CRI neither pauses|Podman has a socket only",
         "runtimes are no part of what the tests install; TETRAPY_RUNTIMES names them",

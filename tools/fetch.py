@@ -118,7 +118,10 @@ def from_address(address: str, sha256: str) -> Path:
 
 
 def source_pins() -> dict[str, dict[str, str]]:
-    """The lock of source archives: name -> version, pool, sha256, upstream, upstream_sha256."""
+    """The lock of source archives: name -> version, pool, sha256.
+
+    And upstream with upstream_sha256, where it is not Debian's own.
+    """
     return tomllib.loads((LOCK / "sources.toml").read_text())
 
 
@@ -128,6 +131,8 @@ def source(name: str) -> Path:
     try:
         return from_debian_pool(pin["pool"], pin["sha256"])
     except BuildError as debian:
+        if "upstream" not in pin:
+            raise
         try:
             return from_address(pin["upstream"], pin["upstream_sha256"])
         except BuildError as upstream:

@@ -8,6 +8,7 @@ of the files is enough for what is compiled here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -23,11 +24,11 @@ from tools.errors import BuildError
 from tools.fetch import cache_dir, sha256_of
 from tools.wheels import Wheel, locked
 
-# Never looked at when the target is BPF, or Linux with glibc on the product's two architectures.
+# Never looked at when the target is BPF, or Linux on the product's two architectures.
 _LEFT_PACKED = re.compile(
     r"ziglang/(doc|lib/(docs|libcxx|libcxxabi|libtsan|libunwind|init"
-    r"|libc/(mingw|musl|wasi|freebsd|netbsd|openbsd|darwin)"
-    r"|libc/include/(?!(any|x86|x86_64|aarch64)-linux|generic-glibc)[^/]+))/"
+    r"|libc/(mingw|wasi|freebsd|netbsd|openbsd|darwin)"
+    r"|libc/include/(?!(any|x86|x86_64|aarch64)-linux|generic-(glibc|musl))[^/]+))/"
 )
 
 
@@ -43,7 +44,8 @@ def wheel() -> Wheel:
 def executable() -> Path:
     """The path of `zig`, unpacked if need be."""
     packed = wheel()
-    home = cache_dir() / "zig" / f"{packed.version}-{packed.sha256[:16]}"
+    chosen = hashlib.sha256((packed.sha256 + _LEFT_PACKED.pattern).encode()).hexdigest()
+    home = cache_dir() / "zig" / f"{packed.version}-{chosen[:16]}"
     manifest = home / "manifest.json"
     if not _intact(home, manifest):
         archive = packed.path()

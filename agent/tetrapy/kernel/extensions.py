@@ -22,7 +22,9 @@ class Extensions:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Optional[ModuleSpec]:
         """What Python asks for once nothing else has the module."""
-        return ModuleSpec(name, self) if name in NAMES else None  # type: ignore[arg-type]
+        if name not in NAMES or not EXTENSION_SUFFIXES:  # some Pythons load no libraries
+            return None
+        return ModuleSpec(name, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module for the Python that runs.

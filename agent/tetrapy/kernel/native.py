@@ -3,6 +3,8 @@
 
 A shared library goes into a memfd and is loaded from /proc/self/fd. Where the system forbids
 memfds, or executing them, it goes for a moment into a directory that only this user can enter.
+
+The executable (tools/interpreter) has them linked in: its Python cannot load libraries at all.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import ctypes
 import functools
 import os
 import stat
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Callable, List, TypeVar
 
 from tetrapy.errors import BundleError, NativeCodeError
@@ -60,6 +63,8 @@ def load_text(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
 
 
 def _bundled_library(name: str, run_directory: str) -> ctypes.CDLL:
+    if not EXTENSION_SUFFIXES:
+        return ctypes.CDLL(None, use_errno=True)
     machine = os.uname().machine
     try:
         image = bundle.read(f"lib/{name}-{machine}.so")

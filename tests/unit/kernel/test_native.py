@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tetrapy.errors import NativeCodeError
-from tetrapy.kernel import native
+from tetrapy.kernel import extensions, native
 
 IMAGE = b"\x7fELF" + bytes(300_000)
 
@@ -185,3 +185,12 @@ def test_other_libbpf_by_environment(monkeypatch):
     monkeypatch.setenv("TETRAPY_LIBBPF", "/no/such/libbpf.so")
     with pytest.raises(NativeCodeError, match=r"\$TETRAPY_LIBBPF: /no/such/libbpf\.so"):
         native.load_libbpf()
+
+
+def test_a_python_without_libraries_has_them_inside(monkeypatch):
+    """The executable's: to ctypes the program is the one library; orjson is looked for nowhere."""
+    monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [])
+    monkeypatch.setattr(extensions, "EXTENSION_SUFFIXES", [])
+    load = native.load_libbpf.__wrapped__
+    assert load()._name is None  # what ctypes calls the program itself
+    assert extensions.Extensions().find_spec("orjson") is None

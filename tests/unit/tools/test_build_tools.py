@@ -129,7 +129,7 @@ def test_library_within_its_limits_passes():
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_a_library_is_not_needed_any_more(at: int):
-    """glibc's dynamic linker, which musl does not know by that name; all else stays in its place."""
+    """glibc's dynamic linker, which musl does not know by that name; all else stays."""
     names = ["libc.so.6"]
     names.insert(at, "ld-linux-x86-64.so.2")
     image = elf(62, names, ["GLIBC_2.2.5", "GLIBC_2.3"])

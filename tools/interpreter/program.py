@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interpreter: CPython and the agent's own C in one static program, without any library.
+
+CPython is Debian 12's: its release, with the mends that Debian has made since. What else it takes
+are the libraries behind its modules and those of the bundle (libbpf.so and so on), from sources.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tools import artifacts, fetch, libbpf_so, shared_library, text_so, unpack_so, zig
+from tools.errors import BuildError
+from tools.interpreter import freeze
+from tools.interpreter.compiling import Group, compiled, linked
+from tools.interpreter.parts import BOOTSTRAP, BZIP2, LIBC, LZMA, LZMA_FLAGS, MODULES
+
+_HERE = Path(__file__).parent
+_C_FILES = [_HERE / name for name in ("fficonfig.h", "linked.h", "main.c", "pyconfig.h")]
+_OWN = [*_C_FILES, *(_HERE / name for name in ("compiling.py", "parts.py", "program.py"))]
+_ARCHIVES = ("python", "python-debian", "libffi", "xz", "bzip2")
+_LIBRARIES = (libbpf_so.RECIPE, unpack_so.RECIPE, text_so.RECIPE)
+
+# The first of Debian's patches that mends something; those before it are about Debian's packages.
+_FIRST_MEND = "shutdown-deadlock.diff"
+
+_CORE_FLAGS = (
+    '-DNDEBUG -fwrapv -DPy_BUILD_CORE -DABIFLAGS="" -DPLATFORM="linux" -DPLATLIBDIR="lib"'
+    ' -DDATE="" -DTIME="" -Iown -Ipython -Ipython/Include -Ipython/Include/internal'
+).split()
+
+
+def program(architecture: str) -> Path:
+    """The path of the interpreter for an architecture, built if need be. Raises BuildError."""
+    if architecture not in shared_library.ARCHITECTURES:
+        raise BuildError(f"no executable for {architecture}")
+    frozen, objects = _frozen(), _objects(architecture)
+    key = artifacts.digest([frozen.name, objects.name, (_HERE / "compiling.py").read_bytes()])
+
+    def make(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            scratch = Path(name)
+            tree = _tree(scratch)
+            shutil.copytree(frozen, tree / "frozen")
+            (scratch / "frozen").mkdir()
+            group = Group(("frozen/frozen.c",), ("-Ifrozen", *_CORE_FLAGS))
+            compiled(tree, [group], architecture, scratch / "frozen")
+            whole = sorted([*objects.glob("*.o"), *(scratch / "frozen").glob("*.o")])
+            linked(whole, architecture, out / "interpreter", scratch)
+
+    return artifacts.built(f"interpreter-{architecture}", key, make) / "interpreter"
+
+
+def _objects(architecture: str) -> Path:
+    """The directory of all objects but that of the standard library."""
+    names = [*_ARCHIVES, *(name for recipe in _LIBRARIES for name in recipe.archives)]
+    made_by = [path for recipe in _LIBRARIES for path in recipe.made_by]
+    key = _key([architecture], names, [*_OWN, *made_by])
+
+    def make(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = _tree(Path(scratch))
+            compiled(tree, [*_libraries(tree), *_python(tree, architecture)], architecture, out)
+
+    return artifacts.built(f"interpreter-objects-{architecture}", key, make)
+
+
+def _frozen() -> Path:
+    """The directory of frozen.c, the same for all architectures."""
+    key = _key([], ["python", "python-debian"], [*_OWN, _HERE / "freeze.py"])
+
+    def make(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            freeze.write(_tree(Path(scratch)) / "python", _freezer() / "freeze", out)
+
+    return artifacts.built("frozen", key, make)
+
+
+def _freezer() -> Path:
+    """The directory of the program that compiles Python, for this machine; it runs for seconds."""
+    machine = platform.machine()
+
+    def make(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            scratch = Path(name)
+            tree = _tree(scratch)
+            sources = ("python/Programs/_freeze_module.c", "python/Modules/getpath_noop.c")
+            group = Group((*sources, *_core(tree), _table(tree, BOOTSTRAP)), ("-O0", *_CORE_FLAGS))
+            (scratch / "objects").mkdir()
+            compiled(tree, [group], machine, scratch / "objects")
+            linked(sorted((scratch / "objects").iterdir()), machine, out / "freeze", scratch)
+
+    return artifacts.built("freezer", _key([machine], ["python", "python-debian"], _OWN), make)
+
+
+def _key(ingredients: list[str | bytes], archives: list[str], files: list[Path]) -> str:
+    pins = fetch.source_pins()
+    ingredients = [*ingredients, zig.wheel().version, *(repr(pins[name]) for name in archives)]
+    return artifacts.digest([*ingredients, *(path.read_bytes() for path in files)])
+
+
+def _tree(scratch: Path) -> Path:
+    """A directory with our own files in `own`, and Python's, mended, in `python`."""
+    tree = scratch / "tree"
+    (tree / "own").mkdir(parents=True)
+    for path in _C_FILES:
+        shutil.copyfile(path, tree / "own" / path.name)
+    shared_library.unpacked("python", tree)
+    debian = shared_library.unpacked("python-debian", tree)
+    series = (debian / "patches" / "series").read_text().split()
+    for name in series[series.index(_FIRST_MEND) :]:
+        command = ["patch", "--strip=1", "--silent", "--force", "--no-backup-if-mismatch"]
+        command += ["--input", str(debian / "patches" / name)]
+        done = subprocess.run(
+            command, cwd=tree / "python", check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise BuildError(f"Debian's {name} does not apply: {done.stdout.strip()}")
+    return tree
+
+
+def _core(tree: Path) -> list[str]:
+    """Python's files that every interpreter has, as its own makefile lists them."""
+    makefile = (tree / "python/Makefile.pre.in").read_text()
+    names = "Modules/gcmodule Modules/getbuildinfo Python/dynload_stub".split()
+    for variable in ("POBJS", "PEGEN_OBJS", "PARSER_OBJS", "OBJECT_OBJS", "PYTHON_OBJS"):
+        found = re.search(rf"^{variable}=((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+        if found is None:
+            raise BuildError(f"Python's makefile defines no {variable}")
+        names += re.findall(r"(?<![$(\w/])([A-Z]\w*/[\w-]+)\.o", found.group(1))
+    return [f"python/{name}.c" for name in names] + [
+        f"python/Modules/{file}" for files in BOOTSTRAP.values() for file in files.split()
+    ]
+
+
+def _table(tree: Path, names: dict[str, str]) -> str:
+    """Write Modules/config.c, the table of modules in C; returns its path."""
+    text = (tree / "python/Modules/config.c.in").read_text()
+    declared = "".join(f"extern PyObject* PyInit_{name}(void);\n" for name in sorted(names))
+    rows = "".join(f'    {{"{name}", PyInit_{name}}},\n' for name in sorted(names))
+    text = text.replace("/* -- ADDMODULE MARKER 1 -- */", declared)
+    (tree / "own/config.c").write_text(text.replace("/* -- ADDMODULE MARKER 2 -- */", rows))
+    return "own/config.c"
+
+
+def _libraries(tree: Path) -> list[Group]:
+    """The libraries of the bundle, and the table of the functions that ctypes finds."""
+    groups = []
+    for recipe in _LIBRARIES:
+        for name in recipe.archives:
+            shared_library.unpacked(name, tree)
+        flags = tuple(flag for flag in recipe.flags if not flag.startswith("-Wl,"))
+        groups.append(Group(tuple(recipe.prepare(tree)), flags))
+    public = (tree / "libbpf/src/libbpf.map").read_text()
+    names = {*re.findall(r"^\s+(\w+);", public, re.MULTILINE)}
+    names |= {*unpack_so.EXPORTS, *text_so.EXPORTS, *LIBC}
+    lines = ['#include "linked.h"']
+    ordered = sorted(names)
+    lines += [f'extern const char f{i}[] __asm__("{n}");' for i, n in enumerate(ordered)]
+    lines += ["const struct linked linked[] = {"]
+    lines += [f'{{"{name}", (void *)f{i}}},' for i, name in enumerate(ordered)]
+    lines += ["};", "const size_t linked_count = sizeof(linked) / sizeof(*linked);"]
+    (tree / "own/linked.c").write_text("\n".join(lines) + "\n")
+    return [*groups, Group(("own/linked.c",), ("-Iown",))]
+
+
+def _python(tree: Path, architecture: str) -> list[Group]:
+    """CPython without its frozen modules, and the libraries that its modules in C need."""
+    ffi = _ffi(tree, architecture)
+    shared_library.unpacked("bzip2", tree)
+    shared_library.unpacked("xz", tree)
+    flags = ("-O3", *_CORE_FLAGS, *ffi.flags, "-Ibzip2", "-Ixz/src/liblzma/api", "-Izlib")
+    modules = [f"python/Modules/{file}" for files in MODULES.values() for file in files.split()]
+    files = ["own/main.c", *_core(tree), *modules, _table(tree, {**BOOTSTRAP, **MODULES})]
+    directories = "liblzma/api liblzma/common liblzma/check liblzma/delta liblzma/lz liblzma/lzma"
+    directories += " liblzma/rangecoder liblzma/simple common"
+    lzma = ("-O2", *LZMA_FLAGS, *(f"-Ixz/src/{directory}" for directory in directories.split()))
+    return [
+        Group(tuple(files), flags),
+        ffi,
+        Group(tuple(f"bzip2/{name}.c" for name in BZIP2), ("-O2",)),
+        Group(tuple(f"xz/src/{name}.c" for name in LZMA), lzma),
+    ]
+
+
+def _ffi(tree: Path, architecture: str) -> Group:
+    shared_library.unpacked("libffi", tree)
+    place, kind, files = {
+        "x86_64": ("x86", "X86_64", ("ffi64.c", "unix64.S", "ffiw64.c", "win64.S")),
+        "aarch64": ("aarch64", "AARCH64", ("ffi.c", "sysv.S")),
+    }[architecture]
+    header = (tree / "libffi/include/ffi.h.in").read_text()
+    for name, value in {
+        "VERSION": fetch.source_pins()["libffi"]["version"],
+        "TARGET": kind,
+        "HAVE_LONG_DOUBLE": "1",
+        "FFI_EXEC_TRAMPOLINE_TABLE": "0",
+    }.items():
+        header = header.replace(f"@{name}@", value)
+    (tree / "own/ffi.h").write_text(header)
+    common = "closures prep_cif raw_api tramp types".split()
+    sources = [f"libffi/src/{name}.c" for name in common]
+    sources += [f"libffi/src/{place}/{name}" for name in files]
+    flags = ("-O2", "-DHAVE_CONFIG_H", "-Iown", "-Ilibffi/include", f"-Ilibffi/src/{place}")
+    return Group(tuple(sources), flags)

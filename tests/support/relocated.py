@@ -15,6 +15,7 @@ import re
 from ctypes import POINTER, byref, c_bool, c_int, c_size_t, c_void_p
 from typing import TYPE_CHECKING, Any
 
+from tetrapy.abi.elf import STT_FUNC, Elf
 from tetrapy.kernel.libbpf import (
     MapPointer,
     ObjectOpenOptions,
@@ -49,18 +50,31 @@ def relocate(data: bytes, btf: Path | bytes) -> dict[str, Outcome]:
     """Every program of the ELF object `data` for the BTF in a file, or given as bytes.
 
     A program that libbpf refuses, as for an ambiguous type, has the reason instead; it does not
-    keep the others from being relocated.
+    keep the others from being relocated. Iterators are left out: they are loaded by the kernel's
+    own BTF alone.
     """
     refused: dict[str, Outcome] = {}
+    iterators = _iterators(data)
     with _file(btf) as path:
         while True:
-            done, reason = _prepare(data, path, set(refused))
+            done, reason = _prepare(data, path, iterators | set(refused))
             if not reason:
                 return refused | done
             culprit = _FAILED.search(reason)
             if culprit is None or culprit[1] in refused:
                 raise AssertionError(f"libbpf fails: {reason}")
             refused[culprit[1]] = reason
+
+
+def _iterators(data: bytes) -> set[str]:
+    elf = Elf(data)
+    return {
+        symbol.name
+        for symbol in elf.symbols()
+        if symbol.type == STT_FUNC
+        and 0 < symbol.section < len(elf.sections)
+        and elf.sections[symbol.section].name.startswith("?iter/")
+    }
 
 
 def _prepare(data: bytes, path: str, left_out: set[str]) -> tuple[dict[str, bytes], str]:

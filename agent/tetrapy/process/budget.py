@@ -4,12 +4,17 @@
 Counting each image's bytes in and out would cost every process; so only what is added is counted,
 roughly, and all is weighed when that could have become too much. The time between two weighings
 grows with what they find, so they cost little.
+
+Who takes most gives way first: a user, or a container, whose processes are many or have long texts
+costs others nothing that they take.
 """
 
 from __future__ import annotations
 
-from typing import Iterable, List, Optional, Set, Tuple
+from itertools import product
+from typing import Dict, Iterable, List, Optional, Set, Tuple
 
+from tetrapy.events.account import Account
 from tetrapy.events.cut import REPEATED, characters, shorten
 from tetrapy.events.process import Process
 
@@ -54,24 +59,48 @@ def with_parents(live: Iterable[Process]) -> List[Process]:
     return found
 
 
+def by_account(images: Iterable[Process]) -> List[List[Process]]:
+    """Images of each account in their order, those of the account whose images take most first."""
+    found: Dict[Account, List[Process]] = {}
+    for process in images:
+        found.setdefault(process.account, []).append(process)
+    return sorted(found.values(), key=lambda own: -sum(map(weight, own)))
+
+
+def leaving(images: List[Process]) -> List[Process]:
+    """Which images are forgotten next, the first at the end: a part in 64 of all.
+
+    Of the accounts whose images take most, each of them half of its own, those that came first.
+    """
+    found: List[Process] = []
+    wanted = max(len(images) // 64, 1)
+    for own in by_account(images):
+        found += own[: min(max(len(own) // 2, 1), wanted - len(found))]
+        if len(found) == wanted:
+            break
+    return found[::-1]
+
+
 def lighten(images: List[Process], limit: int) -> Tuple[int, int]:
     """Let go of bytes when the images take more than `limit`, down to three quarters of it.
 
-    First kept JSON goes, which is made anew, then texts are cut, those of the oldest image first.
+    First kept JSON goes, which is made anew, then texts are cut, those of the account that takes
+    most and of its oldest image first.
     Returns what the images take then, and how many were cut.
     """
     total = sum(map(weight, images))
     if total <= limit:
         return total, 0
     aim = limit * 3 // 4
-    for process in images:
+    accounts = by_account(images)
+    for process in (process for own in accounts for process in own):
         if total > aim:
             for kept in (process.json, process.caller_json, process.wire):
                 total -= len(kept or b"")
             process.forget_json()
     cut = 0
-    for most in _STEPS:
-        for process in images:
+    for own, most in product(accounts, _STEPS):
+        for process in own:
             if total <= aim:
                 return total, cut
             before = weight(process)

@@ -45,10 +45,10 @@ class ProcessTable:
     still show it; its own parent is cut off then, or a chain of execs would grow without end.
     With `ancestors` it keeps its parent, up to ANCESTORS of them.
 
-    There are never more than `capacity` processes: the one that came first gives way, and is read
-    from procfs when it is asked for again. All images together, those that only children refer to
-    included, take at most about `max_bytes`: kept JSON gives way first, then long texts are cut,
-    then the processes that came first go.
+    There are never more than `capacity` processes: of the account that has most the one that came
+    first gives way, and is read from procfs when it is asked for again. All images together, those
+    that only children refer to included, take at most about `max_bytes`: kept JSON gives way first,
+    then long texts are cut, then processes go.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class ProcessTable:
         self.containers: Callable[[ContainerRef], Membership] = lambda _: OUTSIDE
         self.capacity = max(capacity, 2)
         self.evictions = 0
+        self._leaving: List[Process] = []  # who gives way next, the first at the end
         self.cuts = 0  # images whose texts were cut because all were too heavy
         self.bytes = 0  # that images took when they were last weighed
         self.max_bytes = max_bytes
@@ -162,13 +163,17 @@ class ProcessTable:
         return tuple(line)
 
     def _evict(self) -> int:
-        """Take out the process that came first; returns the bytes that it took."""
-        for process in self._live.values():
-            if process.pid > _FIRST_PIDS:
-                del self._live[process.pid]
-                self.leave(process)
-                self.evictions += 1
-                return budget.weight(process)
+        """Take out a process of who has most; returns the bytes that it took."""
+        for _ in range(2):
+            while self._leaving:
+                process = self._leaving.pop()
+                if self._live.get(process.pid) is process:
+                    del self._live[process.pid]
+                    self.leave(process)
+                    self.evictions += 1
+                    return budget.weight(process)
+            others = [process for process in self._live.values() if process.pid > _FIRST_PIDS]
+            self._leaving = budget.leaving(others) if others else []
         return 0
 
     def find(self, pid: int, start: int) -> Optional[Process]:

@@ -49,6 +49,20 @@ def test_long_texts(text: bytes, ancestors: bool) -> None:
 
 
 @pytest.mark.slow
+def test_long_texts_of_another_user() -> None:
+    """Who has most of them has his own cut, not an older one of somebody else."""
+    world = World(max_bytes=MOST)
+    victim = Task(90, SECOND)
+    words = (b"p", b"x" * 3_000)
+    world.feed(execute(victim, INIT, argv=words, fork_parent=INIT, uid=1234))
+    for task in tasks(1_000):
+        world.feed(execute(task, INIT, argv=words, fork_parent=INIT, uid=65534))
+    assert world.table.cuts > 100
+    assert "truncArgs" not in fields(world.one(exit_of(victim)).process)["flags"]
+    assert "truncArgs" in fields(world.one(exit_of(tasks(1)[0])).process)["flags"]
+
+
+@pytest.mark.slow
 def test_many_processes() -> None:
     """When texts cannot be cut any more, the oldest processes go."""
     world = World(max_bytes=MOST)

@@ -43,6 +43,16 @@ def test_the_first_gives_way(world: World) -> None:
     assert world.table.evictions == 12
 
 
+def test_who_has_most_gives_way(world: World) -> None:
+    """A user who starts processes without end has his own forgotten, not another's older ones."""
+    victims = tasks(3)
+    for uid, started in ((1234, victims), (65534, tasks(50, first=1000))):
+        for task in started:
+            world.feed(execute(task, INIT, path=b"/bin/it", fork_parent=INIT, uid=uid))
+    assert {task.pid for task in victims} <= set(world.live)
+    assert len(world.table) == 10
+
+
 def test_init_never_gives_way(world: World) -> None:
     """Pids 1 and 2 stay, however old they are."""
     start(world, Task(2, SECOND), *tasks(50))

@@ -109,7 +109,7 @@ bench: setup build ## what an event costs, in a guest and here (root), and what 
 budget: setup build ## fails when an event costs more instructions than it did (bench/budget.json)
 	$(Q)$(PYTHON) -m bench.guest --check
 
-release: setup executable ## executables, tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
+release: setup build ## tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
 	$(Q)rm -f dist/*.tar.gz dist/*.deb dist/*.rpm dist/*.sha256sum
 	$(Q)$(VENV)/python -m tools.release
 	$(Q)$(VENV)/python -m tools.supply_chain dist

@@ -61,6 +61,7 @@ TEST = [
     Need("lz4", _command("lz4")),  # unpacks kernels; so does zstd
     Need("mmdebstrap", _command("mmdebstrap")),  # makes the root of a guest with systemd
     Need("openssl", _command("openssl")),  # verifies what a release signs
+    Need("patch", _command("patch")),  # puts Debian's mends into what `make executable` builds
     Need("qemu-system-arm", _command("qemu-system-aarch64")),
     Need("qemu-system-x86", _command("qemu-system-x86_64")),
     Need("rpm", _command("rpmbuild")),  # makes a part of a release; so does dpkg-deb

@@ -17,6 +17,8 @@ from tetrapy.daemon import choose_sensor
 from tetrapy.daemon.agent import Agent
 from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
 
+pytestmark = pytest.mark.slow
+
 INIT = Task(1, SECOND)
 CHILD = Task(50, 2 * SECOND)
 COMMAND = [fork(CHILD, INIT), execute(CHILD, INIT, path=b"/bin/ls"), exit_of(CHILD)]

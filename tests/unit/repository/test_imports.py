@@ -8,6 +8,8 @@ import functools
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.paths import ROOT
 from tools.zipapp import imported_at_start
 
@@ -55,6 +57,7 @@ def packages(path: Path) -> set[str]:
     return {module.split(".")[0] for module in imports(path)}
 
 
+@pytest.mark.slow
 def test_only_the_kernel_room_talks_to_native_code() -> None:
     """ctypes is imported nowhere but in tetrapy.kernel."""
     others = [path for path in MODULES if room(path) != "kernel"]

@@ -18,6 +18,8 @@ from tests.support import harvest_builders as b
 from tests.support.paths import ROOT
 from tetrapy.btf.harvest.journal import NAME
 
+pytestmark = pytest.mark.slow
+
 AGENT = ROOT / "agent"
 DWARF = b.vmlinux({".rodata": b.BANNER.encode(), ".debug_info": b"dwarf"})
 # Far more than anything here takes; only a process that never ends waits for so long.

@@ -240,6 +240,7 @@ def test_process_cache(server: Server, tetra: Any) -> None:
     assert "unexpected response flag" in tetra("dump", "processcache")[2]
 
 
+@pytest.mark.slow
 def test_retries(server: Server, tetra: Any) -> None:
     """Only where nobody answers, as often as is asked for."""
     method = f"{SENSORS}/GetVersion"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many events a second a live agent streams to one client and to ten. As root.
 
-    python3 -m bench.api_rate [--seconds 5] [--rates 10000 20000 30000] [--clients 1 10]
+    .venv/bin/python -m bench.api_rate [--seconds 5] [--rates 10000 20000 30000] [--clients 1 10]
 
 Two loads: processes, as fast as this machine runs them, each an exec and an exit (bench/load.c),
 and calls that a policy reports, in bursts at the rates that are asked for (bench/calls.c). Clients

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile clients of the API for a while, beside one that behaves and processes that run. As root.
 
-    python3 -m bench.api_soak [--seconds 60] [--rate 50]
+    .venv/bin/python -m bench.api_soak [--seconds 60] [--rate 50]
 
 Each kind of attack (bench/api_attacks.py) has a thread that does nothing else. Memory is the
 agent's; an event's delay is from the process's start to the client that behaves. Exit codes: 0; 1

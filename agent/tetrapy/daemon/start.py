@@ -191,8 +191,14 @@ def _base_source(options: SensorOptions, log: Log) -> BaseSource:
     # Iterators are as old as the ring buffer, and refer to the kernel's own BTF; yet there are
     # kernels that refuse all programs which do.
     if options.use_ring and options.btf_path is None:
-        with suppress(NotLoadedError, NotPermittedError):
+        try:
             return _gated_source(options._replace(loops=loops, executables=True), log)
+        except (NotLoadedError, NotPermittedError) as err:
+            log(
+                "debug",
+                "The kernel does not take all programs: trying without iterators",
+                error=err,
+            )
     if loops:
         # Without a compiler in the kernel (and before Linux 6.0 on arm64) there is the helper, but
         # no function beside tail calls.

@@ -50,7 +50,7 @@ class SensorOptions(NamedTuple):
     rate: Optional[Rate] = None
     filters: Optional[KernelFilters] = None
     loops: bool = False  # where the kernel has bpf_loop(): walks are made by it
-    executables: bool = False  # where the kernel has iterators: see BaseSource.unexecuted
+    executables: bool = False  # where the kernel has iterators: see sensors/executables.py
     gates: int = 0  # of each hook, where the kernel skips preempted programs: bpf/gates.h
     kfuncs: Optional[Dict[int, int]] = None  # with gates: what keeps a task from being preempted
 

@@ -116,12 +116,22 @@ def answers(cases: tuple[str, ...], out: Path, kernel: str = "6.1") -> None:
             content = place / "cases" / case / name
             if content.exists():
                 files[f"/cases/{case}/{name}"] = content
+    if "79-user-stack" in cases:
+        files["/gl/gs"] = _with_frames(place / "load/gs.c", out)
     if "45-loader" in cases:
         files.update(_dynamic(place, out))
     script = "".join(_CASE.format(case=case) for case in cases)
     result = qemu.run(kernels.get(kernel), script, files, append="lsm=bpf")
     for name, data in result.files.items():
         (out / name).write_bytes(data)
+
+
+def _with_frames(source: Path, out: Path) -> Path:
+    """A static program whose stack can be followed by its frame pointers."""
+    assert COMPILER is not None
+    flags = ["-w", "-O1", "-fno-omit-frame-pointer", "-static", "-no-pie"]
+    subprocess.run([COMPILER, *flags, "-o", out / "gs", source], check=True)
+    return out / "gs"
 
 
 def _dynamic(place: Path, out: Path) -> dict[str, qemu.Content]:

@@ -43,9 +43,8 @@ def stage() -> dict[str, bytes]:
             library = build.library(architecture)
             files[f"lib/{library.stem}-{architecture}.so"] = library.read_bytes()
     for project in NATIVE_PACKAGES:
-        for wheel in wheels.locked(project):
-            name, image = wheel.extension_module()
-            files[f"lib/{name}"] = image
+        for machine, archive in wheels.extension_archives(project).items():
+            files[f"lib/{project}-{machine}.tar.xz"] = archive
     files["btfs/archive.xz"] = _btf_archive(list(_bpf_objects().values()))
     files["policies/library.json"] = policies()
     for name, contents in files.items():

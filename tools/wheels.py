@@ -6,18 +6,24 @@ Nothing is installed. pip is used because it knows where the package index of th
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 import zipfile
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from tools.errors import BuildError
 from tools.fetch import LOCK, ROOT, cache_dir, pinned
 from tools.xz_writer import packed
+
+# Bytes of memory that unpacking extension modules takes: two modules for neighbouring Pythons.
+EXTENSIONS_WINDOW = 1 << 19
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,9 @@ class Wheel:
         return pinned(self.filename, self.sha256, lambda path: self._download(path.parent))
 
     def extension_module(self) -> tuple[str, bytes]:
-        """The name and contents of the one extension module in a wheel, packed by xz.
+        """The name and contents of the one extension module in a wheel.
 
-        That is a quarter less than a zip makes of it.
-        The name carries the ABI as Python spells it: `orjson.cpython-38-x86_64-linux-gnu.so.xz`.
+        The name carries the ABI as Python spells it: `orjson.cpython-38-x86_64-linux-gnu.so`.
         Raises BuildError for none, or several.
         """
         with zipfile.ZipFile(self.path()) as archive:
@@ -68,7 +73,7 @@ class Wheel:
             if len(names) != 1:
                 raise BuildError(f"{self.filename} holds {len(names)} extension modules, not one")
             image = archive.read(names[0])
-        return names[0].rpartition("/")[2] + ".xz", packed(image)
+        return names[0].rpartition("/")[2], image
 
     def _download(self, directory: Path) -> None:
         requirements = directory / "requirements.txt"
@@ -92,6 +97,30 @@ def locked(project: str) -> list[Wheel]:
     """The wheels that the lock names for a project, in the order of their file names."""
     table = tomllib.loads((LOCK / "wheels.toml").read_text())
     return [Wheel(name, digest) for name, digest in sorted(table[project]["files"].items())]
+
+
+@cache  # a bill of materials asks again for what a build had
+def extension_archives(project: str) -> dict[str, bytes]:
+    """Machine -> .tar.xz of a project's extension modules for all Pythons of the lock.
+
+    What the compiler made for one Python is nearly what it made for the next: together they take
+    less than half of what they take one by one.
+    """
+    archives = {}
+    for machine, found in groupby(sorted(locked(project), key=_machine), key=_machine):
+        plain = io.BytesIO()
+        with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for wheel in found:
+                name, image = wheel.extension_module()
+                member = tarfile.TarInfo(name)
+                member.size = len(image)
+                archive.addfile(member, io.BytesIO(image))
+        archives[machine] = packed(plain.getvalue(), EXTENSIONS_WINDOW)
+    return archives
+
+
+def _machine(wheel: Wheel) -> str:
+    return wheel.machine
 
 
 @cache

@@ -116,8 +116,32 @@ def sources() -> list[Component]:
     ]
 
 
+def extension_archives(version: str) -> list[Component]:
+    """The archives of extension modules, one for each machine."""
+    licences: dict[str, set[str]] = {}
+    for project in NATIVE_PACKAGES:
+        for wheel in wheels.locked(project):
+            of_wheel = _of_wheel(wheel, project)
+            licences.setdefault(of_wheel.part_of[0], set()).add(of_wheel.licence)
+    return [
+        Component(
+            key,
+            f"extension modules, {key}",
+            version,
+            " AND ".join(f"({one})" for one in sorted(found)),
+            f"pkg:generic/{key}@{version}",
+        )
+        for key, found in licences.items()
+    ]
+
+
+def extension_archive_key(project: str, machine: str) -> str:
+    """The key of the archive of a project's extension modules for one machine."""
+    return f"tetrapy-{project}-{machine.replace('_', '-')}"
+
+
 def packages() -> dict[wheels.Wheel, Component]:
-    """The wheels whose files are taken as they are; one component each."""
+    """The wheels whose files are taken; one component each."""
     return {
         wheel: _of_wheel(wheel, project)
         for project in (*PURE_PACKAGES, *NATIVE_PACKAGES)
@@ -128,8 +152,11 @@ def packages() -> dict[wheels.Wheel, Component]:
 def _of_wheel(wheel: wheels.Wheel, project: str) -> Component:
     name, version = wheel.project.lower().replace("_", "-"), wheel.version
     key = f"pypi-{name}-{version}"
+    part_of: tuple[str, ...] = ()
     if wheel.abi != "none":
         key += f"-{wheel.abi}-{wheel.machine.replace('_', '-')}"
+    if project in NATIVE_PACKAGES:
+        part_of = (extension_archive_key(project, wheel.machine),)
     return Component(
         key,
         name,
@@ -137,6 +164,7 @@ def _of_wheel(wheel: wheels.Wheel, project: str) -> Component:
         _stated_licence(wheel) or _LICENCES[project],
         f"pkg:pypi/{name}@{version}?file_name={wheel.filename}",
         sha256=wheel.sha256,
+        part_of=part_of,
     )
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from tools import bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so
+from tools import bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so, wheels
 from tools.contents import BUNDLE, LAUNCHER, LICENCES, NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -53,11 +53,11 @@ def take(pyz: bytes) -> Inventory:
     """
     files = members(pyz, f"{LAUNCHER}\n".encode())
     version = _version(files)
-    wheels = components.packages()
+    packages = components.packages()
     listed = [*components.own(version), *components.sources()]
-    listed += wheels.values()
+    listed += [*components.extension_archives(version), *packages.values()]
     origins: dict[str, tuple[str, bytes]] = {}
-    for key, name, data in (*_own_files(files), *_built_files(), *_wheel_files(wheels, files)):
+    for key, name, data in (*_own_files(files), *_built_files(), *_wheel_files(packages, files)):
         origins[name] = key, data
     owners = {}
     stray = sorted(set(files) - set(origins))
@@ -106,19 +106,20 @@ def _built_files() -> Iterator[tuple[str, str, bytes]]:
             path = build.library(architecture)
             name = f"{BUNDLE}/lib/{path.stem}-{architecture}.so"
             yield f"tetrapy-{path.stem}", name, path.read_bytes()
+    for project in NATIVE_PACKAGES:
+        for machine, archive in wheels.extension_archives(project).items():
+            key = components.extension_archive_key(project, machine)
+            yield key, f"{BUNDLE}/lib/{project}-{machine}.tar.xz", archive
 
 
 def _wheel_files(
-    wheels: Mapping[Wheel, Component], files: Mapping[str, bytes]
+    packages: Mapping[Wheel, Component], files: Mapping[str, bytes]
 ) -> Iterator[tuple[str, str, bytes]]:
-    for wheel, component in wheels.items():
+    for wheel, component in packages.items():
         with zipfile.ZipFile(wheel.path()) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         for name, data in (*members.items(), *_compiled(members, files)):
             yield component.key, name, data
-        if wheel.abi != "none" and component.name in NATIVE_PACKAGES:
-            name, image = wheel.extension_module()
-            yield component.key, f"{BUNDLE}/lib/{name}", image
 
 
 def _check_use(listed: list[Component], owners: Mapping[str, str]) -> None:

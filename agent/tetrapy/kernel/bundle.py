@@ -8,6 +8,7 @@ build/bundle.
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ from tetrapy.errors import BundleError
 
 _PACKAGE = "tetrapy.kernel"
 _DIRECTORY = "data"
+_BLOCK = 512  # of a tar file
 
 
 def read(name: str) -> bytes:
@@ -38,11 +40,34 @@ def read_packed(name: str) -> bytes:
 
     Raises BundleError when it has none, and where this Python was built without lzma.
     """
+    contents: bytes = _lzma(name).decompress(read(f"{name}.xz"))
+    return contents
+
+
+def read_member(archive: str, name: str) -> bytes:
+    """The contents of the file `name` in `archive`, a .tar.xz of plain files in the bundle.
+
+    Nothing behind that file is unpacked. Raises BundleError when the bundle has no such archive,
+    the archive has no such file, and where this Python was built without lzma.
+    """
+    with _lzma(name).open(io.BytesIO(read(archive))) as unpacked:
+        # The headers of ustar (POSIX.1-1988, pax): a name at 0, a size in octal digits at 124.
+        # tarfile, with what it imports, costs as much as unpacking.
+        while header := unpacked.read(_BLOCK).strip(b"\0"):
+            size = int(header[124:135], 8)
+            if header[:100].rstrip(b"\0") == name.encode():
+                member: bytes = unpacked.read(size)
+                return member
+            unpacked.seek(-size % _BLOCK + size, io.SEEK_CUR)
+    raise BundleError(f"this tetrapy carries no {name} in {archive}")
+
+
+def _lzma(name: str) -> Any:
     try:
         import lzma
     except ImportError as err:
         raise BundleError(f"this Python cannot unpack {name}: it has no lzma, {err}") from err
-    return lzma.decompress(read(f"{name}.xz"))
+    return lzma
 
 
 def _files(package: str) -> Any:

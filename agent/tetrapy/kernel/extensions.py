@@ -7,6 +7,7 @@ is (kernel/native.py), when they are first imported.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from types import ModuleType
@@ -43,7 +44,8 @@ class Extensions:
                 raise OSError(str(err)) from err
 
         try:
-            image = bundle.read_packed(f"lib/{name}{EXTENSION_SUFFIXES[0]}")
+            archive = f"lib/{name}-{os.uname().machine}.tar.xz"
+            image = bundle.read_member(archive, f"{name}{EXTENSION_SUFFIXES[0]}")
             return native.load_image(image, f"{name}.so", load, native.RUN_DIRECTORY)
         except (BundleError, NativeCodeError) as err:
             raise ImportError(str(err), name=name) from err

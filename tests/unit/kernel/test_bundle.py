@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -47,6 +49,29 @@ def test_what_the_build_has_packed(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "lzma", None)
     with pytest.raises(BundleError, match=r"this Python cannot unpack x\.o: it has no lzma"):
         bundle.read_packed("x.o")
+
+
+def test_a_member_of_an_archive(monkeypatch, tmp_path):
+    """Found behind others, of any size; what is not there is named, and so is a missing lzma."""
+    sizes = {"a.so": 0, "b.so": 1, "c.so": 512, "d.so": 1300, "e.so": 7}
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, size in sizes.items():
+            member = tarfile.TarInfo(name)
+            member.size = size
+            archive.addfile(member, io.BytesIO(name[:1].encode() * size))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x.tar.xz").write_bytes(packed(plain.getvalue()))
+    monkeypatch.setattr(bundle, "_files", lambda _: tmp_path)
+    for name, size in sizes.items():
+        assert bundle.read_member("x.tar.xz", name) == name[:1].encode() * size
+    with pytest.raises(BundleError, match=r"carries no f\.so in x\.tar\.xz"):
+        bundle.read_member("x.tar.xz", "f.so")
+    with pytest.raises(BundleError, match=r"carries no y\.tar\.xz"):
+        bundle.read_member("y.tar.xz", "a.so")
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    with pytest.raises(BundleError, match=r"this Python cannot unpack a\.so: it has no lzma"):
+        bundle.read_member("x.tar.xz", "a.so")
 
 
 def run_packed(tmp_path: Path, main: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import List, Optional
+from typing import List, Optional, Union
 
 from tetrapy.kernel.cgroups import container_path
 from tetrapy.named import NamedTuple
@@ -56,7 +56,9 @@ class ContainerRef(NamedTuple):
     docker: str  # the first 31 digits of its id; empty for one that has a name in place of an id
     id: str  # the whole id, or the name
     runtime: str  # docker, podman, containerd, cri-o, lxc, nspawn, garden; empty if unknown
-    owner: int = 0  # uid of the user whose manager runs it
+    # Who may have made it up, having made its cgroup: the outermost container that it is in, or the
+    # uid whose manager runs it; 0: root.
+    maker: Union[int, str] = 0
 
 
 @lru_cache(maxsize=512)
@@ -126,11 +128,12 @@ def _at(names: List[bytes], at: int) -> Optional[ContainerRef]:
     word = _WORD(found[1]) if found[1] else None
     above = names[at + 1] if at + 1 < len(names) else b""
     runtime = _RUNTIMES.get(word[1] if word else above, "")
-    return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, _owner(names[at:]))
+    maker = _outermost(names[at + 1 :]) or _owner(names[at:])
+    return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, maker)
 
 
 def _owner(names: List[bytes]) -> int:
-    for name in names:
+    for name in reversed(names):  # who has a manager may call a cgroup in it as another one's
         found = _USER(name)
         if found:
             return int(found[1])

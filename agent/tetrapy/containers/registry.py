@@ -10,11 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from queue import SimpleQueue
 from typing import Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.containers.known import weight
+from tetrapy.containers.questions import Questions
 from tetrapy.events.container import Container, Membership, Pod
 
 MAX_BYTES = 4 << 20  # of what is remembered of containers
@@ -56,7 +56,7 @@ class Containers:
         self._max_bytes = max_bytes
         self._clock = clock
         self._entries: OrderedDict[ContainerRef, _Entry] = OrderedDict()
-        self._questions: SimpleQueue[Optional[_Entry]] = SimpleQueue()
+        self._questions: Questions[_Entry] = Questions(MAX_ASKED)
         self._answers: Deque[Tuple[_Entry, Optional[Pod]]] = deque()
         self._thread: Optional[threading.Thread] = None
         self._new: List[Membership] = []
@@ -64,7 +64,7 @@ class Containers:
         self.changed: Callable[[List[Tuple[ContainerRef, Membership]]], None] = lambda _: None
         self.bytes = 0
         self.unanswered = 0
-        # By outcome: questions to runtimes; `refused` were not asked, as too many waited.
+        # By outcome: questions to runtimes; `refused` were not asked, as too many waited already.
         self.lookups: Dict[str, int] = {"found": 0, "unknown": 0, "refused": 0}
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class Containers:
 
     def _ask(self, entry: _Entry) -> bool:
         entry.asked = self._clock()
-        if self.unanswered >= MAX_ASKED:
+        if not self._questions.put(entry.ref.maker, entry):
             self.lookups["refused"] += 1
             return False
         if self._thread is None:
@@ -102,7 +102,6 @@ class Containers:
             self._thread.start()
         entry.is_asked = True
         self.unanswered += 1
-        self._questions.put(entry)
         return True
 
     def _weigh(self, entry: _Entry) -> None:
@@ -141,14 +140,14 @@ class Containers:
     def close(self) -> None:
         """The thread ends when it has its answer."""
         if self._thread is not None:
-            self._questions.put(None)
+            self._questions.close()
 
     # --- in the thread ----------------------------------------------------------------------
 
     def _answer(self) -> None:
         sources = self._sources()
         while True:
-            entry = self._questions.get()
+            entry = self._questions.take()
             if entry is None:
                 return
             pod = _asked(sources, entry.ref)

@@ -2,15 +2,27 @@
 """Events wait until their containers are known, for a bounded time.
 
 An event waits while a container of a process that it shows is asked for, and as long as an earlier
-event of its process does; all others go on. What waited long enough, or takes too many bytes, goes
-without.
+event of its process does; all others go on. What waited long enough goes without; so do events of
+whose wait most bytes, a user or a container, when all of them take too many.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from typing import Callable, Deque, Dict, Iterable, List, Protocol, Sequence, Set, Tuple
+from collections import Counter, deque
+from typing import (
+    Callable,
+    Deque,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Protocol,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from tetrapy.events.container import Membership
 from tetrapy.events.event import Event
@@ -85,9 +97,8 @@ class PendingEvents:
             self.waited += 1
             self._events.append((event, size))
             self._pids.add(process.pid)
-        while self.bytes > self._max_bytes and self._due:
-            self._give_up(self._due.popleft()[1])
-            ready += self._shown()
+        while self.bytes > self._max_bytes:
+            ready += self._heaviest()
         return ready
 
     def finish(self, seconds: float) -> List[Event]:
@@ -115,6 +126,29 @@ class PendingEvents:
             self._give_up(self._due.popleft()[1])
             is_over = True
         return self._shown() if changed or is_over else []
+
+    def _heaviest(self) -> List[Event]:
+        """The first events of whose wait most, so many that there is room for some time."""
+        bytes_of: Counter[Union[int, str]] = Counter()
+        for event, size in self._events:
+            bytes_of[_whose(event)] += size
+        ((heaviest, most),) = bytes_of.most_common(1)
+        most = min(most, self._max_bytes // 8)
+        for event, size in self._events:
+            if _whose(event) == heaviest:
+                for one in _containers(event):
+                    self._give_up(one)
+                most -= size
+                if most < 0:
+                    break
+        # One that came behind another one of its process, which then was another user's, goes too.
+        return self._shown() or self._all()
+
+    def _all(self) -> List[Event]:
+        for event, _ in self._events:
+            for one in _containers(event):
+                self._give_up(one)
+        return self._shown()
 
     def _give_up(self, membership: Membership) -> None:
         if membership.waits:
@@ -161,3 +195,14 @@ def _waits(event: Event) -> bool:
     if parent is not None and parent.container.waits:
         return True
     return any(one.container.waits for one in event.ancestors)
+
+
+def _containers(event: Event) -> Iterator[Membership]:
+    for process in (event.process, event.parent, *event.ancestors):
+        if process is not None:
+            yield process.container
+
+
+def _whose(event: Event) -> Union[int, str]:
+    assert event.process is not None  # others do not wait
+    return event.process.account.together

@@ -121,7 +121,7 @@ def test_no_container(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "runtime", "owner"),
+    ("path", "runtime", "maker"),
     [
         (f"/system.slice/docker-{ID}.scope", "docker", 0),
         (f"/docker/{ID}", "docker", 0),
@@ -130,15 +130,21 @@ def test_no_container(path: str) -> None:
         (f"/user.slice/user-7.slice/user@7.service/user.slice/libpod-{ID}.scope", "podman", 7),
         (f"/kubepods.slice/cri-containerd-{ID}.scope", "containerd", 0),
         (f"/system.slice/containerd.service/{POD}.slice:cri-containerd:{ID}", "containerd", 0),
+        # Made up, by whom: a user cannot pass for another one, nor for many.
+        (f"/user.slice/user-7.slice/user@7.service/user@8.service/{ID}", "", 7),
+        (f"/user.slice/user-7.slice/user@7.service/docker-{OTHER}.scope/docker/{ID}", "docker", 7),
+        (f"/docker/{OTHER}/docker/{ID}", "docker", OTHER[:31]),
+        (f"/docker/{OTHER}/user@7.service/{ID}", "", OTHER[:31]),
+        (f"/kubepods/{POD}/{OTHER}/{ID}", "", POD[POD.index("pod0") :]),
         (f"/system.slice/nerdctl-{ID}.scope", "containerd", 0),
         (f"/kubepods.slice/crio-{ID}.scope", "cri-o", 0),
         (f"/kubepods/burstable/pod0f6f7d4e-1111/{ID}", "", 0),
         (f"/default/{ID}", "", 0),
     ],
 )
-def test_the_runtime_and_the_whole_id(path: str, runtime: str, owner: int) -> None:
-    """What is asked first, and with what; a path that does not tell leaves it open."""
-    assert both(path) == {ContainerRef(SHOWN, ID, runtime, owner)}
+def test_the_runtime_and_the_whole_id(path: str, runtime: str, maker: int | str) -> None:
+    """What is asked first, with what, and for whom; a path that does not tell leaves it open."""
+    assert both(path) == {ContainerRef(SHOWN, ID, runtime, maker)}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records import EPOCH
+from tetrapy.events.account import Account
 from tetrapy.events.container import OUTSIDE, Container, Membership, Pod
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.process import Process
@@ -135,7 +136,7 @@ def test_unknown_containers() -> None:
 
 
 def test_what_waits_takes_so_many_bytes() -> None:
-    """Beyond, the containers that were asked for first are not waited for any more."""
+    """Beyond, the first events are not kept waiting any more, so many that there is room again."""
     world = World(max_bytes=100_000)
     out: list[object] = []
     for number in range(1000):
@@ -144,6 +145,49 @@ def test_what_waits_takes_so_many_bytes() -> None:
     assert 800 < len(out) < 1000
     assert world.pending.went_without == {"PROCESS_EXEC": len(out)}
     assert len(world.pending) == 1000 - len(out)
+
+
+def test_whose_events_take_most_go_first() -> None:
+    """A user who has thousands of made-up containers asked for has nobody else's go without."""
+    world = World(max_bytes=100_000)
+    web, other = world.container(), world.container()
+    mine = world.event(1, web)
+    inside = world.event(2, other)
+    mine.process.account = Account(1000)
+    inside.process.account = Account(0, "0123456789abcdef0123456789abcde")
+    assert world.pending.take([mine, inside]) == []
+    for number in range(3, 1000):
+        event = world.event(number, world.container())
+        event.process.account = Account(65534)
+        assert mine not in (ready := world.pending.take([event]))
+        assert inside not in ready
+        assert world.pending.bytes <= 100_000
+    world.answer(web)
+    world.answer(other)
+    ready = world.pending.take([])
+    assert ready == [mine, inside]
+    assert b'"name":"web"' in mine.process.encoded()
+
+
+def test_room_is_made_by_many_at_once() -> None:
+    """Who has most wait has all events looked at now and then, not each time."""
+    world = World(max_bytes=100_000)
+    rounds = 0
+    for number in range(1000):
+        rounds += bool(world.pending.take([world.event(number, world.container())]))
+    assert rounds < 100
+
+
+def test_a_process_that_became_anothers_keeps_its_order() -> None:
+    """Its second event, of who has most, waits behind the first, which has a little: both go."""
+    world = World(max_bytes=4000)
+    first = world.event(1, world.container())
+    more = [world.event(1, world.container()) for _ in range(5)]
+    for event in more:
+        event.process.account = Account(65534)
+    assert world.pending.take([first]) == []
+    assert world.pending.take(more) == [first, *more]
+    assert not world.pending.bytes
 
 
 def test_the_end() -> None:

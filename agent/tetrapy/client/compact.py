@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events as lines for people, byte for byte as Tetragon's client writes them (`-o compact`).
+"""Events as lines for people, byte for byte as Tetragon's client writes them (`-o compact`), but
+that no text reaches a terminal which would not be seen there as what it is.
 
     <icon> <what happened> <where> <program> <details>
 
@@ -15,6 +16,7 @@ from tetrapy.client.functions import look_of
 from tetrapy.errors import TetrapyError
 from tetrapy.events.schema import EVENTS
 from tetrapy.go_quoting import shown
+from tetrapy.visible import printable
 
 Event = Dict[str, Any]
 Body = Dict[str, Any]  # of an event: its own message
@@ -106,7 +108,7 @@ class Compact:
         # Outside of Kubernetes, where Tetragon tells no pod.
         if container and "name" not in pod and "namespace" not in pod:
             return self._colors.green(f"{shown(node)}/{shown(container)}")
-        return self._colors.green(f"{pod.get('namespace', '')}/{pod.get('name', '')}")
+        return self._colors.green(printable(f"{pod.get('namespace', '')}/{pod.get('name', '')}"))
 
     def _stacks(self, body: Body) -> str:
         parts = []
@@ -134,7 +136,8 @@ class Compact:
         path = args[0].get(member, {}).get("path", "") if member and args else ""
         if not path or "ima_hash" not in body:
             return ""
-        return self._colors.green(f"   {shown(path)}") + self._colors.blue(f" {body['ima_hash']}\n")
+        digest = printable(body["ima_hash"])
+        return self._colors.green(f"   {shown(path)}") + self._colors.blue(f" {digest}\n")
 
 
 Form = Tuple[str, str, List[str]]  # icon, label, details
@@ -145,7 +148,7 @@ def _exec(body: Body, colors: Colors) -> Form:
 
 
 def _exit(body: Body, colors: Colors) -> Form:
-    state = body.get("signal", "") or str(body.get("status", 0))
+    state = printable(body.get("signal", "")) or str(body.get("status", 0))
     return "💥", "exit", [colors.cyan(_arguments(body)), colors.red(state)]
 
 
@@ -170,7 +173,7 @@ def _tracepoint(body: Body, colors: Colors) -> Form:
         from tetrapy.client.system_calls import entered
 
         return "☎ ", "syscall", [entered(body.get("args", []))]
-    return "⁉\ufe0f", "tracepoint", [subsystem, name]
+    return "⁉\ufe0f", "tracepoint", [printable(subsystem), printable(name)]
 
 
 def _uprobe(body: Body, colors: Colors) -> Form:
@@ -182,7 +185,7 @@ def _usdt(body: Body, colors: Colors) -> Form:
 
 
 def _lsm(body: Body, colors: Colors) -> Form:
-    return "🔒", "LSM", [body.get("function_name", "")]
+    return "🔒", "LSM", [printable(body.get("function_name", ""))]
 
 
 _FORMS: Dict[str, Callable[[Body, Colors], Form]] = {

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Tuple
 from tetrapy.client.colors import Colors
 from tetrapy.go_quoting import shown
 from tetrapy.named import NamedTuple
+from tetrapy.visible import printable
 
 Argument = Dict[str, Any]  # the message KprobeArgument
 Detail = Callable[[List[Argument], Colors], str]
@@ -50,7 +51,7 @@ def look_of(function: str) -> Look:
 
 
 def _plain(function: str) -> Look:
-    return _call(_UNKNOWN, "syscall", lambda args, colors: function)
+    return _call(_UNKNOWN, "syscall", lambda args, colors: printable(function))
 
 
 def _call(icon: str, label: str, *details: Detail) -> Look:
@@ -98,7 +99,7 @@ def _namespace(args: List[Argument], colors: Colors) -> str:
 def _socket(args: List[Argument]) -> str:
     sock = _message(0, "sock_arg", args)
     source = f"{sock.get('saddr', '')}:{sock.get('sport', 0)}"
-    return f"tcp {source} -> {sock.get('daddr', '')}:{sock.get('dport', 0)}"
+    return printable(f"tcp {source} -> {sock.get('daddr', '')}:{sock.get('dport', 0)}")
 
 
 def _sent(args: List[Argument], colors: Colors) -> str:
@@ -108,19 +109,19 @@ def _sent(args: List[Argument], colors: Colors) -> str:
 def _program(args: List[Argument]) -> str:
     program = _message(0, "bpf_attr_arg", args)
     named = f"{program.get('ProgType', '')} {program.get('ProgName', '')}"
-    return f"{named} instruction count {program.get('InsnCnt', 0)}"
+    return printable(f"{named} instruction count {program.get('InsnCnt', 0)}")
 
 
 def _perf_event(args: List[Argument]) -> str:
     event = _message(0, "perf_event_arg", args)
-    return f"{event.get('Type', '')} {event.get('KprobeFunc', '')}"
+    return printable(f"{event.get('Type', '')} {event.get('KprobeFunc', '')}")
 
 
 def _map(args: List[Argument]) -> str:
     found = _message(0, "bpf_map_arg", args)
     sizes = f"key size {found.get('KeySize', 0)} value size {found.get('ValueSize', 0)}"
     entries = f"max entries {found.get('MaxEntries', 0)}"
-    return f"{found.get('MapType', '')} {found.get('MapName', '')} {sizes} {entries}"
+    return printable(f"{found.get('MapType', '')} {found.get('MapName', '')} {sizes} {entries}")
 
 
 def _path(at: int, member: str) -> Detail:

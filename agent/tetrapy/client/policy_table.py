@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Sequence
 
+from tetrapy.visible import printable
+
 Message = Dict[str, Any]
 
 _COLUMNS = (
@@ -90,5 +92,6 @@ def _word(name: Any, prefix: str) -> str:
 
 def _aligned(rows: Sequence[Sequence[str]]) -> List[str]:
     """Each column as wide as its widest cell and three blanks; the last one is not filled up."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [_GAP.join([*map(str.ljust, row[:-1], widths), row[-1]]) for row in rows]

@@ -121,11 +121,16 @@ class Elf:
 
     def data(self, section: Section) -> bytes:
         """The bytes of a section; none for sections that take no space in the file."""
+        return self.part(section, 0, section.size)
+
+    def part(self, section: Section, start: int, size: int) -> bytes:
+        """So many of them from `start` on, or those that are left."""
         if section.type == SHT_NOBITS:
             return b""
         if section.flags & SHF_COMPRESSED:
             raise ElfError(f"section {section.name} is compressed")
-        return self._read(section.offset, section.size, f"section {section.name}")
+        size = min(size, section.size - start)
+        return self._read(section.offset + start, size, f"section {section.name}")
 
     def symbols(self) -> List[Symbol]:
         """All symbols, in the order that relocations count them; none if there is no table."""

@@ -3,13 +3,15 @@
 
 A symbol has a virtual address; the program header of the segment that it is loaded with says where
 in the file that address is. This holds for programs of fixed addresses (ET_EXEC) and for those that
-are moved (ET_DYN) alike. Only these parts of the file are read.
+are moved (ET_DYN) alike. Only these parts of the file are read, tables a piece at a time: whoever
+owns the file chooses how large they are.
 """
 
 from __future__ import annotations
 
+from array import array
 from struct import Struct
-from typing import Dict, Iterator, List, Optional, Tuple, Union
+from typing import Dict, Iterator, List, Optional, Set, Tuple, Union
 
 from tetrapy.abi import static_probes
 from tetrapy.abi.elf import SHT_SYMTAB, STT_FUNC, Elf, FileBytes, Section
@@ -28,8 +30,12 @@ _SEGMENT = Struct("<IIQQQQQ8x")
 _SYMBOL = Struct("<IBBHQQ")
 _NOTE = Struct("<III")  # bytes of the name and of what follows it, type
 _MAX_NOTES = 1 << 20
-_MAX_SEGMENTS = 4096
+_MAX_SEGMENTS = 256
 _MAX_TABLE = 512 << 20  # bytes of a table of symbols or names
+_SYMBOLS = 1 << 15  # that are looked at together
+_NAMES = 1 << 20  # bytes of names that are looked at together
+MAX_NAMED = 1 << 16
+"""Symbols that end in one name, and that have it."""
 
 
 class Segment(NamedTuple):
@@ -52,11 +58,12 @@ class Executable:
             raise ElfError("an ELF file, but no program or library")
         self.machine = self._elf.machine
         self.segments = self._read_segments()
+        # The segment with code, should another one cover an address too.
+        self._code_first = sorted(self.segments, key=lambda one: not one.is_code)
 
     def offset_of_address(self, address: int) -> int:
         """The offset in the file of a virtual address. Raises ElfError where none is there."""
-        # The segment with code, should another one cover the address too.
-        for segment in sorted(self.segments, key=lambda one: not one.is_code):
+        for segment in self._code_first:
             if segment.address <= address < segment.address + segment.size:
                 return address - segment.address + segment.offset
         raise ElfError(f"address {address:#x} is in no segment of the file")
@@ -130,14 +137,11 @@ class Executable:
         return sorted(found, key=lambda one: kinds.index(one.type))
 
     def _addresses(self, table: Section, wanted: bytes) -> Iterator[int]:
-        names, data = self._contents(table)
         # The name may be the end of a longer one, which share their bytes; so all places count.
-        places = _places(names, wanted)
-        if not places:
-            return
+        places = self._places(self._names_of(table), wanted)
         weak: List[int] = []
-        for name, info, _other, section, value, _size in _SYMBOL.iter_unpack(data):
-            if name not in places or not section or not value:
+        for info, section, value in self._named(table, places) if places else ():
+            if not section or not value:
                 continue
             kind = info & 15
             if kind == STT_FUNC:
@@ -146,15 +150,57 @@ class Executable:
                 weak.append(value)
         yield from weak
 
-    def _contents(self, table: Section) -> Tuple[bytes, bytes]:
-        """The names that a table of symbols refers to, and the table, in whole symbols."""
+    def _named(self, table: Section, places: Set[int]) -> Iterator[Tuple[int, int, int]]:
+        """Type, section and value of the symbols whose names are at these places."""
+        count = 0
+        step = _SYMBOLS * _SYMBOL.size
+        for at in range(0, table.size, step):
+            data = self._elf.part(table, at, step)
+            data = data[: len(data) // _SYMBOL.size * _SYMBOL.size]
+            # Twenty times as fast as to unpack all of them.
+            names = array("I", data)[:: _SYMBOL.size // 4]
+            if places.isdisjoint(names):
+                continue
+            for number, name in enumerate(names):
+                if name in places:
+                    count += 1
+                    if count > MAX_NAMED:
+                        raise ElfError(f"more than {MAX_NAMED} symbols have the name")
+                    row = _SYMBOL.unpack_from(data, number * _SYMBOL.size)
+                    yield row[1], row[3], row[4]
+
+    def _places(self, names: Section, wanted: bytes) -> Set[int]:
+        """Where the name ends with a zero byte: also as the end of other names.
+
+        A name of .symtab may have a version behind it (`read@@GLIBC_2.2.5`).
+        """
+        places: Set[int] = set()
+        endings = (wanted + b"\0", wanted + b"@@")
+        for start in range(0, names.size, _NAMES):
+            data = self._elf.part(names, start, _NAMES + len(wanted) + 1)
+            for ending in endings:
+                at = data.find(ending)
+                while at >= 0:
+                    places.add(start + at)
+                    if len(places) > MAX_NAMED:
+                        raise ElfError(f"more than {MAX_NAMED} symbols end in the name")
+                    at = data.find(ending, at + 1)
+        return places
+
+    def _names_of(self, table: Section) -> Section:
+        """The names that a table of symbols refers to."""
         if table.link >= len(self._elf.sections):
             raise ElfError(f"section {table.name} has no names")
-        strings = self._elf.sections[table.link]
-        if max(table.size, strings.size) > _MAX_TABLE:
+        names = self._elf.sections[table.link]
+        if max(table.size, names.size) > _MAX_TABLE:
             raise ElfError(f"section {table.name} has more than {_MAX_TABLE} bytes")
+        return names
+
+    def _contents(self, table: Section) -> Tuple[bytes, bytes]:
+        """The names that a table of symbols refers to, and the table, in whole symbols."""
+        names = self._names_of(table)
         data = self._elf.data(table)
-        return self._elf.data(strings), data[: len(data) // _SYMBOL.size * _SYMBOL.size]
+        return self._elf.data(names), data[: len(data) // _SYMBOL.size * _SYMBOL.size]
 
     def _read_segments(self) -> List[Segment]:
         header = self._data[0 : _HEADER.size]
@@ -175,17 +221,3 @@ class Executable:
             )
             if kind == _PT_LOAD
         ]
-
-
-def _places(names: bytes, wanted: bytes) -> frozenset[int]:
-    """Where the name ends with a zero byte: also as the end of other names.
-
-    A name of .symtab may have a version behind it (`read@@GLIBC_2.2.5`).
-    """
-    places = set()
-    for ending in (wanted + b"\0", wanted + b"@@"):
-        at = names.find(ending)
-        while at >= 0:
-            places.add(at)
-            at = names.find(ending, at + 1)
-    return frozenset(places)

@@ -102,6 +102,60 @@ def test_what_is_not_there() -> None:
         Executable(made(PIE, {}, kind=1))
 
 
+class Watched(FileBytes):
+    """A file of which is known how much was read at once."""
+
+    most = 0
+
+    def __getitem__(self, span: slice) -> bytes:
+        data = super().__getitem__(span)
+        self.most = max(self.most, len(data))
+        return data
+
+
+@pytest.mark.slow
+def test_large_tables(tmp_path: Path) -> None:
+    """They are read in pieces, across whose ends names and symbols are found; holes cost nobody
+    memory.
+    """
+    names = ["x" * 30 + str(number) for number in range(40_000)]
+    size = sum(len(name) + 1 for name in names[:20_000])
+    # The name begins three bytes before the end of a piece, and ends behind it.
+    before = [*names[:20_000], "y" * ((1 << 20) - size - 5)]
+    symbols = {**dict.fromkeys(before, 0x2000), "wanted": 0x2123}
+    symbols.update(dict.fromkeys(names[20_000:], 0x2000))
+    symbols["last"] = 0x2124
+    path = tmp_path / "large"
+    path.write_bytes(made(PIE, symbols))
+    with path.open("rb") as file:
+        watched = Watched(file.fileno())
+        found = Executable(watched)
+        assert (found.offset_of_symbol("wanted"), found.offset_of_symbol("last")) == (
+            0x1123,
+            0x1124,
+        )
+        with pytest.raises(ElfError, match="there is no symbol nothing"):
+            found.offset_of_symbol("nothing")
+    assert watched.most < 1 << 20 | 1 << 16
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("repeated", ["names", "symbols"])
+def test_a_name_that_everything_has(repeated: str) -> None:
+    """A file whose owner has it name nothing else is refused before it costs minutes."""
+    data = made(PIE, {"wanted": 0x9000})
+    more = 70_000
+    if repeated == "names":
+        row, tail = 2, b"wanted\0" * more
+    else:
+        row, tail = 1, struct.pack("<IBBHQQ", 1, 0x12, 0, 1, 0x9000, 0) * more
+    at = struct.unpack_from("<Q", data, 40)[0] + 64 * row
+    changed = bytearray(data + tail)
+    struct.pack_into("<QQ", changed, at + 24, len(data), len(tail))
+    with pytest.raises(ElfError, match="more than 65536 symbols"):
+        Executable(bytes(changed)).offset_of_symbol("wanted")
+
+
 def test_a_build_id() -> None:
     """What the linker noted, in digits; nothing where it noted something else."""
     assert Executable(made(PIE, {}, build_id=b"\xab\x01")).build_id() == "ab01"

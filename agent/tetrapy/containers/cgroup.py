@@ -91,6 +91,14 @@ def outermost_of_procfs(text: bytes) -> str:
     return _outermost(container_path(text).split(b"/")[::-1])
 
 
+def maker_of_names(names: bytes) -> Union[int, str]:
+    """Who may have made the cgroup: the outermost container, or the uid whose manager made it; 0:
+    root.
+    """
+    parts = names.split(b"\0")
+    return _outermost(parts) or _owner(parts)
+
+
 def _outermost(names: List[bytes]) -> str:
     """`names` of cgroups, from the innermost outwards."""
     for at in range(len(names) - 1, -1, -1):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Iterator, List, Optional, Tuple
+from collections import OrderedDict, deque
+from typing import Callable, Deque, Hashable, Iterator, List, Optional, Tuple
 
 # Controllers of version 1 whose hierarchy runtimes use, the best first.
 _CONTROLLERS = (b"memory", b"pids")
@@ -57,16 +58,23 @@ def host_controller(procfs: str) -> Optional[str]:
         return None
 
 
-def cgroups(procfs: str, most: int) -> Iterator[Tuple[int, bytes]]:
+def cgroups(
+    procfs: str, most: int, maker: Callable[[bytes], Hashable] = lambda names: None
+) -> Iterator[Tuple[int, bytes]]:
     """The cgroups that tell of containers: their numbers, and names as exec records have them.
 
     Those names are of the cgroup and of the ones above it, each ended by a zero byte. `most` are
-    looked at; none where their file systems are mounted nowhere.
+    looked at, in turns of those who may have made them by their names: others' thousands do not
+    hide one. None where their file systems are mounted nowhere. Those above a cgroup come first.
     """
     for top, version in _tops(procfs):
-        waiting = [(top, b"")]
+        waiting: OrderedDict[Hashable, Deque[Tuple[bytes, bytes]]] = OrderedDict()
+        waiting[None] = deque([(top, b"")])
         while waiting and most > 0:
-            directory, names = waiting.pop()
+            whose, own = waiting.popitem(last=False)
+            directory, names = own.popleft()
+            if own:
+                waiting[whose] = own
             try:
                 yield os.stat(directory).st_ino | version, names
                 with os.scandir(directory) as entries:
@@ -74,7 +82,11 @@ def cgroups(procfs: str, most: int) -> Iterator[Tuple[int, bytes]]:
             except OSError:  # it is gone
                 continue
             most -= 1
-            waiting += [(b"%s/%s" % (directory, name), name + b"\0" + names) for name in found]
+            for name in found[:most]:
+                path = name + b"\0" + names
+                waiting.setdefault(maker(path), deque()).append(
+                    (b"%s/%s" % (directory, name), path)
+                )
 
 
 def cgroup_of(procfs: str, text: bytes) -> Tuple[int, bytes]:

@@ -10,10 +10,22 @@ here, when the container is known.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from collections import Counter
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from tetrapy.abi.layout import unpacker
-from tetrapy.containers.cgroup import ContainerRef, container_of_names
+from tetrapy.containers.cgroup import ContainerRef, container_of_names, maker_of_names
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.events import flags
 from tetrapy.events.calls import CallEvent
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
 MOST = 64  # that differ, of all policies
 _ROOM = 1024  # cgroups that may be remembered before it is looked which ones are gone
 
+Maker = Union[int, str]
 Changed = Sequence[Tuple[ContainerRef, Membership]]
 
 
@@ -107,6 +120,8 @@ class Workloads:
         self._map: Optional[BpfMap] = None
         self._known: Dict[int, Optional[ContainerRef]] = {}  # by cgroup; None: no container
         self._cgroups: Dict[ContainerRef, List[int]] = {}
+        self._makers: Dict[int, Maker] = {}  # by cgroup: who may have made it
+        self._covering: Set[int] = set()  # cgroups of the host that say what holds of those below
         self._room = _ROOM
 
     def claim(self) -> Claim:
@@ -166,8 +181,11 @@ class Workloads:
     def _note_all(self) -> None:
         for number, ref in list(self._known.items()):
             self._report(number, ref)
-        for number, names in cgroups(self.procfs, self._entries):
+        for number, names in self._there():
             self.learn(number, names)
+
+    def _there(self) -> Iterator[Tuple[int, bytes]]:
+        return cgroups(self.procfs, self._entries, maker_of_names)
 
     # --- what is known of cgroups -----------------------------------------------------------
 
@@ -177,8 +195,12 @@ class Workloads:
             return
         if len(self._known) >= self._room:
             self._forget_gone()
+        self._remember(number, names)
+
+    def _remember(self, number: int, names: bytes) -> None:
         ref = container_of_names(names)
         self._known[number] = ref
+        self._makers[number] = maker_of_names(names)
         if ref is not None:
             self._cgroups.setdefault(ref, []).append(number)
         self._report(number, ref)
@@ -208,21 +230,49 @@ class Workloads:
             outside = membership is OUTSIDE
             if workload.host if outside else workload.selects(membership.pod):
                 marks |= bit
-        self._map.put(key, self._entry.pack(marks, int(membership is OUTSIDE)))
+        only_itself = membership is OUTSIDE and number not in self._covering
+        self._map.put(key, self._entry.pack(marks, int(only_itself)))
 
     def _forget_gone(self) -> None:
-        """Make room: for cgroups that are there, and where these are too many for the latest."""
-        there = {number for number, _ in cgroups(self.procfs, self._entries)}
-        gone = [number for number in self._known if number not in there] if there else []
-        kept = len(self._known) - len(gone)
-        if kept >= self._entries - self._entries // 8:
-            gone = list(self._known)[: self._entries // 4]
-        for number in gone:
+        """Make room: for cgroups that are there, and where these are too many for most makers."""
+        there: Set[int] = set()
+        firsts: Dict[Maker, Tuple[int, bytes]] = {}
+        for number, names in self._there():
+            there.add(number)
+            firsts.setdefault(maker_of_names(names), (number, names))
+        # One that was not looked at, among too many, may be there.
+        is_whole = 0 < len(there) < self._entries
+        for number in [one for one in self._known if is_whole and one not in there]:
             self._forget(number)
+        if len(self._known) >= self._entries - self._entries // 8:
+            self._forget_of_most(self._entries // 4, firsts)
         self._room = min(max(_ROOM, 2 * len(self._known)), self._entries)
+
+    def _forget_of_most(self, count: int, firsts: Dict[Maker, Tuple[int, bytes]]) -> None:
+        """Forget the latest cgroups of whoever has most, a user or a container.
+
+        What holds of the container, or of the user's manager, holds of them then: nobody gets away
+        by making more than can be remembered.
+        """
+        ((maker, own),) = Counter(self._makers.values()).most_common(1)
+        first, names = firsts.get(maker, (0, b"")) if maker else (0, b"")
+        is_container = container_of_names(names) is not None
+        if first and (is_container or isinstance(maker, int)):
+            if not is_container:
+                self._covering.add(first)
+            if first in self._known:
+                self._report(first, self._known[first])
+            else:
+                self._remember(first, names)
+        numbers = [number for number, one in self._makers.items() if one == maker]
+        for number in numbers[-min(count, own) :]:
+            if number != first:
+                self._forget(number)
 
     def _forget(self, number: int) -> None:
         ref = self._known.pop(number)
+        del self._makers[number]
+        self._covering.discard(number)
         if ref is not None:
             numbers = self._cgroups[ref]
             numbers.remove(number)
@@ -241,5 +291,7 @@ class Workloads:
             self._fd = -1
             self._slots.drop_map("workloads")
         self._known.clear()
+        self._makers.clear()
+        self._covering.clear()
         self._cgroups.clear()
         self._known_to_kernel.clear()

@@ -66,7 +66,7 @@ class World:
         self.there: list[tuple[int, bytes]] = []
         monkeypatch.setattr(module, "BpfMap", Map)
         monkeypatch.setattr(module.os, "close", lambda fd: None)
-        monkeypatch.setattr(module, "cgroups", lambda procfs, most: iter(self.there))
+        monkeypatch.setattr(module, "cgroups", lambda procfs, most, _: iter(self.there))
         members = [
             SimpleNamespace(name=name, offset=offset, size=size, format=form)
             for name, offset, size, form in (("marks", 0, 8, "Q"), ("only_itself", 8, 4, "I"))
@@ -158,6 +158,37 @@ def test_more_than_have_room(world: World) -> None:
         world.workloads.learn(number, b"some.service\0")
     assert 2048 < len(world.marks()) <= 4096
     assert 9_999 in world.marks()
+
+
+@pytest.mark.parametrize(
+    ("above", "marks"),
+    [(b"user@7.service\0user-7.slice\0user.slice\0", (2, 0)), (NAMES["abc"], (1, 0))],
+    ids=["user", "container"],
+)
+def test_who_makes_too_many(
+    monkeypatch: pytest.MonkeyPatch, above: bytes, marks: tuple[int, int]
+) -> None:
+    """They cost nobody else's cgroup what is known of it; of theirs what holds is what holds of the
+    container, or of the user's manager.
+    """
+    world = World(monkeypatch, 1024)
+    claim = world.workloads.claim()
+    assert (claim.bit(named("web")), claim.bit(HOST)) == (1, 2)
+    world.members = {IDS["abc"]: member("web"), IDS["bcd"]: member("db")}
+    world.there = [(1, b""), (2, b"cron.service\0system.slice\0"), (3, NAMES["bcd"]), (4, above)]
+    world.workloads.connect(world.base)
+    world.workloads.follow()
+    others = {number: world.marks()[number] for number in (1, 2, 3)}
+    for number in range(10, 3000):
+        names = b"%d.scope\0%s" % (number, above)
+        if len(world.there) == 1024:  # more than are looked at
+            del world.there[-1]
+        world.there.append((number, names))
+        world.workloads.learn(number, names)
+    found = world.marks()
+    assert len(found) <= 1024
+    assert {number: found[number] for number in (1, 2, 3)} == others
+    assert found[4] == marks
 
 
 def test_too_many(world: World) -> None:

@@ -153,6 +153,29 @@ def test_in_the_kernel(state: State, tmp_path: Path) -> None:  # noqa: F811 - th
     assert received < len(agent.lines()) + TIMES
 
 
+def test_one_that_is_made_up_in_a_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """Who may make cgroups in a container is not out of it in one that is called as another's."""
+    file = tmp_path / "file"
+    file.touch()
+    state.add(ID, "web")
+    state.add(OTHER, "db")
+    text = policy("web", {"tracepoints": [opened(str(tmp_path))], **SELECTORS["by-name"]})
+    with containers() as groups, started(tmp_path / "a", *state.flags, web=text) as agent:
+        agent.started()
+        drained(agent, "listening")
+        for group in groups:
+            below = group / f"docker-{'f' * 64}.scope"
+            below.mkdir()
+            go(opener(*enter(below), path=file))
+            below.rmdir()
+        drained(agent, "done")
+        assert agent.stop() == 0
+        told = [line for line in agent.lines() if b'"process_tracepoint"' in line]
+    (process,) = [json.loads(line)["process_tracepoint"]["process"] for line in told]
+    assert process["pod"]["container"]["name"] == "web"
+    assert process["docker"] == "f" * 31
+
+
 def test_a_selector_for_a_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
     """matchWorkloads is for one selector; the next one still matches for the others."""
     state.add(ID, "web")

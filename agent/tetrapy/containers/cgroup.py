@@ -3,7 +3,8 @@
 
 Runtimes name a cgroup after a container, `docker-ID.scope`, `kubepods-pod1:cri-containerd:ID` or
 `ID`, where ID has 64 hex digits, or more as far as Tetragon goes. A process of the container may be
-in a cgroup below it. Where a container is in another one, the inner one counts, as with Tetragon.
+in a cgroup below it. Where a container is in another one, the inner one counts, as with Tetragon;
+of one that no runtime knows, made up maybe, what is known of the outermost one is told.
 
 LXC, Incus, systemd-nspawn and Garden have names in place of such ids. Tetragon shows none of them,
 so `docker` is empty; and they count only where no cgroup of the path has an id, so that nobody in a
@@ -59,6 +60,7 @@ class ContainerRef(NamedTuple):
     # Who may have made it up, having made its cgroup: the outermost container that it is in, or the
     # uid whose manager runs it; 0: root.
     maker: Union[int, str] = 0
+    outer: Optional[ContainerRef] = None  # the outermost one with an id that it is in
 
 
 @lru_cache(maxsize=512)
@@ -137,7 +139,8 @@ def _at(names: List[bytes], at: int) -> Optional[ContainerRef]:
     above = names[at + 1] if at + 1 < len(names) else b""
     runtime = _RUNTIMES.get(word[1] if word else above, "")
     maker = _outermost(names[at + 1 :]) or _owner(names[at:])
-    return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, maker)
+    outer = next(filter(None, (_at(names, out) for out in range(len(names) - 1, at, -1))), None)
+    return ContainerRef(id_[:SHOWN_LENGTH], id_, runtime, maker, outer)
 
 
 def _owner(names: List[bytes]) -> int:

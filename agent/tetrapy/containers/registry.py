@@ -150,10 +150,21 @@ class Containers:
             entry = self._questions.take()
             if entry is None:
                 return
-            pod = _asked(sources, entry.ref)
+            pod = _found(sources, entry.ref)
             if pod is not None and not self._with_labels:
                 pod.container.labels.clear()
             self._answers.append((entry, pod))
+
+
+def _found(sources: Sequence[Source], ref: ContainerRef) -> Optional[Pod]:
+    """What is known of the container, or else of the outermost one that it is in.
+
+    Who may make cgroups in a container could leave it for one that nobody knows.
+    """
+    pod = _asked(sources, ref)
+    if pod is None and ref.outer is not None:
+        return _asked(sources, ref.outer)
+    return pod
 
 
 def _asked(sources: Sequence[Source], ref: ContainerRef) -> Optional[Pod]:

@@ -144,7 +144,10 @@ def test_no_container(path: str) -> None:
 )
 def test_the_runtime_and_the_whole_id(path: str, runtime: str, maker: int | str) -> None:
     """What is asked first, with what, and for whom; a path that does not tell leaves it open."""
-    assert both(path) == {ContainerRef(SHOWN, ID, runtime, maker)}
+    (found,) = both(path)
+    assert found is not None
+    assert found[:4] == (SHOWN, ID, runtime, maker)
+    assert (found.outer.id if found.outer else "") == (OTHER if OTHER in path else "")
 
 
 @pytest.mark.parametrize(

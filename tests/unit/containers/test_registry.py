@@ -109,6 +109,26 @@ def test_what_nobody_knows() -> None:
     containers.close()
 
 
+def test_a_container_that_is_made_up_in_another_one() -> None:
+    """No runtime knows it: what is known of the one that it is in holds for it."""
+    asked: list[str] = []
+    known = ref(1)
+
+    def ask(one: ContainerRef) -> Pod | None:
+        asked.append(one.id[-1])
+        return named(one) if one.id == known.id else None
+
+    containers = Containers(lambda: [((), ask)])
+    found = containers.find(ref(3)._replace(outer=known))
+    nobody = containers.find(ref(4)._replace(outer=ref(5)))
+    settled(containers)
+    assert asked == ["3", "1", "4", "5"]
+    assert found.pod is not None
+    assert found.pod.container.name == "name1"
+    assert nobody.pod is None
+    containers.close()
+
+
 def test_who_is_asked_first() -> None:
     """The source of the runtime that the cgroup tells; the others after it."""
     asked: list[str] = []

@@ -84,11 +84,11 @@ def reads_of(root: str) -> BoundedReads:
 
 @lru_cache(maxsize=4)
 def _reads_of(root: str) -> BoundedReads:
-    return BoundedReads(partial(_owner_of, root))
+    return BoundedReads(partial(owner_of, root))
 
 
-def _owner_of(root: str, pid: int) -> Hashable:
-    """Who may keep others from reading about a process: its user, or its container if that is root.
+def owner_of(root: str, pid: int) -> Hashable:
+    """Who answers for what is read about a process: its user, or its container if that is root.
 
     Subordinate users, which one user has thousands of, count together in blocks.
     """

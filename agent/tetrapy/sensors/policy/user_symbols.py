@@ -2,7 +2,8 @@
 """Addresses of a process -> the files that are mapped there, and functions in them.
 
 A process chooses its mappings and its files, so all that is done for it has a bound: bytes of its
-list of mappings, symbols of a file, bytes of all that are kept, and processor time.
+list of mappings, symbols of a file, bytes of all that are kept, and processor time. Who has used
+the time up, or fills what is kept, takes nobody else's part.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import stat
 import threading
 import time
 from bisect import bisect_right
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import partial
-from typing import List, Optional, Tuple
+from typing import Hashable, List, Optional, Tuple
 
 from tetrapy.abi.elf import FileBytes
 from tetrapy.abi.function_names import FunctionNames
@@ -22,15 +23,17 @@ from tetrapy.errors import ElfError
 from tetrapy.kernel.cached_path import open_cached
 from tetrapy.named import NamedTuple
 from tetrapy.process.files import host_files
-from tetrapy.process.procfs import reads_of
+from tetrapy.process.procfs import owner_of, reads_of
 
 MAX_MAPS = 256 << 10
 """Bytes of a list of mappings that are read: some three thousand."""
 MAX_FILES, MAX_BYTES = 64, 32 << 20
 """Files whose functions are kept, and bytes of those."""
-_SHARE = 0.1  # of a processor for reading files' symbols ...
+_SHARE = 0.1  # of a processor for reading files' symbols
+_OWN_SHARE = _SHARE / 8  # which each user or container has, whatever others do
+_SAVED = 5.0  # seconds of a share that may be saved up
+_OWNERS = 1024  # whose shares are remembered
 _PATIENCE = 0.5  # seconds in which the files of a stack are to be read
-_BURST = 0.5  # ... of which so many seconds may be saved up
 
 _FileKey = Tuple[int, int, int, int]
 
@@ -54,16 +57,35 @@ class UserSymbol(NamedTuple):
     name: str
 
 
+class _Share:
+    """Processor seconds, which come back with time."""
+
+    def __init__(self, share: float) -> None:
+        """`share` of a processor."""
+        self._share = share
+        self._left = share * _SAVED
+        self._last = time.monotonic()
+
+    def spend(self, seconds: float) -> bool:
+        """Take some; whether there were any left."""
+        now = time.monotonic()
+        self._left = min(self._left + (now - self._last) * self._share, self._share * _SAVED)
+        self._last = now
+        had = self._left > 0
+        self._left -= seconds
+        return had
+
+
 class UserSymbols:
     """The functions of files that processes have mapped."""
 
     def __init__(self, procfs: str = "/proc") -> None:
         self._procfs = procfs
         self._lock = threading.Lock()  # a read may be given up, and end while others are made
-        self._files: OrderedDict[_FileKey, Optional[FunctionNames]] = OrderedDict()
-        self._bytes = 0
-        self._saved = _BURST
-        self._last = time.monotonic()
+        # Those that were asked for last come last; and who had each of them read.
+        self._files: OrderedDict[_FileKey, Tuple[Optional[FunctionNames], Hashable]] = OrderedDict()
+        self._all = _Share(_SHARE)
+        self._own: OrderedDict[Hashable, _Share] = OrderedDict()
 
     def find(self, pid: int, addresses: List[int]) -> List[Optional[UserSymbol]]:
         """What each address of a process is; empty when the process is gone, or keeps others from
@@ -111,7 +133,7 @@ class UserSymbols:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode) or status.st_ino != one.inode:
                 return ""
-            functions = self._functions(fd, status)
+            functions = self._functions(fd, status, pid)
         finally:
             os.close(fd)
         return functions.find(offset) if functions is not None else ""
@@ -129,13 +151,15 @@ class UserSymbols:
         finally:
             os.close(found)
 
-    def _functions(self, fd: int, status: os.stat_result) -> Optional[FunctionNames]:
+    def _functions(self, fd: int, status: os.stat_result, pid: int) -> Optional[FunctionNames]:
         key = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
         with self._lock:
             if key in self._files:
                 self._files.move_to_end(key)
-                return self._files[key]
-            if not self._may_read():
+                return self._files[key][0]
+        owner = owner_of(self._procfs, pid)
+        with self._lock:
+            if not self._spend(owner, 0):
                 return None
         begin = time.thread_time()
         functions: Optional[FunctionNames] = None
@@ -144,21 +168,34 @@ class UserSymbols:
         except (ElfError, OSError):
             pass  # no program, or one with more than is read here
         with self._lock:
-            self._saved -= time.thread_time() - begin
-            if key not in self._files:
-                self._bytes += functions.size if functions is not None else 0
-            self._files[key] = functions
-            while len(self._files) > MAX_FILES or self._bytes > MAX_BYTES:
-                _, oldest = self._files.popitem(last=False)
-                self._bytes -= oldest.size if oldest is not None else 0
+            self._spend(owner, time.thread_time() - begin)
+            self._files[key] = (functions, owner)
+            self._make_room()
         return functions
 
-    def _may_read(self) -> bool:
-        """Whether there is processor time left for the symbols of another file."""
-        now = time.monotonic()
-        self._saved = min(self._saved + (now - self._last) * _SHARE, _BURST)
-        self._last = now
-        return self._saved > 0
+    def _make_room(self) -> None:
+        """Of whoever has most kept the file goes that was asked for longest ago."""
+        while True:
+            sizes = [
+                (owner, functions.size if functions is not None else 0)
+                for functions, owner in self._files.values()
+            ]
+            if len(sizes) <= MAX_FILES and sum(size for _, size in sizes) <= MAX_BYTES:
+                return
+            shares: Counter[Hashable] = Counter()
+            for owner, size in sizes:
+                shares[owner] += size * MAX_FILES + MAX_BYTES
+            ((most, _),) = shares.most_common(1)
+            del self._files[next(key for key, (_, owner) in self._files.items() if owner == most)]
+
+    def _spend(self, owner: Hashable, seconds: float) -> bool:
+        """Take processor time; whether the owner, or all together, had any left."""
+        own = self._own.pop(owner, None) or _Share(_OWN_SHARE)
+        self._own[owner] = own
+        if len(self._own) > _OWNERS:
+            self._own.popitem(last=False)
+        had = self._all.spend(seconds)
+        return own.spend(seconds) or had
 
 
 def parse_mapping(line: bytes) -> Mapping:

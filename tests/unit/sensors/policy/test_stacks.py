@@ -143,25 +143,57 @@ def test_a_mapping(line: bytes, expected: Mapping) -> None:
     assert parse_mapping(line) == expected
 
 
-def test_reading_files_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who runs one program after another does not have the agent read symbols all the time."""
-    symbols = UserSymbols()
-    symbols._saved = -1.0
-    files = [tmp_path / str(number) for number in range(3)]
-    for file in files:
-        file.write_bytes(Path("/bin/true").read_bytes() + file.name.encode())
+class Reader:
+    """Programs, of which users have the functions looked up: a user has its own number as pid."""
 
-    def read(file: Path) -> bool:
-        fd = os.open(file, os.O_RDONLY)
+    def __init__(self, directory: Path) -> None:
+        self.symbols = UserSymbols()
+        self.files = [directory / str(number) for number in range(6)]
+        for file in self.files:
+            file.write_bytes(Path("/bin/true").read_bytes() + file.name.encode())
+
+    def read(self, number: int, user: int) -> bool:
+        fd = os.open(self.files[number], os.O_RDONLY)
         try:
-            return symbols._functions(fd, os.fstat(fd)) is not None
+            return self.symbols._functions(fd, os.fstat(fd), user) is not None
         finally:
             os.close(fd)
 
-    assert not read(files[0])
-    symbols._saved = 1.0
-    assert read(files[0])
-    monkeypatch.setattr(user_symbols, "MAX_FILES", 2)
-    assert [read(file) for file in files] == [True, True, True]
-    assert len(symbols._files) == 2
-    assert symbols._bytes == sum(one.size for one in symbols._files.values() if one)
+    @property
+    def kept(self) -> set[int]:
+        inodes = [key[1] for key in self.symbols._files]
+        return {at for at, file in enumerate(self.files) if file.stat().st_ino in inodes}
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    """One that nobody has used."""
+    monkeypatch.setattr(user_symbols, "owner_of", lambda procfs, pid: pid)
+    return Reader(tmp_path)
+
+
+def test_reading_files_has_a_bound(reader: Reader) -> None:
+    """Who runs one program after another does not have the agent read symbols all the time, nor
+    does he use up what others have.
+    """
+    assert reader.read(0, user=7)
+    reader.symbols._spend(7, 100.0)
+    assert not reader.read(1, user=7)
+    assert reader.read(0, user=7)  # is known
+    assert reader.read(1, user=8)
+    reader.symbols._spend(8, 100.0)
+    assert not reader.read(2, user=8)
+
+
+def test_what_is_kept_of_files_has_a_bound(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of whoever has most that file goes which was asked for longest ago."""
+    monkeypatch.setattr(user_symbols, "MAX_FILES", 3)
+    assert reader.read(0, user=8)
+    assert all(reader.read(number, user=7) for number in (1, 2, 3))
+    assert reader.kept == {0, 2, 3}
+    assert reader.read(2, user=8)
+    assert reader.read(4, user=7)
+    assert reader.kept == {0, 2, 4}
+    monkeypatch.setattr(user_symbols, "MAX_BYTES", 1)
+    assert reader.read(5, user=8)
+    assert len(reader.kept) <= 1

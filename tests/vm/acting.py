@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any
 LIBC = ctypes.CDLL(None, use_errno=True)
 GETPGID, SYSFS = 121, 139  # numbers of x86_64; nobody else asks for the second one
 GETSID = 124
+POLL = 7
 HEARD = (signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -63,6 +65,22 @@ def share_a_socket() -> None:
             shared.listen(1)
             os._exit(0)
         assert os.waitpid(pid, 0)[1] == 0
+
+
+def poll_among_others(milliseconds: int) -> None:
+    """A system call that waits, while as many threads wait in it as a kretprobe has no room for."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        for _ in range(64):
+            threading.Thread(target=LIBC.syscall, args=(POLL, 0, 0, -1), daemon=True).start()
+        os.write(write, b"1")
+        signal.pause()
+    os.read(read, 1)
+    time.sleep(0.5)  # all are there
+    LIBC.syscall(POLL, 0, 0, milliseconds)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def client(*words: str) -> str:
@@ -112,6 +130,7 @@ def main() -> None:
         "return": fate(lambda: getpgid(4107)),
         "both": fate(lambda: getpgid(4108)),
         "second": fate(lambda: getpgid(4109)),
+        "crowded": fate(lambda: poll_among_others(41)),
         "readable": fate(lambda: os.close(os.open("/tmp/act/readable", os.O_RDONLY))),
         "secret": fate(lambda: os.close(os.open("/tmp/act/secret", os.O_RDONLY))),
         "deadly": fate(lambda: os.close(os.open("/tmp/act/deadly", os.O_RDONLY))),

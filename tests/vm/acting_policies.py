@@ -90,6 +90,24 @@ POLICIES: dict[str, dict[str, Any]] = {
     "limited": {"kprobes": [getpgid(4106, {"action": "Post", "rateLimit": "1h"}, USR1)]},
     "return": {"kprobes": [getpgid(4107, **RETURNED)]},
     "both": {"kprobes": [getpgid(4108, USR1, USR2)]},
+    "crowded": {
+        "kprobes": [
+            {
+                "call": "sys_poll",
+                "syscall": True,
+                "args": [{"index": 2, "type": "int"}],
+                "return": True,
+                "returnArg": {"index": 0, "type": "int"},
+                "selectors": [
+                    {
+                        "matchArgs": [equal("41", 2)],
+                        "matchReturnArgs": [equal("0")],
+                        "matchReturnActions": [USR2],
+                    }
+                ],
+            }
+        ]
+    },
     "second": {
         "kprobes": [
             {

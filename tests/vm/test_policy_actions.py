@@ -97,6 +97,8 @@ def expect_signals(answer: Answer) -> None:
     assert fates["limited"] == {"status": 0, "heard": [10] * 5}
     assert fates["return"] == fates["full_return"] == {"status": 0, "heard": [12]}
     assert sorted(fates["both"]["heard"]) == [10, 12]
+    # Others who wait in the function take nobody's return.
+    assert fates["crowded"] == {"status": 0, "heard": [12]}, answer.log
     assert fates["second"] == {"status": 0, "heard": [12]}
     assert answer.actions("kprobe")[0] == "KPROBE_ACTION_SIGKILL"
     assert answer.actions("raw") == ["KPROBE_ACTION_SIGKILL"]

@@ -12,6 +12,7 @@ from tetrapy.kernel.closing import close_all
 from tetrapy.kernel.programs import program_info
 from tetrapy.sensors.policy.attachment import Attach
 from tetrapy.sensors.policy.counts import HookCounts
+from tetrapy.sensors.policy.exits import Taken
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.slots import Slot
 from tetrapy.sensors.policy.tables import HookTable
@@ -38,6 +39,7 @@ class AttachedHook:
         self._kept: List[int] = []  # file descriptors
         self.programs: List[Tuple[Place, int]] = []  # of this hook alone, by file descriptor
         self.tracepoints: List[Tuple[str, ...]] = []
+        self.taken: Taken = []  # functions
         self.kernel_memory = 0  # bytes of what only this hook has
 
     def own(self, place: Place, loaded: BpfObject, program: str) -> None:
@@ -132,6 +134,6 @@ class AttachedHook:
         while self._kept:
             os.close(self._kept.pop())
         self._programs.slots.give_back(self._hooks, self._sets)
-        self._programs.give_back(self.tracepoints)
+        self._programs.give_back(self.tracepoints, self.taken)
         self.objects, self.programs, self.tracepoints, self.arrays = [], [], [], []
         self._hooks, self._sets, self._tables = [], [], []

@@ -15,6 +15,7 @@ from tetrapy.policy.macros import effective
 from tetrapy.policy.types import KprobeHook
 from tetrapy.policy.values import UnfitError
 from tetrapy.sensors.policy.actions import overrides
+from tetrapy.sensors.policy.exits import with_exits
 from tetrapy.sensors.policy.hook import KPROBE
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
@@ -47,6 +48,8 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
     sites = tuple(
         Site(Place(KPROBE, (symbol,), 0, is_syscall=is_syscall), (symbol,)) for symbol in kept
     )
+    if hook.returns:
+        sites = with_exits(sites, machine)
     found = Plan(
         KPROBE,
         sites,

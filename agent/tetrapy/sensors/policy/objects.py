@@ -9,3 +9,21 @@ from __future__ import annotations
 RING_OBJECT = "bpf/policy.bpf.o"
 PERF_OBJECT = "bpf/policy-perf.bpf.o"
 OBJECTS = (RING_OBJECT, PERF_OBJECT)
+
+BASE_MAPS = ("events", "losses", "owner_losses", "shares", "processes", "counters", ".bss")
+"""Maps of the base object that the programs use too."""
+
+COMMON_MAPS = (
+    "hooks",
+    "hook_counts",
+    "sets",
+    *("returning", "return_counts", "rates"),
+    "images",
+    "workloads",
+    "monitors",
+    "enforcements",
+    "tracked",
+    "uses",
+    "silent",
+)
+"""Maps that all instances of the programs have in common."""

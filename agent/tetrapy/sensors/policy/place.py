@@ -30,6 +30,7 @@ class Place(NamedTuple):
     arguments: int = 0  # of a raw tracepoint, and registers of them at a trampoline
     gives_verdict: bool = False  # the program may say that the function does not run
     enforces: bool = False  # the program does what was left for the thread, and tells nothing
+    exits: bool = False  # a trampoline may see the function of a kprobe return
     hashes: bool = False  # the program has IMA hash the file of a call that another one reported
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import (
     AbstractSet,
     Callable,
@@ -27,9 +28,10 @@ from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.sensors.base_handler import BaseHandler
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.attachment import FIXED, TRAMPOLINES, Attach, aim, attachment
+from tetrapy.sensors.policy.exits import Functions, Taken, attachment_of, steps_at_return
 from tetrapy.sensors.policy.handler import CallHandler
 from tetrapy.sensors.policy.hook import FENTRY, KPROBE, LSM, TRACEPOINT, UPROBE, Hooks
-from tetrapy.sensors.policy.objects import PERF_OBJECT, RING_OBJECT
+from tetrapy.sensors.policy.objects import BASE_MAPS, COMMON_MAPS, PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.tables import HookTable, HookWriter
@@ -46,21 +48,6 @@ _ENFORCERS = {
 _OVERRIDE = 1 << 31  # ENFORCES_OVERRIDE of bpf/hook_action.h
 _FIXED = "_fixed"  # behind the name of a program that goes by the constant
 
-# Maps of the base object that the programs use too, and those that all instances have in common.
-_BASE_MAPS = ("events", "losses", "owner_losses", "shares", "processes", "counters", ".bss")
-_COMMON_MAPS = (
-    "hooks",
-    "hook_counts",
-    "sets",
-    *("returning", "return_counts", "rates"),
-    "images",
-    "workloads",
-    "monitors",
-    "enforcements",
-    "tracked",
-    "uses",
-    "silent",
-)
 _MAP_OWNERS = FAMILY_NAMES | {"lineage"}
 # Of enum call_step; the others are loaded for hooks that need them.
 _COMMON_STEPS = frozenset({"STEP_VALUES", "STEP_PATH", "STEP_PATH_DEEP", "STEP_MATCH"})
@@ -98,6 +85,7 @@ class Programs:
         self.slots = Slots(self.writer)
         self.uses = Uses(self.slots, self._btf)
         self.workloads = Workloads(self.slots, self.writer)
+        self._functions = Functions()
         self._policies = 0  # numbers that were given
         self.alive: Callable[[], None] = lambda: None  # called for each object: it is verified
 
@@ -114,9 +102,11 @@ class Programs:
             slot = attached.put_table(table)
             enforcing = [place for place in places if place.enforces]
             self._enforce(attached, enforcing, table.policy | _OVERRIDE)
+            prepare = partial(self._prepare, slot=slot, attached=attached, table=table)
             for place in places:
                 if not place.enforces:
-                    attached.attachments.append(self._prepare(place, slot, attached, table.steps))
+                    attach = attachment_of(place, prepare, self._functions, attached.taken)
+                    attached.attachments.append(attach)
         except BaseException:
             attached.close()
             raise
@@ -145,6 +135,8 @@ class Programs:
         for place in places:
             program, constant = _ENFORCERS[place.kind]
             of = place if place.kind in TRAMPOLINES else place.kind  # those are for one function
+            if place.kind == KPROBE:
+                self._functions.override(place.target[0], attached.taken)
             if of not in instances:
                 constants = {constant: policy}
                 instances[of] = self._load(place.kind, constants, (program,), frozenset(), place)
@@ -152,16 +144,14 @@ class Programs:
             attach = attachment(instances[of], program, place, 0, attached.opened)
             attached.attachments.append(attach)
 
-    def _prepare(
-        self, place: Place, slot: int, attached: AttachedHook, steps: FrozenSet[str]
-    ) -> Attach:
+    def _prepare(self, place: Place, slot: int, attached: AttachedHook, table: HookTable) -> Attach:
         family = FAMILIES[place.kind]
         program = family.entries[2 if place.hashes else int(place.is_return)]
         cookie = slot << 32 | place.number | (_SYSCALL if place.is_syscall else 0)
         common = None
         if place.kind not in TRAMPOLINES:
             common = self._object(place.kind)
-            self._add_steps(place.kind, common, steps)
+            self._add_steps(place.kind, common, table.steps)
         if common is not None and self._is_common(place, attached):
             loaded = common
         else:
@@ -175,7 +165,7 @@ class Programs:
             # Before Linux 6.10 the link of a raw tracepoint has no number.
             program += "" if place.kind in FIXED else _FIXED
             # The steps of the common instance serve; those of a trampoline are for its function.
-            needed = frozenset() if common or place.hashes else _COMMON_STEPS | steps
+            needed = frozenset() if common or place.hashes else self._needed(place, table)
             loaded = self._load(place.kind, constants, (program,), needed, place, common)
             attached.own(place, loaded, program)
             if common is None:  # an array of programs is emptied when nobody holds it
@@ -184,6 +174,12 @@ class Programs:
         if common is not None:
             attached.arrays.append(common.map_fd(f"{family.name}_steps"))
         return attachment(loaded, program, place, cookie, attached.opened)
+
+    def _needed(self, place: Place, table: HookTable) -> FrozenSet[str]:
+        """The steps that a call takes there, of an instance for this place."""
+        if place.is_return:
+            return steps_at_return(table, self.writer)
+        return _COMMON_STEPS | table.steps
 
     def _object_data(self) -> bytes:
         if not self._data:
@@ -300,12 +296,12 @@ class Programs:
 
     def _share(self, loaded: BpfObject, family: str) -> None:
         """Have an object use the maps that there are, and make those of its family."""
-        loaded.share_maps(self._base, _BASE_MAPS)
+        loaded.share_maps(self._base, BASE_MAPS)
         for other in _MAP_OWNERS - {family}:
             loaded.leave_out(f"{other}_calls")
             loaded.leave_out(f"{other}_steps")
         if self._first is not None:
-            loaded.share_maps(self._first, _COMMON_MAPS)
+            loaded.share_maps(self._first, COMMON_MAPS)
 
     def _set_constants(self, loaded: BpfObject, constants: Mapping[str, int]) -> None:
         values = {
@@ -318,9 +314,10 @@ class Programs:
             if name in self._variables:
                 loaded.set_constant(".rodata", self._variables[name][0], value)
 
-    def give_back(self, tracepoints: List[Tuple[str, ...]]) -> None:
-        """Nothing is attached to those tracepoints any more."""
+    def give_back(self, tracepoints: List[Tuple[str, ...]], functions: Taken) -> None:
+        """Nothing is attached to those any more."""
         self._tracepoints.difference_update(tracepoints)
+        self._functions.give_back(functions)
 
     def handler(self, base: BaseHandler, hooks: Hooks) -> CallHandler:
         """Who decodes the records of these programs, beside those of the base sensor."""

@@ -64,7 +64,7 @@ _STEPS: Mapping[str, Tuple[str, ...]] = {
     "char_iovec": ("STEP_VECTOR",),
     "iov_iter": ("STEP_VECTOR",),
 }
-_PATHS = tuple(
+PATHS = tuple(
     f"VALUE_{one}" for one in "FILE PATH DENTRY BINPRM FD BINARY HOSTS_BINARY KIOCB".split()
 )
 """Kinds of values that are read by walking up a path."""
@@ -170,7 +170,7 @@ class HookValues:
         ]
         if not found:
             return 0, 0
-        is_path = self.values[found[0] - 1].kind in {self._writer.kinds[one] for one in _PATHS}
+        is_path = self.values[found[0] - 1].kind in {self._writer.kinds[one] for one in PATHS}
         return found[0] if is_path else 0, found[-1]
 
     def is_at_return(self, index: int) -> bool:

@@ -150,7 +150,7 @@ def test_counts_outlast_the_table() -> None:
     """
     slots = Slots()
     writer = HookWriter(policy_btf())
-    programs = SimpleNamespace(slots=slots, writer=writer, give_back=lambda _points: None)
+    programs = SimpleNamespace(slots=slots, writer=writer, give_back=lambda *_: None)
     hook = AttachedHook(cast(Any, programs))
     hook.put_table(HookTable((), (), (), (Action(writer.action_flags["ACTION_POST"], signals=9),)))
     (table,) = slots.made

@@ -33,7 +33,7 @@ struct returning_map {
  */
 struct return_counts_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * (RETURN_SHARES + 1));
+	__uint(max_entries, 2 * (OWNER_SHARES + 1));
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(__u64));
 };
@@ -41,23 +41,9 @@ struct return_counts_map {
 LATE_MAP(returning, returning_map);
 LATE_MAP(return_counts, return_counts_map);
 
-/* The share of whoever calls: a uid, a block of subordinate ones, or root in his cgroup, who is
- * many services and containers.
- */
-static __always_inline __u32 return_share(void)
-{
-	struct owner owner = current_owner();
-	__u64 whose;
-
-	if (owner.uid)
-		owner = owner_of_uid(owner);
-	whose = owner.cgroup ^ (__u64)owner.uid << 32;
-	return whose * 0x9E3779B97F4A7C15ULL >> 56; /* of 2^64 the golden section: it spreads */
-}
-
 static __always_inline __s64 returning_of(void *counts, __u32 share)
 {
-	__u32 taken = share + RETURN_SHARES + 1;
+	__u32 taken = share + OWNER_SHARES + 1;
 	__s64 *came = bpf_map_lookup_elem(counts, &share);
 	__s64 *gone = bpf_map_lookup_elem(counts, &taken);
 
@@ -66,7 +52,7 @@ static __always_inline __s64 returning_of(void *counts, __u32 share)
 
 static __always_inline void count_returning(void *counts, __u32 share, __s64 change)
 {
-	__u32 all = RETURN_SHARES;
+	__u32 all = OWNER_SHARES;
 	__s64 *count = bpf_map_lookup_elem(counts, &share);
 
 	if (count)
@@ -103,8 +89,8 @@ static __always_inline int keep_until_return(struct call *call)
 	if (!map || !counts)
 		return 0;
 	known = bpf_map_lookup_elem(map, &key);
-	began.share = known ? known->share : return_share();
-	if (!known && returning_of(counts, began.share) + returning_of(counts, RETURN_SHARES) >=
+	began.share = known ? known->share : number_of_owner();
+	if (!known && returning_of(counts, began.share) + returning_of(counts, OWNER_SHARES) >=
 			      RETURNING_CALLS)
 		return 0;
 	bpf_probe_read_kernel(began.arguments, sizeof(began.arguments), call->arguments);

@@ -31,7 +31,7 @@ enum hook_limit {
 	BULK_STEP_BYTES = 32768, /* of it in one program */
 	HOOK_SOCKETS = 2, /* values that are sockets or addresses of them */
 	RETURNING_CALLS = 2048, /* that have been reported and have not returned yet */
-	RETURN_SHARES = 256, /* of them; owners who have the same one share it */
+	OWNER_SHARES = 256, /* of a map that all fill; owners who have the same one share it */
 	RATE_CALLS = 2048, /* calls with different values whose rate is limited */
 	ENFORCEMENTS = 4096, /* threads that an enforcer awaits */
 	TRACKED_SOCKETS = 32000,

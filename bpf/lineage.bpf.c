@@ -95,6 +95,42 @@ static __always_inline int is_hosts_path(struct call *call, struct task_struct *
 	return call->walk.end == WALK_AT_ROOT && is_root_of(task, hosts_root(task));
 }
 
+/* Counts an image that comes or goes. Returns 0 where one that comes has no room: an owner may have
+ * as many as there is room for more, so that whoever has thousands of processes has only his own
+ * not be known, and nobody else's taken for what filters want.
+ */
+static __always_inline int count_image(__u32 share, __s64 change)
+{
+	__u32 zero = 0, all = OWNER_SHARES, own = share - 1;
+	void *counts = bpf_map_lookup_elem(&image_counts, &zero);
+	__s64 *owners = counts && share ? bpf_map_lookup_elem(counts, &own) : 0;
+	__s64 *total = owners ? bpf_map_lookup_elem(counts, &all) : 0;
+
+	if (!total || (change > 0 && *owners + *total >= LINEAGE_PROCESSES))
+		return 0;
+	__sync_fetch_and_add(owners, change);
+	__sync_fetch_and_add(total, change);
+	return 1;
+}
+
+static __always_inline void forget_image(void *map, __u32 pid)
+{
+	struct image *image = bpf_map_lookup_elem(map, &pid);
+	__u32 share = image ? image->head.share : 0;
+
+	if (image && !bpf_map_delete_elem(map, &pid))
+		count_image(share, -1);
+}
+
+/* Puts the image of a process that begins. */
+static __always_inline void keep_image(void *map, __u32 pid, struct image *image)
+{
+	forget_image(map, pid); /* of one whose end was missed */
+	image->head.share = number_of_owner() + 1;
+	if (count_image(image->head.share, 1) && bpf_map_update_elem(map, &pid, image, BPF_ANY))
+		count_image(image->head.share, -1);
+}
+
 /* The image of a process that is not noted yet is not known: user space will. */
 static __always_inline void fork_image(struct task_struct *creator, struct task_struct *task)
 {
@@ -121,7 +157,7 @@ static __always_inline void fork_image(struct task_struct *creator, struct task_
 	image.head.parent_followed = above->head.followed;
 	read_state(call, task, STATE_NUMBERS);
 	note_state(&image, call->numbers);
-	bpf_map_update_elem(map, &pid, &image, BPF_ANY);
+	keep_image(map, pid, &image);
 	release_call(call);
 }
 
@@ -201,6 +237,6 @@ int lineage_free(struct bpf_raw_tracepoint_args *ctx)
 	void *map = image_map();
 
 	if (map && pid == (__u32)BPF_CORE_READ(task, tgid) && find_image(pid, task))
-		bpf_map_delete_elem(map, &pid);
+		forget_image(map, pid);
 	return 0;
 }

@@ -21,7 +21,7 @@ struct image_head {
 			     */
 	__u64 parent_followed;
 	__u32 forked; /* 1: no exec since the fork */
-	__u32 __pad;
+	__u32 share; /* one more than whose it counts as; 0: nobody's, user space noted it */
 };
 
 struct image {
@@ -37,7 +37,16 @@ struct image_map {
 	__uint(value_size, sizeof(struct image));
 };
 
+/* How many there are of each share, and behind them of all. */
+struct image_counts_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OWNER_SHARES + 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u64));
+};
+
 LATE_MAP(images, image_map);
+LATE_MAP(image_counts, image_counts_map);
 
 static __always_inline void *image_map(void)
 {

@@ -133,6 +133,20 @@ static __always_inline struct owner owner_of_cgroup(struct owner owner)
 	return group;
 }
 
+/* The number of an owner among those who share a map: a uid, a block of subordinate ones, or root
+ * in his cgroup, who is many services and containers. Owners who have the same one share it.
+ */
+static __always_inline __u32 number_of_owner(void)
+{
+	struct owner owner = current_owner();
+	__u64 whose;
+
+	if (owner.uid)
+		owner = owner_of_uid(owner);
+	whose = owner.cgroup ^ (__u64)owner.uid << 32;
+	return whose * 0x9E3779B97F4A7C15ULL >> 56; /* of 2^64 the golden section: it spreads */
+}
+
 static __always_inline void count_losses(__u32 kind, __u64 records)
 {
 	__u64 *lost = bpf_map_lookup_elem(&losses, &kind);

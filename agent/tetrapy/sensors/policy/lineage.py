@@ -131,6 +131,7 @@ class Lineage:
         if self._images_fd >= 0:
             os.close(self._images_fd)
             slots.drop_map("images")
+            slots.drop_map("image_counts")
             self._images_fd = -1
         slots.give_back((), list(self._slots.values()))
         self._slots = {}

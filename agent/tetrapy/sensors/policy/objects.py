@@ -18,7 +18,7 @@ COMMON_MAPS = (
     "hook_counts",
     "sets",
     *("returning", "return_counts", "rates"),
-    "images",
+    *("images", "image_counts"),
     "workloads",
     "monitors",
     "enforcements",

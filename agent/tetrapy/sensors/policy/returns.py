@@ -30,7 +30,7 @@ class Returns:
         self._counts = BpfMap(counts, _INDEX.size, _COUNT.size)
         self._calls = BpfMap(calls, sizes.key, sizes.value)
         self._room = sizes.entries
-        self._all = limits["RETURN_SHARES"]  # the place of how many there are
+        self._all = limits["OWNER_SHARES"]  # the place of how many there are
 
     def take_out(self, is_there: Callable[[int], bool]) -> int:
         """Forget calls of threads that are gone, by tid, if half of the room is taken.

@@ -172,6 +172,7 @@ class Slots:
 
     def make_images(self) -> int:
         """The file descriptor of a new map of images, the caller's. Raises KernelError."""
+        os.close(self.make_map(ARRAY, "image_counts", self._writer.image_counts))
         return self.make_map(HASH, "images", self._writer.images)
 
     def make_workloads(self) -> int:

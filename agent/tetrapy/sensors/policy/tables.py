@@ -131,6 +131,7 @@ class ImageRow(NamedTuple):
     capabilities: Tuple[int, ...] = (0, 0, 0)  # permitted, effective, inheritable
     namespaces: Tuple[int, ...] = ()  # inode numbers; none: they are not known
     forked: int = 0  # 1: no exec since the fork
+    share: int = 0  # of the map: of whom the kernel side noted it
 
 
 class Sizes(NamedTuple):
@@ -169,11 +170,12 @@ class HookWriter:
         self.set_key = btf.size_of(_id(btf, "set_key"))
         # Sizes of keys and values, and entries.
         self.returning = self._sizes(btf, "returning", "RETURNING_CALLS")
-        self.return_counts = Sizes(4, _COUNT_BYTES, 2 * (self.limits["RETURN_SHARES"] + 1))
+        self.return_counts = Sizes(4, _COUNT_BYTES, 2 * (self.limits["OWNER_SHARES"] + 1))
         self._image = struct_layout(btf, "image_head")
         self._image_places = array_places(btf, "image")
         size = btf.size_of(_id(btf, "image"))
         self.images = Sizes(_PID.size, size, self.limits["LINEAGE_PROCESSES"])
+        self.image_counts = Sizes(4, _COUNT_BYTES, self.limits["OWNER_SHARES"] + 1)
         self.enforcements = self._sizes(btf, "enforcement", "ENFORCEMENTS")
         self.tracked = self._sizes(btf, "tracked", "TRACKED_SOCKETS")
         self.workload = struct_layout(btf, "workload")

@@ -95,7 +95,24 @@ static __always_inline void read_context(struct call *call, __u32 wanted)
 		read_lineage(call, task, wanted);
 }
 
-/* Reads which filters of workloads hold, by the cgroup of the process. */
+/* Whether a cgroup may be called as a container's is (agent/tetrapy/containers/cgroup.py): it has
+ * room for an id, or begins as those do that have none, or as the ones above these.
+ */
+static __always_inline int may_name_container(struct call *call, struct kernfs_node *node)
+{
+	const __u32 *words = (const __u32 *)call->key.data;
+	long size = bpf_probe_read_kernel_str(call->key.data, CONTAINER_ID + 1,
+					      BPF_CORE_READ(node, name));
+
+	if (size > CONTAINER_ID || (words[0] & 0xffffff) == BYTES('l', 'x', 'c', 0))
+		return 1;
+	return (words[0] == BYTES('s', 'y', 's', 't') && words[1] == BYTES('e', 'm', 'd', '-')) ||
+	       words[0] == BYTES('m', 'a', 'c', 'h') || words[0] == BYTES('g', 'a', 'r', 'd');
+}
+
+/* Reads which filters of workloads hold, by the cgroup of the process. Where it is too deep to be
+ * read all do: nobody gets away by hiding there.
+ */
 static __always_inline void read_workloads(struct call *call)
 {
 	__u32 zero = 0;
@@ -104,6 +121,7 @@ static __always_inline void read_workloads(struct call *call)
 	__u64 id;
 	struct kernfs_node *node = cgroup_node(task, &id);
 	__u64 hierarchy = id & CGROUP_ID_V1;
+	int named = 0;
 	__u32 level;
 
 	call->unknown_workload = 1;
@@ -113,13 +131,17 @@ static __always_inline void read_workloads(struct call *call)
 
 		id = kernfs_id(node) | hierarchy;
 		found = bpf_map_lookup_elem(map, &id);
-		if (found && (!level || !found->only_itself)) {
+		if (level || !found)
+			named |= may_name_container(call, node);
+		if (found && (!level || !found->only_itself || !named)) {
 			call->unknown_workload = 0;
 			call->numbers[NUMBER_WORKLOADS] = found->marks;
 			return;
 		}
 		node = kernfs_parent(node);
 	}
+	if (node && level == CGROUP_LEVELS)
+		call->unknown_workload = 0;
 }
 
 /* Changes that were reported are none any more. */

@@ -3,8 +3,9 @@
  * Which policies that are for some containers only are for the process that calls, by its cgroup.
  *
  * User space says it of the cgroups that it knows: a bit for each filter of workloads. A cgroup
- * that is not among them is in the container of the first one above it that is, wherever a process
- * made it and moves to. Of all others user space decides itself, when it has the record.
+ * that is not among them is what the first one above it is that is among them, wherever a process
+ * made it and moves to: in that one's container, or outside of all, if no name in between may be a
+ * container's. Of all others user space decides itself, when it has the record.
  */
 #ifndef TETRAPY_WORKLOADS_H
 #define TETRAPY_WORKLOADS_H
@@ -12,9 +13,12 @@
 #include "cgroup.h"
 #include "hook.h"
 
+#define CONTAINER_ID 64 /* digits */
+#define BYTES(a, b, c, d) ((__u32)(a) | (b) << 8 | (c) << 16 | (d) << 24)
+
 struct workload {
 	__u64 marks; /* bits of the filters that hold */
-	__u32 only_itself; /* 1: it is no container, and says nothing of the cgroups below it */
+	__u32 only_itself; /* 1: it is no container, and says nothing of those below that may be */
 	__u32 __pad;
 };
 

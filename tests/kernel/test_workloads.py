@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OTHER = "feedface" * 8
 TIMES = 20_000  # more than anything else on the machine does meanwhile
 _OPENS = 'exec 3<&0; read go <&3; i=0; while [ $i -lt {} ]; do : < "$0"; i=$((i+1)); done'
-_MOVES = 'mkdir "$1"; echo $$ > "$1"/cgroup.procs; : < "$0"'
+_MOVES = 'mkdir -p "$1"; echo $$ > "$1"/cgroup.procs; : < "$0"'
 
 SELECTORS: dict[str, dict[str, Any]] = {
     "by-name": {"containerSelector": {"matchLabels": {"name": "web"}}},
@@ -174,6 +174,51 @@ def test_one_that_is_made_up_in_a_container(state: State, tmp_path: Path) -> Non
     (process,) = [json.loads(line)["process_tracepoint"]["process"] for line in told]
     assert process["pod"]["container"]["name"] == "web"
     assert process["docker"] == "f" * 31
+
+
+def test_cgroups_that_are_not_known(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
+    """What a process makes and moves to is decided in the kernel, so that policies act there too:
+    as the one above it where its name may be no container's, and where it is too deep as wanted.
+    """
+    file = tmp_path / "file"
+    file.touch()
+    state.add(ID, "web")
+    state.add(OTHER, "db")
+    hook = opened(str(tmp_path))
+    texts = {
+        name: policy(name, {"tracepoints": [hook], **SELECTORS[name]})
+        for name in ("host", "by-name")
+    }
+
+    def matched(agent: Agent) -> dict[str, int]:
+        found = listed(agent, "--counters")
+        counters = {one["name"]: one["hook_counters"][0]["selectors"][0] for one in found}
+        return {name: int(one.get("matched", 0)) for name, one in counters.items()}
+
+    with containers() as (web, db):
+        group = web.parent
+        with started(tmp_path / "agent", *state.flags, **texts) as agent:
+            agent.started()
+            drained(agent, "listening")
+            decided = []
+            for start, below in (
+                (group, "mine"),
+                (group, "x" * 63),
+                (group, ID),
+                (group, "lxc.payload.mine"),
+                (db, "/".join(["deep"] * 40)),
+            ):
+                before = matched(agent)
+                path = start / below
+                words = [*enter(start), "/bin/sh", "-c", _MOVES, str(file), str(path)]
+                subprocess.run(words, check=True)
+                after = matched(agent)
+                decided.append({name for name in after if after[name] > before[name]})
+                while path != start:
+                    path.rmdir()
+                    path = path.parent
+            assert agent.stop() == 0
+    assert decided == [{"host"}, {"host"}, set(), set(), {"host", "by-name"}]
 
 
 def test_a_selector_for_a_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture

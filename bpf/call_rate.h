@@ -20,10 +20,11 @@ static __always_inline int is_too_soon(struct call *call, const struct hook_acti
 	key->hook = call->event.hook;
 	key->selector = call->event.selector;
 	key->scope = call->event.tid;
+	key->start = call->event.start;
 	if (action->flags & ACTION_SCOPE_PROCESS)
 		key->scope = call->event.pid;
 	if (action->flags & ACTION_SCOPE_GLOBAL)
-		key->scope = 0;
+		key->scope = key->start = 0;
 	__builtin_memset(key->values, 0, sizeof(key->values));
 	bpf_probe_read_kernel(key->values, size, call->data);
 	last = bpf_map_lookup_elem(map, key);

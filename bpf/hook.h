@@ -309,6 +309,7 @@ struct rate_key {
 	__u32 hook;
 	__u32 selector;
 	__u64 scope; /* a thread, a process, or 0 */
+	__u64 start; /* ... and when the process began: its number is given again */
 	__u8 values[RATE_BYTES];
 };
 

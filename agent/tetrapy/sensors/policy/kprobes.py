@@ -12,7 +12,7 @@ from tetrapy.kernel import features
 from tetrapy.policy import names
 from tetrapy.policy.functions import MACHINES, Syscall, functions
 from tetrapy.policy.macros import effective
-from tetrapy.policy.types import KprobeHook
+from tetrapy.policy.types import KprobeHook, Selector
 from tetrapy.policy.values import UnfitError
 from tetrapy.sensors.policy.actions import overrides
 from tetrapy.sensors.policy.exits import with_exits
@@ -48,7 +48,8 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
     sites = tuple(
         Site(Place(KPROBE, (symbol,), 0, is_syscall=is_syscall), (symbol,)) for symbol in kept
     )
-    if hook.returns:
+    selectors = effective(hook.selectors, machine.spec.selectors_macros)
+    if hook.returns and any(map(_decides_at_return, selectors)):
         sites = with_exits(sites, machine)
     found = Plan(
         KPROBE,
@@ -61,11 +62,16 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
         left_out=tuple(f"kprobe:{symbol}: there is no such function" for symbol in missing),
         explain=lambda: _expect_hookable(hook, kept, machine),
     )
-    if not overrides(effective(hook.selectors, machine.spec.selectors_macros)):
+    if not overrides(selectors):
         return found
     from tetrapy.sensors.policy.overrides import overridden  # late: few policies ask for it
 
     return overridden(found, hook, machine)
+
+
+def _decides_at_return(selector: Selector) -> bool:
+    """Whether more than a report depends on what the function returns."""
+    return bool(selector.match_return_args or selector.match_return_actions)
 
 
 def _missing(symbols: Sequence[str], machine: Machine) -> List[str]:

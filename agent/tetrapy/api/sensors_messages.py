@@ -80,6 +80,13 @@ TracingPolicyStatus:
     12 stats optional TracingPolicyStats
     13 domain string
     14 hook_statuses [HookStatus]
+    1000 throttled [TracingPolicyThrottled]
+
+TracingPolicyThrottled:
+    1 uid string
+    2 cgroup string
+    3 since Timestamp
+    4 unreported uint64
 
 ListTracingPoliciesResponse:
     1 policies [TracingPolicyStatus]

@@ -19,7 +19,9 @@ _ENFORCED = ("signal", "override", "notify_enforcer", "set")
 
 
 def lines(policies: Sequence[Message]) -> List[str]:
-    """The table; below a policy that is loaded in part a table of its hooks."""
+    """The table; below a policy a table of its hooks where it is loaded in part, and whose calls
+    it does not report for now.
+    """
     first, *rest = _aligned([_COLUMNS, *map(_row, policies)])
     indent = " " * first.index(_COLUMNS[1])
     out = [first]
@@ -28,7 +30,18 @@ def lines(policies: Sequence[Message]) -> List[str]:
         hooks = policy.get("hook_statuses", [])
         if policy.get("state") == "TP_STATE_PARTIALLY_ENABLED" and hooks:
             out += [indent + one for one in _aligned([_HOOK_COLUMNS, *map(_hook_row, hooks)])]
+        out += [
+            f"{indent}calls not reported: {throttled(one)}" for one in policy.get("throttled", [])
+        ]
     return out
+
+
+def throttled(one: Message) -> str:
+    """Whose calls a policy does not report (TracingPolicyThrottled), how many, and since when."""
+    uid, cgroup, unreported = one.get("uid"), one.get("cgroup"), one.get("unreported")
+    whose = f"of {f'uid {uid}' if uid else 'all uids'}{f' in cgroup {cgroup}' if cgroup else ''}"
+    count = f"{unreported} " if unreported else ""
+    return f"{count}{whose}, since {one.get('since')}: they keep the agent busy"
 
 
 def counter_lines(hooks: Sequence[Message]) -> List[str]:

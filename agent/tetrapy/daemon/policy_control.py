@@ -270,6 +270,9 @@ def _status(entry: Entry) -> Dict[str, Any]:
             }
             for one in (loaded.places if loaded else ())
         ],
+        "throttled": [
+            {**silence, "unreported": silence["unreported"] or 0} for silence in entry.silent
+        ],
     }
 
 

@@ -145,6 +145,16 @@ def test_what_it_did_is_listed() -> None:
     ]
 
 
+def test_whose_calls_it_does_not_report_is_listed() -> None:
+    """All at once are not counted."""
+    control, entry = world("enforce", Loaded())
+    of_all = {"uid": "", "cgroup": "", "since": "2026-11-30T10:00:00Z", "unreported": None}
+    of_one = {**of_all, "uid": "1000", "cgroup": "77", "unreported": 5}
+    entry.silent = [of_all, of_one]
+    (listed,) = control.listed({}, CALLER)["policies"]
+    assert listed["throttled"] == [{**of_all, "unreported": 0}, of_one]
+
+
 def test_a_policy_whose_counts_cannot_be_read() -> None:
     """It is listed all the same."""
     control, _ = world("enforce", Loaded(fails=True))

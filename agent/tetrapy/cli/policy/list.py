@@ -13,7 +13,7 @@ from tetrapy.cli.btf.output import warn
 from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.client.info_file import NAME
 from tetrapy.cli.config import write
-from tetrapy.client.policy_table import counter_lines
+from tetrapy.client.policy_table import counter_lines, throttled
 from tetrapy.errors import TetrapyError
 from tetrapy.json_codec import dumps, loads
 from tetrapy.pidfile import RUN_DIRECTORY
@@ -122,13 +122,5 @@ def _notes(policy: Optional[Policy]) -> List[str]:
         notes.append(("error", policy["error"]))
     if notes:
         notes.insert(0, ("file", policy["file"]))
-    notes += [("calls not reported", _silence(one)) for one in policy["silent"]]
+    notes += [("calls not reported", throttled(one)) for one in policy["silent"]]
     return [printable(f"    {name}: {text}") for name, text in notes]
-
-
-def _silence(one: Dict[str, Any]) -> str:
-    """Whose calls a policy does not tell, how many, and since when."""
-    uid, cgroup, unreported = one["uid"], one["cgroup"], one["unreported"]
-    whose = f"of {'uid ' + uid if uid else 'all uids'}{' in cgroup ' + cgroup if cgroup else ''}"
-    count = "" if unreported is None else f"{unreported} "
-    return f"{count}{whose}, since {one['since']}: they keep the agent busy"

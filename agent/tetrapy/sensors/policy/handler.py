@@ -40,7 +40,7 @@ class _Begun(NamedTuple):
     parent: Optional[Process]
     action: str
     values: Values
-    size: int
+    size: int  # bytes of its record
     undecided: int  # bits of selectors that match if they are for the process
     account: Account
 
@@ -147,7 +147,10 @@ class CallHandler:
             self.hooks.requests.ask(reading.requests[selector])
         process, parent = self._callers.find(pid, start, bool(flags & self._is_unreported))
         if reading.returns or flags & self._is_hashed:
-            begun = _Begun(ktime, process, parent, action, values, size, undecided, process.account)
+            whole = len(data)  # also where a call has no values, each takes room
+            begun = _Begun(
+                ktime, process, parent, action, values, whole, undecided, process.account
+            )
             if flags & self._is_return_lost:
                 return self._lost((number, tid), begun)
             return self._wait((number, tid), begun)

@@ -154,6 +154,18 @@ def test_who_has_most_waiting_gives_way(world: CallWorld, monkeypatch: pytest.Mo
     assert body(world, back(which, task=child, tid=child.pid))["args"] == [{"int_arg": 7}]
 
 
+def test_calls_without_values(world: CallWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook may read nothing when it is called; several calls of a user wait all the same."""
+    which = world.hooks.add(returning())
+    for tid in (50, 51, 52):
+        world.feed(call(which, tid=tid))
+    assert [len(world.feed(back(which, tid=tid))) for tid in (50, 51, 52)] == [1, 1, 1]
+    monkeypatch.setattr(handler, "MAX_BEGUN", 2)
+    made = [world.feed(call(which, tid=tid)) for tid in (50, 51, 52)]
+    assert [len(events) for events in made] == [0, 0, 1]
+    assert world.calls.waiting == 2
+
+
 def test_calls_that_have_not_returned_at_the_end(world: CallWorld) -> None:
     """They are told, too."""
     which = world.hooks.add(returning())

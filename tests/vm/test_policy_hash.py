@@ -62,6 +62,12 @@ done
 python3 /test/tetrapy.pyz policy list --json >/result/list
 sleep 1
 kill -TERM $agent; wait $agent
+python3 /test/tetrapy.pyz --sensor ebpf --use-perf-ring-buffer \\
+    --tracing-policy-dir /policies >/result/perf-log 2>&1 &
+agent=$!
+until grep -q 'Listening for events' /result/perf-log; do sleep 0.1; kill -0 $agent || break; done
+python3 /test/tetrapy.pyz policy list --json >/result/perf-list
+kill -TERM $agent; wait $agent
 """
 
 
@@ -85,6 +91,8 @@ class Answer:
         self.log = result.files["log"].decode(errors="replace")
         listed = json.loads(result.files["list"])["policies"]
         self.errors = {one["name"]: one["error"] for one in listed}
+        listed = json.loads(result.files["perf-list"])["policies"]
+        self.perf_errors = {one["name"]: one["error"] for one in listed}
         events = map(json.loads, result.files["events"].splitlines())
         self.events = [event["process_lsm"] for event in events if "process_lsm" in event]
 
@@ -121,6 +129,7 @@ def expect_hashes(answer: Answer) -> None:
     assert [one["action"] for one in refused] == ["KPROBE_ACTION_OVERRIDE"] * 2
     assert ["ima_hash" in one for one in refused] == [False] * 2
     assert "inode_rmdir has no file that could be hashed" in answer.errors["hashless"]
+    assert "needs the ring buffer, and this agent reads perf" in answer.perf_errors["hash"]
 
 
 def test_hashes() -> None:

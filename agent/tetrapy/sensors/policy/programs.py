@@ -5,22 +5,12 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import (
-    AbstractSet,
-    Callable,
-    Dict,
-    FrozenSet,
-    List,
-    Mapping,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-)
+from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets
+from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.kernel import bundle, features, trials
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
@@ -145,6 +135,11 @@ class Programs:
             attached.attachments.append(attach)
 
     def _prepare(self, place: Place, slot: int, attached: AttachedHook, table: HookTable) -> Attach:
+        if place.hashes and self._name == PERF_OBJECT:
+            raise PolicyUnsupportedError(
+                "imaHash needs the ring buffer, and this agent reads perf buffers, which programs"
+                " that may sleep cannot write to: leave --use-perf-ring-buffer out"
+            )
         family = FAMILIES[place.kind]
         program = family.entries[2 if place.hashes else int(place.is_return)]
         cookie = slot << 32 | place.number | (_SYSCALL if place.is_syscall else 0)
@@ -226,7 +221,7 @@ class Programs:
             self._entries[kind] = [fds[name] for name in entries]
         return found
 
-    def _add_steps(self, kind: str, to: BpfObject, steps: FrozenSet[str]) -> None:
+    def _add_steps(self, kind: str, to: BpfObject, steps: AbstractSet[str]) -> None:
         """Load steps that no hook of this kind has needed before."""
         missing = steps - self._added.setdefault(kind, set())
         if not missing:

@@ -14,6 +14,7 @@
 #include "call_set.h"
 #include "call_syscall.h"
 #include "call_enforced.h"
+#include "call_registers.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -119,5 +120,19 @@ int on_enforced_call(void *ctx)
 	if (take_enforcement(enforcing_call_policy, &error) &&
 	    (error || enforcing_call_policy & ENFORCES_OVERRIDE))
 		bpf_override_return(ctx, (__s64)error);
+	return 0;
+}
+
+/* As enforcing_call_policy. */
+const volatile __u32 enforcing_program_policy;
+
+/* At a function of a program: what was left for the thread is the number of the selector. */
+SEC("?kprobe")
+int on_enforced_program(void *ctx)
+{
+	__s32 selector = 0;
+
+	if (take_enforcement(enforcing_program_policy, &selector))
+		write_registers(ctx, selector);
 	return 0;
 }

@@ -21,6 +21,7 @@ enum hook_limit {
 	HOOK_FILTERS = 64,
 	HOOK_TEXT_FILTERS = 24, /* that compare texts; the verifier walks each */
 	HOOK_SELECTORS = 5,
+	HOOK_REGISTERS = 8, /* of the process that a selector may change: see call_registers.h */
 	HOOK_SIGNALS = 3, /* of a selector */
 	HOOK_RANGES = 4, /* of a filter; more go into a set */
 	HOOK_RETURN_FILTERS = 8,

@@ -79,6 +79,10 @@ def small_kernel(*without: str) -> bytes:
     types.function("do_nothing_back", "int", returns="")
     types.tracepoint("sys_enter", "unsigned long", "int")
     types.tracepoint("my_event", "task_struct *", fields=("ent", "pid", "__data_loc_comm"))
+    auxiliary = ("ops", "kprobe_write_ctx")
+    types.structure(
+        "bpf_prog_aux", 512, *[(one, "_Bool") for one in auxiliary if one not in without]
+    )
     if "fentry" not in without:
         types.enum("bpf_attach_type", "BPF_CGROUP_INET_INGRESS", "BPF_TRACE_FENTRY")
     else:

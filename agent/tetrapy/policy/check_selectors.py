@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from tetrapy.named import NamedTuple
-from tetrapy.policy import names, values
+from tetrapy.policy import names, registers, values
 from tetrapy.policy.conditions import (
     BY_EITHER,
     BY_INDEX,
@@ -210,12 +210,28 @@ def _check_action(action: Action, path: str, context: Context) -> None:
     if sum(map(bool, targets)) > 1:
         what = "has more than one of argNewSymbol, argNewAddr and argNewOffset; one says what for"
         problems.error(path, what)
+    if name == "Override" and section == "uprobes":
+        _check_registers(action, path, problems)
     if name == "Set" and section == "usdts" and action.arg_index >= len(context.hook.args):
         what = f"is {action.arg_index}; args has {len(context.hook.args)} entries"
         problems.error(f"{path}.argIndex", what)
     refusal = _refused(name, context)
     if refusal:
         problems.error(f"{path}.action", f"{name} {refusal}")
+
+
+def _check_registers(action: Action, path: str, problems: Problems) -> None:
+    """Of an Override of a uprobe."""
+    if not (
+        action.arg_regs or action.arg_new_symbol or action.arg_new_addr or action.arg_new_offset
+    ):
+        what = "needs argRegs, which say what becomes of registers: [rax=1, rip=(%rsp), rsp=8%rsp]"
+        problems.error(path, what)
+    if len(action.arg_regs) > registers.MOST:
+        what = f"has {len(action.arg_regs)} entries; at most {registers.MOST} are supported"
+        problems.error(f"{path}.argRegs", what)
+    for number, text in enumerate(action.arg_regs):
+        _read(problems, f"{path}.argRegs[{number}]", text, registers.assignment)
 
 
 def _refused(name: str, context: Context) -> str:

@@ -56,11 +56,11 @@ def test_what_is_later() -> None:
     assert later(read(text).policy) == []
     override = "{action: Override, argError: -1}"
     again = f"{{matchActions: [{override}, {override}]}}"
-    text = spec(f"  uprobes: [{{path: /a, symbols: [f], selectors: [{again}]}}]")
+    text = spec(f"  usdts: [{{path: /a, provider: p, name: n, selectors: [{again}]}}]")
     assert [(one.name, one.path, one.part) for one in later(read(text).policy)] == [
         (
             "action Override",
-            "spec.uprobes[0].selectors[0].matchActions[0]",
-            "acting on processes: of a uprobe it changes registers; use a kprobe, or Sigkill",
+            "spec.usdts[0].selectors[0].matchActions[0]",
+            "acting on processes: of a static probe there is nothing to override; use a uprobe",
         ),
     ]

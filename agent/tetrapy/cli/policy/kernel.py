@@ -84,6 +84,15 @@ class Kernel:
             return None
         return any(word == name for word, _ in self.btf.enumerators(found))
 
+    def lacks_member(self, structure: str, name: str) -> bool:
+        """Whether the kernel has surely no such member of a structure that it has."""
+        found = self.btf.find(structure, k.KIND_STRUCT)
+        return (
+            not self.is_partial
+            and found is not None
+            and all(one.name != name for one in self.btf.members(found))
+        )
+
     def functions(self) -> List[str]:
         """All functions that BTF has, which are those that ftrace can trace, but for a few."""
         return [one.name for one in self.btf if one.kind == k.KIND_FUNC]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import AbstractSet, Any, Iterator, List, Optional, Sequence, Tuple
 
 from tetrapy.cli.policy.kernel import Kernel
 from tetrapy.cli.policy.prototypes import Prototype, c_name, misfit, registers
@@ -14,7 +14,7 @@ from tetrapy.policy import names
 from tetrapy.policy.functions import functions, symbol
 from tetrapy.policy.problems import Problem, Problems, quoted
 from tetrapy.policy.read import Read
-from tetrapy.policy.types import Argument, KprobeHook, LsmHook, Spec, Tracepoint
+from tetrapy.policy.types import Argument, KprobeHook, LsmHook, Spec, Tracepoint, Uprobe
 from tetrapy.policy.values import UnfitError
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.values import REGISTERS
@@ -66,6 +66,7 @@ class _Examiner:
             ("fentries", self._fentry),
             ("lsmhooks", self._lsm),
             ("tracepoints", self._tracepoint),
+            ("uprobes", self._uprobe),
         ):
             for number, hook in enumerate(getattr(spec, section)):
                 examine_hook(hook, f"spec.{section}[{number}]")
@@ -183,14 +184,16 @@ class _Examiner:
     def _overrides(self, hook: KprobeHook, path: str) -> None:
         """Overriding a system call needs what few kernels have: see sensors/policy/overrides.py."""
         ways = "within_error_injection_list", "bpf_override_return"
-        if not hook.syscall or not self._kernel.lacks(*ways):
-            return
-        for number, selector in enumerate(hook.selectors):
-            for at, action in enumerate(selector.match_actions):
-                if action.action in _OVERRIDING:
-                    where = f"{path}.selectors[{number}].matchActions[{at}].action"
-                    self._error(where, f"{action.action} of a system call needs a kernel with error"
-                                " injection (CONFIG_FUNCTION_ERROR_INJECTION)")  # fmt: skip
+        if hook.syscall and self._kernel.lacks(*ways):
+            for where, action in _actions(hook, path, _OVERRIDING):
+                self._error(where, f"{action} of a system call needs a kernel with error"
+                            " injection (CONFIG_FUNCTION_ERROR_INJECTION)")  # fmt: skip
+
+    def _uprobe(self, hook: Uprobe, path: str) -> None:
+        """The member is the kernel's note of a program that changes registers."""
+        if self._kernel.lacks_member("bpf_prog_aux", "kprobe_write_ctx"):
+            for where, action in _actions(hook, path, frozenset({"Override"})):
+                self._error(where, f"{action} of a uprobe needs Linux 6.18")
 
     # --- other hooks ------------------------------------------------------------------------
 
@@ -319,3 +322,11 @@ class _Examiner:
                 self._error(f"{path}.args[{number}].resolve", what)
         for number, argument in enumerate(getattr(hook, "data", ())):
             self._datum(argument, f"{path}.data[{number}]")
+
+
+def _actions(hook: Any, path: str, wanted: AbstractSet[str]) -> Iterator[Tuple[str, str]]:
+    """Where a hook has some actions, and their names."""
+    for number, selector in enumerate(hook.selectors):
+        for at, action in enumerate(selector.match_actions):
+            if action.action in wanted:
+                yield f"{path}.selectors[{number}].matchActions[{at}].action", action.action

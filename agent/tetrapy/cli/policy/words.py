@@ -188,7 +188,9 @@ def _action(action: Action) -> str:
         "NoPost": "report nothing",
         "Sigkill": "KILL the process",
         "Signal": f"SEND the process the signal {action.arg_sig}",
-        "Override": f"REFUSE the call: it returns {action.arg_error} and is not carried out",
+        "Override": f"CHANGE registers of the process: {', '.join(action.arg_regs)}"
+        if action.arg_regs
+        else f"REFUSE the call: it returns {action.arg_error} and is not carried out",
         "NotifyEnforcer": f"HAVE THE ENFORCER ACT on the process: error {action.arg_error}, signal"
         f" {action.arg_sig}",
         "GetUrl": f"fetch {quoted(action.arg_url)}",

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterable, List, Mapping, Sequence, Tuple
+from typing import AbstractSet, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.policy import names, types
@@ -135,6 +135,12 @@ def action_of(
         socket,
         *written,
     )
+
+
+def put_off(action: Action, writer: HookWriter, number: Optional[int]) -> Action:
+    """The action with its Override left to the program behind, for `number` where that is given."""
+    flags = action.flags | writer.action_flags["ACTION_OVERRIDE_LATER"]
+    return action._replace(flags=flags, error=action.error if number is None else number)
 
 
 _OF_RETURN = frozenset({"Post", "NoPost", "Sigkill", "Signal"})

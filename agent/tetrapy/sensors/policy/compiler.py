@@ -27,7 +27,7 @@ from tetrapy.policy.expression import Expression
 from tetrapy.policy.functions import parse_syscall
 from tetrapy.policy.types import Argument, NamedList, Selector
 from tetrapy.policy.workloads import Workload
-from tetrapy.sensors.policy.actions import ACT_STEP, action_of, overrides
+from tetrapy.sensors.policy.actions import ACT_STEP, action_of, overrides, put_off
 from tetrapy.sensors.policy.filters import Filters
 from tetrapy.sensors.policy.hook import HookValue
 from tetrapy.sensors.policy.marks import Claim
@@ -92,7 +92,6 @@ class HookCompiler:
         self._machine = source.machine
         self._match_by = BY_INDEX if source.fields is None else BY_EITHER
         self._values = HookValues(writer, source)
-        self._shows_stacks = source.shows_stacks
         self._source = source
         self._filters = Filters(writer)
         self._operations = Operations(writer)
@@ -145,9 +144,8 @@ class HookCompiler:
             action = action_of(
                 selector, self._writer, *known, can_override=own.can_override, can_hash=own.can_hash
             )
-            if self._source.overrides_later and overrides([selector]):
-                later = self._writer.action_flags["ACTION_OVERRIDE_LATER"]
-                action = action._replace(flags=action.flags | later)
+            if own.overrides_later and overrides([selector]):
+                action = put_off(action, self._writer, number if own.overrides_program else None)
             if self._process.notes_state(selector):
                 noting = self._writer.action_flags["ACTION_NOTES_STATE"]
                 action = action._replace(flags=action.flags | noting)
@@ -192,7 +190,8 @@ class HookCompiler:
     def _steps_of(self, actions: Sequence[Action]) -> Set[str]:
         flags = self._writer.action_flags
         stacks = flags["ACTION_KERNEL_STACK"] | flags["ACTION_USER_STACK"]
-        needed = {STACK_STEP: stacks if self._shows_stacks else 0, "STEP_SET": flags["ACTION_SET"]}
+        shown = stacks if self._source.shows_stacks else 0
+        needed = {STACK_STEP: shown, "STEP_SET": flags["ACTION_SET"]}
         return {step for step, bits in needed.items() for one in actions if one.flags & bits}
 
     def _expect_room(self) -> None:

@@ -228,6 +228,7 @@ class PolicyLoader:
             of_user=plan.kind in _OF_PROGRAMS or site.place.is_syscall or _is_syscall_event(site),
             can_override=plan.can_override,
             overrides_later=plan.overrides_later,
+            overrides_program=plan.kind == UPROBE,
             can_hash=plan.hashes,
             policy=loaded.number,
             tracks=_tracks(policy),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Tuple
+from typing import TYPE_CHECKING, List, Mapping, Tuple
 
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.hook import (
@@ -14,6 +14,9 @@ from tetrapy.sensors.policy.hook import (
     TRACEPOINT,
     UPROBE,
 )
+
+if TYPE_CHECKING:
+    from tetrapy.policy.registers import Assignment
 
 
 class Place(NamedTuple):
@@ -32,6 +35,8 @@ class Place(NamedTuple):
     enforces: bool = False  # the program does what was left for the thread, and tells nothing
     exits: bool = False  # a trampoline may see the function of a kprobe return
     hashes: bool = False  # the program has IMA hash the file of a call that another one reported
+    # Of a uprobe that is overridden: what each selector makes of registers.
+    assignments: Tuple[Tuple[Assignment, ...], ...] = ()
 
 
 def in_order(place: Place, *, returns: bool, overrides: bool, hashes: bool = False) -> List[Place]:

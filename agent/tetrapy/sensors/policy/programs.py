@@ -16,6 +16,7 @@ from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.sensors.base_handler import BaseHandler
+from tetrapy.sensors.policy.assignments import constants_of
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.attachment import FIXED, TRAMPOLINES, Attach, aim, attachment
 from tetrapy.sensors.policy.exits import Functions, Taken, attachment_of, steps_at_return
@@ -34,6 +35,7 @@ _MACHINES = {"x86_64": 0, "aarch64": 1}  # enum machine of bpf/call_kprobe.bpf.c
 _ENFORCERS = {
     FENTRY: ("on_enforced", "enforcing_policy"),
     KPROBE: ("on_enforced_call", "enforcing_call_policy"),
+    UPROBE: ("on_enforced_program", "enforcing_program_policy"),
 }
 _OVERRIDE = 1 << 31  # ENFORCES_OVERRIDE of bpf/hook_action.h
 _FIXED = "_fixed"  # behind the name of a program that goes by the constant
@@ -128,7 +130,7 @@ class Programs:
             if place.kind == KPROBE:
                 self._functions.override(place.target[0], attached.taken)
             if of not in instances:
-                constants = {constant: policy}
+                constants = {constant: policy, **constants_of(place.assignments, self._btf)}
                 instances[of] = self._load(place.kind, constants, (program,), frozenset(), place)
                 attached.own(place, instances[of], program)
             attach = attachment(instances[of], program, place, 0, attached.opened)

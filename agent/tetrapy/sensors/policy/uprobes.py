@@ -14,8 +14,11 @@ from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, FileBytes, section_data
 from tetrapy.abi.executable import Executable
 from tetrapy.errors import BtfError, ElfError, PolicyUnsupportedError
 from tetrapy.kernel import features
+from tetrapy.policy.macros import effective
 from tetrapy.policy.places import digest, symbol_and_offset
 from tetrapy.policy.types import Uprobe, Usdt
+from tetrapy.sensors.policy.actions import overrides
+from tetrapy.sensors.policy.assignments import assignments, expect_changes
 from tetrapy.sensors.policy.hook import UPROBE
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
@@ -33,9 +36,18 @@ _PMU = "/sys/bus/event_source/devices/uprobe"
 def plan(hook: Uprobe, machine: Machine) -> Plan:
     """Where it is. Raises PlaceError, PolicyUnsupportedError."""
     expect_uprobes()
+    selectors = effective(hook.selectors, machine.spec.selectors_macros)
+    changes = bool(overrides(selectors))
+    if changes:
+        expect_changes(returns=hook.returns)
     with opened(hook.path) as fd:
         left_out = _check_digests(hook, fd)
         sites = () if left_out else tuple(_sites(hook, fd, machine))
+    if changes:
+        registers = assignments(selectors, machine.machine)
+        sites = tuple(
+            site._replace(place=site.place._replace(assignments=registers)) for site in sites
+        )
     return Plan(
         UPROBE,
         sites,
@@ -45,6 +57,8 @@ def plan(hook: Uprobe, machine: Machine) -> Plan:
         hook.return_arg if hook.returns else None,
         left_out=left_out,
         types=program_types(hook),
+        can_override=changes,
+        overrides_later=changes,
     )
 
 

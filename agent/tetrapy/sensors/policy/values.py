@@ -101,6 +101,7 @@ class Source(NamedTuple):
     of_user: bool = False  # a process chooses what it is called with, and what it returns
     can_override: bool = False  # its programs may keep the function from running
     overrides_later: bool = False  # ... which is done by one behind the others
+    overrides_program: bool = False  # ... that goes by the number of the selector
     can_hash: bool = False  # it has a file that IMA may hash
     policy: int = 0  # its number
     tracks: bool = False  # the policy tracks sockets

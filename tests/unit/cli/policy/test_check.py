@@ -16,7 +16,9 @@ from tetrapy.policy.json_schema import text
 
 GOOD = kprobe(", selectors: [{matchActions: [{action: Post}]}]")
 ACTING = spec("  loader: true\n  kprobes: [{call: f}, {call: g, message: m}]").replace("m}", "mm}")
-_CHANGED = "{path: /f, symbols: [f], selectors: [{matchActions: [{action: Override}]}]}"
+_CHANGED = (
+    "{path: /f, symbols: [f], selectors: [{matchActions: [{action: Override, argNewSymbol: g}]}]}"
+)
 LATER = spec(f"  uprobes: [{_CHANGED}]").replace(": a", ": kill", 1)
 BAD = spec("  probes: []\n  loader: 2")
 
@@ -44,7 +46,7 @@ def test_files_that_are_right(files: Path, capsys: pytest.CaptureFixture[str]) -
         [
             "good.yaml: ok: a (1 kprobe)",
             "acting.yaml: ok: a (2 kprobes, loader)",
-            "later.yaml: ok: kill (1 uprobe); not supported yet: action Override",
+            "later.yaml: ok: kill (1 uprobe); not supported yet: action Override with argNewSymbol",
         ],
         [],
     )
@@ -93,10 +95,9 @@ def test_for_programs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "warnings": [],
         "later": [
             {
-                "name": "action Override",
+                "name": "action Override with argNewSymbol",
                 "path": "spec.uprobes[0].selectors[0].matchActions[0]",
-                "part": "acting on processes: of a uprobe it changes registers; use a kprobe, or"
-                " Sigkill",
+                "part": "acting on processes: argRegs may say where it goes on",
             }
         ],
     }

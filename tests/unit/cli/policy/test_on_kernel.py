@@ -56,8 +56,13 @@ OVERRIDE = kprobe(
     ", selectors: [{matchActions: [{action: Override, argError: -1}]}]",
     syscall="true",
 )
+CHANGE = (
+    "  uprobes:\n  - {path: /bin/a, symbols: [b],"
+    " selectors: [{matchActions: [{action: Override, argRegs: [rax=1]}]}]}"
+)
 RIGHT = [
     OVERRIDE,
+    CHANGE,
     kprobe("security_file_open", ", args: [{index: 0, type: file}]"),
     kprobe("security_file_open", ", args: [{index: 0, type: int, resolve: f_path.pid}]"),
     kprobe("security_file_open", ", args: [{index: 0, type: nop}], return: true,"
@@ -174,6 +179,7 @@ def test_what_is_not_there(kernel: Kernel, text: str, message: str) -> None:
         ("bpf_lsm_file_open", "  lsmhooks:\n  - {hook: file_open}", "no programs at LSM hooks"),
         ("fentry", "  fentries:\n  - {call: commit_creds, syscall: false}", "no fentry programs"),
         ("within_error_injection_list", OVERRIDE, "Override of a system call needs a kernel with"),
+        ("kprobe_write_ctx", CHANGE, "Override of a uprobe needs Linux 6.18"),
     ],
 )
 def test_kernels_that_lack_something(tmp_path: Path, without: str, text: str, message: str) -> None:

@@ -16,9 +16,12 @@ from tools.fetch import cache_dir
 SUPPORT = Path(__file__).resolve().parent
 
 
-def program(name: str) -> Path:
-    """The executable of `tests/support/<name>.c`, which any user may run."""
-    target = f"{platform.machine()}-linux-gnu.2.17"
+def program(name: str, machine: str = platform.machine()) -> Path:
+    """The executable of `tests/support/<name>.c`, which any user may run.
+
+    `machine` as uname says it: x86_64 or aarch64.
+    """
+    target = f"{machine}-linux-gnu.2.17"
     source = SUPPORT / f"{name}.c"
     parts = [source, *sorted(SUPPORT.glob("*.h"))]
     content = b"".join(part.read_bytes() for part in parts)

@@ -12,11 +12,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.vm.matrix_actions import ACTIONS, PROBES, PROGRAM
+from tools.guest import kernels
+from tools.guest.built_kernel import overriding
+from tools.guest.kernels import Kernel
+
 ROOT = Path(__file__).resolve().parents[2]
 LEFT = ROOT / "build/policy-matrix"
 DATA = ROOT / "docs/policy-matrix.json"
-KERNELS = ("5.10", "6.1", "6.12", "7")
-PROGRAM, PROBES = "/test/called", "/test/probes"
+BUILT = "6.1-override"
+KERNELS = ("5.10", "6.1", "6.12", "7", BUILT, "6.1-nobtf", "6.1-arm64")
+"""Columns of the table: guests by name."""
 
 _Spec = dict[str, Any]
 
@@ -47,6 +53,7 @@ def _selector(**selector: Any) -> _Spec:
     return _kprobe(selectors=[selector])
 
 
+_FIRST_REGISTER = {"amd64": '"resolve": "rdi"', "arm64": '"resolve": "x0"'}
 _TEXT = "Equal NotEqual Prefix NotPrefix Postfix NotPostfix".split()
 _RETURNS = {"return": True, "returnArg": {"index": 0, "type": "int"}}
 
@@ -159,7 +166,7 @@ CASES: dict[str, dict[str, _Spec]] = {
             selectors=[{"matchReturnArgs": [{"operator": "Equal", "values": ["0"]}]}],
         ),
         "`matchReturnArgs` of paths": _kprobe(
-            "do_filp_open",
+            "dentry_open",
             **{"return": True, "returnArg": {"index": 0, "type": "file"}},
             selectors=[{"matchReturnArgs": [{"operator": "Prefix", "values": ["/abc"]}]}],
         ),
@@ -183,19 +190,14 @@ CASES: dict[str, dict[str, _Spec]] = {
             matchCapabilityChanges=[{"operator": "In", "values": ["CAP_SYS_ADMIN"]}],
         ),
     },
-    "Actions": {
-        "`Post` with `rateLimit`, `NoPost`": _kprobe(
-            selectors=[
-                {"matchActions": [{"action": "Post", "rateLimit": "1m"}]},
-                {"matchActions": [{"action": "NoPost"}]},
-            ]
-        ),
-        "stack traces": _selector(
-            matchActions=[{"action": "Post", "kernelStackTrace": True, "userStackTrace": True}]
-        ),
-    },
+    "Actions": ACTIONS,
 }
 """Heading -> row of the table -> what a policy asks for."""
+
+
+def kernel(column: str) -> Kernel:
+    """What a column's guest boots."""
+    return overriding() if column == BUILT else kernels.get(column)
 
 
 def names() -> list[tuple[str, str, str]]:
@@ -204,8 +206,8 @@ def names() -> list[tuple[str, str, str]]:
     return [(f"case-{at:02}", heading, row) for at, (heading, row) in enumerate(rows)]
 
 
-def documents() -> dict[str, str]:
-    """A policy's name -> its text."""
+def documents(arch: str) -> dict[str, str]:
+    """A policy's name -> its text, for a machine of Debian's architecture."""
     return {
         name: json.dumps(
             {
@@ -214,7 +216,7 @@ def documents() -> dict[str, str]:
                 "metadata": {"name": name},
                 "spec": CASES[heading][row],
             }
-        )
+        ).replace(_FIRST_REGISTER["amd64"], _FIRST_REGISTER[arch])
         for name, heading, row in names()
     }
 

@@ -28,11 +28,15 @@ def table(kernels: dict[str, dict[str, dict[str, dict[str, str]]]]) -> str:
     head = ["", *kernels]
     lines = [head, ["---"] * len(head)]
     reasons: list[str] = []
-    first = next(iter(kernels.values()))["rows"]
-    for heading, rows in first.items():
+    # Those that were found last have all rows; an older one may lack some, or one more.
+    wanted: dict[str, dict[str, None]] = {}
+    for found in sorted(kernels.values(), key=lambda found: -sum(map(len, found["rows"].values()))):
+        for heading, rows in found["rows"].items():
+            wanted.setdefault(heading, {}).update(dict.fromkeys(rows))
+    for heading, names in wanted.items():
         lines.append([f"**{heading}**", *[""] * len(kernels)])
-        for row in rows:
-            cells = [found["rows"][heading].get(row) for found in kernels.values()]
+        for row in names:
+            cells = [found["rows"].get(heading, {}).get(row) for found in kernels.values()]
             lines.append([row, *[_cell(why, reasons) for why in cells]])
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return text + "".join(f"\n{at}. {why}" for at, why in enumerate(reasons, 1)) + "\n"

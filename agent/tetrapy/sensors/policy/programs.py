@@ -172,7 +172,7 @@ class Programs:
             attached.arrays.append(common.map_fd(f"{family.name}_steps"))
         return attachment(loaded, program, place, cookie, attached.opened)
 
-    def _needed(self, place: Place, table: HookTable) -> FrozenSet[str]:
+    def _needed(self, place: Place, table: HookTable) -> AbstractSet[str]:
         """The steps that a call takes there, of an instance for this place."""
         if place.is_return:
             return steps_at_return(table, self.writer)

@@ -257,7 +257,7 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
     documents = {f"model-{n}": policy(rng, f"model-{n}", program) for n in range(POLICIES)}
     plain = of_hook("all", hook_of(random.Random(1), program, "called", returns=False))
     documents[RECORDING] = yaml.safe_load(observing(json.dumps(plain)))
-    flags = []
+    flags = ["--enable-process-ns", "--rb-size-total", "64M"]
     for name, document in documents.items():
         file = tmp_path / f"{name}.yaml"
         file.write_text(json.dumps(document))
@@ -268,7 +268,7 @@ def test_the_kernel_decides_as_the_model_does(tmp_path: Path, seed: int) -> None
         for number, small, wide, text, ident in made
     )
     # No call may be lost, however busy this machine is.
-    with Agent(tmp_path / "agent", *flags, "--rb-size-total", "64M") as agent:
+    with Agent(tmp_path / "agent", *flags) as agent:
         agent.started()
         subprocess.run([program], input=lines, text=True, check=True, cwd="/")
         subprocess.run(["/bin/true", f"over-{seed}-{agent.pid}"], check=True)

@@ -52,6 +52,18 @@ class File(NamedTuple):
     type: int = 0  # the bits of S_IFMT
 
 
+class Elsewhere(bytes):
+    """The path of a program in another root directory, mounts or user namespace than the host's.
+
+    In, Prefix and Postfix go by the path; their opposites leave out only what is the host's file
+    there. A path of plain bytes is.
+    """
+
+    def is_hosts(self) -> bool:
+        """Whether the host has the same file there all the same."""
+        return False
+
+
 Known = Union[int, bytes, Socket, File, None]
 """A value; None for a path that is too deep to be read, on which each filter holds."""
 
@@ -169,7 +181,13 @@ def _is_binary(match: MatchBinaries, binaries: Sequence[bytes]) -> bool:
     texts = [value.encode("utf-8", "surrogateescape") for value in match.values]
     name, negated = _positive(match.operator)
     name = name.replace("In", "Equal")
-    return any(_text(name, binary, texts) for binary in binaries) != negated
+    if negated:
+        return not any(_text(name, one, texts) and _is_hosts(one) for one in binaries)
+    return any(_text(name, one, texts) for one in binaries)
+
+
+def _is_hosts(binary: bytes) -> bool:
+    return not isinstance(binary, Elsewhere) or binary.is_hosts()
 
 
 def _positive(name: str) -> Tuple[str, bool]:

@@ -2,7 +2,9 @@
 """Recorded events -> calls that the reference model of selectors decides on.
 
 What an event does not have cannot be decided on: namespaces and capabilities are reported only
-where the agent was asked for them (--enable-process-ns, --enable-process-cred), changes never.
+where the agent was asked for them (--enable-process-ns, --enable-process-cred), changes never. A
+root directory that a process changed in the host's mount namespace is not in events either: its
+paths count as the host's.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from tetrapy.errors import TetrapyError
 from tetrapy.named import NamedTuple
 from tetrapy.policy import names
 from tetrapy.policy.functions import BITS_32
-from tetrapy.policy.model import Call, File, Known, Socket
+from tetrapy.policy.model import Call, Elsewhere, File, Known, Socket
 from tetrapy.policy.types import Argument
 
 Message = Mapping[str, Any]
@@ -45,6 +47,7 @@ _NAMESPACES = {
     "Net": "net", "Time": "time", "TimeForChildren": "time_for_children", "Cgroup": "cgroup",
     "User": "user",
 }  # fmt: skip
+_PLACES = ("mnt", "user")  # namespaces that decide what is at a path, and who may change that
 _ELSEWHERE = -1  # no inode number: of the host's namespace where the event shows another one
 
 
@@ -76,8 +79,21 @@ class _Unknown(Dict[str, Any]):
     __sub__ = __and__
 
 
-def recorded(hook: Any, body: Message) -> Recorded:
-    """The call of an event of this hook. Raises UndecidedError for one that fits no such hook."""
+class _Unplaced(Elsewhere):
+    """A path of which the event does not say whose file is there."""
+
+    def is_hosts(self) -> bool:
+        raise UndecidedError(
+            "the event has no namespaces, and only a program of the host's is left out by its path:"
+            " record with --enable-process-ns"
+        )
+
+
+def recorded(hook: Any, body: Message, *, by_path: bool = False) -> Recorded:
+    """The call of an event of this hook. Raises UndecidedError for one that fits no such hook.
+
+    `by_path`: the policy leaves out programs by their paths, whosever files are there.
+    """
     given: List[Message] = list(body.get("args", ()))
     if getattr(hook, "returns", False) and "return" not in body and len(given) > len(hook.args):
         given.pop()  # what the function of a program returned
@@ -90,14 +106,15 @@ def recorded(hook: Any, body: Message) -> Recorded:
     data = tuple(getattr(hook, "data", ()))
     process: Message = body.get("process", {})
     older = [body.get("parent", {}), *body.get("ancestors", ())]
-    binaries = tuple(_path(one) for one in older if one.get("binary"))
+    path = _path if by_path else _placed_path
+    binaries = tuple(path(one) for one in older if one.get("binary"))
     namespaces, host = _namespaces(process)
     call = Call(
         tuple(map(_value, arguments, given)),
         tuple(map(_value, data, body.get("data", ()))),
         returned=_returned(hook, body),
-        binary=_path(process),
-        lineage=(_path(process), *binaries),
+        binary=path(process),
+        lineage=(path(process), *binaries),
         parent_binary=binaries[0] if binaries else b"",
         parent_lineage=binaries,
         pid=int(process.get("pid", 0)),
@@ -113,6 +130,16 @@ def recorded(hook: Any, body: Message) -> Recorded:
 
 def _path(process: Message) -> bytes:
     return str(process.get("binary", "")).encode("utf-8", "surrogateescape")
+
+
+def _placed_path(process: Message) -> bytes:
+    """The same, and whether it is the host's: with the host's mounts and user namespace."""
+    path, shown = _path(process), process.get("ns")
+    if process.get("docker"):
+        return Elsewhere(path)
+    if not shown:
+        return _Unplaced(path)
+    return path if all(shown.get(one, {}).get("is_host") for one in _PLACES) else Elsewhere(path)
 
 
 def _typed(argument: Argument, value: Message) -> Argument:

@@ -23,6 +23,7 @@ from tetrapy.errors import PolicyError, SettingsError
 from tetrapy.json_codec import dumps, loads
 from tetrapy.policy import names
 from tetrapy.policy.conditions import BY_EITHER, BY_INDEX, ConditionError
+from tetrapy.policy.exclusions import means_written_path
 from tetrapy.policy.functions import MACHINES, functions, parse_syscall
 from tetrapy.policy.macros import effective
 from tetrapy.policy.model import first_match
@@ -30,6 +31,7 @@ from tetrapy.policy.places import symbol_and_offset
 from tetrapy.policy.read import read_policy
 from tetrapy.policy.types import Action, MatchArgs, Policy, Selector, Spec
 from tetrapy.policy.values import UnfitError, rate_limit
+from tetrapy.policy.workloads import of_selectors
 from tetrapy.visible import printable
 
 EXIT_OK, EXIT_FOUND, EXIT_TROUBLE = 0, 1, 2
@@ -153,7 +155,7 @@ class Replay:
     ) -> Report:
         report: Report = {"hook": f"spec.{section}[{number}]", "selector": None, "actions": []}
         try:
-            call = recorded(hook, body)
+            call = recorded(hook, body, by_path=self._goes_by_path(selectors))
             match = self._first(hook, section, selectors, call)
         except (UndecidedError, ConditionError, ValueError, KeyError) as err:
             return {**report, "outcome": UNDECIDED, "because": str(err)}
@@ -170,6 +172,13 @@ class Replay:
         if limit is not None and self._is_too_soon(limit, key, call, event, body):
             return {**report, "outcome": LIMITED}
         return {**report, "outcome": REPORTED}
+
+    def _goes_by_path(self, selectors: List[Selector]) -> bool:
+        """Whether programs are left out by their paths, whosever files those are."""
+        if means_written_path(self._policy):
+            return True
+        workloads = of_selectors(self._policy, selectors)
+        return all(any(one.is_contained for one in conditions) for conditions in workloads)
 
     def _first(
         self, hook: Any, section: str, selectors: List[Selector], found: Recorded

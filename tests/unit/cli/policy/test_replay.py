@@ -83,13 +83,21 @@ def test_values(
 
 
 NUMBER = {"int_arg": 1}
+NOT_CAT = "matchBinaries: [{operator: NotIn, values: [/bin/cat]}]"
+HOST = {name: {"inum": 4026531840, "is_host": True} for name in ("mnt", "user")}
 
 
 @pytest.mark.parametrize(
     ("selector", "process", "expected"),
     [
         ("matchBinaries: [{operator: In, values: [/bin/cat]}]", {}, REPORTED),
-        ("matchBinaries: [{operator: NotIn, values: [/bin/cat]}]", {}, QUIET),
+        (NOT_CAT, {"ns": HOST}, QUIET),
+        (NOT_CAT, {"ns": {**HOST, "mnt": {"inum": 5}}}, REPORTED),
+        (NOT_CAT, {"ns": {**HOST, "user": {"inum": 5}}}, REPORTED),
+        (NOT_CAT, {"docker": "0123456789abcdef"}, REPORTED),
+        (NOT_CAT, {}, UNDECIDED),
+        (NOT_CAT, {"binary": "/bin/ls"}, REPORTED),
+        (NOT_CAT.replace("/bin/cat", "/bin/sh, /bin/cat"), {"ns": HOST}, QUIET),
         ("matchBinaries: [{operator: In, values: [/bin/sh], followChildren: true}]", {}, REPORTED),
         ("matchParentBinaries: [{operator: In, values: [/bin/sh]}]", {}, REPORTED),
         ("matchPIDs: [{operator: In, values: [7]}]", {}, REPORTED),
@@ -120,6 +128,20 @@ def test_processes(selector: str, process: dict[str, Any], expected: str) -> Non
     """What an event does not say leaves it undecided, where it matters."""
     text = kprobe(f", selectors: [{{{selector}}}]")
     assert outcome(text, event(NUMBER, process=process)) == expected
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\n  options: [{name: written-path, value: 'true'}]\n",
+        "\n  containerSelector: {matchLabels: {name: web}}\n",
+    ],
+)
+def test_programs_that_are_left_out_by_their_paths(more: str) -> None:
+    """Where the policy says so, or is for containers alone, whosever files those are."""
+    text = kprobe(f", selectors: [{{{NOT_CAT}}}]") + more
+    assert outcome(text, event(NUMBER)) == QUIET
+    assert outcome(text, event(NUMBER, process={"docker": "0123456789abcdef"})) == QUIET
 
 
 def test_what_is_not_asked_for_is_not_missed() -> None:

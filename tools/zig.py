@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pinned C compiler: zig's clang out of its wheel, unpacked under the cache.
 
-The wheel is checked by SHA-256 when it is unpacked; at every later use the compiler is, and the
-size of each file beside it. Headers and runtimes of other systems and of C++ stay packed: a quarter
-of the files is enough for what is compiled here.
+The wheel is checked by SHA-256 when it is unpacked; when a process first uses it the compiler is,
+and the size of each file beside it. Headers and runtimes of other systems and of C++ stay packed: a
+quarter of the files is enough for what is compiled here.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -41,6 +42,7 @@ def wheel() -> Wheel:
     raise BuildError(f"no compiler for {machine}: build on x86_64 or aarch64")
 
 
+@functools.cache  # checking it takes as long as compiling a small file
 def executable() -> Path:
     """The path of `zig`, unpacked if need be."""
     packed = wheel()

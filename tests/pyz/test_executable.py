@@ -14,6 +14,7 @@ import pytest
 
 from tests.pyz.conftest import needs_root
 from tests.support.agent import PYZ, TIMEOUT, Agent, isolated, until
+from tools.fetch import ROOT, cache_dir
 from tools.release.tree import ARCHITECTURES
 from tools.zip_writer import zip_bytes
 
@@ -54,18 +55,26 @@ exec /usr/sbin/chroot "$root" /tetrapy "$@"
 """
 
 
+def is_current() -> bool:
+    """Whether there is an executable, and of the .pyz that the other tests are of."""
+    return EXECUTABLE.is_file() and EXECUTABLE.read_bytes().endswith(PYZ.read_bytes())
+
+
 def whole() -> bytes:
-    """The executable, if it is of the .pyz that the other tests are of."""
-    data = EXECUTABLE.read_bytes() if EXECUTABLE.is_file() else b""
-    if not data.endswith(PYZ.read_bytes()):
+    """The executable."""
+    if not is_current():
         pytest.skip(f"needs dist/{EXECUTABLE.name} of dist/tetrapy.pyz: make executable")
-    return data
+    return EXECUTABLE.read_bytes()
 
 
 def test_no_library_is_needed() -> None:
-    """A static program that is placed anywhere in memory, under the limit, with the .pyz behind."""
+    """A static program that is placed anywhere in memory, under the limit, with the .pyz behind.
+
+    No directory of its build is in it.
+    """
     data = whole()
     assert len(data) < LIMIT
+    assert not [path for path in (ROOT, cache_dir(), "/tmp/tmp") if str(path).encode() in data]
     headers = subprocess.run(
         ["readelf", "--program-headers", "--dynamic", str(EXECUTABLE)],
         check=True,

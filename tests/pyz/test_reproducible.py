@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two builds from two checkouts give the same bytes."""
+"""Two builds from two checkouts give the same bytes, of tetrapy.pyz and of the executable."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -12,11 +13,13 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tests.pyz.test_executable import ARCH, EXECUTABLE, whole
 from tools.fetch import cache_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 PYZ = ROOT / "dist" / "tetrapy.pyz"
 LIMIT = 8 * 1024 * 1024
+EXECUTABLE_BUILD = (("-m", "tools.interpreter", ARCH), EXECUTABLE.name)
 
 
 def checkout(directory: Path, age: int) -> Path:
@@ -33,14 +36,21 @@ def checkout(directory: Path, age: int) -> Path:
     return directory
 
 
-def build(directory: Path, umask: int, seed: str, cache: str | None = None) -> bytes:
+def build(
+    directory: Path,
+    umask: int,
+    seed: str,
+    cache: str | None = None,
+    command: tuple[str, ...] = ("build_zipapp.py",),
+    output: str = PYZ.name,
+) -> bytes:
     """The packed file that a checkout gives, built under another umask and hash seed."""
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"}
     environment["TZ"] = f"UTC{seed}"
     if cache is not None:
         environment["TETRAPY_CACHE"] = cache
     done = subprocess.run(
-        [sys.executable, "build_zipapp.py"],
+        [sys.executable, *command],
         check=False,
         cwd=directory,
         env=environment,
@@ -49,7 +59,7 @@ def build(directory: Path, umask: int, seed: str, cache: str | None = None) -> b
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return (directory / "dist/tetrapy.pyz").read_bytes()
+    return (directory / "dist" / output).read_bytes()
 
 
 def assert_same(first: bytes, second: bytes, scratch: Path) -> None:
@@ -77,22 +87,37 @@ def test_two_checkouts_give_the_same_bytes(tmp_path: Path):
     assert_same(first, second, tmp_path)
 
 
-def _share_cache(own: Path) -> None:
-    """A cache with the downloads, the compiler and libbpf of this user's, but no BPF objects."""
+def test_an_executable_is_linked_to_the_same_bytes(tmp_path: Path):
+    """Nor do they, or the place of the cache, reach the executable; objects are compiled once."""
+    data = whole()
+    tree = checkout(tmp_path / "another" / "much deeper place", age=86_400)
+    (tree / "dist").mkdir()
+    shutil.copy(PYZ, tree / "dist")
+    own = tmp_path / "cache"
+    _share_cache(own, "interpreter-objects*", "runtime*")
+    again = build(tree, 0o077, "2", str(own), *EXECUTABLE_BUILD)
+    assert hashlib.sha256(again).hexdigest() == hashlib.sha256(data).hexdigest()
+
+
+def _share_cache(own: Path, *built: str) -> None:
+    """A cache with the downloads, the compiler and libraries of this user's, but no BPF objects."""
     own.mkdir()
     (own / "built").mkdir()
-    for entry in [cache_dir() / "downloads", cache_dir() / "zig", *cache_dir().glob("built/lib*")]:
+    shared = [found for name in ("lib*", *built) for found in cache_dir().glob(f"built/{name}")]
+    for entry in [cache_dir() / "downloads", cache_dir() / "zig", *shared]:
         (own / entry.relative_to(cache_dir())).symlink_to(entry)
 
 
-# Downloads and compiles everything again, which takes a minute or two.
+# Downloads and compiles everything again, which takes some minutes.
 if os.environ.get("TETRAPY_FULL_BUILD") == "1":
 
     def test_empty_cache_gives_the_same_bytes(tmp_path: Path):
         """Downloading and compiling everything anew changes nothing."""
-        tree = checkout(tmp_path / "tree", age=0)
-        again = build(tree, 0o022, "3", str(tmp_path / "cache"))
+        tree, cache = checkout(tmp_path / "tree", age=0), str(tmp_path / "cache")
+        again = build(tree, 0o022, "3", cache)
         assert_same(build(tree, 0o022, "0"), again, tmp_path)
+        again = build(tree, 0o022, "3", cache, *EXECUTABLE_BUILD)
+        assert hashlib.sha256(again).digest() == hashlib.sha256(whole()).digest()
 
 
 def test_file_is_what_users_expect():

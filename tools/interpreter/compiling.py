@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import zig
+from tools import artifacts, zig
 
 # No unwind tables, as nothing unwinds through C; the linker drops what nothing reaches.
 _FLAGS = (
@@ -49,5 +51,19 @@ def compiled(tree: Path, groups: Iterable[Group], architecture: str, out: Path) 
 
 def linked(objects: Iterable[Path], architecture: str, program: Path, scratch: Path) -> None:
     """Write the static program of these objects. Raises BuildError with what the linker said."""
+    shutil.copytree(_runtime(architecture), scratch / "runtime")
     arguments = ["-target", target(architecture), *_LINK, "-o", str(program)]
-    zig.cc([*arguments, *map(str, objects)], scratch, scratch / "zig")
+    zig.cc([*arguments, *map(str, objects)], scratch, scratch / "runtime")
+
+
+def _runtime(architecture: str) -> Path:
+    """The compiler's cache after it has linked a program: musl takes it a minute to compile."""
+
+    def make(out: Path) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            Path(name, "main.c").write_text("int main(void) { return 0; }\n")
+            arguments = ["-target", target(architecture), *_LINK, "-o", "main", "main.c"]
+            zig.cc(arguments, Path(name), out)
+
+    key = artifacts.digest([zig.wheel().version, *_LINK])
+    return artifacts.built(f"runtime-{architecture}", key, make)

@@ -23,6 +23,7 @@ from tools.interpreter.parts import BOOTSTRAP, BZIP2, LIBC, LZMA, LZMA_FLAGS, MO
 _HERE = Path(__file__).parent
 _C_FILES = [_HERE / name for name in ("fficonfig.h", "linked.h", "main.c", "pyconfig.h")]
 _OWN = [*_C_FILES, *(_HERE / name for name in ("compiling.py", "parts.py", "program.py"))]
+_OF_OBJECTS = [path for path in _OWN if path.name != "main.c"]
 _ARCHIVES = ("python", "python-debian", "libffi", "xz", "bzip2")
 _LIBRARIES = (libbpf_so.RECIPE, unpack_so.RECIPE, text_so.RECIPE)
 
@@ -35,32 +36,42 @@ _CORE_FLAGS = (
 ).split()
 
 
+def archives() -> list[str]:
+    """The names in tools/lock/sources.toml of all that is compiled into the interpreter."""
+    return [*_ARCHIVES, *(name for recipe in _LIBRARIES for name in recipe.archives)]
+
+
 def program(architecture: str) -> Path:
     """The path of the interpreter for an architecture, built if need be. Raises BuildError."""
     if architecture not in shared_library.ARCHITECTURES:
         raise BuildError(f"no executable for {architecture}")
     frozen, objects = _frozen(), _objects(architecture)
-    key = artifacts.digest([frozen.name, objects.name, (_HERE / "compiling.py").read_bytes()])
+    key = artifacts.digest([frozen.name, objects.name, *(p.read_bytes() for p in _OWN)])
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
-            scratch = Path(name)
-            tree = _tree(scratch)
+            tree = _tree(Path(name))
             shutil.copytree(frozen, tree / "frozen")
-            (scratch / "frozen").mkdir()
-            group = Group(("frozen/frozen.c",), ("-Ifrozen", *_CORE_FLAGS))
-            compiled(tree, [group], architecture, scratch / "frozen")
-            whole = sorted([*objects.glob("*.o"), *(scratch / "frozen").glob("*.o")])
-            linked(whole, architecture, out / "interpreter", scratch)
+            group = Group(("own/main.c", "frozen/frozen.c"), ("-O2", "-Ifrozen", *_CORE_FLAGS))
+            _linked(objects, tree, group, architecture, out / "interpreter")
 
     return artifacts.built(f"interpreter-{architecture}", key, make) / "interpreter"
 
 
+def _linked(objects: Path, tree: Path, rest: Group, architecture: str, program: Path) -> None:
+    """Write the program of these objects and what the files of the group add."""
+    scratch = tree.parent / "rest"
+    scratch.mkdir()
+    compiled(tree, [rest], architecture, scratch)
+    # In an order that follows from no directory's name, as that decides where each has its place.
+    parts = [*sorted(objects.glob("*.o")), *sorted(scratch.glob("*.o"))]
+    linked(parts, architecture, program, tree.parent)
+
+
 def _objects(architecture: str) -> Path:
-    """The directory of all objects but that of the standard library."""
-    names = [*_ARCHIVES, *(name for recipe in _LIBRARIES for name in recipe.archives)]
+    """The directory of all objects but those of `main` and of the standard library in Python."""
     made_by = [path for recipe in _LIBRARIES for path in recipe.made_by]
-    key = _key([architecture], names, [*_OWN, *made_by])
+    key = _key([architecture], archives(), [*_OF_OBJECTS, *made_by])
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
@@ -71,31 +82,23 @@ def _objects(architecture: str) -> Path:
 
 
 def _frozen() -> Path:
-    """The directory of frozen.c, the same for all architectures."""
-    key = _key([], ["python", "python-debian"], [*_OWN, _HERE / "freeze.py"])
+    """The directory of frozen.c, the same for all architectures.
 
-    def make(out: Path) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            freeze.write(_tree(Path(scratch)) / "python", _freezer() / "freeze", out)
-
-    return artifacts.built("frozen", key, make)
-
-
-def _freezer() -> Path:
-    """The directory of the program that compiles Python, for this machine; it runs for seconds."""
+    Python's own compiler for it runs here, linked of the objects for this machine.
+    """
     machine = platform.machine()
+    objects = _objects(machine)
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
-            scratch = Path(name)
-            tree = _tree(scratch)
-            sources = ("python/Programs/_freeze_module.c", "python/Modules/getpath_noop.c")
-            group = Group((*sources, *_core(tree), _table(tree, BOOTSTRAP)), ("-O0", *_CORE_FLAGS))
-            (scratch / "objects").mkdir()
-            compiled(tree, [group], machine, scratch / "objects")
-            linked(sorted((scratch / "objects").iterdir()), machine, out / "freeze", scratch)
+            tree = _tree(Path(name))
+            files = ("python/Programs/_freeze_module.c", "python/Modules/getpath_noop.c")
+            compiler = Path(name) / "freeze"
+            _linked(objects, tree, Group(files, ("-O2", *_CORE_FLAGS)), machine, compiler)
+            freeze.write(tree / "python", compiler, out)
 
-    return artifacts.built("freezer", _key([machine], ["python", "python-debian"], _OWN), make)
+    key = artifacts.digest([objects.name, (_HERE / "freeze.py").read_bytes()])
+    return artifacts.built("frozen", key, make)
 
 
 def _key(ingredients: list[str | bytes], archives: list[str], files: list[Path]) -> str:
@@ -176,7 +179,7 @@ def _python(tree: Path, architecture: str) -> list[Group]:
     shared_library.unpacked("xz", tree)
     flags = ("-O3", *_CORE_FLAGS, *ffi.flags, "-Ibzip2", "-Ixz/src/liblzma/api", "-Izlib")
     modules = [f"python/Modules/{file}" for files in MODULES.values() for file in files.split()]
-    files = ["own/main.c", *_core(tree), *modules, _table(tree, {**BOOTSTRAP, **MODULES})]
+    files = [*_core(tree), *modules, _table(tree, {**BOOTSTRAP, **MODULES})]
     directories = "liblzma/api liblzma/common liblzma/check liblzma/delta liblzma/lz liblzma/lzma"
     directories += " liblzma/rangecoder liblzma/simple common"
     lzma = ("-O2", *LZMA_FLAGS, *(f"-Ixz/src/{directory}" for directory in directories.split()))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bill of materials of the built file: nothing is left out, nothing is made up."""
+"""The bills of materials of the built file and of the executable: nothing is left out, nothing is
+made up.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +17,30 @@ from license_expression import get_spdx_licensing
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
+from tests.pyz.test_executable import ARCH, EXECUTABLE, is_current, whole
 from tests.support.agent import PYZ
 from tests.unit.tools.test_signing import commands, run
+from tools import zig
 from tools.contents import LAUNCHER
 from tools.errors import BuildError
 from tools.fetch import ROOT, source_pins
+from tools.interpreter.program import archives
 from tools.sbom import inventory
+from tools.sbom.components import LIBRARIES
 from tools.supply_chain import bills
 from tools.zip_writer import zip_bytes
 
-# Sources of the lock that tools/interpreter compiles, and nothing of the .pyz.
-OF_THE_EXECUTABLE = {"python", "python-debian", "libffi", "xz", "bzip2"}
+# What is described, and not a part of it.
+WHOLE = {"tetrapy.pyz", EXECUTABLE.name}
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the built file, and what lets others trust it."""
+    """A directory with the built files, and what lets others trust them."""
     directory = tmp_path_factory.mktemp("release")
     (directory / "tetrapy.pyz").write_bytes(PYZ.read_bytes())
+    if is_current():
+        (directory / EXECUTABLE.name).write_bytes(EXECUTABLE.read_bytes())
     (directory / "tetrapy-0.0.0.spdx.json").write_text("of an older version")
     done = subprocess.run(
         [sys.executable, "-m", "tools.supply_chain", str(directory)],
@@ -47,10 +55,20 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="module")
-def spdx_path(release: Path) -> Path:
-    (path,) = release.glob("*.spdx.json")
+@pytest.fixture(scope="module", params=["tetrapy", "tetrapy-linux"])
+def spdx_path(release: Path, request: pytest.FixtureRequest) -> Path:
+    """The document of the .pyz, and that of the executable."""
+    if request.param == "tetrapy":
+        (path,) = release.glob("tetrapy-[0-9]*.spdx.json")
+    else:
+        whole()
+        (path,) = release.glob("tetrapy-linux-*.spdx.json")
     return path
+
+
+def beside(spdx_path: Path) -> Path:
+    """The CycloneDX document of the same file."""
+    return spdx_path.with_name(spdx_path.name.replace(".spdx.", ".cdx."))
 
 
 @pytest.fixture(scope="module")
@@ -90,66 +108,93 @@ def test_every_package_has_files_or_is_in_one_that_has(spdx_path: Path) -> None:
         if relation["relationshipType"] == "STATIC_LINK"
     }
     for package in document["packages"]:
-        if package["name"] == "tetrapy.pyz":
+        if package["name"] in WHOLE:
             continue
         assert package.get("filesAnalyzed", True) or package["SPDXID"] in linked, package["name"]
 
 
-def test_native_libraries_name_their_sources(spdx_path: Path) -> None:
-    """With the versions and digests of the lock."""
+def test_native_code_names_its_sources(spdx_path: Path) -> None:
+    """With the versions and digests of the lock: of the executable all that it pins."""
     document = json.loads(spdx_path.read_text())
     packages = {package["name"]: package for package in document["packages"]}
     pins = source_pins()
-    assert set(pins) >= OF_THE_EXECUTABLE
-    for name in set(pins) - OF_THE_EXECUTABLE:
-        pin = pins[name]
+    of_the_executable = set(archives()) - {name for names in LIBRARIES.values() for name in names}
+    if EXECUTABLE.name not in packages:
+        assert not of_the_executable & set(packages)
+        pins = {name: pin for name, pin in pins.items() if name not in of_the_executable}
+    for name, pin in pins.items():
         package = packages[name]
         assert package["versionInfo"] == pin["version"]
-        assert package["downloadLocation"] == pin["upstream"]
-        assert package["checksums"][0]["checksumValue"] == pin["upstream_sha256"]
+        assert package["downloadLocation"] == pin.get("upstream", "NOASSERTION")
+        assert package["checksums"][0]["checksumValue"] == pin.get("upstream_sha256", pin["sha256"])
+
+
+def test_the_executable_names_its_c_library(release: Path) -> None:
+    """musl and the compiler's own functions, which are linked in though no source is locked."""
+    whole()
+    (path,) = release.glob("tetrapy-linux-*.spdx.json")
+    document = json.loads(path.read_text())
+    packages = {package["name"]: package for package in document["packages"]}
+    assert packages["ziglang"]["versionInfo"] == zig.wheel().version
+    parts = {
+        relation["relatedSpdxElement"]
+        for relation in document["relationships"]
+        if relation["relationshipType"] == "STATIC_LINK"
+        and relation["spdxElementId"] == "SPDXRef-Package-tetrapy-interpreter"
+    }
+    linked = {packages[name]["SPDXID"] for name in (*archives(), "musl", "ziglang")}
+    assert parts == linked
+
+
+def test_the_licences_of_all(release: Path, spdx_path: Path) -> None:
+    """Beside each bill a file has the licence texts of all that is listed there."""
+    texts = (release / spdx_path.name.replace(".spdx.json", ".licenses.txt")).read_text()
+    for package in json.loads(spdx_path.read_text())["packages"]:
+        if "tetrapy" not in package["name"]:
+            assert f"\n{package['name']} {package['versionInfo']}: " in texts, package["name"]
 
 
 def test_packages_say_where_they_come_from(spdx_path: Path) -> None:
     """By a package URL and a release's own address, never by a mirror."""
     document = json.loads(spdx_path.read_text())
-    hosts = {"github.com", "sourceware.org", "zlib.net", "www.oberhumer.com"}
+    hosts = {"github.com", "sourceware.org", "zlib.net", "www.oberhumer.com", "www.python.org"}
     for package in document["packages"]:
-        if package["name"] == "tetrapy.pyz":
+        if package["name"] in WHOLE:
             continue
         (reference,) = package["externalRefs"]
         assert reference["referenceLocator"].startswith("pkg:")
         place = package["downloadLocation"]
         if place == "NOASSERTION":
             own = "pkg:generic/tetrapy"
-            assert reference["referenceLocator"].startswith(("pkg:pypi/", own))
+            assert reference["referenceLocator"].startswith(
+                ("pkg:pypi/", "pkg:deb/debian/", "pkg:generic/musl", own)
+            )
         else:
             assert place.split("/")[2] in hosts
 
 
-def test_both_bills_tell_the_same(release: Path, spdx_path: Path) -> None:
+def test_both_bills_tell_the_same(spdx_path: Path) -> None:
     """The same packages, the same licences, the same files in SPDX and CycloneDX."""
-    (path,) = release.glob("*.cdx.json")
-    other = json.loads(path.read_text())
+    other = json.loads(beside(spdx_path).read_text())
     mine = json.loads(spdx_path.read_text())
     files = {file["name"] for one in other["components"] for file in one.get("components", ())}
     assert files == {entry["fileName"].removeprefix("./") for entry in mine["files"]}
     assert {(one["name"], one["version"]) for one in other["components"]} == {
         (package["name"], package["versionInfo"])
         for package in mine["packages"]
-        if package["name"] != "tetrapy.pyz"
+        if package["name"] not in WHOLE
     }
 
 
-def test_each_component_has_its_licence(release: Path, spdx_path: Path) -> None:
+def test_each_component_has_its_licence(spdx_path: Path) -> None:
     """The whole has those of all its parts; both bills have the same."""
     read = get_spdx_licensing().parse
     mine = {
         one["externalRefs"][0]["referenceLocator"]: read(one["licenseDeclared"], validate=True)
         for one in json.loads(spdx_path.read_text())["packages"]
-        if one["name"] != "tetrapy.pyz"
+        if one["name"] not in WHOLE
     }
-    (path,) = release.glob("*.cdx.json")
-    bill = json.loads(path.read_text())
+    bill = json.loads(beside(spdx_path).read_text())
     other = {one["purl"]: read(one["licenses"][0]["expression"]) for one in bill["components"]}
     assert other == mine
     named = {purl.partition("@")[0]: str(licence) for purl, licence in mine.items()}
@@ -166,15 +211,16 @@ def test_each_component_has_its_licence(release: Path, spdx_path: Path) -> None:
 
 def test_the_same_file_gives_the_same_bills(release: Path) -> None:
     """Byte for byte; a date is in them only when SOURCE_DATE_EPOCH gives it."""
-    for path, data in bills.make(release / "tetrapy.pyz").items():
-        assert path.read_bytes() == data, path.name
+    for name in WHOLE & {path.name for path in release.iterdir()}:
+        for path, data in bills.make(release / name).items():
+            assert path.read_bytes() == data, path.name
 
 
 def test_a_reader_can_compare_bill_and_file(
     release: Path, members: dict[str, bytes], tmp_path: Path
 ) -> None:
     """The documented command finds no difference, and the one file that was changed."""
-    (command,) = commands("What is inside")
+    command = commands("What is inside")[0]
     assert run(command, release).returncode == 0
     for path in release.glob("*.spdx.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -183,6 +229,30 @@ def test_a_reader_can_compare_bill_and_file(
     done = run(command, tmp_path)
     assert done.returncode == 1
     assert done.stderr == "./tetrapy/version.py\n"
+
+
+@pytest.mark.parametrize("place", [None, 100, -100])
+def test_a_reader_can_compare_bill_and_executable(
+    release: Path, tmp_path: Path, place: int | None
+) -> None:
+    """So it is for the executable: a byte of its interpreter, or of its .pyz, is noticed."""
+    data = bytearray(whole())
+    command = commands("What is inside")[1].replace("amd64", ARCH)
+    for path in (release / "tetrapy.pyz", *release.glob("*.spdx.json")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    if place is not None:
+        data[place] ^= 1
+    (tmp_path / EXECUTABLE.name).write_bytes(data)
+    done = run(command, tmp_path)
+    assert (done.returncode == 0) == (place is None), done.stdout + done.stderr
+
+
+def test_another_interpreter_is_refused() -> None:
+    """What is in front of the .pyz is what this checkout builds."""
+    data = bytearray(whole())
+    data[100] ^= 1
+    with pytest.raises(BuildError, match=r"has another interpreter"):
+        inventory.take(bytes(data), EXECUTABLE.name)
 
 
 @pytest.mark.parametrize(

@@ -10,34 +10,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from pathlib import Path
 
-from tools import zipapp
 from tools.errors import BuildError
-from tools.interpreter.program import program
-from tools.release.tree import ARCHITECTURES
+from tools.interpreter import executable
+from tools.release import tree
 from tools.zip_writer import replace_file
-
-LIMIT = 16_000_000
-
-
-def path(arch: str) -> Path:
-    """Where the executable for Debian's architecture `arch` is written."""
-    return zipapp.OUTPUT.with_name(f"tetrapy-linux-{arch}")
-
-
-def write(arch: str) -> Path:
-    """Write one executable. Raises BuildError when it cannot be built or grows above its limit."""
-    if not zipapp.OUTPUT.is_file():
-        raise BuildError("dist/tetrapy.pyz is not there: make build")
-    whole = program(ARCHITECTURES[arch]).read_bytes() + zipapp.OUTPUT.read_bytes()
-    if len(whole) > LIMIT:
-        raise BuildError(
-            f"{path(arch).name} would take {len(whole):,} bytes; the limit is {LIMIT:,}"
-        )
-    replace_file(path(arch), whole, 0o755)
-    print(f"{len(whole):10,}  {path(arch).name}  {hashlib.sha256(whole).hexdigest()}")
-    return path(arch)
 
 
 def main() -> int:
@@ -45,12 +22,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tools.interpreter", description=__doc__)
     parser.add_argument("archs", nargs="*", metavar="ARCH", help="amd64, arm64; default: both")
     arguments = parser.parse_args()
-    unknown = set(arguments.archs) - set(ARCHITECTURES)
+    unknown = set(arguments.archs) - set(tree.ARCHITECTURES)
     if unknown:
         parser.error(f"unknown architecture: {', '.join(sorted(unknown))}")
     try:
-        for arch in arguments.archs or ARCHITECTURES:
-            write(arch)
+        for arch in arguments.archs or tree.ARCHITECTURES:
+            path, data = tree.executable(arch), executable.whole(arch)
+            replace_file(path, data, 0o755)
+            print(f"{len(data):10,}  {path.name}  {hashlib.sha256(data).hexdigest()}")
     except BuildError as err:
         print(f"executable: {err}", file=sys.stderr)
         return 1

@@ -39,6 +39,11 @@ class File:
     mode: int = 0o644
 
 
+def executable(arch: str) -> Path:
+    """Where the executable for `arch` is (tools/interpreter)."""
+    return PYZ.with_name(f"tetrapy-linux-{arch}")
+
+
 def version() -> str:
     """What agent/tetrapy/version.py states."""
     text = (ROOT / "agent/tetrapy/version.py").read_text()

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The components of tetrapy.pyz, out of the locks: name, version, licence, where it comes from.
+"""The components of tetrapy.pyz and of executables, out of the locks: name, version, licence, where
+it comes from.
 
-A component has files in the .pyz, or is compiled into one that has (`part_of`).
+A component has files, or is compiled into one that has (`part_of`). An executable has those of
+tetrapy.pyz and one more, which is its interpreter.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import tomllib
 import zipfile
 from typing import Any, NamedTuple
 
-from tools import wheels
+from tools import wheels, zig
 from tools.contents import NATIVE_PACKAGES, PURE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT, source_pins
+from tools.interpreter.program import archives
 
 # As stated by each package in its LICENSE, where its metadata has no expression of SPDX.
 _LICENCES = {
@@ -36,6 +39,13 @@ _LICENCES = {
     "zstd": "BSD-3-Clause OR GPL-2.0-only",
     "lz4": "BSD-2-Clause",
     "lzo2": "GPL-2.0-or-later",
+    "python": "Python-2.0.1",
+    "python-debian": "Python-2.0.1",
+    "libffi": "MIT",
+    "xz": "0BSD",  # of which liblzma alone is compiled
+    "bzip2": "bzip2-1.0.6",
+    "ziglang": "MIT",
+    "musl": "MIT",
 }
 # Libraries of our own build, and the sources that are compiled into each.
 LIBRARIES: dict[str, tuple[str, ...]] = {
@@ -50,7 +60,16 @@ _PURL_NAMES = {
     "zstd": "pkg:github/facebook/zstd@v{}",
     "lz4": "pkg:github/lz4/lz4@v{}",
     "lzo2": "pkg:generic/lzo@{}",
+    "python": "pkg:generic/python@{}",
+    # Scanners know by it what Debian has mended.
+    "python-debian": "pkg:deb/debian/python3.11@{}?arch=source",
+    "libffi": "pkg:github/libffi/libffi@v{}",
+    "xz": "pkg:github/tukaani-project/xz@v{}",
+    "bzip2": "pkg:generic/bzip2@{}",
+    "musl": "pkg:generic/musl@{}",
 }
+MUSL = "ziglang/lib/libc/musl/"  # where the compiler has it
+INTERPRETER = "tetrapy-interpreter"  # the key of the one file that an executable has in front
 
 
 class Component(NamedTuple):
@@ -97,22 +116,26 @@ def _own_licence() -> str:
     return str(project["license"])
 
 
-def sources() -> list[Component]:
-    """The source archives that are compiled into our libraries."""
-    pins = source_pins()
+def interpreter(version: str) -> Component:
+    """The interpreter of an executable, which `sources(True)` and `runtime()` are compiled into."""
+    licences = {_LICENCES[name] for name in (*archives(), "musl", "ziglang")} | {_own_licence()}
+    return Component(
+        INTERPRETER,
+        "interpreter of tetrapy",
+        version,
+        " AND ".join(f"({licence})" for licence in sorted(licences)),
+        f"pkg:generic/{INTERPRETER}@{version}",
+    )
+
+
+def sources(executable: bool = False) -> list[Component]:
+    """The source archives that are compiled into our libraries, and those of an interpreter."""
+    parts = {f"tetrapy-{library}": names for library, names in LIBRARIES.items()}
+    if executable:
+        parts[INTERPRETER] = tuple(archives())
     return [
-        Component(
-            f"source-{name}",
-            name,
-            pins[name]["version"],
-            _LICENCES[name],
-            _PURL_NAMES[name].format(pins[name]["version"]),
-            pins[name]["upstream"],
-            pins[name]["upstream_sha256"],
-            (f"tetrapy-{library}",),
-        )
-        for library, names in LIBRARIES.items()
-        for name in names
+        _of_source(name, tuple(key for key, names in parts.items() if name in names))
+        for name in dict.fromkeys(name for names in parts.values() for name in names)
     ]
 
 
@@ -138,6 +161,38 @@ def extension_archives(version: str) -> list[Component]:
 def extension_archive_key(project: str, machine: str) -> str:
     """The key of the archive of a project's extension modules for one machine."""
     return f"tetrapy-{project}-{machine.replace('_', '-')}"
+
+
+def _of_source(name: str, part_of: tuple[str, ...]) -> Component:
+    pin = source_pins()[name]
+    return Component(
+        f"source-{name}",
+        name,
+        pin["version"],
+        _LICENCES[name],
+        _PURL_NAMES[name].format(pin["version"].replace("+", "%2B")),
+        pin.get("upstream", ""),
+        pin.get("upstream_sha256", pin["sha256"]),
+        part_of,
+    )
+
+
+def runtime() -> list[Component]:
+    """What the compiler adds to an interpreter: musl, and functions of its own. Both are in it."""
+    wheel = zig.wheel()
+    header = _member(wheel, re.escape(f"{MUSL}src/internal/version.h")).decode()
+    found = re.search(r'"(.+)"', header)
+    if found is None:
+        raise BuildError(f"{wheel.filename} does not say which musl it has")
+    musl = Component(
+        "source-musl",
+        "musl",
+        found[1],
+        _LICENCES["musl"],
+        _PURL_NAMES["musl"].format(found[1]),
+        part_of=(INTERPRETER,),
+    )
+    return [musl, _of_wheel(wheel, "ziglang")._replace(part_of=(INTERPRETER,))]
 
 
 def packages() -> dict[wheels.Wheel, Component]:

@@ -19,20 +19,20 @@ from tools.sbom.components import Component
 from tools.sbom.inventory import Inventory
 
 
-def document(inventory: Inventory, pyz: bytes, created: datetime) -> bytes:
-    """The document; its serial number follows from the .pyz."""
-    digest = hashlib.sha256(pyz).hexdigest()
+def document(inventory: Inventory, data: bytes, created: datetime) -> bytes:
+    """The document; its serial number follows from the file."""
+    digest = hashlib.sha256(data).hexdigest()
     whole = Entry(
-        name="tetrapy.pyz",
+        name=inventory.name,
         version=inventory.version,
         type=ComponentType.APPLICATION,
-        bom_ref="tetrapy.pyz",
+        bom_ref=inventory.name,
         hashes=[_sha256(digest)],
         licenses=[LicenseExpression(inventory.licence)],
     )
     entries = {c.key: _entry(c, inventory) for c in inventory.components}
     bom = Bom(
-        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"tetrapy.pyz/{digest}"),
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"{inventory.name}/{digest}"),
         metadata=BomMetaData(component=whole, timestamp=created),
         components=entries.values(),
     )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each file of a .pyz with the component it belongs to: it has the bytes that are there, or fails.
 
+An executable is a .pyz with a file in front of it, its interpreter.
+
 A file is not identified by its name: it must be, byte for byte, a file of this checkout, of a
 pinned wheel, of what the build compiled from pinned sources, or the bytecode of a source beside it.
 """
@@ -17,22 +19,31 @@ from tools import bundle, bytecode, libbpf_so, shared_library, text_so, unpack_s
 from tools.contents import BUNDLE, LAUNCHER, LICENCES, NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
+from tools.interpreter import executable
+from tools.release.tree import PYZ
 from tools.sbom import components
 from tools.sbom.components import Component
 from tools.sbom.members import members
 from tools.sbom.texts import texts
 from tools.wheels import Wheel
 
+FRONT = "interpreter"  # what the bills call the bytes in front of an executable's .pyz
 _VERSION = re.compile(rb'^__version__ = "(.+)"$', re.MULTILINE)
 
 
 class Inventory(NamedTuple):
-    """What a .pyz holds."""
+    """What a .pyz or an executable holds."""
 
+    name: str  # of the whole file
     version: str
     components: list[Component]
     files: dict[str, bytes]
     owners: dict[str, str]  # name of a file -> key of its component
+
+    @property
+    def title(self) -> str:
+        """What its documents are called: tetrapy-VERSION, tetrapy-linux-amd64-VERSION."""
+        return f"{self.name.removesuffix('.pyz')}-{self.version}"
 
     @property
     def licence(self) -> str:
@@ -45,30 +56,36 @@ class Inventory(NamedTuple):
         return sorted(name for name, key in self.owners.items() if key == component.key)
 
 
-def take(pyz: bytes) -> Inventory:
-    """The inventory of a packed file.
+def take(whole: bytes, name: str = PYZ.name) -> Inventory:
+    """The inventory of a packed file, or of the executable of that name.
 
     Raises BuildError for a file that comes from nowhere or differs from where it comes from, for a
     component without files, for bytes that are no file.
     """
-    files = members(pyz, f"{LAUNCHER}\n".encode())
+    front = executable.interpreter(executable.NAMES[name]) if name in executable.NAMES else b""
+    if not whole.startswith(front):
+        raise BuildError(f"{name} has another interpreter: was it built of this tree?")
+    files = members(whole[len(front) :], f"{LAUNCHER}\n".encode(), name)
     version = _version(files)
     packages = components.packages()
-    listed = [*components.own(version), *components.sources()]
+    listed = [*components.own(version), *components.sources(bool(front))]
     listed += [*components.extension_archives(version), *packages.values()]
     origins: dict[str, tuple[str, bytes]] = {}
-    for key, name, data in (*_own_files(files), *_built_files(), *_wheel_files(packages, files)):
-        origins[name] = key, data
+    for key, file, data in (*_own_files(files), *_built_files(), *_wheel_files(packages, files)):
+        origins[file] = key, data
+    if front:
+        listed += [components.interpreter(version), *components.runtime()]
+        files[FRONT], origins[FRONT] = front, (components.INTERPRETER, front)
     owners = {}
     stray = sorted(set(files) - set(origins))
     if stray:
         raise BuildError(f"{stray[0]} is in the file and comes from nowhere that is known")
-    for name, data in files.items():
-        owners[name], wanted = origins[name]
+    for file, data in files.items():
+        owners[file], wanted = origins[file]
         if data != wanted:
-            raise BuildError(f"{name} is not what {owners[name]} has: was it built of this tree?")
-    _check_use(listed, owners)
-    return Inventory(version, listed, files, owners)
+            raise BuildError(f"{file} is not what {owners[file]} has: was it built of this tree?")
+    _check_use(listed, owners, name)
+    return Inventory(name, version, listed, files, owners)
 
 
 def _version(files: Mapping[str, bytes]) -> str:
@@ -122,13 +139,13 @@ def _wheel_files(
             yield component.key, name, data
 
 
-def _check_use(listed: list[Component], owners: Mapping[str, str]) -> None:
+def _check_use(listed: list[Component], owners: Mapping[str, str], whole: str) -> None:
     used = set(owners.values())
     keys = Counter(component.key for component in listed)
     for component in listed:
         if keys[component.key] > 1:
             raise BuildError(f"two components are called {component.key}")
         if not used & {component.key, *component.part_of}:
-            raise BuildError(f"{component.name} {component.version} has no file in tetrapy.pyz")
+            raise BuildError(f"{component.name} {component.version} has no file in {whole}")
         if not component.licence:
             raise BuildError(f"{component.name} {component.version} has no licence")

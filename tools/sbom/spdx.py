@@ -34,10 +34,10 @@ from tools.sbom.inventory import Inventory
 _DOCUMENT = "SPDXRef-DOCUMENT"
 
 
-def document(inventory: Inventory, pyz: bytes, created: datetime) -> bytes:
+def document(inventory: Inventory, data: bytes, created: datetime) -> bytes:
     """The document. Raises BuildError when it is not valid."""
-    digest = hashlib.sha256(pyz).hexdigest()
-    name = f"tetrapy-{inventory.version}"
+    digest = hashlib.sha256(data).hexdigest()
+    name = inventory.title
     ids = {file: f"SPDXRef-File-{number}" for number, file in enumerate(sorted(inventory.files), 1)}
     files = {file: _file(inventory, file, identity) for file, identity in ids.items()}
     whole = _whole(inventory, digest)
@@ -64,13 +64,13 @@ def document(inventory: Inventory, pyz: bytes, created: datetime) -> bytes:
 
 
 def _whole(inventory: Inventory, digest: str) -> Package:
-    """The .pyz itself, which contains all others."""
+    """The file itself, which contains all others."""
     return Package(
-        "SPDXRef-tetrapy.pyz",
-        "tetrapy.pyz",
+        f"SPDXRef-{inventory.name}",
+        inventory.name,
         SpdxNoAssertion(),
         version=inventory.version,
-        file_name="tetrapy.pyz",
+        file_name=inventory.name,
         files_analyzed=False,
         license_concluded=_licence(inventory.licence),
         checksums=[Checksum(ChecksumAlgorithm.SHA256, digest)],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The licence texts of all that tetrapy.pyz holds, as one text.
+"""The licence texts of all that tetrapy.pyz, or an executable, holds, as one text.
 
 Most licences ask for it. They are read from the pinned archives themselves.
 """
@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
-from tools import wheels
+from tools import wheels, zig
 from tools.errors import BuildError
-from tools.fetch import ROOT, source, source_pins
+from tools.fetch import ROOT, source
 from tools.sbom import components
 
 # This repository's own.
@@ -29,7 +29,14 @@ _OF_SOURCES = {
     "zstd": ("LICENSE", "COPYING"),
     "lz4": ("lib/LICENSE",),
     "lzo2": ("COPYING",),
+    "python": ("LICENSE", "Doc/license.rst"),
+    "python-debian": ("copyright",),
+    "libffi": ("LICENSE",),
+    "xz": ("COPYING", "COPYING.0BSD"),
+    "bzip2": ("LICENSE",),
 }
+# Of the runtime that the compiler adds, in its wheel.
+_OF_RUNTIME = {"musl": f"{components.MUSL}COPYRIGHT", "ziglang": "ziglang/LICENSE"}
 _OF_WHEELS = re.compile(
     r"[^/]+\.dist-info/(?:.*/)?(?:LICEN[CS]E|COPYING|NOTICE)[^/]*", re.IGNORECASE
 )
@@ -37,10 +44,11 @@ _RULE = "=" * 100
 
 
 @cache
-def texts() -> str:
+def texts(executable: bool = False) -> str:
     """All texts; equal ones stand once, below all that they are of. Raises BuildError."""
     of: dict[str, list[str]] = {}
-    for title, text in (*_own_texts(), *_source_texts(), *_wheel_texts()):
+    found = [*_own_texts(), *_source_texts(executable), *_wheel_texts()]
+    for title, text in [*found, *(_runtime_texts() if executable else ())]:
         titles = of.setdefault(text, [])
         if title not in titles:
             titles.append(title)
@@ -53,15 +61,14 @@ def _own_texts() -> Iterator[tuple[str, str]]:
         yield f"{name}: {file}", _text((ROOT / file).read_bytes())
 
 
-def _source_texts() -> Iterator[tuple[str, str]]:
-    pins = source_pins()
-    for name, files in _OF_SOURCES.items():
-        path = source(name)
+def _source_texts(executable: bool) -> Iterator[tuple[str, str]]:
+    for component in components.sources(executable):
+        path, files = source(component.name), _OF_SOURCES[component.name]
         found = _read(path, files)
         for file in files:
             if file not in found:
                 raise BuildError(f"{path.name} has no {file}, which states its licence")
-            yield f"{name} {pins[name]['version']}: {file}", _text(found[file])
+            yield f"{component.name} {component.version}: {file}", _text(found[file])
 
 
 def _read(path: Path, files: Collection[str]) -> dict[str, bytes]:
@@ -88,6 +95,14 @@ def _wheel_texts() -> Iterator[tuple[str, str]]:
             raise BuildError(f"{wheel.filename} has no licence text")
         for name, text in found:
             yield f"{component.name} {component.version}: {name}", text
+
+
+def _runtime_texts() -> Iterator[tuple[str, str]]:
+    with zipfile.ZipFile(zig.wheel().path()) as archive:
+        for component in components.runtime():
+            name = _OF_RUNTIME[component.name]
+            title = f"{component.name} {component.version}: {name.rpartition('/')[2]}"
+            yield title, _text(archive.read(name))
 
 
 def _texts_of(wheel: wheels.Wheel) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,9 @@
 
     .venv/bin/python -m tools.supply_chain [--key FILE] dist
 
-Writes bills of materials (SPDX, CycloneDX) and licence texts for tetrapy.pyz, then SHA256SUMS of
-all files there, then its signature SHA256SUMS.sig when a private key is named by --key or
-$TETRAPY_RELEASE_KEY. docs/verify.md says how they are verified.
+Writes bills of materials (SPDX, CycloneDX) and licence texts of tetrapy.pyz and of the executables
+that are there, then SHA256SUMS of all files there, then its signature SHA256SUMS.sig when a private
+key is named by --key or $TETRAPY_RELEASE_KEY. docs/verify.md says how they are verified.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from pathlib import Path
 from tools.errors import BuildError
 from tools.supply_chain import bills, signing, sums
 
-PYZ = "tetrapy.pyz"
-
 
 def write_all(directory: Path, key: Path | None = None) -> list[Path]:
     """Write everything; returns the paths. An old signature never stays beside new sums.
@@ -27,7 +25,7 @@ def write_all(directory: Path, key: Path | None = None) -> list[Path]:
     Raises BuildError, OSError.
     """
     (directory / f"{sums.NAME}{signing.SUFFIX}").unlink(missing_ok=True)
-    written = bills.write(directory / PYZ)
+    written = bills.write(directory)
     written.append(sums.write(directory))
     if key is not None:
         written.append(signing.sign(written[-1], key))

@@ -3,20 +3,29 @@
 
 from __future__ import annotations
 
-import ssl
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from tetrapy.errors import TetrapyError
 
+if TYPE_CHECKING:
+    import ssl
+
 
 class TlsError(TetrapyError):
-    """Certificate or key cannot be used."""
+    """Certificate or key cannot be used, or this Python has no OpenSSL."""
 
 
 def server_context(
     cert_file: str, key_file: str, client_ca_files: Sequence[str], *, demand: bool
 ) -> ssl.SSLContext:
-    """Raises TlsError for files that cannot be read or do not belong together."""
+    """Raises TlsError for files that cannot be read or do not belong together, without OpenSSL."""
+    try:
+        import ssl
+    except ImportError as err:  # as in the executable
+        raise TlsError(
+            f"--server-tls-cert-file: this Python cannot speak TLS ({err}): run tetrapy.pyz by one"
+            " that can, or name a unix socket"
+        ) from err
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["h2"])

@@ -11,17 +11,21 @@ from tests.support.agent import ROOT
 SCRIPT = """
 import sys
 sys.modules["ssl"] = None  # as where it cannot be imported
-from tetrapy.api import client, peer
+from tetrapy.api import client, peer, tls
 from tetrapy.api.server import Server
 try:
     client.ClientTls().context()
 except OSError as err:
     print(err)
+try:
+    tls.server_context("cert", "key", (), demand=False)
+except tls.TlsError as err:
+    print(err)
 """
 
 
 def test_both_ends_do_without() -> None:
-    """Only who asks for TLS is told that there is none."""
+    """Only who asks for TLS hears that there is none."""
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         check=False,
@@ -30,4 +34,6 @@ def test_both_ends_do_without() -> None:
         env={"PYTHONPATH": str(ROOT / "agent")},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("TLS cannot be spoken: ")
+    of_client, of_server = done.stdout.splitlines()
+    assert of_client.startswith("TLS cannot be spoken: ")
+    assert of_server.startswith("--server-tls-cert-file: this Python cannot speak TLS (")

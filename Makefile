@@ -22,7 +22,7 @@ UV_VERSION := 0.13.9
 unexport PYTHONDONTWRITEBYTECODE
 # The targets of one run share the cache, the two cores and dist/.
 .NOTPARALLEL:
-.PHONY: help run test quick setup setup-build build executable check lint lint-python lint-types lint-rooms lint-c \
+.PHONY: help run test quick setup setup-build build executable executable-here check lint lint-python lint-types lint-rooms lint-c \
 	floor format unit kernel pyz vm kernels-doc bench budget release refresh-btfs lock clean
 
 help: ## this list
@@ -33,7 +33,7 @@ run: ## set up, build, and print every exec and exit of this machine until Ctrl-
 	$(Q)$(MAKE) --no-print-directory build >&2
 	$(Q)exec $(SUDO) ./$(PYZ) --export-filename -
 
-test: setup check build ## set up, build and pass all tests but the full list of guest kernels
+test: setup check executable-here ## set up, build and pass all tests but the full list of guest kernels
 	$(Q)$(PARALLEL) -m "not matrix" tests
 
 quick: lint-python lint-types lint-rooms ## linters and types of Python, unit tests but for the slow ones
@@ -50,6 +50,10 @@ build: setup-build ## dist/tetrapy.pyz
 
 executable: build ## dist/tetrapy-linux-amd64 and -arm64, which need no Python; some minutes, once
 	$(Q)$(PYTHON) -m tools.interpreter
+
+# That for this machine, which the tests run.
+executable-here: build
+	$(Q)$(PYTHON) -m tools.interpreter $(if $(filter aarch64,$(shell uname -m)),arm64,amd64)
 
 check: lint floor ## all that is judged without running the agent
 
@@ -92,10 +96,10 @@ unit: setup-build ## tests of the sources; no root
 kernel: build ## tests on this kernel; root
 	$(Q)$(PYTEST) tests/kernel
 
-pyz: build ## tests of dist/tetrapy.pyz as a user runs it
+pyz: executable-here ## tests of dist/tetrapy.pyz and the executable as a user runs them
 	$(Q)$(PARALLEL) tests/pyz
 
-vm: setup build ## tests on every supported kernel in QEMU
+vm: setup executable-here ## tests on every supported kernel in QEMU
 	$(Q)$(PARALLEL) tests/vm
 
 kernels-doc: vm ## docs/kernels.md, from a run on every supported kernel
@@ -109,7 +113,7 @@ bench: setup build ## what an event costs, in a guest and here (root), and what 
 budget: setup build ## fails when an event costs more instructions than it did (bench/budget.json)
 	$(Q)$(PYTHON) -m bench.guest --check
 
-release: setup build ## tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
+release: setup executable ## executables, tarballs, .deb, .rpm, bills of materials, sums; TETRAPY_RELEASE_KEY=FILE signs
 	$(Q)rm -f dist/*.tar.gz dist/*.deb dist/*.rpm dist/*.sha256sum
 	$(Q)$(VENV)/python -m tools.release
 	$(Q)$(VENV)/python -m tools.supply_chain dist

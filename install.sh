@@ -60,6 +60,7 @@ main() {
 	unfinished=''
 	trap '[ -z "$unfinished" ] || rm -f "$unfinished"' EXIT
 	check_release
+	runs='python3 of 3.8 or newer where a start finds one, else by a Python of its own'
 	[ -n "$root" ] || check_host
 	old=''
 	if [ -n "$root" ] && [ -h "$root$MANIFEST" ]; then
@@ -74,6 +75,7 @@ main() {
 	check_targets
 	check_tetra
 	install_files
+	echo "tetrapy runs by $runs"
 	if [ -z "$root" ]; then
 		run_service
 	fi
@@ -101,19 +103,35 @@ check_host() {
 	if ! [ -d /run/systemd/system ] || ! command -v systemctl > /dev/null; then
 		die "systemd does not run here; tetrapy.pyz runs without: see docs/install.md"
 	fi
-	python=$(PATH=$SERVICE_PATH command -v python3) ||
-		die "no python3 in $SERVICE_PATH: install Python 3.8 or newer"
-	"$python" -IS -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2> /dev/null ||
-		die "$python is $("$python" --version 2>&1 || echo broken); tetrapy needs Python 3.8 or newer" \
-			"as python3"
-	# All that a start imports, out of the very file that is installed.
-	said=$("$python" -IS -c 'import sys
-sys.path.insert(0, sys.argv[1])
-import tetrapy.cli.main, tetrapy.daemon.agent, tetrapy.kernel.libbpf' usr/local/bin/tetrapy 2>&1) ||
-		die "$python lacks a part of its library: $(echo "$said" | tail -n 1)"
+	# The machine that the executable is for, as its ELF header has it.
+	case $(uname -m)/$(od -A n -t x1 -j 18 -N 1 usr/local/lib/tetrapy/tetrapy) in
+		x86_64/*3e | aarch64/*b7) ;;
+		*) die "this release is for another architecture than $(uname -m)" ;;
+	esac
+	choose_python
 	if [ -e /usr/bin/tetrapy ]; then
 		die "tetrapy is installed from a package; remove it first (apt remove tetrapy," \
 			"or rpm -e tetrapy), or upgrade the package"
+	fi
+}
+
+# Says which Python the installed command takes, which decides it at each start in the same words.
+choose_python() {
+	needed=$(sed -n "s/^needed='\(.*\)'\$/\1/p" usr/local/bin/tetrapy)
+	if ! python=$(PATH=$SERVICE_PATH command -v python3); then
+		runs="a Python of its own: there is no python3 in $SERVICE_PATH"
+	elif said=$("$python" -IS -c "$needed" 2>&1); then
+		runs="$python, $("$python" --version 2>&1)"
+		# All that a start imports, out of the very file that is installed.
+		said=$("$python" -IS -c 'import sys
+sys.path.insert(0, sys.argv[1])
+import tetrapy.cli.main, tetrapy.daemon.agent, tetrapy.kernel.libbpf' \
+			usr/local/lib/tetrapy/tetrapy.pyz 2>&1) ||
+			die "$python lacks a part of its library: $(echo "$said" | tail -n 1)"
+	elif [ "$said" = old ]; then
+		runs="a Python of its own: $python is $("$python" --version 2>&1), older than 3.8"
+	else
+		runs="a Python of its own: $python does not serve ($(echo "$said" | tail -n 1))"
 	fi
 }
 

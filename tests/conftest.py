@@ -64,11 +64,6 @@ EXPECTED_SKIPS = [
         "the process connector is for where no program can be loaded; docs/security.md says so",
     ),
     ExpectedSkip(
-        r"^tests/pyz/test_executable\.py::",
-        r"make executable",
-        "building its interpreter takes longer than CI has for it, and no release has it yet",
-    ),
-    ExpectedSkip(
         r"^tests/kernel/test_(runtimes|image|oci_hook)\.py::",
         r"needs \w+: see tests/support/runtimes|CRI neither pauses|Podman has a socket only",
         "runtimes are no part of what the tests install; TETRAPY_RUNTIMES names them",

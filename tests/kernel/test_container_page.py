@@ -15,6 +15,7 @@ from tests.kernel.events.test_container import ID, cgroup, enter
 from tests.kernel.test_container_names import State, state  # noqa: F401 - a fixture
 from tests.support.agent import ROOT, Agent
 from tests.support.policy_agent import listed
+from tests.unit.tools.release.release_tree import release_around
 from tools.release import tree
 
 if TYPE_CHECKING:
@@ -79,10 +80,11 @@ def test_a_command(command: str, state: State, actor: Path, tmp_path: Path) -> N
     assert {one.kind for one in events} >= {"exec"}
 
 
-def test_the_hook_of_the_release(tmp_path: Path) -> None:
+def test_the_hook_of_the_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The page's command puts it where Podman looks, and it names what the release has."""
     (command,) = [line for line in ALL if "oci-hooks.d" in line]
-    files = tree.installed("tarball")
+    release_around(tmp_path, monkeypatch)
+    files = tree.installed("tarball", "amd64")
     tree.write(files, tmp_path)
     there = tmp_path / "etc/containers/oci/hooks.d"
     there.mkdir(parents=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Release files around dist/tetrapy.pyz: python3 -m tools.release [tarball|deb|rpm]...
+"""Release files around what is in dist: python3 -m tools.release [tarball|deb|rpm]...
 
 Writes tarballs, Debian packages and RPMs of both architectures into dist/, each with its digest
-beside it (FILE.sha256sum), as sha256sum --check reads it.
+beside it (FILE.sha256sum), as sha256sum --check reads it; so have tetrapy.pyz and the executables.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.errors import BuildError
 from tools.release import deb, rpm, tarball
-from tools.release.tree import ARCHITECTURES, PYZ
+from tools.release.tree import ARCHITECTURES, PYZ, executable
 from tools.zip_writer import replace_file
 
 BUILDERS: dict[str, Callable[[str], tuple[str, bytes]]] = {
@@ -42,7 +42,8 @@ def main() -> int:
         for kind in arguments.kinds or BUILDERS:
             for arch in ARCHITECTURES:
                 _write(arguments.output, *BUILDERS[kind](arch))
-        _write_sum(arguments.output, PYZ.name, PYZ.read_bytes())
+        for program in (PYZ, *map(executable, ARCHITECTURES)):
+            _write_sum(arguments.output, program.name, program.read_bytes())
     except BuildError as err:
         print(f"release: {err}", file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ _SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 def build(arch: str) -> tuple[str, bytes]:
     """File name and content of the package for Debian's architecture `arch`."""
     name = f"tetrapy_{tree.version()}_{arch}.deb"
-    files = tree.installed("deb")
+    files = tree.installed("deb", arch)
     control = {"control": File(_control(arch, files)), "md5sums": File(_md5sums(files))}
     control |= {script: File((HERE / "deb" / script).read_bytes(), 0o755) for script in _SCRIPTS}
     with tempfile.TemporaryDirectory() as scratch:
@@ -43,8 +43,7 @@ Version: {tree.version()}
 Architecture: {arch}
 Maintainer: The authors of tetrapy <root@localhost>
 Installed-Size: {(size + 1023) // 1024}
-Depends: python3 (>= 3.8)
-Recommends: systemd
+Recommends: python3 (>= 3.8), systemd
 Section: admin
 Priority: optional
 Description: {tree.DESCRIPTION}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RPM, by rpmbuild; it is made on any architecture, since there is nothing to compile."""
+"""The RPM, by rpmbuild; it is made on any architecture, since it compiles nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHELLS = (
 def build(arch: str) -> tuple[str, bytes]:
     """File name and content of the package for `arch` (amd64, arm64)."""
     target = ARCHITECTURES[arch]
-    files = tree.installed("rpm")
+    files = tree.installed("rpm", arch)
     with tempfile.TemporaryDirectory() as scratch:
         root, top = Path(scratch, "root"), Path(scratch, "rpmbuild")
         tree.write(files, root)

@@ -15,12 +15,12 @@ _LEVEL = 6  # as Tetragon's; the .pyz in it is compressed already
 
 
 def build(arch: str) -> tuple[str, bytes]:
-    """File name and content. The content differs between architectures by its directory's name."""
+    """File name and content."""
     name = f"tetrapy-{tree.version()}-{arch}"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         directories: set[str] = set()
-        for path, file in sorted(members().items()):
+        for path, file in sorted(members(arch).items()):
             _add_parents(tar, f"{name}/{path}", directories)
             info = tarfile.TarInfo(f"{name}/{path}")
             info.size, info.mode = len(file.content), file.mode
@@ -29,9 +29,9 @@ def build(arch: str) -> tuple[str, bytes]:
     return f"{name}.tar.gz", gzip.compress(buffer.getvalue(), _LEVEL, mtime=0)
 
 
-def members() -> dict[str, File]:
+def members(arch: str) -> dict[str, File]:
     """The files below the tarball's one directory."""
-    files = {path.lstrip("/"): file for path, file in tree.installed("tarball").items()}
+    files = {path.lstrip("/"): file for path, file in tree.installed("tarball", arch).items()}
     for name in ("install.sh", "uninstall.sh"):
         files[name] = File((ROOT / name).read_bytes(), 0o755)
     files["VERSION"] = File(f"{tree.version()}\n".encode())

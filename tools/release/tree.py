@@ -12,9 +12,10 @@ from typing import Literal
 
 from tools.errors import BuildError
 from tools.fetch import ROOT
+from tools.sbom.texts import texts
 
 PYZ = ROOT / "dist/tetrapy.pyz"
-# Names of the architectures as Tetragon's releases, dpkg and rpm have them; all get the same file.
+# Names of the architectures as Tetragon's releases, dpkg and rpm have them.
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 # Of every file in a release, whenever it is made: 1980-01-01, as inside the .pyz.
 EPOCH = 315532800
@@ -53,10 +54,8 @@ def version() -> str:
     return found[1]
 
 
-def installed(kind: Kind) -> dict[str, File]:
-    """Absolute path -> file. Raises BuildError when the .pyz was not built."""
-    if not PYZ.exists():
-        raise BuildError("dist/tetrapy.pyz is not there: make build")
+def installed(kind: Kind, arch: str) -> dict[str, File]:
+    """Absolute path -> file. Raises BuildError when a program was not built."""
     prefix = "/usr/local" if kind == "tarball" else "/usr"
     zsh = "vendor-completions" if kind == "deb" else "site-functions"
     manuals = {name: _read(f"docs/{name}") for name in ("tetrapy.8", "tetra.8")}
@@ -65,7 +64,7 @@ def installed(kind: Kind) -> dict[str, File]:
             manuals[name] = File(gzip.compress(manual.content, 9, mtime=0))
     suffix = "" if kind == "tarball" else ".gz"
     files = {
-        f"{prefix}/bin/tetrapy": File(PYZ.read_bytes(), 0o755),
+        f"{prefix}/bin/tetrapy": _read("deploy/tetrapy", 0o755),
         **{f"{prefix}/share/man/man8/{name}{suffix}": file for name, file in manuals.items()},
         f"{prefix}/share/bash-completion/completions/tetrapy": _read("completions/tetrapy.bash"),
         f"{prefix}/share/fish/vendor_completions.d/tetrapy.fish": _read("completions/tetrapy.fish"),
@@ -79,8 +78,27 @@ def installed(kind: Kind) -> dict[str, File]:
         files[f"{prefix}/lib/tetrapy/tetrapy.conf.d/{path.name}"] = File(path.read_bytes())
     if kind == "tarball":
         files[f"{prefix}/lib/tetrapy/uninstall.sh"] = _read("uninstall.sh", 0o755)
-        return files
-    return {path: _moved(path, file) for path, file in files.items()}
+    else:
+        # What names places names those of a package, which leaves /usr/local alone.
+        files = {
+            path: File(file.content.replace(b"/usr/local/", b"/usr/"), file.mode)
+            for path, file in files.items()
+        }
+    for name, content in _programs(arch).items():
+        files[f"{prefix}/lib/tetrapy/{name}"] = File(content, 0o755)
+    files[f"{prefix}/share/doc/tetrapy/licenses.txt"] = File(texts(executable=True).encode())
+    return files
+
+
+def _programs(arch: str) -> dict[str, bytes]:
+    """What deploy/tetrapy chooses from, by its names."""
+    if not PYZ.exists():
+        raise BuildError("dist/tetrapy.pyz is not there: make build")
+    pyz, alone = PYZ.read_bytes(), executable(arch)
+    whole = alone.read_bytes() if alone.exists() else b""
+    if not whole.endswith(pyz):
+        raise BuildError(f"dist/{alone.name} is not there, or of another .pyz: make executable")
+    return {"tetrapy.pyz": pyz, "tetrapy": whole}
 
 
 def sums(files: dict[str, File]) -> bytes:
@@ -103,10 +121,3 @@ def write(files: dict[str, File], root: Path) -> None:
 
 def _read(name: str, mode: int = 0o644) -> File:
     return File((ROOT / name).read_bytes(), mode)
-
-
-def _moved(path: str, file: File) -> File:
-    """The unit and the settings name places of a package, which leaves /usr/local alone."""
-    if path.startswith("/usr/lib/"):
-        return File(file.content.replace(b"/usr/local/", b"/usr/"), file.mode)
-    return file

@@ -31,9 +31,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     words = _without_own_path(sys.argv[1:] if arguments is None else arguments)
     try:
         if arguments is None and os.path.basename(sys.argv[0]) == "tetra":
-            from tetrapy.cli import client
-
-            return client.main(words, client.TETRA)
+            words.insert(0, "tetra")
         return _run(words, closed)
     except Exception as err:  # noqa: BLE001 - the last place where it can be reported
         what = described(err)
@@ -50,6 +48,10 @@ def _run(words: List[str], closed: List[int]) -> int:
         from tetrapy.cli import config
 
         return config.main(words[1:], os.environ)
+    if words[:1] == ["tetra"]:
+        from tetrapy.cli import client
+
+        return client.main(words[1:], client.TETRA)
     if words[:1] == ["policy"]:
         from tetrapy.cli import policy
 

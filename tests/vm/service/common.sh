@@ -29,6 +29,10 @@ main_pid() {
 	systemctl show -P MainPID tetrapy
 }
 
+tell_program() {
+	readlink "/proc/$(main_pid)/exe"
+}
+
 is_another() { # PID: the service has come up as another process
 	# Asked at once: between two questions it could end.
 	systemctl show -P ActiveState -P MainPID tetrapy | tr '\n' ' ' > /test/now

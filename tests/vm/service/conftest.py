@@ -6,12 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.pyz.test_executable import whole
 from tests.vm import archives
 from tools.guest import kernels, system
 from tools.release import deb, rpm, tarball, tree
@@ -45,8 +47,9 @@ class Host:
         return [json.loads(line) for line in content.splitlines()]
 
 
-def run(script: str, kernel: str) -> Host:
-    """Run a script of this directory in a guest with that kernel."""
+def run(script: str, kernel: str, *builders: Callable[[str], tuple[str, bytes]]) -> Host:
+    """Run a script of this directory, with what these make, in a guest with that kernel."""
+    whole()
     files: dict[str, bytes | str | Path] = {
         "/test/common.sh": HERE / "common.sh",
         "/test/old-python": _OLD_PYTHON,
@@ -54,7 +57,7 @@ def run(script: str, kernel: str) -> Host:
     if script == "packages":
         known = archives.truth(kernels.get(kernel), tree.PYZ)
         files["/test/empty.xz"] = archives.VARIANTS["empty"](known)
-    for build in (tarball.build, deb.build, rpm.build):
+    for build in builders:
         name, content = build("amd64")
         files[f"/test/{name}"] = content
         files[f"/test/{name}.sha256sum"] = f"{hashlib.sha256(content).hexdigest()}  {name}\n"
@@ -72,10 +75,10 @@ def run(script: str, kernel: str) -> Host:
 @pytest.fixture(scope="session")
 def lifecycle() -> Host:
     """A host without BTF on which tetrapy was installed, used, upgraded and removed."""
-    return run("lifecycle", "6.1-nobtf")
+    return run("lifecycle", "6.1-nobtf", tarball.build)
 
 
 @pytest.fixture(scope="session")
 def packages() -> Host:
     """A host with BTF that met refusals, packages and what a service has to live through."""
-    return run("packages", "6.1")
+    return run("packages", "6.1", tarball.build, deb.build, rpm.build)

@@ -94,6 +94,19 @@ wait_for is_another "$before" && echo another process
 wait_for has_event after-the-kill
 systemctl show -P NRestarts tetrapy
 END
+step without_python <<'END'
+. /test/common.sh
+tell_program
+mv /usr/bin/python3 /test
+sudo systemctl restart tetrapy
+tell_program
+/bin/true without-python
+wait_for has_event without-python
+systemctl show -P StatusText tetrapy
+mv /test/python3 /usr/bin
+sudo systemctl restart tetrapy
+tell_program
+END
 cp -a /var/log/tetrapy /result/export
 step uninstall <<'END'
 cd later

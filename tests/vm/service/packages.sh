@@ -15,15 +15,16 @@ refused() { # WHY COMMAND...
 	echo "$why: $code $said"
 }
 cp -a $release damaged
+cp -a $release other-architecture
 echo >> damaged/usr/local/bin/tetrapy
+echo other > other-architecture/usr/local/lib/tetrapy/tetrapy
+(cd other-architecture && find usr -type f | sort | xargs sha256sum > SHA256SUMS)
 refused damaged damaged/install.sh
 refused nobody sudo -u nobody $release/install.sh
-mount --bind old-python /usr/bin/python3.11
-refused old $release/install.sh
-umount /usr/bin/python3.11
-mount -t tmpfs tmpfs /usr/lib/python3.11/ctypes
-refused minimal $release/install.sh
-umount /usr/lib/python3.11/ctypes
+refused architecture other-architecture/install.sh
+mount --bind /dev/null /usr/lib/python3.11/typing.py
+refused lacking $release/install.sh
+umount /usr/lib/python3.11/typing.py
 mv /bin/systemctl /test
 refused no-systemd $release/install.sh
 mv /test/systemctl /bin
@@ -35,6 +36,19 @@ mkdir -p /usr/local/lib/tetrapy/tetrapy.conf.d
 echo mine > /usr/local/lib/tetrapy/tetrapy.conf.d/log-level
 refused foreign $release/install.sh
 rm -r /usr/local/lib/tetrapy
+END
+step pythons <<'END'
+took() {
+	tetrapy-VERSION-amd64/install.sh --no-start
+	tetrapy --version
+	tetrapy-VERSION-amd64/uninstall.sh
+}
+mount --bind old-python /usr/bin/python3.11
+took
+umount /usr/bin/python3.11
+mount -t tmpfs tmpfs /usr/lib/python3.11/ctypes
+took
+umount /usr/lib/python3.11/ctypes
 END
 list_files refused
 
@@ -51,7 +65,13 @@ before=$(main_pid)
 sudo dpkg -i tetrapy_VERSION_amd64.deb
 is_another "$before" && echo another process
 tetrapy-VERSION-amd64/install.sh
-true
+mv /usr/bin/python3 /test
+sudo systemctl restart tetrapy
+tell_program
+/bin/true without-python
+wait_for has_event without-python && echo an event without Python
+mv /test/python3 /usr/bin
+sudo systemctl restart tetrapy
 END
 # Hooks of each kind that perf events are needed for, and a stack of the kernel's functions.
 step policy <<'END'

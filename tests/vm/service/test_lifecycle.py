@@ -24,6 +24,7 @@ def test_installation(lifecycle: Host) -> None:
     said = lifecycle.said("install")
     assert said.splitlines() == [
         f"tetrapy-{tree.version()}-amd64.tar.gz: OK",
+        "tetrapy runs by /usr/bin/python3, Python 3.11.2",
         "tetrapy installed successfully!",
     ]
 
@@ -47,7 +48,7 @@ def test_events_are_in_the_file(lifecycle: Host) -> None:
         if "process_exec" in event
     }
     assert {"marked-by-the-test", "with-credentials", "after-the-upgrade"} <= arguments
-    assert "after-the-kill" in arguments
+    assert {"after-the-kill", "without-python"} <= arguments
 
 
 def test_nothing_is_readable_by_others(lifecycle: Host) -> None:
@@ -148,6 +149,14 @@ def test_events_around_the_upgrade(lifecycle: Host) -> None:
 def test_killed(lifecycle: Host) -> None:
     """After kill -9 systemd starts it again."""
     assert lifecycle.said("killed").splitlines() == ["another process", "1"]
+
+
+def test_without_python(lifecycle: Host) -> None:
+    """A start that finds no python3 takes the executable, in the same unit."""
+    before, without, status, after = lifecycle.said("without_python").splitlines()
+    assert before == after == "/usr/bin/python3.11"
+    assert without == "/usr/local/lib/tetrapy/tetrapy"
+    assert re.match(r"ebpf, BTF archive; \d+\.\d events/s, 0 lost; exporting to ", status)
 
 
 def test_removal_keeps_settings_and_events(lifecycle: Host) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.vm.service.conftest import Host
 from tests.vm.service.test_lifecycle import exposure
+from tools.release import tree
 
 pytestmark = [pytest.mark.root, pytest.mark.matrix]
 
@@ -21,8 +22,8 @@ CAPABILITIES = sum(1 << bit for bit in (2, 12, 19, 23, 24, 34, 38, 39, 21))
 REFUSALS = {
     "damaged": "files differ from SHA256SUMS (usr/local/bin/tetrapy): download",
     "nobody": "tetrapy is installed by root: sudo ./install.sh",
-    "old": "/usr/bin/python3 is Python 3.6.15; tetrapy needs Python 3.8 or newer",
-    "minimal": "/usr/bin/python3 lacks a part of its library: ",
+    "architecture": "this release is for another architecture than x86_64",
+    "lacking": "/usr/bin/python3 lacks a part of its library: ",
     "no-systemd": "systemd does not run here",
     "read-only": "/usr/lib/systemd/system is no directory that can be written",
     "foreign": "tetrapy.conf.d/log-level is there already and no install.sh put it there",
@@ -43,6 +44,26 @@ def test_refusals_change_nothing(packages: Host) -> None:
     assert packages.listed("refused") == packages.listed("before")
 
 
+def test_pythons_that_do_not_serve(packages: Host) -> None:
+    """install.sh says that the executable is what runs, and why; so it does."""
+    lines = packages.said("pythons").splitlines()
+    own = "tetrapy runs by a Python of its own: /usr/bin/python3"
+    assert lines[0] == f"{own} is Python 3.6.15, older than 3.8"
+    assert lines[5].startswith(f"{own} does not serve (")
+    assert "ctypes" in lines[5]
+    rest = lines[1:5], lines[6:]
+    assert (
+        rest[0]
+        == rest[1]
+        == [
+            "not started: systemctl enable --now tetrapy",
+            "tetrapy installed successfully!",
+            tree.version(),
+            "tetrapy removed.",
+        ]
+    )
+
+
 def test_debian_package(packages: Host) -> None:
     """Installed it is enabled and runs; an upgrade restarts; the tarball's installer keeps off."""
     said = packages.said("deb")
@@ -50,6 +71,7 @@ def test_debian_package(packages: Host) -> None:
     assert "missing" not in said
     assert "another process\n" in said
     assert "install.sh: tetrapy is installed from a package; remove it first" in said
+    assert said.endswith("/usr/lib/tetrapy/tetrapy\nan event without Python\n")
 
 
 def test_least_rights(packages: Host) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release around a small stand-in for dist/tetrapy.pyz."""
+"""A release around small stand-ins for dist/tetrapy.pyz and the executables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PROGRAM = b"#!/usr/bin/env python3\nprint('tetrapy')\n"
 
 
 def release_around(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `tools.release` take this program for the built file."""
+    """Let `tools.release` take this program for the built file, behind that of an architecture."""
     pyz = directory / "tetrapy.pyz"
     pyz.write_bytes(PROGRAM)
     monkeypatch.setattr(tree, "PYZ", pyz)
+    for arch in tree.ARCHITECTURES:
+        tree.executable(arch).write_bytes(f"a Python for {arch}\n".encode() + PROGRAM)
+    monkeypatch.setattr(tree, "texts", lambda executable: f"licences: {executable}\n")

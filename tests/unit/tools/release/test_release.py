@@ -19,6 +19,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.unit.tools.release.release_tree import release_around
 from tetrapy.config.table import BY_NAME
+from tools.errors import BuildError
 from tools.release import deb, rpm, tarball, tree
 
 pytestmark = pytest.mark.slow  # each makes a release
@@ -68,6 +69,9 @@ def test_the_tarball_has_what_the_reference_has() -> None:
         "usr/lib/systemd/system/tetrapy.service",
         "usr/local/lib/systemd/system-generators/tetrapy-generator",
         "usr/local/bin/tetrapy",
+        "usr/local/lib/tetrapy/tetrapy",
+        "usr/local/lib/tetrapy/tetrapy.pyz",
+        "usr/local/share/doc/tetrapy/licenses.txt",
         "usr/local/lib/tetrapy/oci-hooks.d/tetrapy.json",
         "usr/local/lib/tetrapy/tetrapy-oci-hook",
         "usr/local/lib/tetrapy/uninstall.sh",
@@ -83,7 +87,7 @@ def test_the_tarball_has_what_the_reference_has() -> None:
 def test_the_generator_is_where_every_systemd_looks() -> None:
     """Below /usr/local, or in the distribution's own directory: Debian's /usr may be split."""
     found = {
-        kind: [path for path in tree.installed(kind) if path.endswith("-generator")]
+        kind: [path for path in tree.installed(kind, "amd64") if path.endswith("-generator")]
         for kind in ("tarball", "deb", "rpm")
     }
     place = "lib/systemd/system-generators/tetrapy-generator"
@@ -102,7 +106,7 @@ def test_all_in_the_tarball_is_roots_and_fixed() -> None:
         assert (info.uid, info.gid, info.uname, info.gname) == (0, 0, "root", "root")
         assert info.mtime == tree.EPOCH
         executable = info.isdir() or name.endswith(
-            (".sh", "bin/tetrapy", "tetrapy-generator", "oci-hook")
+            (".sh", "tetrapy/tetrapy", ".pyz", "bin/tetrapy", "tetrapy-generator", "oci-hook")
         )
         assert info.mode == (0o755 if executable else 0o644)
         assert "/" not in name or name.rpartition("/")[0] in seen
@@ -128,12 +132,27 @@ def test_the_sums_are_of_every_other_file() -> None:
     assert reported == found
 
 
-def test_architectures_differ_by_name_only() -> None:
-    """The .pyz serves both, so that the tarballs' files are equal."""
+def test_architectures_differ_by_the_executable() -> None:
+    """All else serves both. It has the .pyz of the release behind it."""
     one, other = (
         {n.partition("/")[2]: c for n, (_, c) in unpacked(a).items()} for a in tree.ARCHITECTURES
     )
-    assert one == other
+    differing = {name for name in one if one[name] != other[name]}
+    executable = "usr/local/lib/tetrapy/tetrapy"
+    assert differing == {executable, "SHA256SUMS"}
+    assert one[executable] == tree.executable("amd64").read_bytes()
+    assert one["usr/local/lib/tetrapy/tetrapy.pyz"] == tree.PYZ.read_bytes()
+
+
+@pytest.mark.parametrize("content", [None, b"of another .pyz"])
+def test_no_release_without_its_executable(content: bytes | None) -> None:
+    """Nor with one that an earlier build left."""
+    tree.executable("arm64").unlink()
+    if content is not None:
+        tree.executable("arm64").write_bytes(content)
+    tree.installed("tarball", "amd64")
+    with pytest.raises(BuildError, match=r"tetrapy-linux-arm64 is not there.*: make executable"):
+        tree.installed("tarball", "arm64")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,7 +174,7 @@ def test_the_same_sources_give_the_same_bytes(
 
 def test_no_gzip_header_tells_time_or_name() -> None:
     """Of the tarball and of the manual in packages."""
-    manual = tree.installed("deb")["/usr/share/man/man8/tetrapy.8.gz"].content
+    manual = tree.installed("deb", "amd64")["/usr/share/man/man8/tetrapy.8.gz"].content
     for content in (tarball.build("arm64")[1], manual):
         assert content[:2] == b"\x1f\x8b"
         assert content[3] == 0  # no name, no comment
@@ -170,16 +189,17 @@ def test_the_debian_package(tmp_path: Path, arch: str) -> None:
     name, content = deb.build(arch)
     path = tmp_path / name
     path.write_bytes(content)
-    fields = output("dpkg-deb", "--field", path, "Package", "Version", "Architecture", "Depends")
+    fields = output("dpkg-deb", "--field", path, "Package", "Version", "Architecture", "Recommends")
     assert fields.splitlines() == [
         "Package: tetrapy",
         f"Version: {tree.version()}",
         f"Architecture: {arch}",
-        "Depends: python3 (>= 3.8)",
+        "Recommends: python3 (>= 3.8), systemd",
     ]
+    assert not output("dpkg-deb", "--field", path, "Depends").strip()
     listed = [line.split() for line in output("dpkg-deb", "--contents", path).splitlines()]
     assert {line[1] for line in listed} == {"root/root"}
-    assert {f".{name}" for name in tree.installed("deb")} < {line[5] for line in listed}
+    assert {f".{name}" for name in tree.installed("deb", "amd64")} < {line[5] for line in listed}
     assert not [line for line in listed if "/usr/local/" in line[5]]
     output("dpkg-deb", "--raw-extract", path, tmp_path / "raw")
     output("md5sum", "--check", "--strict", "DEBIAN/md5sums", cwd=tmp_path / "raw")
@@ -191,7 +211,7 @@ def test_the_debian_package(tmp_path: Path, arch: str) -> None:
 @needs("rpmbuild")
 @pytest.mark.parametrize("arch", tree.ARCHITECTURES)
 def test_the_rpm(tmp_path: Path, arch: str) -> None:
-    """Its name, files of root's below /usr, and Python as the only thing that it asks for."""
+    """Its name, files of root's below /usr, and that it asks for a shell only."""
     name, content = rpm.build(arch)
     assert name == f"tetrapy-{tree.version()}-1.{tree.ARCHITECTURES[arch]}.rpm"
     path = tmp_path / name
@@ -199,19 +219,22 @@ def test_the_rpm(tmp_path: Path, arch: str) -> None:
     query = ["rpm", "--dbpath", tmp_path / "db", "-qp", path]
     listed = [line.split() for line in output(*query, "-lv").splitlines()]
     assert {(line[2], line[3]) for line in listed} == {("root", "root")}
-    assert set(tree.installed("rpm")) < {line[-1] for line in listed}
+    assert set(tree.installed("rpm", "amd64")) < {line[-1] for line in listed}
     assert not [line for line in listed if "/usr/local/" in line[-1]]
     wanted = [line for line in output(*query, "--requires").splitlines() if "rpmlib" not in line]
-    assert set(wanted) == {"/bin/sh", "python3 >= 3.8"}
+    assert set(wanted) == {"/bin/sh"}
+    assert output(*query, "--recommends").splitlines() == ["python3 >= 3.8"]
 
 
 def test_packages_name_their_own_places() -> None:
     """Unit and drop-ins of a package say /usr where those of the tarball say /usr/local."""
     for kind, prefix in (("tarball", "/usr/local"), ("deb", "/usr"), ("rpm", "/usr")):
-        files = tree.installed(kind)  # type: ignore[arg-type]
+        files = tree.installed(kind, "amd64")  # type: ignore[arg-type]
         unit = files["/usr/lib/systemd/system/tetrapy.service"].content.decode()
         assert f"\nExecStart={prefix}/bin/tetrapy\n" in unit
-        assert f"{prefix}/bin/tetrapy" in files
+        launcher = files[f"{prefix}/bin/tetrapy"].content.decode()
+        assert f"\nlib={prefix}/lib/tetrapy\n" in launcher
+        assert f"{prefix}/lib/tetrapy/tetrapy" in files
         settings = f"{prefix}/lib/tetrapy/tetrapy.conf.d"
         assert files[f"{settings}/bpf-lib"].content.decode().strip() == f"{prefix}/lib/tetrapy/bpf/"
 
@@ -237,6 +260,7 @@ def test_packaged_settings_are_settings() -> None:
     [
         "install.sh",
         "uninstall.sh",
+        "deploy/tetrapy",
         "deploy/tetrapy-generator",
         *(f"tools/release/deb/{name}" for name in ("preinst", "postinst", "prerm", "postrm")),
         "tools/guest/guest-test",

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tetrapy.pyz holds beside the agent's own sources: names and places, and no code."""
+"""What is built, and what tetrapy.pyz holds beside the agent's own sources: names and places, and
+no code.
+"""
 
 from __future__ import annotations
+
+PYZ = "tetrapy.pyz"
+
+# Names of the architectures as Tetragon's releases, dpkg and rpm have them.
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+# Each is an interpreter with tetrapy.pyz behind it (tools/interpreter).
+EXECUTABLES = {arch: f"tetrapy-linux-{arch}" for arch in ARCHITECTURES}
 
 # What the kernel runs, before the zip: a shell, which hands over to Python. A first line with env
 # has no room for an option (`env -S` is younger than some hosts), one with Python has to name

@@ -29,6 +29,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from tools import debian
+from tools.contents import ARCHITECTURES
 from tools.errors import BuildError
 from tools.fetch import LOCK, ROOT
 from tools.release import tree
@@ -63,7 +64,7 @@ def packages() -> list[Package]:
     with _LOCK_FILE.open("rb") as file:
         rows = tomllib.load(file)["package"]
     return [
-        Package(row["name"], row["version"], {arch: row[arch] for arch in tree.ARCHITECTURES})
+        Package(row["name"], row["version"], {arch: row[arch] for arch in ARCHITECTURES})
         for row in rows
     ]
 
@@ -179,7 +180,7 @@ def _pin() -> None:
     head, _, _ = _LOCK_FILE.read_text().partition("[[package]]")
     lines = [head.rstrip(), ""]
     for package in packages():
-        found = {arch: debian.versions(package.name, suite, arch)[0] for arch in tree.ARCHITECTURES}
+        found = {arch: debian.versions(package.name, suite, arch)[0] for arch in ARCHITECTURES}
         if len({one.version for one in found.values()}) > 1:
             raise BuildError(f"{package.name}: the architectures have different versions")
         lines += ["[[package]]", f'name = "{package.name}"']
@@ -203,7 +204,7 @@ def main() -> int:
             _pin()
             return 0
         arguments.output.mkdir(parents=True, exist_ok=True)
-        for arch in tree.ARCHITECTURES:
+        for arch in ARCHITECTURES:
             replace_file(arguments.output / f"root-{arch}.tar", root(arch), 0o644)
             name = f"tetrapy-{tree.version()}-image-{arch}.cdx.json"
             replace_file(tree.PYZ.parent / name, bill(arch), 0o644)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools import bundle, bytecode, wheels
-from tools.contents import BUNDLE, LAUNCHER, LEFT_OUT, LICENCES, PURE_PACKAGES, TAKEN
+from tools.contents import BUNDLE, LAUNCHER, LEFT_OUT, LICENCES, PURE_PACKAGES, PYZ, TAKEN
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.sbom import texts
 from tools.zip_writer import packed_size, replace_file, zip_bytes
 
-OUTPUT = ROOT / "dist" / "tetrapy.pyz"
+OUTPUT = ROOT / "dist" / PYZ
 LIMIT = 4_000_000
 
 # What every start imports is compiled ahead: all that these import at once. Each entry of the zip

@@ -16,6 +16,7 @@ from tests.support import runtimes
 from tests.support.agent import PYZ, ROOT, until
 from tests.support.runtimes import Podman
 from tools import image
+from tools.contents import ARCHITECTURES
 from tools.release import tree
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def podman(place: Path) -> Iterator[Built]:
         pytest.skip("needs make build")
     context = place / "context"
     context.mkdir()
-    for arch in tree.ARCHITECTURES:
+    for arch in ARCHITECTURES:
         (context / f"root-{arch}.tar").write_bytes(image.root(arch))
     with Built(place / "built", context) as made:
         made.context = context
@@ -85,11 +86,11 @@ def _removed(podman: Built) -> Iterator[None]:
 
 def test_both_architectures(podman: Built) -> None:
     """An image for each, the same each time, with labels and nothing but what it needs."""
-    assert len(podman.ids) == len(tree.ARCHITECTURES) == len(set(podman.ids.values()))
+    assert len(podman.ids) == len(ARCHITECTURES) == len(set(podman.ids.values()))
     again = podman.build(BUILDS[0], podman.context, "--no-cache")
     assert again == podman.ids[BUILDS[0]]
     found = [json.loads(podman.run("inspect", one))[0] for one in podman.ids.values()]
-    assert {one["Architecture"] for one in found} == set(tree.ARCHITECTURES)
+    assert {one["Architecture"] for one in found} == set(ARCHITECTURES)
     for one in found:
         assert one["Config"]["Labels"]["org.opencontainers.image.version"] == tree.version()
         assert one["Config"]["Entrypoint"] == ["/usr/bin/tetrapy"]

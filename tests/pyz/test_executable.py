@@ -15,8 +15,8 @@ import pytest
 from tests.pyz.conftest import needs_root
 from tests.pyz.test_hosts import MEMFD_NOEXEC
 from tests.support.agent import PYZ, TIMEOUT, Agent, isolated, until
+from tools.contents import ARCHITECTURES
 from tools.fetch import ROOT, cache_dir
-from tools.release.tree import ARCHITECTURES
 from tools.zip_writer import zip_bytes
 
 ARCH = next(arch for arch, machine in ARCHITECTURES.items() if machine == platform.machine())

@@ -11,9 +11,9 @@ import argparse
 import hashlib
 import sys
 
+from tools.contents import ARCHITECTURES, EXECUTABLES
 from tools.errors import BuildError
 from tools.interpreter import executable
-from tools.release import tree
 from tools.zip_writer import replace_file
 
 
@@ -22,12 +22,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tools.interpreter", description=__doc__)
     parser.add_argument("archs", nargs="*", metavar="ARCH", help="amd64, arm64; default: both")
     arguments = parser.parse_args()
-    unknown = set(arguments.archs) - set(tree.ARCHITECTURES)
+    unknown = set(arguments.archs) - set(ARCHITECTURES)
     if unknown:
         parser.error(f"unknown architecture: {', '.join(sorted(unknown))}")
     try:
-        for arch in arguments.archs or tree.ARCHITECTURES:
-            path, data = tree.executable(arch), executable.whole(arch)
+        for arch in arguments.archs or ARCHITECTURES:
+            path, data = executable.DIST / EXECUTABLES[arch], executable.whole(arch)
             replace_file(path, data, 0o755)
             print(f"{len(data):10,}  {path.name}  {hashlib.sha256(data).hexdigest()}")
     except BuildError as err:

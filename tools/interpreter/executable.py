@@ -3,28 +3,29 @@
 
 from __future__ import annotations
 
+from tools.contents import ARCHITECTURES, EXECUTABLES, PYZ
 from tools.errors import BuildError
+from tools.fetch import ROOT
 from tools.interpreter.program import program
-from tools.release import tree
 
 LIMIT = 16_000_000  # bytes
 
-# File name -> Debian's name of its architecture.
-NAMES = {tree.executable(arch).name: arch for arch in tree.ARCHITECTURES}
+DIST = ROOT / "dist"
 
 
 def whole(arch: str) -> bytes:
     """The executable. Raises BuildError when it cannot be built or grows above its limit."""
-    if not tree.PYZ.is_file():
-        raise BuildError("dist/tetrapy.pyz is not there: make build")
-    data = interpreter(arch) + tree.PYZ.read_bytes()
+    pyz = DIST / PYZ
+    if not pyz.is_file():
+        raise BuildError(f"dist/{PYZ} is not there: make build")
+    data = interpreter(arch) + pyz.read_bytes()
     if len(data) > LIMIT:
         raise BuildError(
-            f"{tree.executable(arch).name} would take {len(data):,} bytes; the limit is {LIMIT:,}"
+            f"{EXECUTABLES[arch]} would take {len(data):,} bytes; the limit is {LIMIT:,}"
         )
     return data
 
 
 def interpreter(arch: str) -> bytes:
     """What is in front of the .pyz, built if need be. Raises BuildError."""
-    return program(tree.ARCHITECTURES[arch]).read_bytes()
+    return program(ARCHITECTURES[arch]).read_bytes()

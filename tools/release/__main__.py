@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.contents import ARCHITECTURES
 from tools.errors import BuildError
 from tools.release import deb, rpm, tarball
-from tools.release.tree import ARCHITECTURES, PYZ, executable
+from tools.release.tree import PYZ, executable
 from tools.zip_writer import replace_file
 
 BUILDERS: dict[str, Callable[[str], tuple[str, bytes]]] = {

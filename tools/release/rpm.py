@@ -6,9 +6,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from tools.contents import ARCHITECTURES
 from tools.release import tree
 from tools.release.command import run
-from tools.release.tree import ARCHITECTURES, EPOCH, File
+from tools.release.tree import EPOCH, File
 
 HERE = Path(__file__).parent
 # Which shells are here is not known; rpm removes an empty directory only when a package owns it.

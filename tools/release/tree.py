@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tools import contents
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.sbom.texts import texts
 
-PYZ = ROOT / "dist/tetrapy.pyz"
-# Names of the architectures as Tetragon's releases, dpkg and rpm have them.
-ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+PYZ = ROOT / "dist" / contents.PYZ
 # Of every file in a release, whenever it is made: 1980-01-01, as inside the .pyz.
 EPOCH = 315532800
 
@@ -42,7 +41,7 @@ class File:
 
 def executable(arch: str) -> Path:
     """Where the executable for `arch` is (tools/interpreter)."""
-    return PYZ.with_name(f"tetrapy-linux-{arch}")
+    return PYZ.with_name(contents.EXECUTABLES[arch])
 
 
 def version() -> str:

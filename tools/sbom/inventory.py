@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tools import bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so, wheels
-from tools.contents import BUNDLE, LAUNCHER, LICENCES, NATIVE_PACKAGES
+from tools.contents import BUNDLE, EXECUTABLES, LAUNCHER, LICENCES, NATIVE_PACKAGES, PYZ
 from tools.errors import BuildError
 from tools.fetch import ROOT
-from tools.interpreter import executable
-from tools.release.tree import PYZ
+from tools.interpreter.executable import interpreter
 from tools.sbom import components
 from tools.sbom.components import Component
 from tools.sbom.members import members
@@ -56,13 +55,14 @@ class Inventory(NamedTuple):
         return sorted(name for name, key in self.owners.items() if key == component.key)
 
 
-def take(whole: bytes, name: str = PYZ.name) -> Inventory:
+def take(whole: bytes, name: str = PYZ) -> Inventory:
     """The inventory of a packed file, or of the executable of that name.
 
     Raises BuildError for a file that comes from nowhere or differs from where it comes from, for a
     component without files, for bytes that are no file.
     """
-    front = executable.interpreter(executable.NAMES[name]) if name in executable.NAMES else b""
+    archs = [arch for arch, executable in EXECUTABLES.items() if executable == name]
+    front = interpreter(archs[0]) if archs else b""
     if not whole.startswith(front):
         raise BuildError(f"{name} has another interpreter: was it built of this tree?")
     files = members(whole[len(front) :], f"{LAUNCHER}\n".encode(), name)

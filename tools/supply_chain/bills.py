@@ -7,9 +7,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tools.contents import EXECUTABLES, PYZ
 from tools.errors import BuildError
-from tools.interpreter import executable
-from tools.release.tree import PYZ
 from tools.sbom import inventory
 from tools.sbom.texts import texts
 from tools.zip_writer import replace_file
@@ -26,13 +25,13 @@ def write(directory: Path) -> list[Path]:
     """
     documents = {
         path: data
-        for name in (PYZ.name, *executable.NAMES)
-        if name == PYZ.name or (directory / name).exists()
+        for name in (PYZ, *EXECUTABLES.values())
+        if name == PYZ or (directory / name).exists()
         for path, data in make(directory / name).items()
     }
     for suffix in _SUFFIXES:
         # Those of an older version would be summed up as if they were of this one.
-        for old in directory.glob(f"{PYZ.stem}-*{suffix}"):
+        for old in directory.glob(f"tetrapy-*{suffix}"):
             old.unlink()
     for path, data in documents.items():
         replace_file(path, data, 0o644)
@@ -55,7 +54,7 @@ def make(whole: Path) -> dict[Path, bytes]:
             (
                 spdx.document(taken, data, created),
                 cyclonedx.document(taken, data, created),
-                texts(whole.name in executable.NAMES).encode(),
+                texts(whole.name in EXECUTABLES.values()).encode(),
             ),
             strict=True,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.contents import ARCHITECTURES
 from tools.release import tree
 
 if TYPE_CHECKING:
@@ -19,6 +20,6 @@ def release_around(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pyz = directory / "tetrapy.pyz"
     pyz.write_bytes(PROGRAM)
     monkeypatch.setattr(tree, "PYZ", pyz)
-    for arch in tree.ARCHITECTURES:
+    for arch in ARCHITECTURES:
         tree.executable(arch).write_bytes(f"a Python for {arch}\n".encode() + PROGRAM)
     monkeypatch.setattr(tree, "texts", lambda executable: f"licences: {executable}\n")

@@ -19,6 +19,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.unit.tools.release.release_tree import release_around
 from tetrapy.config.table import BY_NAME
+from tools.contents import ARCHITECTURES
 from tools.errors import BuildError
 from tools.release import deb, rpm, tarball, tree
 
@@ -135,7 +136,7 @@ def test_the_sums_are_of_every_other_file() -> None:
 def test_architectures_differ_by_the_executable() -> None:
     """All else serves both. It has the .pyz of the release behind it."""
     one, other = (
-        {n.partition("/")[2]: c for n, (_, c) in unpacked(a).items()} for a in tree.ARCHITECTURES
+        {n.partition("/")[2]: c for n, (_, c) in unpacked(a).items()} for a in ARCHITECTURES
     )
     differing = {name for name in one if one[name] != other[name]}
     executable = "usr/local/lib/tetrapy/tetrapy"
@@ -156,7 +157,7 @@ def test_no_release_without_its_executable(content: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("arch", tree.ARCHITECTURES)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_same_sources_give_the_same_bytes(
     kind: str, arch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +184,7 @@ def test_no_gzip_header_tells_time_or_name() -> None:
 
 
 @needs("dpkg-deb")
-@pytest.mark.parametrize("arch", tree.ARCHITECTURES)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_debian_package(tmp_path: Path, arch: str) -> None:
     """Its fields, files of root's below /usr, no conffile, and sums that are right."""
     name, content = deb.build(arch)
@@ -209,11 +210,11 @@ def test_the_debian_package(tmp_path: Path, arch: str) -> None:
 
 @pytest.mark.slow
 @needs("rpmbuild")
-@pytest.mark.parametrize("arch", tree.ARCHITECTURES)
+@pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_the_rpm(tmp_path: Path, arch: str) -> None:
     """Its name, files of root's below /usr, and that it asks for a shell only."""
     name, content = rpm.build(arch)
-    assert name == f"tetrapy-{tree.version()}-1.{tree.ARCHITECTURES[arch]}.rpm"
+    assert name == f"tetrapy-{tree.version()}-1.{ARCHITECTURES[arch]}.rpm"
     path = tmp_path / name
     path.write_bytes(content)
     query = ["rpm", "--dbpath", tmp_path / "db", "-qp", path]

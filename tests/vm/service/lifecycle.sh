@@ -102,6 +102,7 @@ sudo systemctl restart tetrapy
 tell_program
 /bin/true without-python
 wait_for has_event without-python
+wait_for tells_rate
 systemctl show -P StatusText tetrapy
 mv /test/python3 /usr/bin
 sudo systemctl restart tetrapy

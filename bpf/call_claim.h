@@ -16,11 +16,15 @@ static __always_inline __u32 call_owner(void)
  * hits a raw tracepoint, or the task was preempted in a uprobe. Each takes the first place that is
  * free; where two took one, since preemption came between look and claim, the first one's is found
  * taken in the end, and counted as lost.
+ *
+ * From here until the call is released, or another program goes on, the task is not preempted where
+ * that can be switched off (preempt.h): a dozen that share the CPU would keep all places.
  */
 static __always_inline struct call *claim_call(void)
 {
 	__u32 place;
 
+	disable_preemption();
 	for (place = 0; place < CALL_PLACES; place++) {
 		__u32 key = place;
 		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
@@ -33,6 +37,7 @@ static __always_inline struct call *claim_call(void)
 		}
 	}
 	count_losses(EVENT_CALL, 1);
+	enable_preemption();
 	return 0;
 }
 
@@ -44,6 +49,7 @@ static __always_inline struct call *claimed_call(void)
 	__u32 owner = call_owner();
 	__u32 place;
 
+	disable_preemption();
 	for (place = 0; place < CALL_PLACES; place++) {
 		__u32 key = CALL_PLACES - 1 - place;
 		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
@@ -52,10 +58,12 @@ static __always_inline struct call *claimed_call(void)
 			return call;
 	}
 	count_losses(EVENT_CALL, 1);
+	enable_preemption();
 	return 0;
 }
 
 static __always_inline void release_call(struct call *call)
 {
 	*(volatile __u32 *)&call->owner = 0;
+	enable_preemption();
 }

@@ -27,7 +27,9 @@ struct {
 
 static __always_inline void go_on(void *ctx, enum call_step step)
 {
+	enable_preemption();
 	bpf_tail_call(ctx, &CALL_NAME(steps), step);
+	disable_preemption();
 }
 
 /* Gives the place of a call back; returns what the program returns. */
@@ -90,8 +92,7 @@ static __always_inline void begin_record(struct call *call)
 
 static __always_inline void read_numbers(void *ctx, struct call *call, struct hook *hook)
 {
-	__u32 count = hook->head.values_count;
-	__u32 i;
+	__u32 count = hook->head.values_count, i;
 
 	for (i = 0; i < HOOK_VALUES; i++) {
 		if (i >= count)
@@ -218,14 +219,13 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 {
 	__u32 values = call_size(call);
 	__u32 flags = hook->actions[call->event.selector & 7].flags;
-	__u64 size;
+	__u64 size = sizeof(call->event) + values;
 
 	/* The hooks behind this one are not called where it says no. */
 	if (flags & ACTION_HASH && !call->verdict)
 		call->event.flags |= CALL_HASH_FOLLOWS;
 	call->event.values_size = values;
 	report_caller(ctx, call);
-	size = sizeof(call->event) + values;
 	if (!admit(size, EVENT_CALL))
 		return;
 	note_use(hook, size);

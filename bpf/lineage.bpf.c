@@ -195,8 +195,11 @@ static __always_inline void execute_image(struct call *call)
 static __always_inline void walk_image(void *ctx, struct call *call, int steps)
 {
 	if (!walk_up(&call->walk, steps)) {
-		if (call->next++ < MORE_CALLS)
+		if (call->next++ < MORE_CALLS) {
+			enable_preemption();
 			bpf_tail_call(ctx, &lineage_steps, 0);
+			disable_preemption();
+		}
 		call->walk.end = WALK_TOO_LONG;
 	}
 	execute_image(call);

@@ -176,7 +176,13 @@ class BaseSource(EventSource):
         # Imported late: most agents have no policies.
         from tetrapy.sensors.policy.programs import Programs
 
-        self._programs = Programs(self._sensor.object, self._constants, btf_path, self.uses_ring)
+        self._programs = Programs(
+            self._sensor.object,
+            self._constants,
+            btf_path,
+            self.uses_ring,
+            self._options.kfuncs,
+        )
         self._understand_calls()
         return self._programs
 

@@ -11,7 +11,7 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets
 from tetrapy.errors import PolicyUnsupportedError
-from tetrapy.kernel import bundle, features, trials
+from tetrapy.kernel import bundle, features, kfuncs, trials
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
@@ -54,8 +54,13 @@ class Programs:
         base_constants: Mapping[str, bytes],
         btf_path: Optional[str],
         use_ring: bool = True,
+        kernel_functions: Optional[Dict[int, int]] = None,
     ) -> None:
-        """`base` is the loaded base object, `base_constants` those of its constants that count."""
+        """`base` is the loaded base object, `base_constants` those of its constants that count.
+
+        `kernel_functions` keep a task from being preempted (kernel/kfuncs.py).
+        """
+        self._kfuncs = kernel_functions or {}
         self._name = RING_OBJECT if use_ring else PERF_OBJECT
         self._data = b""  # of the object, while it is needed
         self._btf = Btf(section_data(self._object_data(), ".BTF"))
@@ -180,7 +185,7 @@ class Programs:
 
     def _object_data(self) -> bytes:
         if not self._data:
-            self._data = bundle.read_packed(self._name)
+            self._data = kfuncs.put_in(bundle.read_packed(self._name), self._kfuncs)
         return self._data
 
     def settled(self) -> None:
@@ -219,8 +224,7 @@ class Programs:
             # Of trampolines only the maps: there are no programs but for a function.
             steps = frozenset() if kind in TRAMPOLINES else _COMMON_STEPS
             found = self._objects[kind] = self._load(kind, {}, entries, steps)
-            fds = found.program_fds()
-            self._entries[kind] = [fds[name] for name in entries]
+            self._entries[kind] = [found.program_fds()[name] for name in entries]
         return found
 
     def _add_steps(self, kind: str, to: BpfObject, steps: AbstractSet[str]) -> None:

@@ -39,7 +39,8 @@ enum call_step {
 	STEP_RETURN = 10, /* makes numbers of what is returned, for its filters */
 	STEP_ACT = 11, /* acts on the process, before anything is reported */
 	STEP_SET = 12, /* writes into its memory */
-	CALL_STEPS = 13,
+	STEP_BEGIN = 13, /* the program at the hook: begins a call again that lost its place */
+	CALL_STEPS = 14,
 };
 
 /* What addresses are looked up by: the beginning of a set's key. IPv4 ones that are written as IPv6
@@ -59,7 +60,7 @@ enum whose_path {
 
 struct call {
 	__u32 owner; /* thread id of whose call it is, plus one; 0: nobody's */
-	__u32 __pad;
+	__u32 may_lose_place; /* 1: the thread is between two programs: see go_on() */
 	struct call_event event; /* followed by data[] */
 	__u8 data[CALL_DATA_SIZE];
 	struct path_walk walk;
@@ -86,7 +87,7 @@ struct call {
 	__u32 unknown_paths; /* bits of the paths that were not read to the root */
 	__u32 foreign_paths; /* ... and of those that are not the host's, where that is asked */
 	__u32 whose; /* enum whose_path, of the one that is walked */
-	__u32 __pad2;
+	__u32 has_done; /* 1: something that is not to be done twice */
 	const void *vector_at; /* the next buffer of a vector */
 	__u64 vector_count; /* of buffers that are left */
 	__u64 vector_skip; /* bytes of a vector that are passed over */

@@ -154,12 +154,13 @@ static __always_inline void act(struct call *call, struct hook *hook, __u32 unre
 SEC(CALL_SECTION)
 int CALL_NAME(act)(void *ctx)
 {
-	struct call *call = claimed_call();
+	struct call *call = claimed_call(ctx);
 	struct hook *hook;
 	__u32 unreported;
 
 	if (!call)
 		return 0;
+	call->has_done = 1;
 	hook = find_hook(call->slot);
 	unreported = call->selectors & UNREPORTED;
 	call->selectors &= ~UNREPORTED;
@@ -177,9 +178,9 @@ int CALL_NAME(act)(void *ctx)
 		if (call->selectors)
 			act(call, hook, unreported);
 		if (hook->head.acts & ACTS_SET)
-			go_on(ctx, STEP_SET);
+			go_on(ctx, call, STEP_SET);
 		if (!unreported)
-			go_on(ctx, STEP_VALUES);
+			go_on(ctx, call, STEP_VALUES);
 	}
 	return end_call(call);
 }

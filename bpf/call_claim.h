@@ -12,13 +12,26 @@ static __always_inline __u32 call_owner(void)
 	return (__u32)bpf_get_current_pid_tgid() + 1;
 }
 
+static __always_inline int is_owner(struct call *call, __u32 owner)
+{
+	return *(volatile __u32 *)&call->owner == owner;
+}
+
+static __always_inline struct call *take_place(struct call *call)
+{
+	*(volatile __u32 *)&call->owner = call_owner();
+	*(volatile __u32 *)&call->may_lose_place = 0;
+	return call;
+}
+
 /* A place for a call. Another one of the same type may be in its middle on this CPU: an interrupt
  * hits a raw tracepoint, or the task was preempted in a uprobe. Each takes the first place that is
  * free; where two took one, since preemption came between look and claim, the first one's is found
  * taken in the end, and counted as lost.
  *
  * From here until the call is released, or another program goes on, the task is not preempted where
- * that can be switched off (preempt.h): a dozen that share the CPU would keep all places.
+ * that can be switched off (preempt.h). Where a dozen that were preempted between two programs
+ * have all places one of them is taken away: its call begins again.
  */
 static __always_inline struct call *claim_call(void)
 {
@@ -31,10 +44,15 @@ static __always_inline struct call *claim_call(void)
 
 		if (!call)
 			break;
-		if (!*(volatile __u32 *)&call->owner) {
-			*(volatile __u32 *)&call->owner = call_owner();
-			return call;
-		}
+		if (is_owner(call, 0))
+			return take_place(call);
+	}
+	for (place = 0; gates && place < CALL_PLACES; place++) {
+		__u32 key = place;
+		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
+
+		if (call && *(volatile __u32 *)&call->may_lose_place)
+			return take_place(call);
 	}
 	count_losses(EVENT_CALL, 1);
 	enable_preemption();
@@ -42,9 +60,9 @@ static __always_inline struct call *claim_call(void)
 }
 
 /* The call that an earlier program claimed: the last one of this thread, since an interrupt is over
- * before what it interrupted goes on.
+ * before what it interrupted goes on. One that has lost its place begins again.
  */
-static __always_inline struct call *claimed_call(void)
+static __always_inline struct call *claimed_call(void *ctx)
 {
 	__u32 owner = call_owner();
 	__u32 place;
@@ -54,16 +72,36 @@ static __always_inline struct call *claimed_call(void)
 		__u32 key = CALL_PLACES - 1 - place;
 		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
 
-		if (call && *(volatile __u32 *)&call->owner == owner)
+		if (call && is_owner(call, owner)) {
+			*(volatile __u32 *)&call->may_lose_place = 0;
 			return call;
+		}
 	}
-	count_losses(EVENT_CALL, 1);
 	enable_preemption();
+	if (gates)
+		bpf_tail_call(ctx, &CALL_NAME(steps), STEP_BEGIN);
+	count_losses(EVENT_CALL, 1);
 	return 0;
 }
 
 static __always_inline void release_call(struct call *call)
 {
-	*(volatile __u32 *)&call->owner = 0;
+	if (!gates || is_owner(call, call_owner()))
+		*(volatile __u32 *)&call->owner = 0;
 	enable_preemption();
+}
+
+/* The next program goes on. The task may be preempted in between: then another one, which finds no
+ * place for its call, takes this one's, and this one begins again when it is its turn, unless it
+ * has done something already.
+ */
+static __always_inline void go_on(void *ctx, struct call *call, enum call_step step)
+{
+	if (gates)
+		*(volatile __u32 *)&call->may_lose_place = !call->has_done;
+	enable_preemption();
+	bpf_tail_call(ctx, &CALL_NAME(steps), step);
+	disable_preemption();
+	if (gates && is_owner(call, call_owner()))
+		*(volatile __u32 *)&call->may_lose_place = 0;
 }

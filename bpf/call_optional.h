@@ -30,7 +30,7 @@ static __always_inline void read_structure(void *ctx, struct call *call, struct 
 	__u32 index = (call->next - 1) & (HOOK_VALUES - 1);
 
 	append_structure(call, &hook->values[index], index);
-	go_on(ctx, STEP_VALUES);
+	go_on(ctx, call, STEP_VALUES);
 }
 
 CALL_STEP(structure, read_structure)
@@ -70,7 +70,7 @@ static __always_inline void append_stack(void *ctx, struct call *call, __u32 ind
 SEC(CALL_SECTION)
 int CALL_NAME(stack)(void *ctx)
 {
-	struct call *call = claimed_call();
+	struct call *call = claimed_call(ctx);
 	struct hook *hook;
 	__u32 flags;
 
@@ -84,7 +84,7 @@ int CALL_NAME(stack)(void *ctx)
 		if (flags & ACTION_USER_STACK)
 			append_stack(ctx, call, STACK_OF_USER, BPF_F_USER_STACK);
 		if (hook->head.bulk)
-			go_on(ctx, STEP_BULK);
+			go_on(ctx, call, STEP_BULK);
 		finish_call(ctx, call, hook);
 	}
 	return end_call(call);
@@ -95,7 +95,7 @@ static __always_inline void read_vector(void *ctx, struct call *call, struct hoo
 	__u32 index = (call->next - 1) & (HOOK_VALUES - 1);
 
 	append_vector(call, &hook->values[index], index);
-	go_on(ctx, STEP_VALUES);
+	go_on(ctx, call, STEP_VALUES);
 }
 
 CALL_STEP(vector, read_vector)
@@ -150,7 +150,7 @@ static __always_inline int send_chunk(void *ctx, struct call *call, const struct
 SEC(CALL_SECTION)
 int CALL_NAME(bulk)(void *ctx)
 {
-	struct call *call = claimed_call();
+	struct call *call = claimed_call(ctx);
 	struct hook *hook;
 	__u32 more = 1;
 	__u32 i;
@@ -162,7 +162,7 @@ int CALL_NAME(bulk)(void *ctx)
 		for (i = 0; i < BULK_CHUNKS && more; i++)
 			more = send_chunk(ctx, call, hook);
 		if (more)
-			go_on(ctx, STEP_BULK);
+			go_on(ctx, call, STEP_BULK);
 		finish_call(ctx, call, hook);
 	}
 	return end_call(call);

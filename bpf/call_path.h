@@ -9,15 +9,15 @@ static __always_inline void take_spare_step(void *ctx, struct call *call, enum c
 	if (!call->spare_steps)
 		return;
 	call->spare_steps--;
-	go_on(ctx, step);
+	go_on(ctx, call, step);
 }
 
 /* Behind a path: filters, as soon as all that they ask for is there, else the next value. */
 static __always_inline void leave_path(void *ctx, struct call *call)
 {
 	if (call->filtered && call->next >= call->filtered_end)
-		go_on(ctx, STEP_MATCH);
-	go_on(ctx, STEP_VALUES);
+		go_on(ctx, call, STEP_MATCH);
+	go_on(ctx, call, STEP_VALUES);
 }
 
 static __always_inline void walk_path(void *ctx, struct call *call, int steps)
@@ -45,7 +45,7 @@ CALL_STEP(path, read_path)
 SEC(CALL_SECTION)
 int CALL_NAME(path_deep)(void *ctx)
 {
-	struct call *call = claimed_call();
+	struct call *call = claimed_call(ctx);
 
 	if (!call)
 		return 0;

@@ -26,7 +26,7 @@ static __always_inline void set_argument(void *ctx, struct call *call, struct ho
 			which = COUNT_FAILED;
 		count_for(find_counts(call->slot), selector, which);
 	}
-	go_on(ctx, STEP_VALUES);
+	go_on(ctx, call, STEP_VALUES);
 }
 
 CALL_STEP(set, set_argument)

@@ -25,13 +25,6 @@ struct {
 
 #include "call_claim.h"
 
-static __always_inline void go_on(void *ctx, enum call_step step)
-{
-	enable_preemption();
-	bpf_tail_call(ctx, &CALL_NAME(steps), step);
-	disable_preemption();
-}
-
 /* Gives the place of a call back; returns what the program returns. */
 static __always_inline int end_call(struct call *call)
 {
@@ -42,19 +35,19 @@ static __always_inline int end_call(struct call *call)
 }
 
 /* A program that goes on with a call: `body`, unless the call's hook is gone meanwhile. */
-#define CALL_STEP(name, body)                       \
-	SEC(CALL_SECTION)                           \
-	int CALL_NAME(name)(void *ctx)              \
-	{                                           \
-		struct call *call = claimed_call(); \
-		struct hook *hook;                  \
-                                                    \
-		if (!call)                          \
-			return 0;                   \
-		hook = find_hook(call->slot);       \
-		if (hook)                           \
-			body(ctx, call, hook);      \
-		return end_call(call);              \
+#define CALL_STEP(name, body)                          \
+	SEC(CALL_SECTION)                              \
+	int CALL_NAME(name)(void *ctx)                 \
+	{                                              \
+		struct call *call = claimed_call(ctx); \
+		struct hook *hook;                     \
+                                                       \
+		if (!call)                             \
+			return 0;                      \
+		hook = find_hook(call->slot);          \
+		if (hook)                              \
+			body(ctx, call, hook);         \
+		return end_call(call);                 \
 	}
 
 #include "call_source.h"
@@ -79,6 +72,7 @@ static __always_inline struct hook *begin_call(struct call *call, __u64 cookie)
 	call->foreign_paths = 0;
 	call->used = 0;
 	call->next = 0;
+	call->has_done = 0;
 	return find_hook(call->slot);
 }
 
@@ -102,10 +96,11 @@ static __always_inline void read_numbers(void *ctx, struct call *call, struct ho
 }
 
 /* All filters have decided: acts, where the hook does. */
-static __always_inline void go_to_act(void *ctx, struct hook *hook, int at_return)
+static __always_inline void go_to_act(void *ctx, struct call *call, struct hook *hook,
+				      int at_return)
 {
 	if (hook->head.acts & (at_return ? ACTS_AT_RETURN : ACTS_AT_CALL))
-		go_on(ctx, STEP_ACT);
+		go_on(ctx, call, STEP_ACT);
 }
 
 /* Reads values, and sends the record. Does not return. */
@@ -115,15 +110,15 @@ static __always_inline void begin_reading(void *ctx, struct call *call, struct h
 	call->filtered_end = HOOK_VALUES;
 	if (!call->filtered) {
 		begin_record(call);
-		go_to_act(ctx, hook, at_return);
+		go_to_act(ctx, call, hook, at_return);
 	} else if (!at_return) {
 		call->filtered_end = hook->head.filtered_end;
 		if (hook->head.first_path) {
 			call->next = hook->head.first_path;
-			go_on(ctx, STEP_PATH);
+			go_on(ctx, call, STEP_PATH);
 		}
 	}
-	go_on(ctx, STEP_VALUES);
+	go_on(ctx, call, STEP_VALUES);
 }
 
 /* What numbers decide of what is returned. Does not return: user space waits for the record. */
@@ -146,7 +141,7 @@ static __always_inline void begin_values(void *ctx, struct call *call, struct ho
 	call->spare_steps = hook->head.spare_steps;
 	if (at_return) {
 		if (hook->head.return_operations)
-			go_on(ctx, STEP_RETURN);
+			go_on(ctx, call, STEP_RETURN);
 		match_returned(ctx, call, hook);
 		return;
 	}
@@ -175,7 +170,7 @@ static __always_inline void read_call(void *ctx, struct call *call, struct hook 
 	if (hook->head.sockets)
 		read_sockets(call, hook);
 	if (hook->head.packets)
-		go_on(ctx, STEP_PACKET);
+		go_on(ctx, call, STEP_PACKET);
 	begin_values(ctx, call, hook, at_return);
 }
 
@@ -207,6 +202,7 @@ static __always_inline int enter_return(void *ctx, struct call *call, __u64 cook
 		call->unknown_workload = began->unknown_workload;
 		bpf_probe_read_kernel(call->arguments, sizeof(call->arguments), began->arguments);
 		forget_returning(map, &key, began->share);
+		call->has_done = 1;
 		call->at_return = 1;
 		call->event.flags = CALL_RETURNED;
 		read_call(ctx, call, hook, 1);
@@ -242,6 +238,7 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 	const struct hook_action *action = &hook->actions[selector & 7];
 	int posts = action->flags & ACTION_POST;
 
+	call->has_done = 1;
 	count_match(call, hook, selector);
 	call->event.selector = selector;
 	if (call->unknown_workload) {
@@ -263,9 +260,9 @@ static __always_inline void submit_call(void *ctx, struct call *call, struct hoo
 	if (action->flags & ACTION_NOTES_STATE && !call->at_return)
 		note_current_state(call);
 	if (!call->at_return && action->flags & (ACTION_KERNEL_STACK | ACTION_USER_STACK))
-		go_on(ctx, STEP_STACK);
+		go_on(ctx, call, STEP_STACK);
 	if (!call->at_return && hook->head.bulk)
-		go_on(ctx, STEP_BULK);
+		go_on(ctx, call, STEP_BULK);
 	finish_call(ctx, call, hook);
 }
 
@@ -301,16 +298,16 @@ static __always_inline void read_values(void *ctx, struct call *call, struct hoo
 		else if (kind == VALUE_SOCKADDR_UN)
 			append_unix_address(call, value, index);
 		else if (kind >= VALUE_VECTORS)
-			go_on(ctx, STEP_VECTOR);
+			go_on(ctx, call, STEP_VECTOR);
 		else if (kind >= VALUE_STRUCTURES)
-			go_on(ctx, STEP_STRUCTURE);
+			go_on(ctx, call, STEP_STRUCTURE);
 		else if (kind >= VALUE_SOCK && kind <= VALUE_SOCKADDR)
 			append_socket(call, value, index);
 		else if (kind != VALUE_NONE)
-			go_on(ctx, STEP_PATH);
+			go_on(ctx, call, STEP_PATH);
 	}
 	if (call->filtered)
-		go_on(ctx, STEP_MATCH);
+		go_on(ctx, call, STEP_MATCH);
 	submit_call(ctx, call, hook);
 }
 
@@ -325,8 +322,8 @@ static __always_inline void end_match(void *ctx, struct call *call, struct hook 
 		begin_record(call);
 		call->filtered = 0;
 		call->next = 0;
-		go_to_act(ctx, hook, call->at_return);
-		go_on(ctx, STEP_VALUES);
+		go_to_act(ctx, call, hook, call->at_return);
+		go_on(ctx, call, STEP_VALUES);
 	}
 }
 
@@ -334,7 +331,7 @@ static __always_inline void begin_search(void *ctx, struct call *call)
 {
 	call->search_at = 0;
 	call->search_state = 0;
-	go_on(ctx, STEP_SEARCH);
+	go_on(ctx, call, STEP_SEARCH);
 }
 
 static __always_inline void match(void *ctx, struct call *call, struct hook *hook)

@@ -9,6 +9,14 @@
 #define CALL_NAME(x) lineage_##x
 #include "call_filter.h"
 #include "call_value.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} lineage_steps SEC(".maps");
+
 #include "call_claim.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -23,13 +31,6 @@ const volatile __u32 inner_pid_set; /* of pids in a namespace that is not the in
 
 #define LONGEST_END 127 /* bytes of a path */
 #define MORE_CALLS 30 /* of the program for deep paths; an event has 33 */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(__u32));
-} lineage_steps SEC(".maps");
 
 static __always_inline int is_asked(__u32 slot)
 {
@@ -195,11 +196,8 @@ static __always_inline void execute_image(struct call *call)
 static __always_inline void walk_image(void *ctx, struct call *call, int steps)
 {
 	if (!walk_up(&call->walk, steps)) {
-		if (call->next++ < MORE_CALLS) {
-			enable_preemption();
-			bpf_tail_call(ctx, &lineage_steps, 0);
-			disable_preemption();
-		}
+		if (call->next++ < MORE_CALLS)
+			go_on(ctx, call, 0);
 		call->walk.end = WALK_TOO_LONG;
 	}
 	execute_image(call);
@@ -214,6 +212,7 @@ int lineage_exec(void *ctx)
 	if (!call)
 		return 0;
 	call->next = 0;
+	call->has_done = 1; /* it keeps its place */
 	if (start_path(call, VALUE_BINARY, 0))
 		walk_image(ctx, call, PATH_FIRST_STEPS);
 	else
@@ -224,7 +223,7 @@ int lineage_exec(void *ctx)
 SEC("?raw_tp")
 int lineage_exec_deep(void *ctx)
 {
-	struct call *call = claimed_call();
+	struct call *call = claimed_call(ctx);
 
 	if (call)
 		walk_image(ctx, call, PATH_MORE_STEPS);

@@ -49,7 +49,7 @@ kill -TERM $agent; wait $agent
 
 @pytest.mark.matrix
 def test_a_crowd_is_refused_too() -> None:
-    """Hardly one call in a hundred succeeds: programs are preempted in moments at their ends."""
+    """Not one call in a thousand succeeds: who loses the place of his call begins it again."""
     files: dict[str, qemu.Content] = {
         "/test/tetrapy.pyz": PYZ,
         "/test/crowded.py": Path(__file__).with_name("crowded.py"),
@@ -57,4 +57,4 @@ def test_a_crowd_is_refused_too() -> None:
     }
     result = qemu.run(kernels.get("7"), SCRIPT, files, smp=2, append="lsm=bpf")
     log = result.files["log"].decode(errors="replace")
-    assert int(result.files["opened"]) < PROCESSES * OPENS / 50, log
+    assert int(result.files["opened"]) < PROCESSES * OPENS / 1000, log

@@ -253,7 +253,9 @@ class Programs:
         loaded = BpfObject(self._object_data(), "policy", self._btf_path)
         try:
             programs = {name: f"{family.name}_{name[len('STEP_') :].lower()}" for name in steps}
-            for program in (*entries, *programs.values()):
+            if to is None and family.entries[0] in entries:
+                programs["STEP_BEGIN"] = family.entries[0]
+            for program in {*entries, *programs.values()}:
                 loaded.ask_for(program)
                 if place is not None and kind in TRAMPOLINES:
                     loaded.aim(program, aim(place), place.target[0])

@@ -34,24 +34,33 @@ def lift_memory_lock_limit() -> None:
 
 
 def raise_open_files_limit() -> None:
-    """Allow as many open files as are permitted, and more where too few are.
+    """Allow as many open files as policies may need, or as are permitted.
 
-    BPF objects, buffers (one a CPU without a ring), the export and served connections need them.
-    Raises KernelError when there are too few.
+    BPF objects, buffers (one a CPU without a ring), the export and served connections need them; a
+    hook of a policy has some 60 where links have no cookies (Linux before 5.15). Raises KernelError
+    when there are too few.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # neither is ever infinite
     needed = _FILES + (os.cpu_count() or 1)
-    wanted = max(soft, min(hard, _MAX_FILES), needed)
-    if wanted == soft:
-        return
+    # Linux gives 4096 at most unless somebody says otherwise; root may have more.
+    for most in (_MAX_FILES, max(needed, min(hard, _MAX_FILES))):
+        wanted = max(soft, most)
+        if wanted == soft or _limit_open_files(wanted, max(hard, wanted)):
+            return
+    if hard < needed:
+        raise KernelError(
+            f"tetrapy may have {hard} files open and needs {needed}; raise the limit (ulimit -n"
+            f" {needed}, LimitNOFILE= in a systemd unit, --ulimit nofile= for a container)"
+        )
+
+
+def _limit_open_files(soft: int, hard: int) -> bool:
+    """Whether that is permitted."""
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
-    except (ValueError, OSError) as err:
-        if hard < needed:
-            raise KernelError(
-                f"tetrapy may have {hard} files open and needs {needed}; raise the limit (ulimit -n"
-                f" {needed}, LimitNOFILE= in a systemd unit, --ulimit nofile= for a container)"
-            ) from err
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def check_bpf() -> None:

@@ -131,6 +131,49 @@ def test_the_real_user_namespace() -> None:
 
 
 @pytest.mark.parametrize(
+    ("limits", "may_raise", "then"),
+    [
+        ((1024, 4096), True, (65536, 65536)),
+        ((1024, 4096), False, (4096, 4096)),
+        ((1024, 1 << 20), False, (65536, 1 << 20)),
+        ((100_000, 1 << 20), False, (100_000, 1 << 20)),
+        ((16, 512), False, (512, 512)),
+        ((16, 20), True, (65536, 65536)),
+    ],
+)
+def test_open_files(
+    monkeypatch: pytest.MonkeyPatch,
+    limits: tuple[int, int],
+    may_raise: bool,
+    then: tuple[int, int],
+) -> None:
+    """As many as the hooks of policies may need, beyond what was given where that is permitted."""
+    now = [limits]
+
+    def set_limits(_: int, wanted: tuple[int, int]) -> None:
+        if wanted[1] > now[0][1] and not may_raise:
+            raise ValueError("not allowed to raise maximum limit")
+        now[0] = wanted
+
+    monkeypatch.setattr(privilege.resource, "getrlimit", lambda _: now[0])
+    monkeypatch.setattr(privilege.resource, "setrlimit", set_limits)
+    privilege.raise_open_files_limit()
+    assert now == [then]
+
+
+def test_too_few_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is named, and how to raise it."""
+
+    def refused(*_: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(privilege.resource, "getrlimit", lambda _: (16, 20))
+    monkeypatch.setattr(privilege.resource, "setrlimit", refused)
+    with pytest.raises(KernelError, match=r"may have 20 files open and needs \d+; .*ulimit -n"):
+        privilege.raise_open_files_limit()
+
+
+@pytest.mark.parametrize(
     ("value", "held", "named"),
     [
         ("3\n", BPF | PERFMON, True),

@@ -21,6 +21,7 @@ def test_a_file_with_holes_is_not_hashed(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_bytes(b"\x7fELF")
     os.truncate(path, 1 << 42)
     digests = (f"sha256:{'0' * 64}",)
-    hook: Any = SimpleNamespace(path=str(path), binary_digests=digests, ignore=None)
+    hook: Any = SimpleNamespace(path=str(path), binary_digests=digests, ignore=None, selectors=())
+    machine: Any = SimpleNamespace(machine="x86_64", spec=SimpleNamespace(selectors_macros={}))
     with pytest.raises(PlaceError, match="the file has more than 2147483648 bytes"):
-        uprobes.plan(hook, SimpleNamespace(machine="x86_64"))  # type: ignore[arg-type]
+        uprobes.plan(hook, machine)

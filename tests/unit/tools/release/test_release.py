@@ -229,8 +229,9 @@ def test_the_rpm(tmp_path: Path, arch: str) -> None:
 
 def test_packages_name_their_own_places() -> None:
     """Unit and drop-ins of a package say /usr where those of the tarball say /usr/local."""
-    for kind, prefix in (("tarball", "/usr/local"), ("deb", "/usr"), ("rpm", "/usr")):
-        files = tree.installed(kind, "amd64")  # type: ignore[arg-type]
+    prefixes: dict[tree.Kind, str] = {"tarball": "/usr/local", "deb": "/usr", "rpm": "/usr"}
+    for kind, prefix in prefixes.items():
+        files = tree.installed(kind, "amd64")
         unit = files["/usr/lib/systemd/system/tetrapy.service"].content.decode()
         assert f"\nExecStart={prefix}/bin/tetrapy\n" in unit
         launcher = files[f"{prefix}/bin/tetrapy"].content.decode()

@@ -85,14 +85,17 @@ def specs(port: int, wanted: Path, target: Path) -> dict[str, dict[str, Any]]:
         "args": [{"index": 0, "type": "int"}],
         "selectors": [{"matchArgs": [{"index": 0, "operator": "Equal", "values": ["7"]}]}],
     }
-    kinds = ("bpf_map", "bpf_prog", "perf_event", "net_device")
-    objects = [{"index": at, "type": kind} for at, kind in enumerate(kinds)]
+    kinds = ("bpf_map", "bpf_prog", "perf_event", "net_device"), ("cred", "user_namespace")
+    objects = [
+        {**calls, "args": [{"index": at, "type": one} for at, one in enumerate(some)]}
+        for some in kinds
+    ]
     return {
         "closes": {"tracepoints": [closes]},
         "states": {"tracepoints": [states]},
         "children": {"tracepoints": [children]},
         "calls": {"uprobes": [calls]},
-        "objects": {"uprobes": [{**calls, "args": objects, "selectors": []}]},
+        "objects": {"uprobes": [{**one, "selectors": []} for one in objects]},
         "packets": {
             "tracepoints": [
                 {

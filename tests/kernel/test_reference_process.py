@@ -7,6 +7,8 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +99,22 @@ def test_ids(living: Prepared) -> None:
     found = tuple(living.layout.number(cred, "cred", f"{name}.val") for name in names)
     assert found == reference.ids
     assert len(set(found)) == len(names)
+
+
+def test_user_namespace(memory: KernelMemory) -> None:
+    """Another process is in one below, whose owner is known; with the first process it is gone."""
+    with prepared(memory, with_files=True) as reference:
+        found, wanted = Prepared(reference), reference.user_namespace
+        assert wanted is not None
+        above = found.of(reference.thread.address, "cred -> cred.user_ns")
+        made = found.of(wanted.holder.address, "cred -> cred.user_ns")
+        number = partial(found.layout.number, made, "user_namespace")
+        assert number("parent") == above
+        assert number("level") == found.layout.number(above, "user_namespace", "level") + 1
+        assert (number("owner.val"), number("group.val")) == PLANS[0].namespace_ids
+        assert number("ns.inum") == wanted.number
+        assert Path(f"/proc/{wanted.holder.pid}").exists()
+    assert not Path(f"/proc/{wanted.holder.pid}").exists()
 
 
 def test_login_uid(living: Prepared) -> None:

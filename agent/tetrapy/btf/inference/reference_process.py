@@ -30,6 +30,26 @@ class Task(Protocol):
         """The process's id."""
 
 
+class UserNamespace(Protocol):
+    """A user namespace one level below that of the prepared task."""
+
+    @property
+    def holder(self) -> Task:
+        """A task that is in it."""
+
+    @property
+    def number(self) -> int:
+        """The inode number of /proc/PID/ns/user of that task."""
+
+    @property
+    def owner(self) -> int:
+        """The user who made it."""
+
+    @property
+    def group(self) -> int:
+        """His group."""
+
+
 class ReferenceProcess(Protocol):
     """The prepared task, with the truths that the checks are compared with."""
 
@@ -194,6 +214,10 @@ class ReferenceProcess(Protocol):
     @property
     def open_files(self) -> Optional[OpenFiles]:
         """Files and sockets that it holds; None where they were not asked for."""
+
+    @property
+    def user_namespace(self) -> Optional[UserNamespace]:
+        """Another one than its own; None where it was not asked for, or could not be made."""
 
     def read(self, address: int, size: int) -> Optional[bytes]:
         """Up to 4096 bytes of kernel memory; None if they cannot be read."""

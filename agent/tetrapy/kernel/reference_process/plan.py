@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     priority: int
     map_sizes: Tuple[int, int, int]  # of a key, of a value, and entries, of a BPF map
     instructions: int  # of a BPF program
+    namespace_ids: Tuple[int, int]  # the user and the group that make a user namespace
 
 
 PLANS = (
@@ -61,6 +62,7 @@ PLANS = (
         priority=0x5B1D8E36,
         map_sizes=(47, 1213, 3391),
         instructions=1733,
+        namespace_ids=(2683921, 1937046),
     ),
     Plan(
         ids=(2025202, 2350490, 2783368, 2102520, 2044897, 2967513, 2365180, 2540383),
@@ -83,5 +85,6 @@ PLANS = (
         priority=0x3F96A15D,
         map_sizes=(83, 2179, 5477),
         instructions=2591,
+        namespace_ids=(1508237, 2871694),
     ),
 )

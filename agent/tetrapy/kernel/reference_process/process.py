@@ -20,6 +20,7 @@ from tetrapy.kernel.kernel_memory import KernelMemory, Task
 from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.child import Child, killer
 from tetrapy.kernel.reference_process.exec_capture import CapturedExec, capture_exec
+from tetrapy.kernel.reference_process.namespace_owner import UserNamespace
 from tetrapy.kernel.reference_process.open_files import OpenFiles
 from tetrapy.kernel.reference_process.plan import PLANS
 from tetrapy.kernel.reference_process.supervisor import CLOSE, END, Supervisor
@@ -75,7 +76,9 @@ class ReferenceProcess:
     exec_name: bytes  # the last component of its path, or what a memfd is called
     exec_device: int  # major number << 20 | minor number
     exec_gained: bool  # whether it gave a capability
-    open_files: Optional[OpenFiles]  # only where they were asked for
+    # Only where they were asked for:
+    open_files: Optional[OpenFiles]
+    user_namespace: Optional[UserNamespace]  # another one than its own
     limits: Tuple[str, ...]
 
     def __init__(self, memory: KernelMemory, variant: int, with_files: bool) -> None:
@@ -146,6 +149,8 @@ class ReferenceProcess:
         self.cgroup_names = cgroups.pop("", ())
         self.cgroup_v1 = cgroups
         self.cgroup_ids = {name: tuple(ids) for name, ids in truths["cgroup_ids"].items()}
+        made = kept["user_namespace"]
+        self.user_namespace = UserNamespace.of(made) if made else None
         files = truths["open_files"]
         self.open_files = OpenFiles.of(files) if files else None
         self.limits = (*limits, *kept["limits"], *truths["limits"])

@@ -18,6 +18,7 @@ from tetrapy.kernel import sys_calls
 from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.child import in_words, killer
+from tetrapy.kernel.reference_process.namespace_owner import NamespaceOwner
 from tetrapy.kernel.reference_process.plan import Plan
 from tetrapy.kernel.reference_process.prepared_task import PreparedTask
 
@@ -52,6 +53,7 @@ class Supervisor:
         self._limits: List[str] = []
         self._cgroups: List[str] = []  # made here, the inner one last
         self._child = 0
+        self._namespace_owner = NamespaceOwner(memory, plan.namespace_ids)
 
     def run(self) -> None:
         """Prepare, obey, remove, exit."""
@@ -72,13 +74,22 @@ class Supervisor:
                 os._exit(0)
 
     def _prepare(self) -> None:
+        # Before this process has another pid namespace for its children, for the end of the first
+        # one in it waits for the end of all.
+        user_namespace = self._make_user_namespace() if self._with_files else None
         # In this order: a seccomp filter may kill for the first, and then nothing is left.
         own_namespace = self._unshare("pid namespace", sys_calls.CLONE_NEWPID)
         cgroup = self._make_cgroup()
         supervisor = self._memory.current()
         orders, self._pass_on = os.pipe2(os.O_CLOEXEC)
         self._alive, alive = os.pipe2(os.O_CLOEXEC)
-        self._report({"parent": supervisor, "limits": self._limits})
+        self._report(
+            {
+                "parent": supervisor,
+                "limits": self._limits,
+                "user_namespace": user_namespace,
+            }
+        )
         self._child = os.fork()
         if self._child == 0:
             os.close(self._pass_on)
@@ -117,6 +128,7 @@ class Supervisor:
         if self._child > 0:
             os.kill(self._child, signal.SIGKILL)
             os.waitpid(self._child, 0)
+        self._namespace_owner.close()
         while self._cgroups:
             _remove_directory(self._cgroups.pop())
 
@@ -129,6 +141,13 @@ class Supervisor:
             self._limits.append(f"no {what} of its own: {err}")
             return False
         return True
+
+    def _make_user_namespace(self) -> Optional[Dict[str, Any]]:
+        try:
+            return self._namespace_owner.start()
+        except OSError as err:
+            self._limits.append(f"no user namespace: {err}")
+            return None
 
     def _make_cgroup(self) -> Optional[str]:
         """The directory of a cgroup two levels deep; None where it is not needed or forbidden."""

@@ -50,6 +50,16 @@ class Namespaces:
         self._made += 1
         return self._memory.object(struct, ns__inum=number), number
 
+    def below(self, owner: int, group: int) -> tuple[Object, int]:
+        """A user namespace below the first, and its number."""
+        made, number = self._new("user_namespace")
+        self.user[0].set("level", 0)
+        made.set("level", 1)
+        made.set("parent", self.user[0].address)
+        made.set("owner", owner)
+        made.set("group", group)
+        return made, number
+
     def nsproxy(self) -> Object:
         """A new set of namespaces; pid numbers of children come from the pid namespace."""
         proxy = self._memory.object("nsproxy", count=3)

@@ -26,6 +26,15 @@ class Task(NamedTuple):
     tgid: int
 
 
+class UserNamespace(NamedTuple):
+    """As tetrapy.kernel.reference_process.namespace_owner.UserNamespace."""
+
+    holder: Task
+    number: int
+    owner: int
+    group: int
+
+
 class SyntheticProcess:
     """All attributes of tetrapy.btf.inference.reference_process.Subject."""
 
@@ -188,6 +197,18 @@ class SyntheticProcess:
             if made.has("loginuid"):
                 made.set("loginuid", self.login_uid or 0)
                 made.maybe("sessionid", 3)
+
+        self.user_namespace: UserNamespace | None = self._make_user_namespace()
+
+    def _make_user_namespace(self) -> UserNamespace:
+        """Another process, with its own."""
+        owner, group = (self._random.randrange(1_000_000, 3_000_000) for _ in range(2))
+        made, number = self._namespaces.below(owner, group)
+        held = context.Credentials((*(owner, group) * 4,), 0, context.ROOT.sets)
+        task = self._new("task_struct")
+        task.set("cred", context.cred(self.memory, held, made).address)
+        holder = Task(task.address, self.parent.pid - 3, self.parent.pid - 3)
+        return UserNamespace(holder, number, owner, group)
 
     def _make_memory(self) -> None:
         for name in ("thread", "parent"):

@@ -41,9 +41,8 @@ TABLE: Tuple[Check, ...] = (
 # Short names of queries (view.key) for which there is no check, and why.
 _NO_CHECK = "nothing that is known about a process of ours is in it; only policies read it"
 _UNPROVEN = """
-    user_namespace.level, user_namespace.owner.val, user_namespace.group.val, filename.name,
-    kiocb.ki_filp, iov_iter.__iov, iov_iter.count, iov_iter.iov_offset, iov_iter.iter_type,
-    iov_iter.nr_segs, iov_iter.ubuf, iov_iter___v513.type, iov_iter___v63.iov,
+    filename.name, kiocb.ki_filp, iov_iter.__iov, iov_iter.count, iov_iter.iov_offset,
+    iov_iter.iter_type, iov_iter.nr_segs, iov_iter.ubuf, iov_iter___v513.type, iov_iter___v63.iov,
     iter_type::ITER_IOVEC, iter_type::ITER_KVEC, iter_type::ITER_UBUF, load_info.mod,
     load_info.name, load_info.sig_ok, module.name, module.taints, sec_path.len, sec_path.olen,
     sk_buff.active_extensions, sk_buff.extensions, sk_buff.hash, sk_buff.head, sk_buff.len,

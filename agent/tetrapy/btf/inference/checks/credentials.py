@@ -2,7 +2,8 @@
 """Checks of all of struct cred that is reported of a process (include/linux/cred.h).
 
 It is "uid, gid, suid, sgid, euid, egid, fsuid, fsgid, securebits, cap_inheritable, cap_permitted,
-cap_effective, cap_bset, cap_ambient, ..., user, user_ns".
+cap_effective, cap_bset, cap_ambient, ..., user, user_ns". struct user_namespace is "..., parent,
+level, owner, group, ns, ..." (include/linux/user_namespace.h).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ SETS_AT = (0, 8, 16, 32)
 # kernels that were looked at. Behind a cred stands another one.
 SETS_BEHIND = 8
 USER_BEHIND = 152
+
+# What a user namespace has of its owner, in this order, behind the pointer to the one above.
+OWNED = tuple(f"user_namespace.{name}" for name in ("level", "owner.val", "group.val"))
 
 _OTHER_IDS = tuple(f"cred.{name}.val" for name in IDS if name != "euid")
 _SETS = tuple(f"cred.cap_{name}" for name in CAPABILITIES)
@@ -72,6 +76,23 @@ def _user_namespace(view: View, reference: ReferenceProcess) -> Optional[bool]:
         return False
     namespace = view.follow(reference.thread.address, "task_struct.cred", "cred.user_ns")
     return place_of(number, namespace, view.memory) == view["user_namespace.ns.inum"]
+
+
+@check(CHECKS, "owner of a user namespace", *OWNED)
+def _owner(view: View, reference: ReferenceProcess) -> Optional[bool]:
+    wanted = reference.user_namespace
+    if wanted is None:
+        return None
+    memory, at = view.memory, view["user_namespace.level"]
+    above, made = (
+        view.follow(task.address, "task_struct.cred", "cred.user_ns")
+        for task in (reference.thread, wanted.holder)
+    )
+    if [view[name] - at for name in OWNED] != [0, 4, 8] or memory.pointer(made + at - 8) != above:
+        return False
+    found = [view.u32(made, name) for name in OWNED]
+    is_made = view.u32(made, "user_namespace.ns.inum") == wanted.number
+    return is_made and found == [memory.u32(above + at) + 1, wanted.owner, wanted.group]
 
 
 def _behind_ids(view: View) -> int:

@@ -49,6 +49,7 @@ OPTIONAL_STEPS: Sequence[Callable[[Finder], None]] = (
     credentials.find_securebits,
     credentials.find_capabilities,
     credentials.find_user_namespace,
+    credentials.find_owner,
     namespaces.find_nsproxy,
     namespaces.find_pid_namespace,
     execs.find_file,

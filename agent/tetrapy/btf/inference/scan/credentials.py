@@ -5,7 +5,13 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
-from tetrapy.btf.inference.checks.credentials import CAPABILITIES, SETS_AT, SETS_BEHIND, USER_BEHIND
+from tetrapy.btf.inference.checks.credentials import (
+    CAPABILITIES,
+    OWNED,
+    SETS_AT,
+    SETS_BEHIND,
+    USER_BEHIND,
+)
 from tetrapy.btf.inference.checks.namespaces import place_of
 from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
 
@@ -49,6 +55,27 @@ def find_user_namespace(finder: Finder) -> None:
             found.append((start + 8 * step, place))
     at, place = only("cred.user_ns", found)
     finder.found.update({"cred.user_ns": at, "user_namespace.ns.inum": place})
+
+
+def find_owner(finder: Finder) -> None:
+    """Level, owner and group of a user namespace, behind the one above it and before its number."""
+    memory, wanted = finder.memory, finder.reference.user_namespace
+    if wanted is None:
+        raise Undecided("user_namespace.owner was not found, because none could be made")
+    place, end = finder.place("cred.user_ns"), finder.place("user_namespace.ns.inum")
+    made = memory.pointer(memory.pointer(wanted.holder.address + finder.task("cred")) + place)
+    above = memory.pointer(_cred(finder) + place)
+    at = finder.search(
+        "user_namespace.owner",
+        range(8, end, 8),
+        lambda at: (
+            memory.u64(made + at - 8) == above
+            and memory.u32(made + at) == memory.u32(above + at) + 1
+            and memory.u32(made + at + 4) == wanted.owner
+            and memory.u32(made + at + 8) == wanted.group
+        ),
+    )
+    finder.found.update({name: at + 4 * step for step, name in enumerate(OWNED)})
 
 
 def _cred(finder: Finder) -> int:

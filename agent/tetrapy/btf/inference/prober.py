@@ -10,12 +10,16 @@ from tetrapy.btf.inference import candidates
 from tetrapy.btf.inference.candidates import Inference, Layouts
 from tetrapy.btf.inference.nearest import KernelName
 from tetrapy.btf.inference.reference_process import ReferenceProcess
-from tetrapy.btf.inference.scan import scan
+from tetrapy.btf.inference.scan import Scan, scan
+from tetrapy.btf.inference.scan.finder import Places
 from tetrapy.named import NamedTuple
 
 # Prepares a reference process, for a `with`; the variants differ in all values that are chosen
 # freely.
 Prepare = Callable[[int], ContextManager[ReferenceProcess]]
+
+# How many processes are looked at until one place is left for all; each scan takes about a second.
+_SCANS = 4
 
 
 class CheckResult(NamedTuple):
@@ -86,12 +90,16 @@ class LayoutProber:
         )
 
     def scan(self) -> InferenceResult:
-        """The running kernel's layout, found with one reference process and proven with another."""
-        with self._prepare(0) as reference:
-            found = scan(self._queries, reference, self._optional)
+        """The running kernel's layout, found with one reference process and proven with another.
+
+        Where something is in several places, as chance may have it, others decide.
+        """
+        found, scans = self._scan(0, None), 1
+        while found.layout is None and found.is_ambiguous and scans < _SCANS:
+            found, scans = self._scan(scans % 2, found.places), scans + 1
         if found.layout is None:
             return InferenceResult(None, "; ".join(found.reasons))
-        checked = self.check(found.layout, variant=1)
+        checked = self.check(found.layout, scans % 2)
         if checked.failed:
             return InferenceResult(
                 None, f"what was found is not confirmed: {'; '.join(checked.failed)}"
@@ -101,6 +109,10 @@ class LayoutProber:
         return self._finding(answers, checked.unproven, off)._replace(
             doubtful=tuple(checked.doubtful)
         )
+
+    def _scan(self, variant: int, places: Optional[Places]) -> Scan:
+        with self._prepare(variant) as reference:
+            return scan(self._queries, reference, self._optional, places)
 
     def _finding(
         self, answers: Answers, unproven: Sequence[str], off: Sequence[str]

@@ -110,7 +110,7 @@ class Memory:
     def __init__(
         self, types: Types, arch: str, seed: int, *, hostile: bool = False, stale: bool = False
     ) -> None:
-        """`hostile`: pointers of unset words lead to objects that matter, not to others.
+        """`hostile`: unset words are pointers, mostly, that lead to objects that matter.
 
         `stale`: behind each object stands a dead one with the same content.
         """
@@ -171,11 +171,13 @@ class Memory:
         """Fill all words of objects to which nothing was put."""
         others = [self.allocate(self._random.choice((64, 192, 1024))) for _ in range(64)]
         aims = [made.address for made in self._objects] if self._hostile else others
-        words = [0] * 400
+        zeros, numbers, pointers = (100, 0, 240) if self._hostile else (400, 75, 60)
+        words = [0] * zeros
         words += [
-            self._random.randrange(1, 1 << bits) for bits in (2, 6, 12, 36) for _ in range(75)
+            self._random.randrange(1, 1 << bits) for bits in (2, 6, 12, 36) for _ in range(numbers)
         ]
-        words += [self._random.choice(aims) + step for step in (0, 0, 8, 16, 64) for _ in range(60)]
+        steps = (0, 0, 8, 16, 64)
+        words += [self._random.choice(aims) + step for step in steps for _ in range(pointers)]
         for made in self._objects:
             kept = {word: self.read(word, 8) for word in made.touched}
             noise = self._random.choices(words, k=made.size // 8)

@@ -22,6 +22,7 @@ class Host(NamedTuple):
     bound: bool = False  # the root directory is mounted on itself
     hostile: bool = False  # see Memory
     stale: bool = False
+    seed: int = 0  # of what is in memory beside what is set
 
 
 PLAIN = Host()

@@ -40,7 +40,8 @@ class SyntheticProcess:
 
     def __init__(self, types: Types, arch: str, variant: int = 0, host: Host = PLAIN) -> None:
         self.host = host
-        self.memory = Memory(types, arch, seed=variant + 7, hostile=host.hostile, stale=host.stale)
+        seed = variant + 7 + 2 * host.seed
+        self.memory = Memory(types, arch, seed, hostile=host.hostile, stale=host.stale)
         self._random = random.Random(variant)
         number = self._random.randrange
         self.leader_exit_code = number(100, 200) << 8

@@ -2,8 +2,9 @@
 """Finds the layout of a kernel that nobody knows, by looking for what is known about a task.
 
 Everything has to be found in one place only, or be decided by Linux' own order of fields; else the
-scan gives up.  What is found has still to be proven by the full list of checks (`candidates.check`)
-with another reference process, prepared with other values.
+scan gives up, or goes on with another reference process, in the places where both have it. What is
+found has still to be proven by the full list of checks (`candidates.check`) with another reference
+process, prepared with other values.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tetrapy.btf.inference.scan import (
     processes,
     tasks,
 )
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, Unreached
+from tetrapy.btf.inference.scan.finder import Finder, Places, Undecided, Unreached
 from tetrapy.btf.inference.view import RENAMED, key
 from tetrapy.named import NamedTuple
 
@@ -78,23 +79,29 @@ class Scan(NamedTuple):
     """What a scan found: `layout` is None if it gave up, `reasons` say over what.
 
     `off` are optional queries that were not found: what needs them does not work, or this kernel
-    has no such thing.  `reads` counts the reads of kernel memory.
+    has no such thing.  `reads` counts the reads of kernel memory.  `places` is for another scan of
+    this kernel, with another reference process, which may decide more where `is_ambiguous`.
     """
 
     layout: Optional[Answers]
     off: List[str]
     reasons: List[str]
     reads: int
+    places: Places
+    is_ambiguous: bool
 
 
 def scan(
-    queries: Sequence[str], reference: ReferenceProcess, optional: AbstractSet[str] = frozenset()
+    queries: Sequence[str],
+    reference: ReferenceProcess,
+    optional: AbstractSet[str] = frozenset(),
+    earlier: Optional[Places] = None,
 ) -> Scan:
     """Find all queries; the reference process is ended by this.
 
-    `optional` are queries without which the programs do.
+    `optional` are queries without which the programs do, `earlier` the places of another scan.
     """
-    finder = Finder(reference)
+    finder = Finder(reference, earlier or {})
     reasons: List[str] = []
     finder.read_tasks()
     for step in STEPS:
@@ -114,8 +121,10 @@ def scan(
     essential = [one for one in missing if one not in optional and key(one) not in none]
     if essential:
         reasons += [f"nothing looks for {query}" for query in essential if not reasons]
-        return Scan(None, [], reasons, finder.memory.reads)
-    return Scan(tuple(values), missing, reasons, finder.memory.reads)
+        return Scan(None, [], reasons, finder.memory.reads, finder.places, finder.is_ambiguous)
+    return Scan(
+        tuple(values), missing, reasons, finder.memory.reads, finder.places, finder.is_ambiguous
+    )
 
 
 def _try(step: Callable[[Finder], None], finder: Finder, reasons: List[str]) -> None:

@@ -14,7 +14,7 @@ from tetrapy.btf.inference.checks.cgroups import (
     paths_v1,
 )
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 from tetrapy.btf.inference.view import CGROUPS, RENAMED
 from tetrapy.named import NamedTuple
 
@@ -55,7 +55,7 @@ def find_cgroup(finder: Finder) -> None:
         cgroups = [place for place, word in enumerate(words) if _is_cgroup(memory, word)]
         if cgroups and _is_subsys(memory, mine[at]):
             found += [(8 * at, 8 * place) for place in cgroups]
-    at, place = only("css_set.dfl_cgrp", found)
+    at, place = finder.only("css_set.dfl_cgrp", found)
     finder.found.update(
         {
             "task_struct.cgroups": at,
@@ -77,7 +77,7 @@ def find_controllers(finder: Finder) -> None:
             if is_named(memory, kind, number, controller.encode())
         ]
         if numbers:
-            finder.found[enumerator(controller)] = only(enumerator(controller), numbers)
+            finder.found[enumerator(controller)] = finder.only(enumerator(controller), numbers)
 
 
 def find_node(finder: Finder) -> None:
@@ -93,7 +93,7 @@ def find_node(finder: Finder) -> None:
     for at, word in enumerate(memory.some_words(cgroup, _CGROUP_SIZE // 8)):
         if is_pointer(word):
             found += [(8 * at, shape) for shape in _shapes(memory, word, names)]
-    at, node = only("cgroup.kn", found)
+    at, node = finder.only("cgroup.kn", found)
     # Renamed by 633488947ef6 ("kernfs: Use RCU to access kernfs_node::parent."), in 6.15; the
     # programs read the one as the other.
     finder.found.update(
@@ -117,7 +117,7 @@ def find_id(finder: Finder) -> None:
     ]
     wanted = tuple(number & 0xFFFFFFFF for number in ids)
     places = [8 * at for at, found in enumerate(zip(*halves)) if found == wanted]
-    finder.found["kernfs_node.id"] = only("kernfs_node.id", places)
+    finder.found["kernfs_node.id"] = finder.only("kernfs_node.id", places)
 
 
 def _cgroup(finder: Finder, controller: str) -> int:

@@ -13,7 +13,7 @@ from tetrapy.btf.inference.checks.credentials import (
     USER_BEHIND,
 )
 from tetrapy.btf.inference.checks.namespaces import place_of
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 
 
 def find_securebits(finder: Finder) -> None:
@@ -53,7 +53,7 @@ def find_user_namespace(finder: Finder) -> None:
         place = place_of(number, word, finder.memory)
         if place is not None:
             found.append((start + 8 * step, place))
-    at, place = only("cred.user_ns", found)
+    at, place = finder.only("cred.user_ns", found)
     finder.found.update({"cred.user_ns": at, "user_namespace.ns.inum": place})
 
 

@@ -13,7 +13,7 @@ from tetrapy.btf.inference.checks.execs import (
     per_clear_places,
 )
 from tetrapy.btf.inference.memory import Unreadable, is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 from tetrapy.btf.inference.scan.paths import ends
 
 # "d_name, d_inode" (include/linux/dcache.h); 8 bytes in all kernels that were looked at.
@@ -34,7 +34,7 @@ def find_file(finder: Finder) -> None:
             if inode not in known:
                 known[inode] = _places(finder, inode)
             found += [(8 * at, 8 * word, place) for place in known[inode]]
-    at, word, place = only("linux_binprm.file", found)
+    at, word, place = finder.only("linux_binprm.file", found)
     finder.found.update(
         {
             "linux_binprm.file": at,
@@ -114,7 +114,7 @@ def find_per_clear(finder: Finder) -> None:
     """`per_clear` of an exec that gave a right."""
     if not finder.reference.exec_gained:
         raise Undecided("linux_binprm.per_clear was not found, because no exec could give a right")
-    finder.found["linux_binprm.per_clear"] = 4 * only(
+    finder.found["linux_binprm.per_clear"] = 4 * finder.only(
         "linux_binprm.per_clear", per_clear_places(finder.reference)
     )
 

@@ -20,7 +20,7 @@ from tetrapy.btf.inference.checks.kernel_objects import (
     sizes_of,
 )
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 from tetrapy.btf.inference.scan.open_files import file_of, known_files, sock_of
 
 # Bytes: of the structures up to what is looked for.
@@ -40,7 +40,7 @@ def find_map(finder: Finder) -> None:
         for at in _places(memory, object_, sizes, 4, _MAP_SIZE)
         for place in _places(memory, object_, name, 4, _MAP_SIZE)
     ]
-    at, place = only("bpf_map.name", found[:1])
+    at, place = finder.only("bpf_map.name", found[:1])
     finder.found.update({f"bpf_map.{member}": at + 4 * n for n, member in enumerate(SIZES)})
     finder.found["bpf_map.name"] = place
 
@@ -58,7 +58,7 @@ def find_program(finder: Finder) -> None:
         if at + 8 in _places(memory, object_, pack("<I", wanted.length), 4, _PROGRAM_SIZE)
         for aux, place in _pointed(memory, object_, padded(wanted.name))
     ]
-    at, aux, place = only("bpf_prog.len", found[:1])
+    at, aux, place = finder.only("bpf_prog.len", found[:1])
     finder.found.update(
         {
             "bpf_prog.type": at,
@@ -81,7 +81,7 @@ def find_event(finder: Finder) -> None:
         for object_ in behind_file(memory, file)
         for at in _places(memory, object_, known, 8, _EVENT_SIZE)
     ]
-    finder.found["perf_event.attr"] = only("perf_event.attr", found[:1])
+    finder.found["perf_event.attr"] = finder.only("perf_event.attr", found[:1])
 
 
 def find_device(finder: Finder) -> None:
@@ -95,7 +95,7 @@ def find_device(finder: Finder) -> None:
         for device in devices_of(finder.memory, sock)
         for at in _places(finder.memory, device, LOOPBACK, 8, _DEVICE_SIZE)
     }
-    finder.found["net_device.name"] = only("net_device.name", sorted(found))
+    finder.found["net_device.name"] = finder.only("net_device.name", sorted(found))
 
 
 def _places(memory: Memory, start: int, data: bytes, step: int, size: int) -> Tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from tetrapy.btf.inference.checks.namespaces import KINDS, TIMES, Kind, place_of
 from tetrapy.btf.inference.memory import is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 
 # "fs, files, io_uring, nsproxy, signal" are 16 to 40 bytes.
 _SPAN_AFTER_FS = 128
@@ -36,7 +36,7 @@ def find_nsproxy(finder: Finder) -> None:
     for at in range(max(start, end - _SPAN_AFTER_FS // 8), end):
         if is_pointer(mine[at]) and not leaders[at]:
             found += [(8 * at, shape) for shape in _shapes(finder, mine[at], kinds)]
-    at, shape = only("task_struct.nsproxy", found)
+    at, shape = finder.only("task_struct.nsproxy", found)
     finder.found["task_struct.nsproxy"] = at
     finder.found.update(shape)
 

@@ -16,7 +16,7 @@ from tetrapy.btf.inference.checks.open_files import (
 )
 from tetrapy.btf.inference.memory import Unreadable, is_pointer
 from tetrapy.btf.inference.open_files import OpenFile, OpenFiles, OpenSocket
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 
 # Bytes: a files_struct up to `fdt`, 64 and with debugging of locks 200; mm_struct up to
 # `exe_file`, below 1024; struct socket up to `sk`, 32; what of struct sock is read.
@@ -74,7 +74,7 @@ def find_program(finder: Finder) -> None:
         return file != other and memory.u64(file + word) == inode
 
     places = [at for at in range(0, _MM_SIZE, 8) if finder.holds(fits, at)]
-    finder.found["mm_struct.exe_file"] = _first("mm_struct.exe_file", places)
+    finder.found["mm_struct.exe_file"] = _first(finder, "mm_struct.exe_file", places)
 
 
 def find_flags(finder: Finder) -> None:
@@ -89,7 +89,7 @@ def find_flags(finder: Finder) -> None:
         return executed in EXECUTED and not opened & READ_ONLY_MASK
 
     places = [at for at in range(0, 8 * FILE_WORDS, 4) if finder.holds(fits, at)]
-    finder.found["file.f_flags"] = _first("file.f_flags", places)
+    finder.found["file.f_flags"] = _first(finder, "file.f_flags", places)
 
 
 def find_socket(finder: Finder) -> None:
@@ -105,7 +105,7 @@ def find_socket(finder: Finder) -> None:
         for at in places
         if _has(finder, at, connected, 0, bytes.fromhex(connected.destination + connected.source))
     ]
-    finder.found["socket.sk"] = _first("socket.sk", good)
+    finder.found["socket.sk"] = _first(finder, "socket.sk", good)
     both = (connected, listening)
     addresses = _at(finder, both, 4, lambda one: bytes.fromhex("".join(addresses_of(one)[:2])))
     ports = _at(
@@ -140,7 +140,7 @@ def find_socket_kind(finder: Finder) -> None:
         *((at + 2, at, 0, 0, 2) for at in protocols),
         *((at + 1, at, 16, 8, 4) for at in bits),
     ]
-    kind, protocol, kind_bits, protocol_bits, size = only("sock.sk_type", sorted(found)[:1])
+    kind, protocol, kind_bits, protocol_bits, size = finder.only("sock.sk_type", sorted(found)[:1])
     finder.found.update(
         {
             "sock.sk_type": kind,
@@ -254,9 +254,9 @@ def _at(
     step: int,
     data: Callable[[OpenSocket], bytes],
 ) -> int:
-    return _first("a member of sock", _places(finder, sockets, step, data))
+    return _first(finder, "a member of sock", _places(finder, sockets, step, data))
 
 
-def _first(what: str, places: List[int]) -> int:
+def _first(finder: Finder, what: str, places: List[int]) -> int:
     """The first place: behind a structure stand others of its kind, dead ones too."""
-    return only(what, places[:1])
+    return finder.only(what, places[:1])

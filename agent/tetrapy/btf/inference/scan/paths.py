@@ -12,7 +12,7 @@ from typing import List, Optional, Tuple
 
 from tetrapy.btf.inference.checks.paths import MAX_STEPS, is_hashed
 from tetrapy.btf.inference.memory import Memory, Unreadable, is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 from tetrapy.named import NamedTuple
 
 # Locks before the paths take 12 bytes, 104 with lock debugging.
@@ -60,7 +60,7 @@ def find_paths(finder: Finder) -> None:
             shape = _shape(memory, pwd, root, reference.cwd_names)
             if shape:
                 found.append((8 * at, 8 * place, shape))
-    at, place, dentry = first("task_struct.fs", found)
+    at, place, dentry = finder.first("task_struct.fs", found)
     finder.found.update(
         {
             "task_struct.fs": at,
@@ -99,7 +99,7 @@ def find_mount(finder: Finder) -> None:
     top = _climb(memory, root, reference.root_names, shape)
     if top is None or not reference.mount_point:
         raise Undecided("mount.mnt_root was not found: the root directory has other names")
-    inside = 8 * only(
+    inside = 8 * finder.only(
         "mount.mnt_root",
         [at for at, word in enumerate(memory.some_words(mnt, 8)) if word == top],
     )
@@ -113,7 +113,7 @@ def find_mount(finder: Finder) -> None:
             mount = _Mount(place + inside, place - back, place - back - 8)
             if _is_mounted(memory, pair, reference.mount_point, mount, shape):
                 found.append((back, place))
-    back, place = only("mount.mnt_parent", found)
+    back, place = finder.only("mount.mnt_parent", found)
     finder.found.update(
         {
             "mount.mnt": place,

@@ -13,7 +13,7 @@ from tetrapy.btf.inference.checks.processes import (
     filename_word,
 )
 from tetrapy.btf.inference.memory import is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 
 # The ids are the first in struct cred but a reference count, some debugging fields and a lock.
 _CRED_SIZE = 64
@@ -46,7 +46,7 @@ def find_mm(finder: Finder) -> None:
             for place, word in enumerate(words)
             if word == reference.arg_start and words[place : place + 4] == wanted
         ]
-    at, place = first("mm_struct.arg_start", found)
+    at, place = finder.first("mm_struct.arg_start", found)
     finder.found.update(
         {
             "task_struct.mm": at,
@@ -77,7 +77,7 @@ def find_cred(finder: Finder) -> None:
             for place in range(len(numbers) - len(ids) + 1)
             if tuple(numbers[place : place + len(ids)]) == ids
         ]
-    at, place = first("cred.euid", found)
+    at, place = finder.first("cred.euid", found)
     finder.found["task_struct.cred"] = at
     finder.found.update({f"cred.{name}.val": place + 4 * at for at, name in enumerate(IDS)})
 
@@ -109,11 +109,11 @@ def find_exit(finder: Finder, before: List[int]) -> None:
         raise Undecided("signal_struct.live was not found: it is not 0 after the exit")
     pairs = list(zip(before, after))
     wanted = (0, finder.reference.group_exit_code)
-    place = only(
+    place = finder.only(
         "signal_struct.group_exit_code",
         [at for at, pair in enumerate(pairs) if pair == wanted],
     )
-    flags = only(
+    flags = finder.only(
         "signal_struct.flags",
         [
             at

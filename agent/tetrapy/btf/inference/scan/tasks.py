@@ -9,7 +9,7 @@ from typing import List, Optional
 from tetrapy.btf.inference.checks.processes import is_live
 from tetrapy.btf.inference.checks.tasks import is_login_uid, is_start, tasks
 from tetrapy.btf.inference.memory import Unreadable, is_pointer
-from tetrapy.btf.inference.scan.finder import Finder, Undecided, first, only
+from tetrapy.btf.inference.scan.finder import Finder, Undecided
 
 # How far behind the pid its neighbours are: "pid, tgid, stack_canary, real_parent, parent,
 # children, sibling, group_leader, ptraced, ptrace_entry, thread_pid" are 112 bytes.
@@ -39,7 +39,7 @@ def find_ids(finder: Finder) -> None:
         if at % 4 == 0 and all(image[at : at + 8] == ids for image, ids in zip(images, wanted)):
             places.append(at)
         at = images[0].find(wanted[0], at + 1)
-    place = only("task_struct.pid", places)
+    place = finder.only("task_struct.pid", places)
     finder.found.update({"task_struct.pid": place, "task_struct.tgid": place + 4})
 
 
@@ -109,7 +109,7 @@ def find_pid(finder: Finder) -> None:
             for place in range(4, numbers, 4)
             if level and [memory.u32(pid + place) for pid in pids] == [level, level, level - 1]
         ]
-    size, place = only("pid.level", places)
+    size, place = finder.only("pid.level", places)
     finder.found.update(
         {
             "task_struct.thread_pid": at,
@@ -160,7 +160,7 @@ def find_signal(finder: Finder) -> None:
             for place in range(1, len(numbers) - 1)
             if is_live(numbers[place - 1 : place + 2], alive)
         ]
-    at, place = first("signal_struct.live", found)
+    at, place = finder.first("signal_struct.live", found)
     finder.found["task_struct.signal"] = at
     finder.found["signal_struct.live.counter"] = place
 

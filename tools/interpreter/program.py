@@ -30,7 +30,7 @@ _LIBRARIES = (libbpf_so.RECIPE, unpack_so.RECIPE, text_so.RECIPE)
 # The first of Debian's patches that mends something; those before it are about Debian's packages.
 _FIRST_MEND = "shutdown-deadlock.diff"
 
-_CORE_FLAGS = (
+CORE_FLAGS = (
     '-DNDEBUG -fwrapv -DPy_BUILD_CORE -DABIFLAGS="" -DPLATFORM="linux" -DPLATLIBDIR="lib"'
     ' -DDATE="" -DTIME="" -Iown -Ipython -Ipython/Include -Ipython/Include/internal'
 ).split()
@@ -45,14 +45,14 @@ def program(architecture: str) -> Path:
     """The path of the interpreter for an architecture, built if need be. Raises BuildError."""
     if architecture not in shared_library.ARCHITECTURES:
         raise BuildError(f"no executable for {architecture}")
-    frozen, objects = _frozen(), _objects(architecture)
+    frozen, objects = frozen_library(), compiled_objects(architecture)
     key = artifacts.digest([frozen.name, objects.name, *(p.read_bytes() for p in _OWN)])
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
-            tree = _tree(Path(name))
+            tree = source_tree(Path(name))
             shutil.copytree(frozen, tree / "frozen")
-            group = Group(("own/main.c", "frozen/frozen.c"), ("-O2", "-Ifrozen", *_CORE_FLAGS))
+            group = Group(("own/main.c", "frozen/frozen.c"), ("-O2", "-Ifrozen", *CORE_FLAGS))
             _linked(objects, tree, group, architecture, out / "interpreter")
 
     return artifacts.built(f"interpreter-{architecture}", key, make) / "interpreter"
@@ -68,33 +68,33 @@ def _linked(objects: Path, tree: Path, rest: Group, architecture: str, program: 
     linked(parts, architecture, program, tree.parent)
 
 
-def _objects(architecture: str) -> Path:
+def compiled_objects(architecture: str) -> Path:
     """The directory of all objects but those of `main` and of the standard library in Python."""
     made_by = [path for recipe in _LIBRARIES for path in recipe.made_by]
     key = _key([architecture], archives(), [*_OF_OBJECTS, *made_by])
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
-            tree = _tree(Path(scratch))
+            tree = source_tree(Path(scratch))
             compiled(tree, [*_libraries(tree), *_python(tree, architecture)], architecture, out)
 
     return artifacts.built(f"interpreter-objects-{architecture}", key, make)
 
 
-def _frozen() -> Path:
+def frozen_library() -> Path:
     """The directory of frozen.c, the same for all architectures.
 
     Python's own compiler for it runs here, linked of the objects for this machine.
     """
     machine = platform.machine()
-    objects = _objects(machine)
+    objects = compiled_objects(machine)
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as name:
-            tree = _tree(Path(name))
+            tree = source_tree(Path(name))
             files = ("python/Programs/_freeze_module.c", "python/Modules/getpath_noop.c")
             compiler = Path(name) / "freeze"
-            _linked(objects, tree, Group(files, ("-O2", *_CORE_FLAGS)), machine, compiler)
+            _linked(objects, tree, Group(files, ("-O2", *CORE_FLAGS)), machine, compiler)
             freeze.write(tree / "python", compiler, out)
 
     key = artifacts.digest([objects.name, (_HERE / "freeze.py").read_bytes()])
@@ -107,7 +107,7 @@ def _key(ingredients: list[str | bytes], archives: list[str], files: list[Path])
     return artifacts.digest([*ingredients, *(path.read_bytes() for path in files)])
 
 
-def _tree(scratch: Path) -> Path:
+def source_tree(scratch: Path) -> Path:
     """A directory with our own files in `own`, and Python's, mended, in `python`."""
     tree = scratch / "tree"
     (tree / "own").mkdir(parents=True)
@@ -177,7 +177,7 @@ def _python(tree: Path, architecture: str) -> list[Group]:
     ffi = _ffi(tree, architecture)
     shared_library.unpacked("bzip2", tree)
     shared_library.unpacked("xz", tree)
-    flags = ("-O3", *_CORE_FLAGS, *ffi.flags, "-Ibzip2", "-Ixz/src/liblzma/api", "-Izlib")
+    flags = ("-O3", *CORE_FLAGS, *ffi.flags, "-Ibzip2", "-Ixz/src/liblzma/api", "-Izlib")
     modules = [f"python/Modules/{file}" for files in MODULES.values() for file in files.split()]
     files = [*_core(tree), *modules, _table(tree, {**BOOTSTRAP, **MODULES})]
     directories = "liblzma/api liblzma/common liblzma/check liblzma/delta liblzma/lz liblzma/lzma"

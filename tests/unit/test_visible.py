@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.shown_process import process
+from tests.support.steps import calls
 from tetrapy.config.sources import read
 from tetrapy.daemon.notify import Notifier
 from tetrapy.errors import SettingsError
@@ -56,6 +57,14 @@ def test_what_is_seen_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
     document = json.dumps(text, ensure_ascii=False)
     assert json_bytes(document) == document.encode()
+
+
+@pytest.mark.parametrize("part", ["\x7f\ufffd", "\u202e", "\x80", "\U000e0001", 'é"\\\n\x7f'])
+def test_a_long_text_takes_no_more_steps_than_a_short_one(part: str) -> None:
+    """Who makes up 256 KiB of what is not seen has no function called for each character."""
+    short, long = (json.dumps(part * count, ensure_ascii=False) for count in (100, 50_000))
+    assert len(json_bytes(long)) > 300_000
+    assert calls(lambda: json_bytes(long)) == calls(lambda: json_bytes(short)) < 50
 
 
 @pytest.mark.slow

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import re
-import sys
 import tracemalloc
-from typing import Callable
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.steps import calls
 from tetrapy.errors import NativeCodeError
 from tetrapy.events import text
 from tetrapy.events.text import (
@@ -216,22 +215,6 @@ HOSTILE = {
 
 def shown(area: bytes) -> str:
     return join_arguments(to_text(area).split("\0"))
-
-
-def calls(act: Callable[[], object]) -> int:
-    """How many functions, of Python and of C, are called meanwhile."""
-    count = 0
-
-    def note(frame: object, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in {"call", "c_call"}
-
-    sys.setprofile(note)
-    try:
-        act()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 @pytest.mark.parametrize("part", HOSTILE.values(), ids=HOSTILE)

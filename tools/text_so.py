@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""libtext.so for each architecture: our own C for long texts that are not UTF-8."""
+"""libtext.so for each architecture: our own C for long texts that a process chose."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from tools import shared_library
 from tools.fetch import ROOT
 
-_SOURCE = ROOT / "agent" / "native" / "utf8.c"
-EXPORTS = ("repair_utf8",)
+_SOURCE = ROOT / "agent" / "native" / "text.c"
+EXPORTS = ("escape_json", "is_seen", "join_arguments", "repair_utf8")
 
 
 def library(architecture: str) -> Path:
@@ -26,7 +26,7 @@ def _prepare(tree: Path) -> list[str]:
 RECIPE = shared_library.Recipe(
     name="libtext",
     archives=(),
-    flags=("-O2", "-Wl,-soname,libtext.so", "-Wl,--version-script=exports.map"),
+    flags=("-O3", "-Wl,-soname,libtext.so", "-Wl,--version-script=exports.map"),
     prepare=_prepare,
     made_by=(Path(__file__), _SOURCE),
 )

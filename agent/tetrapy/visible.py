@@ -8,9 +8,11 @@ about would let a line that is looked at say something else than what programs r
 from __future__ import annotations
 
 import re
+import sys
+from array import array
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
-from typing import Pattern
+from typing import Callable, Optional, Pattern
 
 # Characters that `str.isprintable` lets pass though nothing is seen of them, or of where they stand
 # (Default_Ignorable_Code_Point of Unicode): joiners, fillers, selectors of variants.
@@ -19,6 +21,22 @@ _IGNORABLE = (
 )
 # What JSON itself is made of and an encoder would escape, and characters that are in no document.
 _STAND_INS = (("\n", "\0"), ('"', "\x01"), ("\\", "\x02"))
+
+LIMIT = 0x40000  # of characters that may be seen: none from there on has a shape in Unicode
+
+_LONG = 4096  # characters of a document that is worth a call of C
+
+
+_LongJson = Callable[[str], Optional[bytes]]
+_long_json: _LongJson = lambda _: None  # noqa: E731 - until somebody says what writes them
+
+
+def write_with(long_json: _LongJson) -> None:
+    """Have `json_bytes` of long documents that are not ASCII be made by `long_json`; None where it
+    cannot.
+    """
+    global _long_json
+    _long_json = long_json
 
 
 def printable(text: str) -> str:
@@ -34,16 +52,32 @@ def json_bytes(document: str) -> bytes:
     Where a string holds what is not seen, all that is not ASCII is written as `\u` and digits: that
     means the same. Most documents are ASCII, and cost one look for DEL.
     """
-    if "\x7f" not in document if document.isascii() else _is_seen(document):
+    if document.isascii():
+        if "\x7f" not in document:
+            return document.encode()
+    elif len(document) >= _LONG:
+        made = _long_json(document)
+        if made is not None:
+            return made
+    if _is_seen(document):
         return document.encode()
-    # A process chooses these characters, hundreds of thousands of them: a few passes in C, no call for
-    # each. What JSON itself is made of stands aside meanwhile.
+    # A process chooses these characters, hundreds of thousands of them: a few passes in C, no call
+    # for each. What JSON itself is made of stands aside meanwhile.
     for letter, other in _STAND_INS:
         document = document.replace(letter, other)
     text = encode_basestring_ascii(document)[1:-1]
     for letter, other in _STAND_INS:
         text = text.replace(f"\\u{ord(other):04x}", letter)
     return text.encode()
+
+
+def seen_bits() -> bytes:
+    """A bit for each character below LIMIT, the lowest first: whether it is seen."""
+    codes = array("I", range(LIMIT)).tobytes()
+    text = codes.decode(f"utf-32-{sys.byteorder[0]}e", "surrogatepass")
+    seen = bytes(map(str.isprintable, _ignorable().sub("\0", text)))
+    digits = seen[::-1].translate(b"01" + bytes(254))
+    return int(digits, 2).to_bytes(LIMIT // 8, "little")
 
 
 def _is_seen(text: str) -> bool:

@@ -10,6 +10,7 @@ import select
 import signal
 from typing import TYPE_CHECKING, Callable, Dict, Optional
 
+from tetrapy import visible
 from tetrapy.config.settings import Settings
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.daemon import choose_sensor, priority, privileges
@@ -33,7 +34,7 @@ from tetrapy.events.container import Membership
 from tetrapy.export.fanout import Fanout
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
-from tetrapy.kernel import capabilities, malloc, privilege, utf8
+from tetrapy.kernel import capabilities, long_texts, malloc, privilege
 from tetrapy.kernel.signals import SignalPipe
 from tetrapy.log import Log
 from tetrapy.pidfile import RUN_DIRECTORY, PidFile
@@ -96,7 +97,8 @@ class Agent:
             privilege.check_procfs()
             privilege.raise_open_files_limit()
             malloc.keep_small()
-            text.repair_with(utf8.repaired)
+            text.make_with(long_texts.repaired, long_texts.joined)
+            visible.write_with(long_texts.json_bytes)
             if settings.raise_priority:
                 priority.ask(log)
             redactor = make_redactor(settings, log)

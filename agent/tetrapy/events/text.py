@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from binascii import b2a_base64
 from posixpath import normpath
-from typing import Callable, List, TypeVar
+from typing import Callable, List, NoReturn, TypeVar
 
 from tetrapy.errors import NativeCodeError
 
@@ -23,17 +23,20 @@ _SECOND = 1_000_000_000  # ns
 _LONG = 4096  # bytes of a text that is worth a call of C
 
 
-def _without_c(_: bytes) -> str:
-    raise NativeCodeError("nobody said what repairs long texts")
+def _without_c(_: bytes) -> NoReturn:
+    raise NativeCodeError("nobody said what makes long texts")
 
 
 _repair: Callable[[bytes], str] = _without_c
+_join: Callable[[bytes], bytes] = _without_c
 
 
-def repair_with(repair: Callable[[bytes], str]) -> None:
-    """Have long texts made by `repair`, of UTF-8 with one U+FFFD for each run of wrong bytes."""
-    global _repair
-    _repair = repair
+def make_with(repair: Callable[[bytes], str], join: Callable[[bytes], bytes]) -> None:
+    """Have long texts made by `repair`, of UTF-8 with one U+FFFD for each run of wrong bytes, and
+    many arguments be joined by `join`, as `join_arguments` does.
+    """
+    global _repair, _join
+    _repair, _join = repair, join
 
 
 # A process chooses these bytes, 256 KiB of them. So every step here is one pass in C over all of
@@ -95,7 +98,14 @@ def arguments_text(data: bytes) -> str:
     _, _, rest = data.partition(b"\0")
     if not rest:
         return ""
-    text = to_text(rest[:-1] if rest.endswith(b"\0") else rest)
+    if rest.endswith(b"\0"):
+        rest = rest[:-1]
+    if len(rest) >= _LONG:
+        try:
+            return to_text(_join(rest))
+        except NativeCodeError:
+            pass
+    text = to_text(rest)
     if " " in text or not text:
         return join_arguments(text.split("\0"))
     # Only empty arguments are quoted. Two passes, since each takes every other one of a row.

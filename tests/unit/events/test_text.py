@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from functools import partial
+from typing import NoReturn
 
 import pytest
 from hypothesis import example, given
@@ -20,7 +22,7 @@ from tetrapy.events.text import (
     join_arguments,
     to_text,
 )
-from tetrapy.kernel.utf8 import repaired
+from tetrapy.kernel.long_texts import joined, repaired
 
 # Every class of byte that matters: ASCII, parts of 2, 3 and 4 byte sequences, never valid ones.
 AWKWARD = b'a "\\\n\x7f\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\xff\xfe\xc0\xaf'
@@ -167,6 +169,8 @@ def test_invalid_runs_byte_by_byte(data: bytes) -> None:
         at += length or 1
     assert to_text(data) == expected
     assert repaired(data) == expected
+    # Wherever it lies in the blocks that C looks at.
+    assert repaired(b"a" * 250 + data + b"\xff" * 250) == to_text(b"a" * 250 + data + b"\xff" * 250)
 
 
 def runs_replaced(data: bytes) -> str:
@@ -297,19 +301,50 @@ def test_no_slash_is_doubled_in_front() -> None:
 def test_long_texts_are_made_by_c(monkeypatch):
     """The same text; and where the library cannot be loaded, Python makes it."""
     data = AWKWARD * 400
+    area = b"prog\0" + data + b"\0\0a b\0"
+    expected = join_arguments([runs_replaced(one) for one in area.split(b"\0")[1:-1]])
     asked = []
 
-    def repair(given: bytes) -> str:
+    def noted(made, given):
         asked.append(len(given))
-        return repaired(given)
+        return made(given)
 
-    monkeypatch.setattr(text, "_repair", repair)
+    monkeypatch.setattr(text, "_repair", partial(noted, repaired))
+    monkeypatch.setattr(text, "_join", partial(noted, joined))
     assert to_text(data) == runs_replaced(data)
     assert to_text(data[:200]) == runs_replaced(data[:200])
     assert asked == [len(data)]
+    assert arguments_text(area) == expected
+    assert arguments_text(area[:200]) == join_arguments(
+        [runs_replaced(one) for one in area[:200].split(b"\0")[1:]]
+    )
+    assert asked[1] == len(area) - 6
+    assert len(asked) == 3
 
-    def missing(_: bytes) -> str:
+    def missing(_: bytes) -> NoReturn:
         raise NativeCodeError("no libtext here")
 
     monkeypatch.setattr(text, "_repair", missing)
+    monkeypatch.setattr(text, "_join", missing)
     assert to_text(data) == runs_replaced(data)
+    assert arguments_text(area) == expected
+
+
+@given(st.lists(st.text('a "', max_size=20).map(str.encode) | awkward_bytes, min_size=1))
+@example([b""])
+@example([b"", b" "])
+@example([b"12345678", b"1234567", b"1 345678"])
+def test_arguments_joined_by_c(argv: list[bytes]) -> None:
+    """As Python joins them."""
+    area = b"\0".join(argv)
+    shown = join_arguments(area.decode("latin-1").split("\0"))
+    assert joined(area).decode("latin-1") == shown
+
+
+@pytest.mark.parametrize("part", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_is_one_of_cs(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long arguments take calls by their number as little as by their bytes."""
+    monkeypatch.setattr(text, "_repair", repaired)
+    monkeypatch.setattr(text, "_join", joined)
+    short, long = (b"prog\0" + part * (size // len(part)) for size in (8192, SIZE))
+    assert calls(lambda: arguments_text(long)) == calls(lambda: arguments_text(short)) < 50

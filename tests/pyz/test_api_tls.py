@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 from pathlib import Path
 
 import grpc
@@ -93,3 +95,43 @@ def test_a_key_that_is_none_ends_the_start(tmp_path: Path) -> None:
     with Agent(tmp_path / "agent", f"--server-address=localhost:{free_port()}", *flags) as agent:
         assert agent.wait() == 255
         assert "--server-tls-cert-file" in agent.log
+
+
+def hello(authority: Authority) -> bytes:
+    """What a client says first."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    context.set_alpn_protocols(["h2"])
+    said = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), said, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return said.read()
+
+
+def test_handshakes_that_never_end(tmp_path: Path) -> None:
+    """Who begins hundreds of them, and says a byte now and then, keeps no other client from being
+    served, and no event from being written.
+    """
+    ours = Authority(tmp_path, "ours")
+    certificate, key = ours.sign("server")
+    port = free_port()
+    flags = [f"--server-address=localhost:{port}", f"--server-tls-cert-file={certificate}"]
+    said = hello(ours)
+    with (
+        contextlib.ExitStack() as open_ones,
+        Agent(tmp_path / "agent", *flags, f"--server-tls-key-file={key}") as agent,
+    ):
+        agent.started()
+        slow = []
+        for _ in range(200):
+            one = open_ones.enter_context(socket.create_connection(("127.0.0.1", port)))
+            one.sendall(said[:-9])
+            slow.append(one)
+        for at in range(len(said) - 9, len(said) - 1):
+            for one in slow:
+                with contextlib.suppress(ConnectionError):  # given up for others by now
+                    one.sendall(said[at : at + 1])
+            with Client(f"localhost:{port}", credentials(ours)) as client:
+                assert client.call("GetVersion")
+            agent.fence()
+        assert agent.stop() == 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Type
+from typing import TYPE_CHECKING, Any, Dict, Generator, Iterator, List, Optional, Tuple, Type
 
 from tetrapy.api.address import ApiAddress
 from tetrapy.api.call import Call
@@ -102,10 +102,14 @@ class Channel:
 
         Raises RpcError for any status but OK.
         """
-        replies = list(self.stream(method, request, timeout))
-        if len(replies) != 1:
-            raise RpcError(UNAVAILABLE, f"{method}: {len(replies)} replies instead of one")
-        return replies[0]
+        reply: Optional[Message] = None
+        for one in self.stream(method, request, timeout):
+            if reply is not None:
+                raise RpcError(UNAVAILABLE, f"{method}: more than one reply")
+            reply = one
+        if reply is None:
+            raise RpcError(UNAVAILABLE, f"{method}: no reply")
+        return reply
 
     def stream(
         self, method: str, request: Optional[Message] = None, timeout: Optional[float] = None
@@ -118,7 +122,7 @@ class Channel:
 
     def stream_bytes(
         self, path: str, request: bytes, timeout: Optional[float] = None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The replies as they come, in protobuf; ends with the call. Raises RpcError."""
         messages: List[bytes] = []
         ended: List[Status] = []
@@ -173,6 +177,10 @@ class Channel:
     def _turn(self, deadline: Optional[float]) -> None:
         """Send and receive what can be, waiting until there is something."""
         connection = self._connection
+        # However much there is to be received.
+        if deadline is not None and time.monotonic() >= deadline:
+            connection.expire(time.monotonic())
+            return
         try:
             self._send()
             data = self._received()
@@ -195,8 +203,6 @@ class Channel:
         poll.register(self._socket, wanted)
         left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000 + 1
         poll.poll(left)
-        if deadline is not None and time.monotonic() >= deadline:
-            self._connection.expire(time.monotonic())
 
     def _received(self) -> Optional[bytes]:
         """Bytes; none at the end, None when there are none yet."""

@@ -44,7 +44,10 @@ class EngineApi:
             connection.connect(self._path)
             connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
             while size <= _MOST:
-                connection.settimeout(max(end - time.monotonic(), 0.001))
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"{self._path}: no end of an answer in {TIMEOUT:.0f} s")
+                connection.settimeout(left)
                 block = connection.recv(_BLOCK)
                 if not block:
                     return b"".join(parts)

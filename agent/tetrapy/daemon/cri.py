@@ -7,6 +7,7 @@ Here and not beside the other sources, as it takes the client of the gRPC API. O
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Dict, Optional
 
 from tetrapy.api.client import Channel
@@ -37,8 +38,11 @@ class CriSocket:
         """The container, None where it is not known. Raises RpcError, WireError, ValueError."""
         request = tag(1, BYTES) + sized(ref.id.encode())
         try:
-            with Channel(self._address, None, TIMEOUT, _MOST) as channel:
-                reply = b"".join(channel.stream_bytes(_METHOD, request, TIMEOUT))
+            # What else comes is not waited for: it would have no end.
+            with Channel(self._address, None, TIMEOUT, _MOST) as channel, closing(
+                channel.stream_bytes(_METHOD, request, TIMEOUT)
+            ) as replies:
+                reply = next(replies, b"")
         except RpcError:
             return None
         status = b""

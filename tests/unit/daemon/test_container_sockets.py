@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ import grpc
 import pytest
 
 from tests.support.agent import until
+from tetrapy.api import client
 from tetrapy.api.wire import BYTES, VARINT, sized, tag, varint
 from tetrapy.config.settings import Settings, defaults
+from tetrapy.containers import engine_api
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.containers.engine_api import EngineApi
 from tetrapy.daemon import containers as module
@@ -89,6 +92,27 @@ def test_docker_answers_nonsense(tmp_path: Path, body: bytes) -> None:
         EngineApi(str(tmp_path / "docker.sock"), "docker").find(REF)
 
 
+class Clock:
+    """A second goes by with each look."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        self.now += 1.0
+        return self.now
+
+
+def test_docker_answers_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast its bytes come, they are waited for no longer than TIMEOUT in all."""
+    path = str(tmp_path / "docker.sock")
+    with engine(tmp_path / "docker.sock", OK + b" " * (1 << 20)):
+        monkeypatch.setattr(engine_api, "time", Clock())
+        with pytest.raises(TimeoutError, match="no end of an answer"):
+            EngineApi(path, "docker").find(REF)
+
+
 def text(number: int, value: str | bytes) -> bytes:
     """A field of bytes."""
     return tag(number, BYTES) + sized(value.encode() if isinstance(value, str) else value)
@@ -146,6 +170,50 @@ def test_cri(tmp_path: Path) -> None:
     assert (container.id, container.name) == (f"containerd://{ID}", "app")
     assert container.image == ("docker.io/library/nginx@sha256:ab", "docker.io/library/nginx:1.25")
     assert container.start_time == "2026-02-03T04:05:06.000000007Z"
+
+
+@contextlib.contextmanager
+def endless_cri(path: Path) -> Iterator[list[int]]:
+    """A runtime that answers again and again; yields how many answers it gave."""
+    count = [0]
+
+    def status(_request: bytes, _context: Any) -> Iterator[bytes]:
+        while count[0] < 10_000:
+            count[0] += 1
+            yield text(1, STATUS) + text(15, bytes(50_000))
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    service = {"ContainerStatus": grpc.unary_stream_rpc_method_handler(status)}
+    server.add_generic_rpc_handlers(
+        [grpc.method_handlers_generic_handler("runtime.v1.RuntimeService", service)]
+    )
+    server.add_insecure_port(f"unix://{path}")
+    server.start()
+    yield count
+    server.stop(None).wait()
+
+
+def test_cri_answers_without_end(tmp_path: Path) -> None:
+    """The first answer is taken, and the connection closed."""
+    path = tmp_path / "containerd.sock"
+    with endless_cri(path) as count:
+        pod = CriSocket(str(path), "containerd").find(REF)
+        assert pod is not None
+        assert pod.name == "web-5d"
+    assert count[0] < 1000
+
+
+def test_a_deadline_holds_while_bytes_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is never waited for is not listened to for longer either."""
+    path = tmp_path / "containerd.sock"
+    with endless_cri(path) as count, client.Channel(f"unix://{path}") as channel:
+        monkeypatch.setattr(client, "time", Clock())
+        replies = channel.stream_bytes("/runtime.v1.RuntimeService/ContainerStatus", b"", 50.0)
+        with pytest.raises(client.RpcError) as caught:
+            for _ in replies:
+                pass
+        assert caught.value.status.code == client.DEADLINE_EXCEEDED
+    assert count[0] < 1000
 
 
 class Loop:

@@ -5,6 +5,9 @@
 set -efu
 umask 022
 export LC_ALL=C
+# The system's own programs and the directories that are meant, whatever the environment names.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+unset CDPATH
 
 usage() {
 	cat <<'END'
@@ -83,6 +86,18 @@ main() {
 }
 
 check_release() {
+	# What anybody can change now could be changed once more behind the check of the sums.
+	if command -v find > /dev/null; then
+		place=$(pwd -P)
+		others=$(find . ! -type l -perm -0002 | head -n 1)
+		[ -z "$others" ] || die "$place/$others can be written by anybody:" \
+			"unpack the release anew, where nobody else writes"
+		while [ -n "$place" ]; do
+			place=${place%/*}
+			[ -z "$(find "$place/" -prune -perm -0002 ! -perm -1000)" ] ||
+				die "anybody can write to $place/: unpack the release elsewhere"
+		done
+	fi
 	[ -f SHA256SUMS ] || die "SHA256SUMS is not beside install.sh: unpack the whole release"
 	command -v sha256sum > /dev/null || die "sha256sum is not here: install coreutils"
 	sha256sum --check --quiet --strict SHA256SUMS > /dev/null 2>&1 ||

@@ -3,6 +3,9 @@
 # Removes what install.sh installed: the files and directories that its manifest names.
 set -efu
 export LC_ALL=C
+# The system's own programs and the directories that are meant, whatever the environment names.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+unset CDPATH
 
 usage() {
 	cat <<'END'

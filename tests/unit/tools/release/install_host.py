@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -27,11 +28,19 @@ class Host:
         unpacked = self.path / file.removesuffix(".tar.gz")
         return unpacked.rename(self.path / name)
 
-    def run(self, script: Path, *words: str) -> tuple[int, str]:
-        """Exit code and all that was printed."""
+    def run(
+        self, script: Path, *words: str, environment: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Exit code and all that was printed; `environment` beside the usual one."""
         command = ["sh", str(script), "--root", str(self.root), *words]
         done = subprocess.run(
-            command, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            check=False,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=self.path,
+            env={**os.environ, **(environment or {})},
         )
         return done.returncode, done.stdout
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,38 @@ def test_a_link_that_stays_below_the_root_is_followed(host: Host) -> None:
     assert (host.root / "data/local/bin/tetrapy").exists()
     assert host.uninstall()[0] == 0
     assert host.files() == before
+
+
+def test_the_environment_names_no_other_programs_and_places(host: Host, outside: Path) -> None:
+    """A PATH with somebody's programs in front, as with ".", and a CDPATH with his release."""
+    programs = outside / "programs"
+    programs.mkdir()
+    ran = outside / "ran"
+    names = "cat cmp cut dirname find grep head id install ln mkdir mv rm sed sha256sum sort tr"
+    for name in names.split():
+        (programs / name).write_text(f"#!/bin/sh\necho {name} >> {ran}\nexit 1\n")
+        (programs / name).chmod(0o755)
+    shutil.copytree(host.release, outside / "release")
+    (outside / "release/SHA256SUMS").write_text("")
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "CDPATH": str(outside)}
+    before = listed(outside)
+    for script in ("install.sh", "uninstall.sh"):
+        code, said = host.run(Path("release") / script, environment=environment)
+        assert code == 0, said
+        assert listed(outside) == before
+
+
+@pytest.mark.parametrize("place", [".", "release", "release/usr/local/lib/tetrapy/tetrapy.pyz"])
+def test_a_release_that_anybody_can_change_is_not_installed(host: Host, place: str) -> None:
+    """Between the check of its sums and the copy files could be swapped."""
+    (host.path / place).chmod((host.path / place).stat().st_mode | 0o002)
+    code, said = host.install()
+    assert code == 1
+    assert "nobody" in said or "anybody" in said
+    assert host.files() == {}
+
+
+def test_a_release_below_tmp_is_installed(host: Host) -> None:
+    """There anybody can write, and nobody can replace what is another's."""
+    host.path.chmod(0o1777)
+    assert host.install()[0] == 0

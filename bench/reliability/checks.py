@@ -15,6 +15,7 @@ from tools.errors import BuildError
 CHECKS: dict[str, Callable[[Setting], list[str]]] = {
     "forged paths against a deny list": deceptions.forged_paths,
     "names of cgroups that are no containers": deceptions.container_ids,
+    "1,000 containers that are made up": deceptions.made_up_containers,
     "redaction of texts that cost": deceptions.redaction,
     "the running file is deleted, replaced": stalls.file_gone,
     "packages of the host in front": deceptions.shadowed,

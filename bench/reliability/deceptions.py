@@ -6,7 +6,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import socket
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 from bench.reliability import cgroups
 from bench.reliability.attack import ATTACKER
@@ -15,6 +22,8 @@ from bench.reliability.watched import free_port
 from tools.errors import BuildError
 
 _ID = "0123456789abcdef" * 4
+_MADE_UP = 1000  # containers
+_ANSWER = 0.05  # seconds for one of a runtime's: more than the agent waits, for all of them
 _SHADOWED = ("google", "lark", "pyroute2", "yaml", "celpy", "regex")
 
 
@@ -98,6 +107,67 @@ def container_ids(setting: Setting) -> list[str]:
             if found is None or bool(found) != is_one:
                 wrong.append(f"{name}: docker={found!r}")
     return wrong
+
+
+def made_up_containers(setting: Setting) -> list[str]:
+    """A user's cgroups, called as containers' are, each to be asked for before another's one."""
+    known = f"docker/{_ID}"
+    made_up = [f"user@{ATTACKER}.service/docker-{number:064x}.scope" for number in range(_MADE_UP)]
+    path = setting.directory / "docker.sock"
+    flags = (f"--container-sockets={path}", "--container-directories=")
+    with (
+        _slow_runtime(path) as asked,
+        cgroups.named([known, *made_up]) as made,
+        setting.agent(*flags) as agent,
+    ):
+
+        def run_in(name: str, tag: str) -> None:
+            entry = made[name] / "cgroup.procs"
+            # As root, who may go everywhere: it is the cgroup that says whose it is.
+            setting.run(tag, uid=0, preexec_fn=lambda: entry.write_text("0"))
+
+        for name in made_up:
+            run_in(name, "made-up")
+        run_in(known, "known")
+        waiting = _MADE_UP - len(asked)
+        reported: list[dict[str, Any]] = []
+        while not reported:
+            fence(agent, setting)
+            reported = [one for one in execs(agent.export) if one.get("arguments") == "known"]
+        wrong = ended(agent)
+    if waiting < _MADE_UP // 10:
+        wrong.append(f"no attack: of {_MADE_UP} containers {waiting} waited to be asked for")
+    if "pod" not in reported[0]:
+        wrong.append(f"a container is not named after {_MADE_UP} that are made up")
+    return wrong
+
+
+@contextmanager
+def _slow_runtime(path: Path) -> Iterator[list[bytes]]:
+    """A Docker that knows one container and takes a while for each answer; yields the questions."""
+    asked: list[bytes] = []
+    body = json.dumps({"Id": _ID, "Name": "/known", "Config": {"Image": "image"}}).encode()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        asked.append(connection.recv(4096))
+                        time.sleep(_ANSWER)
+                        is_known = _ID.encode() in asked[-1]
+                        connection.sendall(
+                            b"HTTP/1.0 %d x\r\n\r\n" % (200 if is_known else 404) + body
+                        )
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield asked
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def redaction(setting: Setting) -> list[str]:

@@ -7,7 +7,9 @@ can show them.
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Optional, Protocol, Tuple
+import re
+from itertools import islice
+from typing import Dict, FrozenSet, List, Optional, Pattern, Protocol, Tuple
 
 from tetrapy.errors import FormatError
 from tetrapy.events.credentials import (
@@ -18,6 +20,7 @@ from tetrapy.events.credentials import (
 )
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.executed import ExecutedFile
+from tetrapy.events.flags import ERROR_ENVS
 from tetrapy.events.namespaces import Namespaces, ShownNamespaces
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.events.records import ContextRecord
@@ -28,8 +31,18 @@ from tetrapy.process.users import Users
 
 Environment = Tuple[Tuple[str, str], ...]
 
+MOST_VARIABLES = (
+    4096  # of one process that are shown: 256 KiB may have 131,072, each of which costs
+)
+
 # Enumerators of enum exec_privilege, in the order of Tetragon's enum.
 _PRIVILEGES = ("EXEC_FILE_CAPS", "EXEC_SETUID_ROOT", "EXEC_SETGID_ROOT")
+
+
+def _among(names: FrozenSet[str]) -> Pattern[str]:
+    """Finds variables of these names, between zero bytes, however many others there are."""
+    words = [re.escape(name) for name in sorted(names) if "=" not in name] or ["(?!)"]
+    return re.compile(f"\0((?:{'|'.join(words)})(?:=[^\0]*)?)(?=\0)")
 
 
 class Redactor(Protocol):
@@ -81,6 +94,7 @@ class Details:
         self._users = Users() if wanted.users and host is not None else None
         self._shown: Dict[Namespaces, ShownNamespaces] = {}
         self.environment = wanted.environment  # whether variables are shown
+        self._among = _among(wanted.variables) if wanted.variables else None
         self.unnamed_users = 0  # uids for which there is no name
 
     def of_exec(self, process: Process, context: bytes, environment: bytes) -> None:
@@ -144,20 +158,26 @@ class Details:
         )
         return None if properties == _PLAIN else properties
 
-    def _variables(self, environment: bytes) -> Environment:
-        wanted = self._wanted.variables
-        found: List[Tuple[str, str]] = []
-        for text in to_text(environment.rstrip(b"\0")).split("\0"):
-            key, equals, value = text.partition("=")
-            if wanted and key not in wanted:
-                continue
-            found.append((key, value) if equals else ("invalid", text))
-        return tuple(found)
+    def _variables(self, environment: bytes) -> Tuple[Environment, bool]:
+        """The variables that are shown, and whether there are more than MOST_VARIABLES of them."""
+        text = to_text(environment.rstrip(b"\0"))
+        if self._among is not None:
+            among = self._among.finditer(f"\0{text}\0")
+            parts = [found[1] for found in islice(among, MOST_VARIABLES + 1)]
+        else:
+            parts = text.split("\0", MOST_VARIABLES)
+        shown: List[Tuple[str, str]] = []
+        for part in parts[:MOST_VARIABLES]:
+            key, equals, value = part.partition("=")
+            shown.append((key, value) if equals else ("invalid", part))
+        return tuple(shown), len(parts) > MOST_VARIABLES
 
     def _show_texts(self, process: DetailedProcess, environment: bytes) -> None:
         variables: Environment = ()
         if self._wanted.environment and environment:
-            variables = self._variables(environment)
+            variables, has_more = self._variables(environment)
+            if has_more:
+                process.flags |= ERROR_ENVS
         redactor = self.redactor
         if redactor is not None:
             process.arguments, variables = redactor.redact(

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.records import (
     SECOND,
@@ -18,9 +20,10 @@ from tests.support.records import (
     fork,
 )
 from tests.support.shown_process import fields
+from tests.support.steps import calls
 from tetrapy.events.flags import flag_words
 from tetrapy.events.process import Process
-from tetrapy.process.details import Details, Environment, Wanted
+from tetrapy.process.details import MOST_VARIABLES, Details, Environment, Wanted
 
 INIT = Task(1, SECOND)
 TASK = Task(50, 2 * SECOND)
@@ -71,6 +74,45 @@ def test_an_environment_with_a_filter() -> None:
     process = environment_of(wanted, area(b"HOME=/root", b"PATHS=x", b"junk", b"PATH=/bin"))
     assert process.environment == (("HOME", "/root"), ("PATH", "/bin"))
     assert environment_of(wanted, area(b"A=1")).environment == ()
+
+
+names = st.sampled_from(["A", "AB", "B", "", "A=B", "é", "."])
+
+
+@given(st.frozensets(names), st.lists(st.text("AB=é.", max_size=4)))
+def test_any_environment_with_any_filter(wanted: frozenset[str], given_ones: list[str]) -> None:
+    """What is shown is what is before the first equals sign of each."""
+    made = Details(Wanted(environment=True, variables=wanted), None, None)
+    data = "\0".join(given_ones).encode() + b"\0"
+    parts = [one.partition("=") for one in data.rstrip(b"\0").decode().split("\0")]
+    expected = [
+        (key, value) if equals else ("invalid", key)
+        for key, equals, value in parts
+        if not wanted or key in wanted
+    ]
+    assert made._variables(data) == (tuple(expected), False)
+
+
+def test_more_variables_than_are_shown() -> None:
+    """131,072 of one byte would cost 150 ms at each exec; it is flagged, and takes no more steps
+    than those that are shown.
+    """
+    many = [b"V%d=" % number for number in range(5000)]
+    process = environment_of(Wanted(environment=True), area(*many))
+    assert len(process.environment) == MOST_VARIABLES
+    assert "errorEnvs" in flag_words(process.flags)
+    details = Details(Wanted(environment=True), None, None)
+    short, long = (area(*[b"a"] * count) for count in (MOST_VARIABLES + 1, 131_072))
+    assert calls(lambda: details._variables(long)) == calls(lambda: details._variables(short))
+
+
+def test_a_named_variable_behind_all_others() -> None:
+    """Nobody hides one by many others."""
+    wanted = Wanted(environment=True, variables=frozenset({"LD_PRELOAD"}))
+    data = area(*[b"a=1"] * 20_000, b"LD_PRELOAD=/tmp/x.so")
+    process = environment_of(wanted, data)
+    assert process.environment == (("LD_PRELOAD", "/tmp/x.so"),)
+    assert "errorEnvs" not in flag_words(process.flags)
 
 
 def test_an_empty_environment() -> None:

@@ -29,54 +29,58 @@ static inline uint8_t character(uint8_t first, uint8_t second, uint8_t third, ui
 						   : 0;
 }
 
-/* Writes UTF-8 as UTF-16, with one U+FFFD for each run of bytes that are none; returns how many
- * units that are, at most one for each byte. UTF-16, because Python reads that faster.
+/* Writes UTF-8 as UTF-32, with one U+FFFD for each run of bytes that are none; returns how many
+ * characters that are, at most one for each byte. UTF-32, because Python reads that fastest.
  *
- * Each byte makes one unit or none: the first of a character makes it, the second of one of four
- * bytes the second half, the first of a wrong run the mark.
+ * Each byte makes a character or none: the first of those that are one, and of a wrong run.
  */
-size_t repair_utf8(const uint8_t *text, size_t size, uint16_t *out)
+size_t repair_utf8(const uint8_t *text, size_t size, uint32_t *out)
 {
-	uint8_t bytes[BLOCK + 2 * AFTER] = { 0 }; /* of the block, and those around it */
-	uint8_t sizes[BLOCK + AFTER] = { 0 }; /* of the characters that begin there */
-	uint8_t wrong[BLOCK + 1] = { 0 };
+	uint8_t bytes[BLOCK + AFTER];  /* of the block, and those behind it */
+	uint8_t sizes[AFTER + BLOCK] = { 0 }; /* of the characters that begin there, or in front */
+	uint8_t wrong[1 + BLOCK] = { 0 };
 	uint8_t shown[BLOCK];
-	uint16_t units[BLOCK];
-	uint16_t *to = out;
+	uint32_t codes[BLOCK];
+	uint32_t *to = out;
+	uint8_t longest;
 	size_t done, i;
 
 	for (done = 0; done < size; done += BLOCK) {
 		size_t here = size - done < BLOCK ? size - done : BLOCK;
 		size_t more = size - done < BLOCK + AFTER ? size - done : BLOCK + AFTER;
-		const uint8_t *b = bytes + AFTER;
+		const uint8_t *b = bytes;
 		uint8_t *s = sizes + AFTER;
 		uint8_t *w = wrong + 1;
 
-		memcpy(bytes + AFTER, text + done, more);
-		memset(bytes + AFTER + more, 0, BLOCK + AFTER - more);
+		memcpy(bytes, text + done, more);
+		memset(bytes + more, 0, sizeof(bytes) - more);
+		longest = 0;
 		for (i = 0; i < BLOCK; i++)
 			s[i] = character(b[i], b[i + 1], b[i + 2], b[i + 3]);
 		for (i = 0; i < BLOCK; i++)
+			longest |= s[i];
+		for (i = 0; i < BLOCK; i++)
 			w[i] = !(s[i] | (sizes[i + 2] > 1) | (sizes[i + 1] > 2) | (sizes[i] > 3));
 		for (i = 0; i < BLOCK; i++)
-			shown[i] = (s[i] != 0) | (sizes[i + 2] == 4) | (w[i] & !wrong[i]);
-		for (i = 0; i < BLOCK; i++) {
+			shown[i] = (s[i] != 0) | (w[i] & !wrong[i]);
+		for (i = 0; i < BLOCK; i++)
+			codes[i] = s[i] ? b[i] : 0xfffd;
+		for (i = 0; longest > 1 && i < BLOCK; i++) {
 			uint16_t first = b[i], second = b[i + 1] & 0x3f, third = b[i + 2] & 0x3f;
 			uint16_t two = (first & 0x1f) << 6 | second;
 			uint16_t three = first << 12 | second << 6 | third;
-			uint16_t four = 0xd7c0 + ((first & 7) << 8 | second << 2 | third >> 4);
-			uint16_t half = 0xdc00 | (second & 0xf) << 6 | third; /* behind the first */
-			uint16_t kind = s[i], before = sizes[i + 2];
+			uint16_t kind = s[i], code = codes[i];
 
-			units[i] = kind == 1	 ? first
-				   : kind == 2	 ? two
-				   : kind == 3	 ? three
-				   : kind == 4	 ? four
-				   : before == 4 ? half
-						 : 0xfffd;
+			codes[i] = kind == 2 ? two : kind == 3 ? three : code;
+		}
+		for (i = 0; longest > 3 && i < BLOCK; i++) {
+			uint32_t four = (b[i] & 7) << 18 | (b[i + 1] & 0x3f) << 12 |
+					(b[i + 2] & 0x3f) << 6 | (b[i + 3] & 0x3f);
+
+			codes[i] = s[i] == 4 ? four : codes[i];
 		}
 		for (i = 0; i < here; i++) {
-			*to = units[i];
+			*to = codes[i];
 			to += shown[i];
 		}
 		memcpy(sizes, sizes + BLOCK, AFTER);
@@ -85,19 +89,16 @@ size_t repair_utf8(const uint8_t *text, size_t size, uint16_t *out)
 	return to - out;
 }
 
-/* Whether one of eight bytes equals the byte that `all` has eight times. */
-static inline int has(uint64_t word, uint64_t all)
-{
-	word ^= all;
-	return ((word - 0x0101010101010101) & ~word & 0x8080808080808080) != 0;
-}
+#define PIECE 16 /* bytes without a zero byte among them that are copied together */
 
-static inline uint64_t eight(const uint8_t *at)
+static inline int has_zero(const uint8_t *at)
 {
-	uint64_t word;
+	uint8_t found = 0;
+	int i;
 
-	memcpy(&word, at, sizeof(word));
-	return word;
+	for (i = 0; i < PIECE; i++)
+		found |= at[i] == 0;
+	return found;
 }
 
 /* Writes arguments, between which there is a zero byte, as one text: a space between them, and
@@ -108,22 +109,26 @@ static inline uint64_t eight(const uint8_t *at)
 size_t join_arguments(const uint8_t *arguments, size_t size, uint8_t *quoted, uint8_t *out)
 {
 	uint8_t space = 0, *to = out;
-	size_t at = 0, i = 0;
+	size_t at = 0, i = 0, piece;
+	int j;
 
 	quoted[0] = 1;
 	while (i < size) {
-		uint8_t end = arguments[i] == 0;
-
-		if (size - i >= 8 && !has(eight(arguments + i), 0) &&
-		    !has(eight(arguments + i), 0x2020202020202020)) {
+		piece = size - i < PIECE ? size - i : PIECE;
+		if (piece == PIECE && !has_zero(arguments + i)) {
+			for (j = 0; j < PIECE; j++)
+				space |= arguments[i + j] == ' ';
 			quoted[at] = space;
-			i += 8;
+			i += PIECE;
 			continue;
 		}
-		at += end;
-		space = (space | (arguments[i] == ' ')) & (end - 1);
-		quoted[at] = end | space;
-		i++;
+		for (; piece--; i++) {
+			uint8_t end = arguments[i] == 0;
+
+			at += end;
+			space = (space | (arguments[i] == ' ')) & (end - 1);
+			quoted[at] = end | space;
+		}
 	}
 	*to = ' ';
 	to += *quoted;
@@ -131,78 +136,86 @@ size_t join_arguments(const uint8_t *arguments, size_t size, uint8_t *quoted, ui
 	to += *quoted;
 	i = 0;
 	while (i < size) {
-		uint8_t end = arguments[i] == 0;
-
-		if (size - i >= 8 && !has(eight(arguments + i), 0)) {
-			memcpy(to, arguments + i, 8);
-			to += 8;
-			i += 8;
+		piece = size - i < PIECE ? size - i : PIECE;
+		if (piece == PIECE && !has_zero(arguments + i)) {
+			memcpy(to, arguments + i, PIECE);
+			to += PIECE;
+			i += PIECE;
 			continue;
 		}
-		*to = '"';
-		to += end & *quoted;
-		*to++ = end ? ' ' : arguments[i];
-		quoted += end;
-		*to = '"';
-		to += end & *quoted;
-		i++;
+		for (; piece--; i++) {
+			uint8_t byte = arguments[i], end = byte == 0;
+
+			*to = '"';
+			to += end & quoted[0];
+			*to++ = byte | end << 5; /* a space */
+			quoted += end;
+			*to = '"';
+			to += end & quoted[0];
+		}
 	}
 	*to = '"';
 	to += *quoted;
 	return to - out;
 }
 
-/* Whether nothing in a text of UTF-16 is hidden from who looks at it. `seen` has a bit for each
+/* Whether nothing in a text of UTF-32 is hidden from who looks at it. `seen` has a bit for each
  * character below `limit`; those from there on are not seen.
  */
-size_t is_seen(const uint16_t *units, size_t size, const uint8_t *seen, uint32_t limit)
+size_t is_seen(const uint32_t *codes, size_t size, const uint8_t *seen, uint32_t limit)
 {
 	size_t done, i;
 
 	for (done = 0; done < size; done += BLOCK) {
 		size_t here = size - done < BLOCK ? size - done : BLOCK;
-		const uint16_t *u = units + done;
-		uint16_t odd = 0;
+		const uint32_t *c = codes + done;
+		uint32_t odd = 0, hidden = 0;
 
 		for (i = 0; i < here; i++)
-			odd |= ((u[i] < 0x20) | (u[i] > 0x7e)) & (u[i] != 0xfffd);
+			odd |= ((c[i] < 0x20) | (c[i] > 0x7e)) & (c[i] != 0xfffd);
 		for (i = 0; odd && i < here; i++) {
-			uint32_t code = u[i];
+			uint32_t code = c[i] < limit ? c[i] : 0; /* which is not seen */
 
-			if ((code & 0xfc00) == 0xd800 && done + i + 1 < size &&
-			    (u[i + 1] & 0xfc00) == 0xdc00)
-				code = 0x10000 + ((code & 0x3ff) << 10) + (u[++i] & 0x3ff);
-			if (code >= limit || !(seen[code >> 3] >> (code & 7) & 1))
-				return 0;
+			hidden |= ~(seen[code >> 3] >> (code & 7));
 		}
-		done += i > here; /* the second half of the block's last character */
+		if (hidden & 1)
+			return 0;
 	}
 	return 1;
 }
 
-/* Writes JSON in UTF-16 as ASCII: all that is no printable ASCII as \\u and digits, but control
- * characters, which only stand between strings. Returns its bytes; there has to be room for six for
- * each unit, and two more.
+/* Writes JSON in UTF-32 as ASCII: all that is no printable ASCII as \\u and digits, but control
+ * characters, which only stand between strings. Returns its bytes; there has to be room for twelve
+ * for each character.
  */
-size_t escape_json(const uint16_t *units, size_t size, uint8_t *out)
+size_t escape_json(const uint32_t *codes, size_t size, uint8_t *out)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t *to = out;
 	size_t i;
 
 	for (i = 0; i < size; i++) {
-		uint16_t unit = units[i];
-		uint8_t escaped[8] = { '\\',
-				       'u',
-				       digits[unit >> 12],
-				       digits[unit >> 8 & 15],
-				       digits[unit >> 4 & 15],
-				       digits[unit & 15] };
-		int plain = unit < 0x7f;
+		uint32_t code = codes[i];
+		uint32_t first = code > 0xffff ? 0xd7c0 + (code >> 10) : code;
+		uint32_t second = 0xdc00 | (code & 0x3ff);
+		uint8_t escaped[12] = {
+			'\\',
+			'u',
+			digits[first >> 12 & 15],
+			digits[first >> 8 & 15],
+			digits[first >> 4 & 15],
+			digits[first & 15],
+			'\\',
+			'u',
+			digits[second >> 12 & 15],
+			digits[second >> 8 & 15],
+			digits[second >> 4 & 15],
+			digits[second & 15],
+		};
 
-		escaped[0] = plain ? unit : '\\';
+		escaped[0] = code < 0x7f ? code : '\\';
 		memcpy(to, escaped, sizeof(escaped));
-		to += plain ? 1 : 6;
+		to += code < 0x7f ? 1 : code > 0xffff ? 12 : 6;
 	}
 	return to - out;
 }

@@ -11,6 +11,7 @@ from typing import NamedTuple
 ARGUMENTS = 262_000  # bytes: about the most that the agent shows of one execution
 CONTROL = "fill=01"  # JSON makes six bytes of one
 INVALID = "fill=ff61"  # no UTF-8
+UNSEEN = "fill=7fe280ae61"  # DEL and a mark that turns the order round: JSON escapes each
 QUOTES = "fill=225c"  # JSON makes two bytes of one
 EMOJI = "fill=f09f98800141"  # Python takes four bytes for each character of such a text
 
@@ -68,6 +69,7 @@ ATTACKS = (
     ),
     # CPU.
     Attack("256 KB, invalid UTF-8", ("storm", f"bytes={ARGUMENTS}", INVALID, "unique=1")),
+    Attack("256 KB that is not seen", ("storm", f"bytes={ARGUMENTS}", UNSEEN, "unique=1")),
     Attack("256 KB, quotes", ("storm", f"bytes={ARGUMENTS}", QUOTES, "unique=1")),
     Attack("50,000 arguments", ("storm", "bytes=100000", "fill=6100", "unique=1")),
     Attack(

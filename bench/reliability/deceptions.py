@@ -24,6 +24,15 @@ from tools.errors import BuildError
 _ID = "0123456789abcdef" * 4
 _MADE_UP = 1000  # containers
 _ANSWER = 0.05  # seconds for one of a runtime's: more than the agent waits, for all of them
+# A program that has no path, and one that bears another name when it runs.
+_MEMFD = (
+    'import os, sys; fd = os.memfd_create("/usr/bin/apt"); '
+    'os.write(fd, open(sys.argv[1], "rb").read()); os.execve(fd, ["apt", sys.argv[2]], {})'
+)
+_MOVED = (
+    "import os, sys; fd = os.open(sys.argv[1], os.O_PATH); os.unlink(sys.argv[1]); "
+    'os.execve(f"/proc/self/fd/{fd}", ["apt", sys.argv[2]], {})'
+)
 _SHADOWED = ("google", "lark", "pyroute2", "yaml", "celpy", "regex")
 
 
@@ -56,7 +65,19 @@ def forged_paths(setting: Setting) -> list[str]:
         f"cp {home}/e/usr/bin/apt {home}/cwd/usr/bin/ && cd {home}/cwd && "
         f'umount -l {home}/cwd && exec usr/bin/apt "$0"\'',
     }
-    deny = json.dumps({"binary_regex": ["^/usr/bin/apt$", "^/usr/lib/systemd/", "^/proc/self/fd"]})
+    apt = f"{home}/e/usr/bin/apt"
+    scripts |= {
+        "file-mounted": f"exec {ns} 'mount --bind {apt} /usr/bin/id && exec /usr/bin/id \"$0\"'",
+        "overlaid": f"exec {ns} 'mount -t overlay x -o lowerdir={home}/e/usr/bin:/usr/bin /usr/bin"
+        ' && exec /usr/bin/apt "$0"\'',
+        "root-moved": f"exec {ns} 'mount --rbind {home}/e {home}/e && cd {home}/e && mkdir -p old"
+        ' && pivot_root . old && exec /usr/bin/apt "$0"\'',
+        "directory-of-a-process": f"cd {home}/e/usr/bin; exec /proc/self/cwd/apt",
+        "no-file": f"exec /usr/bin/python3 -c '{_MEMFD}' {apt}",
+        "moved-away": f"cp {apt} {home}/cwd/a; exec /usr/bin/python3 -c '{_MOVED}' {home}/cwd/a",
+    }
+    denied = ["^/usr/bin/(apt|id)$", "^/usr/lib/systemd/", "^/proc/self/", "^/memfd:"]
+    deny = json.dumps({"binary_regex": denied})
     ran = []
     with setting.agent(f"--export-denylist={deny}") as agent:
         for name, script in scripts.items():

@@ -15,7 +15,7 @@ from tetrapy import visible
 from tetrapy.errors import NativeCodeError
 from tetrapy.kernel.native import load_text
 
-_UTF_16 = f"utf-16-{sys.byteorder[0]}e"  # without a mark at the beginning
+_UTF_32 = f"utf-32-{sys.byteorder[0]}e"  # without a mark at the beginning
 
 
 def repaired(data: bytes) -> str:
@@ -24,9 +24,9 @@ def repaired(data: bytes) -> str:
     Raises NativeCodeError when the library cannot be loaded.
     """
     repair = _function("repair_utf8")
-    out = bytearray(2 * len(data) + 2)
-    units = repair(data, ctypes.c_size_t(len(data)), _at(out))
-    return str(memoryview(out)[: 2 * units], _UTF_16)
+    out = bytearray(4 * len(data) + 4)
+    count = repair(data, ctypes.c_size_t(len(data)), _at(out))
+    return str(memoryview(out)[: 4 * count], _UTF_32)
 
 
 def joined(arguments: bytes) -> bytes:
@@ -48,12 +48,12 @@ def json_bytes(document: str) -> Optional[bytes]:
         is_seen, escape = _function("is_seen"), _function("escape_json")
     except NativeCodeError:
         return None
-    units = document.encode(_UTF_16, "surrogatepass")
-    size = ctypes.c_size_t(len(units) // 2)
-    if is_seen(units, size, _seen(), visible.LIMIT):
+    codes = document.encode(_UTF_32, "surrogatepass")
+    size = ctypes.c_size_t(len(document))
+    if is_seen(codes, size, _seen(), visible.LIMIT):
         return document.encode()
-    out = bytearray(3 * len(units) + 2)
-    return bytes(memoryview(out)[: escape(units, size, _at(out))])
+    out = bytearray(12 * len(document))
+    return bytes(memoryview(out)[: escape(codes, size, _at(out))])
 
 
 @lru_cache(maxsize=None)

@@ -52,14 +52,11 @@ def json_bytes(document: str) -> bytes:
     Where a string holds what is not seen, all that is not ASCII is written as `\u` and digits: that
     means the same. Most documents are ASCII, and cost one look for DEL.
     """
-    if document.isascii():
-        if "\x7f" not in document:
-            return document.encode()
-    elif len(document) >= _LONG:
+    if len(document) >= _LONG and not document.isascii():
         made = _long_json(document)
         if made is not None:
             return made
-    if _is_seen(document):
+    if shows_all(document):
         return document.encode()
     # A process chooses these characters, hundreds of thousands of them: a few passes in C, no call
     # for each. What JSON itself is made of stands aside meanwhile.
@@ -69,6 +66,11 @@ def json_bytes(document: str) -> bytes:
     for letter, other in _STAND_INS:
         text = text.replace(f"\\u{ord(other):04x}", letter)
     return text.encode()
+
+
+def shows_all(document: str) -> bool:
+    """Whether `json_bytes` leaves JSON as it is."""
+    return "\x7f" not in document if document.isascii() else _is_seen(document)
 
 
 def seen_bits() -> bytes:

@@ -10,12 +10,13 @@ executed is `partial` then.
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring_ascii
 from typing import List, Tuple
 
 from tetrapy.events import flags
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.json_codec import quoted
-from tetrapy.visible import json_bytes
+from tetrapy.visible import json_bytes, shows_all
 
 REPEATED = 4096  # bytes of JSON of each text; no path is longer unless it has control characters
 
@@ -34,11 +35,19 @@ def cut(text: str, most: int) -> str:
     """The longest beginning of the text that takes at most so many bytes of JSON."""
     if len(text) * _MAX_LENGTH <= most or (len(text) <= most and json_size(text) <= most):
         return text
+    # Each step looks at the characters between what is known to fit and the middle of the rest, all
+    # steps together at as many as there are. What is hidden has all before it be escaped, too.
     low, high = 0, min(len(text), most)
+    hidden, plain, escaped = False, 0, 0
     while low < high:
         middle = (low + high + 1) // 2
-        if json_size(text[:middle]) <= most:
-            low = middle
+        part = text[low:middle]
+        document = quoted(part)
+        is_hidden = hidden or not shows_all(document)
+        plain_size = plain + len(document.encode("utf-8", "surrogatepass")) - 2
+        escaped_size = escaped + len(encode_basestring_ascii(part)) - 2
+        if (escaped_size if is_hidden else plain_size) <= most:
+            low, hidden, plain, escaped = middle, is_hidden, plain_size, escaped_size
         else:
             high = middle - 1
     return text[:low]

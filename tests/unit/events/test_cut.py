@@ -11,9 +11,11 @@ from hypothesis import strategies as some
 
 from tests.support.records import NODE, SECOND, Task, World, execute, exit_of
 from tests.support.shown_process import fields
+from tetrapy.events import cut as module
 from tetrapy.events.cut import REPEATED, cut, cut_variables, json_size, repeated
 from tetrapy.events.json import MIN_BYTES, JsonEncoder
 from tetrapy.events.process import DetailedProcess, Process
+from tetrapy.json_codec import quoted
 
 INIT = Task(1, SECOND)
 PARENT, CHILD = Task(50, 2 * SECOND), Task(51, 3 * SECOND)
@@ -24,13 +26,28 @@ def many(kind: bytes, size: int) -> list[bytes]:
     return [b"p", *(kind * (size // len(kind))).split(b"\0")]
 
 
-@given(some.text(max_size=300), some.integers(0, 400))
+@given(some.text(max_size=300) | some.text('a"é\x7f\u202e😀', max_size=60), some.integers(0, 400))
 def test_cut(text: str, most: int) -> None:
     """The longest beginning that fits, of whatever characters."""
     short = cut(text, most)
     assert text.startswith(short)
     assert json_size(short) <= most
     assert short == text or json_size(text[: len(short) + 1]) > most
+
+
+@pytest.mark.parametrize("text", ["a", "é", "\x7f\ufffd", "\x01", "\U000e0001"])
+def test_a_long_text_is_looked_at_once(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A beginning of it was looked at for each halving, nine times as much in all."""
+    looked_at = 0
+
+    def noted(part: str) -> str:
+        nonlocal looked_at
+        looked_at += len(part)
+        return quoted(part)
+
+    monkeypatch.setattr(module, "quoted", noted)
+    assert len(cut(text * 200_000, 150_000)) >= 150_000 // 12 - 1
+    assert looked_at < 2 * 150_000
 
 
 @pytest.mark.slow

@@ -88,8 +88,7 @@ main() {
 check_release() {
 	# What anybody can change now could be changed once more behind the check of the sums.
 	if command -v find > /dev/null; then
-		place=$(pwd -P)
-		others=$(find . ! -type l -perm -0002 | head -n 1)
+		place=$(pwd -P) others=$(find . ! -type l -perm -0002 | head -n 1)
 		[ -z "$others" ] || die "$place/$others can be written by anybody:" \
 			"unpack the release anew, where nobody else writes"
 		while [ -n "$place" ]; do

@@ -11,8 +11,18 @@ import re
 import sys
 from array import array
 from functools import lru_cache
-from json.encoder import encode_basestring_ascii
+from json.encoder import encode_basestring_ascii as quoted_as_ascii
 from typing import Callable, Optional, Pattern
+
+__all__ = (
+    "LIMIT",
+    "json_bytes",
+    "printable",
+    "quoted_as_ascii",
+    "seen_bits",
+    "shows_all",
+    "write_with",
+)
 
 # Characters that `str.isprintable` lets pass though nothing is seen of them, or of where they stand
 # (Default_Ignorable_Code_Point of Unicode): joiners, fillers, selectors of variants.
@@ -62,7 +72,7 @@ def json_bytes(document: str) -> bytes:
     # for each. What JSON itself is made of stands aside meanwhile.
     for letter, other in _STAND_INS:
         document = document.replace(letter, other)
-    text = encode_basestring_ascii(document)[1:-1]
+    text = quoted_as_ascii(document)[1:-1]
     for letter, other in _STAND_INS:
         text = text.replace(f"\\u{ord(other):04x}", letter)
     return text.encode()

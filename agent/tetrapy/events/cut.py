@@ -10,13 +10,12 @@ executed is `partial` then.
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring_ascii
 from typing import List, Tuple
 
 from tetrapy.events import flags
 from tetrapy.events.process import DetailedProcess, Process
 from tetrapy.json_codec import quoted
-from tetrapy.visible import json_bytes, shows_all
+from tetrapy.visible import json_bytes, quoted_as_ascii, shows_all
 
 REPEATED = 4096  # bytes of JSON of each text; no path is longer unless it has control characters
 
@@ -45,7 +44,7 @@ def cut(text: str, most: int) -> str:
         document = quoted(part)
         is_hidden = hidden or not shows_all(document)
         plain_size = plain + len(document.encode("utf-8", "surrogatepass")) - 2
-        escaped_size = escaped + len(encode_basestring_ascii(part)) - 2
+        escaped_size = escaped + len(quoted_as_ascii(part)) - 2
         if (escaped_size if is_hidden else plain_size) <= most:
             low, hidden, plain, escaped = middle, is_hidden, plain_size, escaped_size
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-from array import array
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted_as_ascii
 from typing import Callable, Optional, Pattern
@@ -62,12 +61,15 @@ def json_bytes(document: str) -> bytes:
     Where a string holds what is not seen, all that is not ASCII is written as `\u` and digits: that
     means the same. Most documents are ASCII, and cost one look for DEL.
     """
-    if len(document) >= _LONG and not document.isascii():
-        made = _long_json(document)
+    if document.isascii():
+        if "\x7f" not in document:
+            return document.encode()
+    else:
+        made = _long_json(document) if len(document) >= _LONG else None
         if made is not None:
             return made
-    if shows_all(document):
-        return document.encode()
+        if _is_seen(document):
+            return document.encode()
     # A process chooses these characters, hundreds of thousands of them: a few passes in C, no call
     # for each. What JSON itself is made of stands aside meanwhile.
     for letter, other in _STAND_INS:
@@ -85,6 +87,8 @@ def shows_all(document: str) -> bool:
 
 def seen_bits() -> bytes:
     """A bit for each character below LIMIT, the lowest first: whether it is seen."""
+    from array import array  # most agents need none
+
     codes = array("I", range(LIMIT)).tobytes()
     text = codes.decode(f"utf-32-{sys.byteorder[0]}e", "surrogatepass")
     seen = bytes(map(str.isprintable, _ignorable().sub("\0", text)))

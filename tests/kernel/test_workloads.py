@@ -13,6 +13,8 @@ from tests.kernel.events.test_container import ID, cgroup, enter
 from tests.kernel.test_container_names import State, state  # noqa: F401 - a fixture
 from tests.support.agent import Agent, until
 from tests.support.policy_agent import drained, listed, opened, policy, started
+from tetrapy.cli.policy.replay import REPORTED, Replay
+from tetrapy.policy.read import read_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +85,35 @@ def seen(agent: Agent, file: Path) -> dict[str, list[str]]:
             continue
         event = json.loads(line)["process_tracepoint"]
         container = event["process"].get("pod", {}).get("container", {})
-        found[event["policy_name"]].append(container.get("name", "host"))
+        if event["policy_name"] in found:
+            found[event["policy_name"]].append(container.get("name", "host"))
+    return found
+
+
+def replayed(agent: Agent, file: Path, texts: dict[str, str]) -> dict[str, list[str]]:
+    """The same as the model says, of the policy `all`; with its name."""
+    found: dict[str, list[str]] = {name: [] for name in SELECTORS}
+    tests = {name: Replay(read_policy(text).policy) for name, text in texts.items()}
+    for line in agent.lines():
+        if b'"process_tracepoint"' not in line or str(file).encode() not in line:
+            continue
+        event = json.loads(line)
+        body = event["process_tracepoint"]
+        if body["policy_name"] != "all":
+            continue
+        container = body["process"].get("pod", {}).get("container", {})
+        for name, test in tests.items():
+            report = test.report(event)
+            if report and report["outcome"] == REPORTED:
+                found[name].append(container.get("name", "host"))
     return found
 
 
 def test_by_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the fixture
-    """By name, image and labels, of containers that were there and of those that come."""
+    """By name, image and labels, of containers that were there and of those that come.
+
+    Of a recording of all `tetrapy policy test` says the same.
+    """
     files = [tmp_path / "elder", tmp_path / "younger"]
     for file in files:
         file.touch()
@@ -99,13 +124,14 @@ def test_by_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the
         name: policy(name, {"tracepoints": [hook], **selectors})
         for name, selectors in SELECTORS.items()
     }
+    recording = {"all": policy("all", {"tracepoints": [hook]})}
     with containers() as (web, db):
         elders = [
             opener(*enter(web), path=files[0]),
             opener(*enter(db), path=files[0]),
             opener(path=files[0]),
         ]
-        with started(tmp_path / "agent", *state.flags, **texts) as agent:
+        with started(tmp_path / "agent", *state.flags, **texts, **recording) as agent:
             agent.started()
             drained(agent, "listening")
             for one in elders:
@@ -115,6 +141,7 @@ def test_by_container(state: State, tmp_path: Path) -> None:  # noqa: F811 - the
             drained(agent, "done")
             assert agent.stop() == 0
             found = [seen(agent, file) for file in files]
+            found += [replayed(agent, file, texts) for file in files]
     for one in found:
         assert {name: set(who) for name, who in one.items()} == EXPECTED
         assert all(len(who) == len(set(who)) for who in one.values()), one

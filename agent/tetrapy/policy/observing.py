@@ -14,7 +14,9 @@ from tetrapy.policy.schema.policy import MAX_NAME, SECTIONS
 
 SUFFIX = "-recording"
 _OF_HOOKS = frozenset({"selectors", "returnArgAction"})
-_OF_SPEC = frozenset({"selectorsMacros", "enforcers", "options"})
+_OF_SPEC = frozenset(
+    "selectorsMacros enforcers options podSelector containerSelector hostSelector".split()
+)
 
 
 def observing(text: str) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.events.container import Pod
 from tetrapy.named import NamedTuple
@@ -23,6 +23,13 @@ class Workload(NamedTuple):
     namespace: str = ""  # of pods; empty: any
 
     @property
+    def asks_for_names(self) -> bool:
+        """Whether more than the host or any container matters: names, labels, a namespace."""
+        selectors = [one for one in (self.pod, self.container) if one is not None]
+        asked = any(one.match_labels or one.match_expressions for one in selectors)
+        return bool(selectors) and (asked or bool(self.namespace))
+
+    @property
     def is_contained(self) -> bool:
         """Whether it is for processes of containers alone."""
         return not self.host and (self.pod is not None or self.container is not None)
@@ -34,6 +41,11 @@ class Workload(NamedTuple):
         if self.namespace and pod is not None and pod.name and pod.namespace != self.namespace:
             return False
         return _holds(self.pod, _pod_labels(pod)) and _holds(self.container, _container_labels(pod))
+
+
+def select(workloads: Iterable[Workload], pod: Optional[Pod], *, outside: bool) -> bool:
+    """Whether all hold of a process: of one outside of all containers, or in this one."""
+    return all(one.host if outside else one.selects(pod) for one in workloads)
 
 
 def of_policy(policy: Policy) -> Optional[Workload]:

@@ -85,7 +85,8 @@ reported of it and what is done then, and about what it costs.
         ),
         text="""\
 Prints a copy of the policy that reports every call of its hooks and acts on nobody:
-without selectors, macros, enforcers and options. Where an agent runs it takes it:
+without selectors, of pods and containers too, macros, enforcers and options. Where an
+agent runs it takes it:
   tetrapy policy record FILE | tetra tracingpolicy add -
   tetra getevents --policy-names NAME-recording > events.json
 With --to it is run by an agent of its own, with namespaces, capabilities and
@@ -102,8 +103,9 @@ ancestors, which selectors ask for.
         text="""\
 For each event of what the policy hooks: whether it is reported, by which selector, and
 what is done. The model of selectors that decides is the one that a test holds to
-the kernel. What an event does not say (namespaces without --enable-process-ns)
-leaves it undecided, which is exit code 1.
+the kernel. What an event does not say (namespaces without --enable-process-ns, names
+of a container without --enable-container-names) leaves it undecided, which is exit
+code 1.
 """,
     ),
     Command(

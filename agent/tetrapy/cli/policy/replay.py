@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from tetrapy.cli.btf.output import warn
 from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.config import write
+from tetrapy.cli.policy.contained import NO_NAMES, is_for
 from tetrapy.cli.policy.recorded import (
     HOOK_EVENTS,
     Message,
@@ -21,6 +22,7 @@ from tetrapy.cli.policy.recorded import (
 from tetrapy.daemon.policy_library import policy_text
 from tetrapy.errors import PolicyError, SettingsError
 from tetrapy.json_codec import dumps, loads
+from tetrapy.named import NamedTuple
 from tetrapy.policy import names
 from tetrapy.policy.conditions import BY_EITHER, BY_INDEX, ConditionError
 from tetrapy.policy.exclusions import means_written_path
@@ -31,7 +33,7 @@ from tetrapy.policy.places import symbol_and_offset
 from tetrapy.policy.read import read_policy
 from tetrapy.policy.types import Action, MatchArgs, Policy, Selector, Spec
 from tetrapy.policy.values import UnfitError, rate_limit
-from tetrapy.policy.workloads import of_selectors
+from tetrapy.policy.workloads import Workload, of_selectors
 from tetrapy.visible import printable
 
 EXIT_OK, EXIT_FOUND, EXIT_TROUBLE = 0, 1, 2
@@ -82,6 +84,16 @@ def _events(path: str) -> Iterator[Tuple[int, Message]]:
                 yield number, event
 
 
+class _Hook(NamedTuple):
+    """A hook of the policy, by its place."""
+
+    section: str
+    number: int
+    hook: Any  # of the policy's types
+    selectors: List[Selector]
+    workloads: List[Tuple[Workload, ...]]  # by selector; one where there are none
+
+
 class Replay:
     """A policy, and what it has reported so far, for its rate limits."""
 
@@ -91,7 +103,7 @@ class Replay:
         self._last: Dict[Tuple[Any, ...], float] = {}
         self.others = 0
         """Events that no hook of the policy makes."""
-        self._hooks = {section: list(_hooks(policy.spec, section)) for section in _SECTIONS}
+        self._hooks = {section: list(_hooks(policy, section)) for section in _SECTIONS}
 
     def report(self, event: Message) -> Optional[Report]:
         """What would have happened; None for an event of nothing that the policy hooks."""
@@ -103,10 +115,10 @@ class Replay:
         found = False
         reports = []
         for section in HOOK_EVENTS[kind]:
-            for number, hook, selectors in self._hooks[section]:
-                if self._is_of(hook, section, target(kind, body)):
+            for one in self._hooks[section]:
+                if self._is_of(one.hook, section, target(kind, body)):
                     found = True
-                    reports.append(self._decide(hook, section, number, selectors, event, body))
+                    reports.append(self._decide(one, event, body))
         if not found:
             self.others += 1
             return None
@@ -144,19 +156,12 @@ class Replay:
                 return True
         return bool(hook.call == name)
 
-    def _decide(
-        self,
-        hook: Any,
-        section: str,
-        number: int,
-        selectors: List[Selector],
-        event: Message,
-        body: Message,
-    ) -> Report:
+    def _decide(self, hooked: _Hook, event: Message, body: Message) -> Report:
+        section, number, hook, selectors, _ = hooked
         report: Report = {"hook": f"spec.{section}[{number}]", "selector": None, "actions": []}
         try:
-            call = recorded(hook, body, by_path=self._goes_by_path(selectors))
-            match = self._first(hook, section, selectors, call)
+            call = recorded(hook, body, by_path=self._goes_by_path(hooked))
+            match = self._first(hooked, call, body)
         except (UndecidedError, ConditionError, ValueError, KeyError) as err:
             return {**report, "outcome": UNDECIDED, "because": str(err)}
         if match is None:
@@ -173,20 +178,31 @@ class Replay:
             return {**report, "outcome": LIMITED}
         return {**report, "outcome": REPORTED}
 
-    def _goes_by_path(self, selectors: List[Selector]) -> bool:
+    def _goes_by_path(self, hooked: _Hook) -> bool:
         """Whether programs are left out by their paths, whosever files those are."""
         if means_written_path(self._policy):
             return True
-        workloads = of_selectors(self._policy, selectors)
-        return all(any(one.is_contained for one in conditions) for conditions in workloads)
+        return all(any(one.is_contained for one in conditions) for conditions in hooked.workloads)
 
-    def _first(
-        self, hook: Any, section: str, selectors: List[Selector], found: Recorded
-    ) -> Optional[int]:
+    def _first(self, hooked: _Hook, found: Recorded, body: Message) -> Optional[int]:
+        hook = hooked.hook
         returned = getattr(hook, "return_arg", None) if getattr(hook, "returns", False) else None
-        by = BY_EITHER if section == "tracepoints" else BY_INDEX
+        by = BY_EITHER if hooked.section == "tracepoints" else BY_INDEX
         data = getattr(hook, "data", ())
-        return first_match(selectors, found.arguments, found.call, returned, found.host, by, data)
+        for number, workloads in enumerate(hooked.workloads):
+            selected = is_for(body.get("process", {}), workloads)
+            if selected is False:
+                continue
+            one = hooked.selectors[number : number + 1]
+            if (
+                first_match(one, found.arguments, found.call, returned, found.host, by, data)
+                is None
+            ):
+                continue
+            if selected is None:
+                raise UndecidedError(NO_NAMES)
+            return number
+        return None
 
     def _is_too_soon(
         self, limit: Action, key: Tuple[Any, ...], found: Recorded, event: Message, body: Message
@@ -210,10 +226,12 @@ class Replay:
 _SECTIONS = tuple(section for sections in HOOK_EVENTS.values() for section in sections)
 
 
-def _hooks(spec: Spec, section: str) -> Iterator[Tuple[int, Any, List[Selector]]]:
+def _hooks(policy: Policy, section: str) -> Iterator[_Hook]:
+    spec = policy.spec
     for number, hook in enumerate(getattr(spec, section)):
         selectors = effective(hook.selectors, spec.selectors_macros)
-        yield number, hook, [_without_lists(selector, spec) for selector in selectors]
+        numbered = [_without_lists(selector, spec) for selector in selectors]
+        yield _Hook(section, number, hook, numbered, of_selectors(policy, numbered))
 
 
 def _without_lists(selector: Selector, spec: Spec) -> Selector:

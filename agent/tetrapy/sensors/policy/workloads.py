@@ -34,7 +34,7 @@ from tetrapy.events.event import Event
 from tetrapy.events.process import Process
 from tetrapy.kernel.cgroups import cgroups
 from tetrapy.kernel.maps import BpfMap
-from tetrapy.policy.workloads import Workload
+from tetrapy.policy.workloads import Workload, select
 from tetrapy.sensors.policy.hook import Hook, Hooks
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.tables import HookWriter
@@ -56,9 +56,8 @@ def is_for(workloads: Iterable[Workload], process: Process) -> bool:
     """
     if process.flags & flags.ERROR_CGROUP_NAME:
         return True
-    if process.container is OUTSIDE:
-        return all(one.host for one in workloads)
-    return all(one.selects(process.container.pod) for one in workloads)
+    container = process.container
+    return select(workloads, container.pod, outside=container is OUTSIDE)
 
 
 class Undecided:
@@ -227,8 +226,7 @@ class Workloads:
             return
         marks = 0
         for workload, bit in self._bits.items():
-            outside = membership is OUTSIDE
-            if workload.host if outside else workload.selects(membership.pod):
+            if select((workload,), membership.pod, outside=membership is OUTSIDE):
                 marks |= bit
         only_itself = membership is OUTSIDE and number not in self._covering
         self._map.put(key, self._entry.pack(marks, int(only_itself)))

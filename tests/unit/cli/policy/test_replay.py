@@ -15,6 +15,7 @@ from tetrapy.cli.main import main
 from tetrapy.cli.policy.replay import LIMITED, QUIET, REPORTED, UNDECIDED, Replay
 from tetrapy.policy.functions import numbers
 from tetrapy.policy.read import read_policy
+from tetrapy.policy.workloads import of_policy
 
 MACHINE = os.uname().machine
 
@@ -249,6 +250,9 @@ def test_a_recording_is_made_by_a_copy(tmp_path: Path, capsys: pytest.CaptureFix
   options: [{name: policy-mode, value: enforce}]
   enforcers: [{calls: [sys_write]}]
   selectorsMacros: {m: {matchPIDs: [{operator: In, values: [1]}]}}
+  podSelector: {matchLabels: {a: b}}
+  containerSelector: {}
+  hostSelector: {}
   kprobes:
   - call: sys_write
     syscall: true
@@ -265,3 +269,4 @@ def test_a_recording_is_made_by_a_copy(tmp_path: Path, capsys: pytest.CaptureFix
     assert [hook.replaced(selectors=()) for hook in whole.spec.kprobes] == [*copy.spec.kprobes]
     bare = (copy.spec.options, copy.spec.enforcers, copy.spec.selectors_macros)
     assert bare == ((), (), {})
+    assert of_policy(copy) is None

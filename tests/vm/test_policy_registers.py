@@ -10,16 +10,18 @@ import pytest
 
 from tests.support.compile import program
 from tests.vm.guests import PYZ
+from tetrapy.abi.executable import Executable
 from tools.guest import kernels, qemu
 
 TEXT = "/test/overridden"
 RETURN = ["rip=(%rsp)", "rsp=8%rsp"]
 
 
-def selector(number: int, *registers: str) -> dict[str, Any]:
+def selector(number: int, *registers: str, **more: Any) -> dict[str, Any]:
+    changes = {"argRegs": list(registers)} if registers else {}
     return {
         "matchArgs": [{"index": 0, "operator": "Equal", "values": [str(number)]}],
-        "matchActions": [{"action": "Override", "argRegs": list(registers)}],
+        "matchActions": [{"action": "Override", **changes, **more}],
     }
 
 
@@ -61,7 +63,26 @@ POLICIES: dict[str, dict[str, Any]] = {
         ]
     },
 }
-SAID = {7: -42, 8: 50, 9: 1001, 10: 11, 11: 12, 12: 120, 13: 14, 14: 15, 15: 16}
+# In place of the function another one runs, or none, by its beginning; the two are differently far.
+_FILE = Executable(program("overridden").read_bytes())
+_ANSWERED = _FILE.offset_of_symbol("answered")
+POLICIES["instead"] = {
+    "uprobes": [
+        hook(
+            selector(20, argError=-13),
+            selector(21, argNewSymbol="answered"),
+            selector(22, argNewAddr=_FILE.address_of_offset(_ANSWERED)),
+            selector(23, "rdi=77", argNewOffset=_ANSWERED),
+            selector(121, argNewSymbol="answered"),
+            symbols=["asked", "asked_again"],
+        )
+    ]
+}
+POLICIES["nowhere"] = {"uprobes": [hook(selector(24, argNewSymbol="nobody"))]}
+INSTEAD = {20: -13, 21: 21_000, 22: 22_000, 23: 77_000, 121: 121_000, 24: 25, 124: -124}
+SAID = {7: -42, 8: 50, 9: 1001, 10: 11, 11: 12, 12: 120, 13: 14, 14: 15, 15: 16, **INSTEAD}
+ACTED = [*range(7, 14), 20, 21, 22, 23, 121]
+PLAIN = {number: number + 1 if number < 100 else -number for number in SAID}
 SCRIPT = """
 python3 /test/tetrapy.pyz --export-filename /result/events --sensor ebpf \\
     --tracing-policy-dir /policies >/result/log 2>&1 &
@@ -90,8 +111,10 @@ def test_functions_of_programs(kernel: str) -> None:
     policies = {one["name"]: one for one in json.loads(result.files["list"])["policies"]}
     said = dict(zip(SAID, map(int, result.files["said"].split()), strict=True))
     assert said == SAID, (policies, log)
-    assert result.files["afterwards"].split() == [b"%d" % (number + 1) for number in SAID]
+    afterwards = dict(zip(SAID, map(int, result.files["afterwards"].split()), strict=True))
+    assert afterwards == PLAIN
     assert "Override of a uprobe with return" in policies["returning"]["error"]
+    assert "there is no symbol nobody" in policies["nowhere"]["error"]
     counters = {name: one["stats"]["action_counters"] for name, one in policies.items()}
     counted = {name: found for name, found in counters.items() if found}
     assert counted == {
@@ -99,7 +122,8 @@ def test_functions_of_programs(kernel: str) -> None:
         "unreadable": {"override": "1"},
         "other": {"override": "1"},
         "monitored": {"monitor_override": "1"},
+        "instead": {"override": "5"},
     }
     lines = [json.loads(line).get("process_uprobe") for line in result.files["events"].splitlines()]
     acted = [(one["args"][0]["long_arg"], one["action"]) for one in lines if one]
-    assert acted == [(str(number), "KPROBE_ACTION_OVERRIDE") for number in range(7, 14)]
+    assert acted == [(str(number), "KPROBE_ACTION_OVERRIDE") for number in ACTED]

@@ -68,6 +68,13 @@ class Executable:
                 return address - segment.address + segment.offset
         raise ElfError(f"address {address:#x} is in no segment of the file")
 
+    def address_of_offset(self, offset: int) -> int:
+        """The virtual address of an offset in the file. Raises ElfError where it is not loaded."""
+        for segment in self._code_first:
+            if segment.offset <= offset < segment.offset + segment.size:
+                return offset - segment.offset + segment.address
+        raise ElfError(f"offset {offset:#x} is in no segment of the file")
+
     def offset_of_symbol(self, name: str) -> int:
         """The offset in the file of a function. Raises ElfError when there is no such symbol.
 

@@ -211,7 +211,7 @@ def _check_action(action: Action, path: str, context: Context) -> None:
         what = "has more than one of argNewSymbol, argNewAddr and argNewOffset; one says what for"
         problems.error(path, what)
     if name == "Override" and section == "uprobes":
-        _check_registers(action, path, problems)
+        _check_registers(action, path, context, problems)
     if name == "Set" and section == "usdts" and action.arg_index >= len(context.hook.args):
         what = f"is {action.arg_index}; args has {len(context.hook.args)} entries"
         problems.error(f"{path}.argIndex", what)
@@ -220,12 +220,14 @@ def _check_action(action: Action, path: str, context: Context) -> None:
         problems.error(f"{path}.action", f"{name} {refusal}")
 
 
-def _check_registers(action: Action, path: str, problems: Problems) -> None:
+def _check_registers(action: Action, path: str, context: Context, problems: Problems) -> None:
     """Of an Override of a uprobe."""
-    if not (
-        action.arg_regs or action.arg_new_symbol or action.arg_new_addr or action.arg_new_offset
-    ):
-        what = "needs argRegs, which say what becomes of registers: [rax=1, rip=(%rsp), rsp=8%rsp]"
+    inside = next((one for one in context.hook.symbols if "+" in one), "")
+    if registers.returns_at_once(action) and inside:
+        what = (
+            f"has the function return argError, which is possible where it begins; {quoted(inside)}"
+            " is in it: say what becomes of registers (argRegs)"
+        )
         problems.error(path, what)
     if len(action.arg_regs) > registers.MOST:
         what = f"has {len(action.arg_regs)} entries; at most {registers.MOST} are supported"

@@ -10,15 +10,8 @@ from tetrapy.policy.schema.policy import SECTIONS
 from tetrapy.policy.types import Policy, Selector
 
 ACTS = "acting on processes"
-_TARGETS = ("argNewSymbol", "argNewAddr", "argNewOffset")
 # Why: no other kernel, and no setting, helps.
-_WHY = {
-    "Override": f"{ACTS}: of a static probe there is nothing to override; use a uprobe",
-    **{
-        f"Override with {target}": f"{ACTS}: argRegs may say where it goes on"
-        for target in _TARGETS
-    },
-}
+_WHY = {"Override": f"{ACTS}: of a static probe there is nothing to override; use a uprobe"}
 
 ACTIONS = frozenset(
     "Post NoPost Sigkill Signal Override NotifyEnforcer CleanupEnforcerNotification TrackSock"
@@ -65,13 +58,6 @@ def _of_selector(selector: Selector, path: str, section: str = "") -> Iterator[F
         for number, action in enumerate(actions):
             where = f"{path}.{field}[{number}]"
             name = action.action
-            targets = (action.arg_new_symbol, action.arg_new_addr, action.arg_new_offset)
-            if (name, section) == ("Override", "uprobes") and any(targets):
-                name = f"Override with {next(filter(None, map(_named, _TARGETS, targets)))}"
-            elif name in ACTIONS and (name, section) != ("Override", "usdts"):
+            if name in ACTIONS and (name, section) != ("Override", "usdts"):
                 continue
             yield Feature(f"action {name}", where, _WHY.get(name, ACTS))
-
-
-def _named(name: str, given: object) -> str:
-    return name if given else ""

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping
+from typing import Mapping, Tuple
 
 from tetrapy.named import NamedTuple
 from tetrapy.policy.problems import quoted
+from tetrapy.policy.types import Action
 from tetrapy.policy.values import UnfitError, number
 
 MOST = 8
@@ -27,6 +28,13 @@ REGISTERS: Mapping[str, Mapping[str, int]] = {
     "aarch64": {**{f"x{place}": place for place in range(31)}, "sp": 31, "pc": 32},
 }
 """Those that may be changed, by machine: the word of struct pt_regs (x86_64) or user_pt_regs."""
+
+
+_INSTRUCTION: Mapping[str, str] = {"x86_64": "rip", "aarch64": "pc"}
+_RETURN: Mapping[str, Tuple[str, ...]] = {
+    "x86_64": ("rax={}", "rip=(%rsp)", "rsp=8%rsp"),
+    "aarch64": ("x0={}", "pc=%x30"),
+}
 
 
 class Assignment(NamedTuple):
@@ -54,3 +62,27 @@ def assignment(text: str) -> Assignment:
         if name not in known:
             raise UnfitError(f"{quoted(name)} is no register that can be used")
     return made
+
+
+def has_target(action: Action) -> bool:
+    """Whether an Override has the process go on elsewhere in the program."""
+    return bool(action.arg_new_symbol or action.arg_new_addr or action.arg_new_offset)
+
+
+def returns_at_once(action: Action) -> bool:
+    """Whether an Override of a uprobe has the function return argError in place of running."""
+    return not action.arg_regs and not has_target(action)
+
+
+def assignments_of(action: Action, machine: str, distance: int) -> Tuple[Assignment, ...]:
+    """What an Override of a uprobe makes of registers, in this order. Raises UnfitError.
+
+    `distance`: bytes from the probe to what argNewSymbol, argNewAddr or argNewOffset names.
+    """
+    if returns_at_once(action):
+        return tuple(assignment(text.format(action.arg_error)) for text in _RETURN[machine])
+    found = tuple(map(assignment, action.arg_regs))
+    if not has_target(action):
+        return found
+    register = _INSTRUCTION[machine]
+    return (*found, Assignment(register, distance, register))

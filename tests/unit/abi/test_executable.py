@@ -69,6 +69,15 @@ def test_the_offset_of_a_symbol(table: int) -> None:
     assert found.offset_of_symbol("wanted") == 0x1123
 
 
+def test_the_address_of_an_offset() -> None:
+    """What is found of a symbol's offset is its address; beside the segments is nothing."""
+    executable = Executable(made(PIE, {}))
+    assert executable.address_of_offset(executable.offset_of_address(0x2123)) == 0x2123
+    for offset in (-1, 0x1800):
+        with pytest.raises(ElfError, match="is in no segment"):
+            executable.address_of_offset(offset)
+
+
 def test_a_program_of_fixed_addresses() -> None:
     """ET_EXEC: addresses far from offsets."""
     data = made([(_CODE, 0, 0x400000, 0x5000)], {"main": 0x401234}, kind=2)

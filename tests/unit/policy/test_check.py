@@ -225,6 +225,10 @@ REFUSED = [
         "has more than one of argNewSymbol",
     ),
     (
+        spec(UPROBE + "symbols: [a+0x4], selectors: [{matchActions: [{action: Override}]}]}"),
+        "has the function return argError",
+    ),
+    (
         selector("{matchActions: [{action: Set, argIndex: 0, argValue: 1}]}"),
         "matchActions[0].action: Set is for usdts",
     ),

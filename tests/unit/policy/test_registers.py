@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tetrapy.policy.registers import Assignment, assignment
+from tests.support.policies import spec
+from tetrapy.policy.read import read_policy
+from tetrapy.policy.registers import Assignment, assignment, assignments_of
 from tetrapy.policy.values import UnfitError
 
 
@@ -38,3 +40,24 @@ def test_what_is_no_assignment(text: str) -> None:
     """Nor may registers be named that say what the process may do."""
     with pytest.raises(UnfitError):
         assignment(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "machine", "found"),
+    [
+        ("", "x86_64", "rax=0 rip=(%rsp) rsp=8%rsp"),
+        (", argError: -13", "x86_64", "rax=-13 rip=(%rsp) rsp=8%rsp"),
+        (", argError: -13", "aarch64", "x0=-13 pc=%x30"),
+        (", argNewSymbol: g", "x86_64", "rip=-48%rip"),
+        (", argNewAddr: 0x1000", "aarch64", "pc=-48%pc"),
+        (", argNewOffset: 64, argRegs: ['rdi=1']", "x86_64", "rdi=1 rip=-48%rip"),
+        (", argError: 3, argRegs: ['rdi=1']", "x86_64", "rdi=1"),
+    ],
+)
+def test_other_forms(words: str, machine: str, found: str) -> None:
+    """A function that returns at once, or another one in its place; registers as well."""
+    selectors = f"[{{matchActions: [{{action: Override{words}}}]}}]"
+    text = spec(f"  uprobes: [{{path: /f, symbols: [f], selectors: {selectors}}}]")
+    (action,) = read_policy(text).policy.spec.uprobes[0].selectors[0].match_actions
+    made = assignments_of(action, machine, -48)
+    assert made == tuple(map(assignment, found.split()))

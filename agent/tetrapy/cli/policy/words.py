@@ -7,6 +7,7 @@ from typing import Any, Iterator, List, Mapping, Sequence
 
 from tetrapy.policy import names
 from tetrapy.policy.problems import quoted
+from tetrapy.policy.registers import returns_at_once
 from tetrapy.policy.types import (
     Action,
     Argument,
@@ -188,9 +189,7 @@ def _action(action: Action) -> str:
         "NoPost": "report nothing",
         "Sigkill": "KILL the process",
         "Signal": f"SEND the process the signal {action.arg_sig}",
-        "Override": f"CHANGE registers of the process: {', '.join(action.arg_regs)}"
-        if action.arg_regs
-        else f"REFUSE the call: it returns {action.arg_error} and is not carried out",
+        "Override": _override(action),
         "NotifyEnforcer": f"HAVE THE ENFORCER ACT on the process: error {action.arg_error}, signal"
         f" {action.arg_sig}",
         "GetUrl": f"fetch {quoted(action.arg_url)}",
@@ -200,6 +199,21 @@ def _action(action: Action) -> str:
         "Set": f"CHANGE args[{action.arg_index}] to {action.arg_value}",
     }
     return template.get(name, name)
+
+
+def _override(action: Action) -> str:
+    if returns_at_once(action):
+        return f"REFUSE the call: it returns {action.arg_error} and is not carried out"
+    shown = []
+    if action.arg_regs:
+        shown.append(f"CHANGE registers of the process: {', '.join(action.arg_regs)}")
+    if action.arg_new_symbol:
+        shown.append(f"CALL {quoted(action.arg_new_symbol)} instead")
+    elif action.arg_new_addr:
+        shown.append(f"CALL what is at the address {action.arg_new_addr:#x} instead")
+    elif action.arg_new_offset:
+        shown.append(f"CALL what is at {action.arg_new_offset:#x} in the file instead")
+    return ", ".join(shown)
 
 
 def _post(action: Action) -> str:

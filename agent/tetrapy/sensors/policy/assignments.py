@@ -4,29 +4,33 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Sequence, Tuple
+from typing import Callable, Dict, Sequence, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values, struct_layout, unpacker
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.kernel.trials import Trials
-from tetrapy.policy.registers import MOST, REGISTERS, Assignment, assignment
-from tetrapy.policy.types import Selector
+from tetrapy.policy.registers import MOST, REGISTERS, Assignment, assignments_of
+from tetrapy.policy.types import Action, Selector
 from tetrapy.sensors.policy.plan import PlaceError
 
 _FIELDS = ("number", "source", "to", "from")
 
 
-def assignments(selectors: Sequence[Selector], machine: str) -> Tuple[Tuple[Assignment, ...], ...]:
+def assignments(
+    selectors: Sequence[Selector], machine: str, distance: Callable[[Action], int]
+) -> Tuple[Tuple[Assignment, ...], ...]:
     """By selector. Raises PlaceError for a register that the machine does not have, and
     PolicyUnsupportedError for too many.
+
+    `distance`: bytes from the probe to where an action has the process go on.
     """
     found = tuple(
         tuple(
-            assignment(text)
+            one
             for action in selector.match_actions
             if action.action == "Override"
-            for text in action.arg_regs
+            for one in assignments_of(action, machine, distance(action))
         )
         for selector in selectors
     )

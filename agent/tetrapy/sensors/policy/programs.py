@@ -131,7 +131,8 @@ class Programs:
         instances: Dict[object, BpfObject] = {}
         for place in places:
             program, constant = _ENFORCERS[place.kind]
-            of = place if place.kind in TRAMPOLINES else place.kind  # those are for one function
+            # Those at trampolines are for one function; where others go on depends on the place.
+            of = place if place.kind in TRAMPOLINES else (place.kind, place.assignments)
             if place.kind == KPROBE:
                 self._functions.override(place.target[0], attached.taken)
             if of not in instances:

@@ -7,7 +7,8 @@ import contextlib
 import hashlib
 import os
 import stat
-from typing import Callable, Iterator, List, Optional, Tuple, Union
+from functools import partial
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import EM_AARCH64, EM_X86_64, FileBytes, section_data
@@ -16,7 +17,7 @@ from tetrapy.errors import BtfError, ElfError, PolicyUnsupportedError
 from tetrapy.kernel import features
 from tetrapy.policy.macros import effective
 from tetrapy.policy.places import digest, symbol_and_offset
-from tetrapy.policy.types import Uprobe, Usdt
+from tetrapy.policy.types import Action, Selector, Uprobe, Usdt
 from tetrapy.sensors.policy.actions import overrides
 from tetrapy.sensors.policy.assignments import assignments, expect_changes
 from tetrapy.sensors.policy.hook import UPROBE
@@ -30,6 +31,8 @@ MAX_BTF = 64 << 20
 """Bytes of a file with a program's BTF."""
 MAX_HASHED = 2 << 30
 """Bytes of a file whose digest is compared."""
+MAX_CHANGING = 64
+"""Places of a hook at which registers are changed in different ways."""
 _PMU = "/sys/bus/event_source/devices/uprobe"
 
 
@@ -42,11 +45,11 @@ def plan(hook: Uprobe, machine: Machine) -> Plan:
         expect_changes(returns=hook.returns)
     with opened(hook.path) as fd:
         left_out = _check_digests(hook, fd)
-        sites = () if left_out else tuple(_sites(hook, fd, machine))
-    if changes:
-        registers = assignments(selectors, machine.machine)
-        sites = tuple(
-            site._replace(place=site.place._replace(assignments=registers)) for site in sites
+        sites = () if left_out else tuple(_sites(hook, fd, machine, selectors if changes else ()))
+    if len({site.place.assignments for site in sites}) > MAX_CHANGING:
+        raise PolicyUnsupportedError(
+            f"Override that goes on elsewhere, of more than {MAX_CHANGING} places: a program is"
+            " loaded for each"
         )
     return Plan(
         UPROBE,
@@ -117,13 +120,18 @@ def expect_machine(path: str, executable: Executable, machine: Machine) -> None:
         raise PlaceError(f"{path}: it is for another machine than {machine.machine}")
 
 
-def _sites(hook: Uprobe, fd: int, machine: Machine) -> Iterator[Site]:
+def _sites(hook: Uprobe, fd: int, machine: Machine, changing: Sequence[Selector]) -> Iterator[Site]:
+    """`changing`: the selectors, where they change registers."""
     try:
         executable = Executable(FileBytes(fd))
+        expect_machine(hook.path, executable, machine)
         offsets = list(_offsets(hook, executable))
+        rows = [
+            assignments(changing, machine.machine, partial(_distance, executable, offset))
+            for offset, _ in offsets
+        ]
     except ElfError as err:
         raise PlaceError(f"{hook.path}: {err}") from err
-    expect_machine(hook.path, executable, machine)
     counters = hook.ref_ctr_offsets
     for number, (offset, symbol) in enumerate(offsets):
         place = Place(
@@ -132,8 +140,22 @@ def _sites(hook: Uprobe, fd: int, machine: Machine) -> Iterator[Site]:
             0,
             offset=offset,
             reference_counter=counters[number] if number < len(counters) else 0,
+            assignments=rows[number],
         )
         yield Site(place, (hook.path, symbol), None if symbol else offset)
+
+
+def _distance(executable: Executable, offset: int, action: Action) -> int:
+    """Bytes from a place in the file to where an Override has the process go on, both loaded."""
+    if action.arg_new_symbol:
+        target = executable.offset_of_symbol(action.arg_new_symbol)
+    elif action.arg_new_addr:
+        target = executable.offset_of_address(action.arg_new_addr)
+    elif action.arg_new_offset:
+        target = action.arg_new_offset
+    else:
+        return 0
+    return executable.address_of_offset(target) - executable.address_of_offset(offset)
 
 
 def _offsets(hook: Uprobe, executable: Executable) -> Iterator[Tuple[int, str]]:

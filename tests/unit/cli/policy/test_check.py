@@ -16,10 +16,8 @@ from tetrapy.policy.json_schema import text
 
 GOOD = kprobe(", selectors: [{matchActions: [{action: Post}]}]")
 ACTING = spec("  loader: true\n  kprobes: [{call: f}, {call: g, message: m}]").replace("m}", "mm}")
-_CHANGED = (
-    "{path: /f, symbols: [f], selectors: [{matchActions: [{action: Override, argNewSymbol: g}]}]}"
-)
-LATER = spec(f"  uprobes: [{_CHANGED}]").replace(": a", ": kill", 1)
+_CHANGED = "{path: /f, provider: p, name: n, selectors: [{matchActions: [{action: Override}]}]}"
+LATER = spec(f"  usdts: [{_CHANGED}]").replace(": a", ": kill", 1)
 BAD = spec("  probes: []\n  loader: 2")
 
 
@@ -46,7 +44,7 @@ def test_files_that_are_right(files: Path, capsys: pytest.CaptureFixture[str]) -
         [
             "good.yaml: ok: a (1 kprobe)",
             "acting.yaml: ok: a (2 kprobes, loader)",
-            "later.yaml: ok: kill (1 uprobe); not supported yet: action Override with argNewSymbol",
+            "later.yaml: ok: kill (1 usdt); not supported yet: action Override",
         ],
         [],
     )
@@ -89,15 +87,16 @@ def test_for_programs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "name": "kill",
         "namespace": "",
         "kind": "TracingPolicy",
-        "hooks": {"uprobes": 1},
+        "hooks": {"usdts": 1},
         "loader": False,
         "errors": [],
         "warnings": [],
         "later": [
             {
-                "name": "action Override with argNewSymbol",
-                "path": "spec.uprobes[0].selectors[0].matchActions[0]",
-                "part": "acting on processes: argRegs may say where it goes on",
+                "name": "action Override",
+                "path": "spec.usdts[0].selectors[0].matchActions[0]",
+                "part": "acting on processes: of a static probe there is nothing to override; use"
+                " a uprobe",
             }
         ],
     }

@@ -12,7 +12,7 @@ from tests.unit.cli.policy.test_replay import NUMBER, event, outcome
 from tetrapy.cli.policy.replay import QUIET, REPORTED, UNDECIDED, Replay
 from tetrapy.policy.read import read_policy
 
-WEB = {
+WEB: dict[str, Any] = {
     "docker": "5ca1ab1e",
     "pod": {
         "container": {
@@ -23,7 +23,7 @@ WEB = {
         }
     },
 }
-IN_POD = {"docker": "5ca1ab1e", "pod": {
+IN_POD: dict[str, Any] = {"docker": "5ca1ab1e", "pod": {
     "namespace": "shop", "name": "web-1", "pod_labels": {"tier": "front"},
     "container": {"id": "containerd://5ca1ab1e", "name": "web"}}}  # fmt: skip
 BY_ID = {"docker": "5ca1ab1e"}

@@ -13,7 +13,7 @@ from tetrapy.abi.elf import section_data
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.kernel import bundle
 from tetrapy.policy.read import read_policy
-from tetrapy.policy.types import Selector
+from tetrapy.policy.types import Action, Selector
 from tetrapy.sensors.policy import assignments as module
 from tetrapy.sensors.policy.assignments import assignments, constants_of
 from tetrapy.sensors.policy.objects import RING_OBJECT
@@ -21,6 +21,10 @@ from tetrapy.sensors.policy.plan import PlaceError
 
 NUMBER, REGISTER, MEMORY = 1, 2, 3  # enum register_source of bpf/call_registers.h
 ROW = struct.Struct("<qIII4x")
+
+
+def nowhere(_action: Action) -> int:
+    return 0
 
 
 def selectors(*rows: str) -> tuple[Selector, ...]:
@@ -33,7 +37,7 @@ def selectors(*rows: str) -> tuple[Selector, ...]:
 def test_rows_of_selectors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each selector has eight, of which the first that is empty ends it."""
     monkeypatch.setattr(module, "_machine", lambda: "x86_64")
-    made = assignments(selectors("rax=-1, rip=(%rsp)", "rsp=8%rsp"), "x86_64")
+    made = assignments(selectors("rax=-1, rip=(%rsp)", "rsp=8%rsp"), "x86_64", nowhere)
     btf = Btf(section_data(bundle.read_packed(RING_OBJECT), ".BTF"))
     (number,) = constants_of(made, btf).values()
     data = number.to_bytes(5 * 8 * ROW.size, "little")
@@ -50,7 +54,7 @@ def test_rows_of_selectors(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_registers_of_another_machine() -> None:
     """Are named."""
     with pytest.raises(PlaceError, match="aarch64 has no register rip"):
-        assignments(selectors("x0=1, rip=%x30"), "aarch64")
+        assignments(selectors("x0=1, rip=%x30"), "aarch64", nowhere)
 
 
 def test_more_than_a_selector_may_have() -> None:
@@ -60,4 +64,4 @@ def test_more_than_a_selector_may_have() -> None:
     hook = f"{{path: /f, symbols: [f], selectors: [{{matchActions: [{text}]}}]}}"
     read = read_policy(spec(f"  uprobes: [{hook}]")).policy.spec.uprobes[0]
     with pytest.raises(PolicyUnsupportedError, match="more than 8 registers"):
-        assignments(read.selectors, "x86_64")
+        assignments(read.selectors, "x86_64", nowhere)

@@ -115,7 +115,8 @@ def check_file(path: str, kernels: Sequence[Kernel]) -> Tuple[Report, int]:
     try:
         read = read_policy(policy_text(path))
     except OSError as err:
-        report["unreadable"] = error_text(err) if err.strerror else "it is a directory"
+        why = error_text(err) if err.strerror else "it is a directory"
+        report["unreadable"] = why if path in why else f"{path}: {why}"
         return report, EXIT_TROUBLE
     except PolicyError as err:
         report["errors"] = [problem._asdict() for problem in err.problems]
@@ -156,8 +157,7 @@ def _lines(report: Report) -> List[str]:
     """What is wrong, probably not meant, or not known."""
     path = report["file"]
     if "unreadable" in report:
-        found = report["unreadable"]
-        return [f"Error: {found}" if path in found else f"Error: {path}: {found}"]
+        return [f"Error: {report['unreadable']}"]
     lines = [_line(path, "", one) for one in report["errors"]]
     lines += [_line(path, "warning: ", one) for one in report["warnings"]]
     for kernel in report.get("kernels", ()):

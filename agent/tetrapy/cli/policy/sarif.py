@@ -33,7 +33,7 @@ def log(reports: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
             notifications.append(
                 {
                     "level": _ERROR,
-                    "message": {"text": f"{report['file']}: {report['unreadable']}"},
+                    "message": {"text": report["unreadable"]},
                     "locations": [_location(report["file"])],
                 }
             )

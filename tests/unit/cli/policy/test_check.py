@@ -251,4 +251,4 @@ def test_sarif(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (invocation,) = made["invocations"]
     assert not invocation["executionSuccessful"]
     (note,) = invocation["toolExecutionNotifications"]
-    assert note["message"]["text"] == "no.yaml: no.yaml: no such file or directory"
+    assert note["message"]["text"] == "no.yaml: no such file or directory"

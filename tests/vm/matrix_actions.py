@@ -100,9 +100,9 @@ ACTIONS: dict[str, _Spec] = {
     "`Override` of system calls": {"kprobes": _getpgid(_OVERRIDE)},
     "… `override-method: fmod-ret`": _by("fmod-ret"),
     "… `override-method: override-return`": _by("override-return", "sys_getsid"),
-    "`Override` of `uprobes`: `argRegs`, `argError`, `argNewSymbol`": {
+    "`Override` of `uprobes` (`argRegs`)": {"uprobes": [_function(_REGISTERS)]},
+    "… `argError`, `argNewSymbol`": {
         "uprobes": [
-            _function(_REGISTERS),
             _function(_OVERRIDE),
             _function({"action": "Override", "argNewSymbol": "named"}),
         ]

@@ -44,6 +44,10 @@ _PERF_CLOEXEC = 8  # PERF_FLAG_FD_CLOEXEC
 _WHY = {
     errnos.ENOENT: "there is no such thing in this kernel",
     errnos.E2BIG: "the kernel takes no more programs there: at a tracepoint 64, of all agents",
+    # ENOTSUPP of the kernel alone, which trampolines have: arm64 has loaded their programs since
+    # Linux 6.0, and has run them since 2aa6ac03516d "arm64: ftrace: Add direct call support" (6.4).
+    524: "this kernel runs no programs at its functions (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS,"
+    " arm64 from Linux 6.4 on); use a kprobe",
 }
 
 

@@ -57,7 +57,11 @@ def run(options: Values, arguments: List[str]) -> int:
     test = Replay(policy)
     reports = []
     for number, event in _events(options["replay"]):
-        report = test.report(event)
+        try:
+            report = test.report(event)
+        except (AttributeError, TypeError) as err:  # fields are of other types than those of events
+            what = f"{options['replay']}:{number}: no event as agents export them: {err}"
+            raise SettingsError(what) from err
         if report is not None:
             reports.append({"line": number, **report})
     if options["output"] == "json":

@@ -236,6 +236,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "e.json").write_text(json.dumps(event()) + "\n")
     assert main(words) == 1
     assert "the event has 0 arguments, and the policy 1" in capsys.readouterr().out
+    odd = event(NUMBER)["process_kprobe"]
+    for body in (7, {**odd, "args": 7}, {**odd, "args": [7]}, {**odd, "process": None}):
+        (tmp_path / "e.json").write_text(json.dumps({"process_kprobe": body}) + "\n")
+        assert main(words) == 2
+        assert "e.json:1: no event as agents export them" in capsys.readouterr().err
     (tmp_path / "e.json").write_text("no event\n")
     assert main(words) == 2
     assert main(words[:3]) == 2

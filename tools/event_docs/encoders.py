@@ -18,6 +18,7 @@ from tetrapy.events.schema import (
     MADE,
     MESSAGES,
     PROCESS,
+    REPEATED,
     SHARED,
 )
 from tetrapy.events.schema.field import ALWAYS, BEGUN, EXEC, ONE, Field
@@ -25,6 +26,7 @@ from tools.errors import BuildError
 from tools.event_docs.expressions import (
     inner,
     is_sure,
+    kept_name,
     locals_of,
     nested_name,
     optional,
@@ -48,7 +50,7 @@ looked at for what has to be escaped, and of those only what a process can choos
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Tuple
 
 {imports}
 
@@ -62,7 +64,7 @@ _BETWEEN = '","'
 
 
 class _Few(Dict[Any, bytes]):
-    """A field whose values, texts or several of them, are few: what of it is in a line."""
+    """A field whose values are few: what of it is in a line."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -71,14 +73,46 @@ class _Few(Dict[Any, bytes]):
     def __missing__(self, value: Any) -> bytes:
         if len(self) >= 1024:
             self.clear()
-        self[value] = shown = self._field(value)
+        self[value] = shown = _field(self._name, value)
         return shown
 
-    def _field(self, value: Any) -> bytes:
-        if not value:
-            return b""
-        texts = quoted(value) if isinstance(value, str) else f'[{{",".join(map(quoted, value))}}]'
-        return json_bytes(f',"{{self._name}}":{{texts}}')
+
+class _Kept(Dict[Any, str]):
+    """The JSON of messages that may come again soon, unless it is long."""
+
+    def __init__(self, write: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, message: Any) -> str:
+        text = self._write(message)
+        if len(text) <= 512:
+            if len(self) >= 256:
+                self.clear()
+            self[message] = text
+        return text
+
+
+class _Probes(Dict[Any, Tuple[bytes, ...]]):
+    """By the probe of a hook: the fields that all its events have alike."""
+
+    def __init__(self, fields: Callable[[Any], Tuple[bytes, ...]]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def __missing__(self, probe: Any) -> Tuple[bytes, ...]:
+        if len(self) >= 1024:
+            self.clear()
+        self[probe] = shown = self._fields(probe)
+        return shown
+
+
+def _field(name: str, value: Any) -> bytes:
+    """A field, a text or several of them; nothing of an empty one."""
+    if not value:
+        return b""
+    texts = quoted(value) if isinstance(value, str) else f'[{{",".join(map(quoted, value))}}]'
+    return json_bytes(f',"{{name}}":{{texts}}')
 '''
 
 _MAP = '''
@@ -118,7 +152,9 @@ def source() -> str:
     head = _HEAD.format(imports=imports, formats=formats)
     kept = {row.name: row for form in forms for row in form.rows if _is_kept(row)}
     maps = [_MAP] if any(row.type == "map" for form in forms for row in form.rows) else []
-    few = sorted({row.name for form in forms for row in form.rows if row.few})
+    few = sorted(
+        {row.name for form in forms for row in form.rows if row.few and not _is_of_probe(row)}
+    )
     head += "\n\n" + "\n".join(f'_few_{name} = _Few("{name}")' for name in few) + "\n"
     parts = [head, *maps, *map(_kept, kept.values()), *map(_function, forms)]
     return _formatted("\n\n".join(parts))
@@ -197,19 +233,28 @@ def _function(form: Form) -> str:
     lines += [f"    {line}" for line in body]
     if any(row.presence == ONE for row in form.rows):
         lines.insert(0, _members(form))
+    if is_event:
+        lines.insert(0, _probes(form))
+    if form.message in REPEATED:
+        lines.append(f"\n\n{kept_name(form.message)} = _Kept({form.function}).__getitem__")
     return "\n".join(lines) + "\n"
 
 
 def _members(form: Form) -> str:
-    """The forms of the fields of which the message has one, by name."""
+    """What writes the value of each field of which the message has one, by name."""
     rows = [row for row in form.rows if row.presence == ONE]
-    entries = ", ".join(
-        f'"{row.name}": lambda it: f\'"{row.name}":'
-        + inner(row, f"{row.through}(it)" if row.through else "it")
-        + "'"
-        for row in rows
-    )
+    entries = ", ".join(f'"{row.name}": {_writer(row)}' for row in rows)
     return f"{form.function}_members: Dict[str, Callable[[Any], str]] = {{{entries}}}\n\n"
+
+
+def _writer(row: Field) -> str:
+    """A function that makes the value of a field text."""
+    text = inner(row, f"{row.through}(it)" if row.through else "it")
+    if text == "{it}":
+        return "str"
+    if text.startswith("{") and text.endswith("(it)}") and text.count("(") == 1:
+        return text[1 : -len("(it)}")]
+    return f"lambda it: f'{text}'"
 
 
 def _text(form: Form, kind: str) -> Iterator[str]:
@@ -220,7 +265,8 @@ def _text(form: Form, kind: str) -> Iterator[str]:
     parts: list[str] = []
     has_members = len(rows) < len(form.rows)
     if has_members:
-        parts.append(f"{{{form.function}_members[it.member](it.value)}}")
+        yield "member = it.member"
+        parts.append(f'"{{member}}":{{{form.function}_members[member](it.value)}}')
     first_is_sure = has_members or is_sure(rows[0])
     for at, row in enumerate(rows):
         value = local.get(value_of(row), value_of(row))
@@ -295,27 +341,55 @@ def _event(form: Form) -> Iterator[str]:
     """The body of a function that puts an event's fields, processes among them, into its line."""
     values = []
     yield "time = rfc3339(it.time).encode()"
+    of_probe = [row for row in form.rows if _is_of_probe(row)]
+    if of_probe:
+        yield f"{', '.join(map(shown, of_probe))} = _probes_of_{form.function}[it.probe]"
     for row in form.rows:
-        name = variable(row.name)
-        if row.type == f"[{PROCESS}]":
+        if row in of_probe:
             values.append(shown(row))
-            yield f'{shown(row)} = b\',"{name}":\' + ancestors if ancestors else b""'
+        elif row.type == f"[{PROCESS}]":
+            values.append(shown(row))
+            yield f'{shown(row)} = b\',"{row.name}":\' + ancestors if ancestors else b""'
         elif row.few:
             values.append(f"_few_{row.name}[{value_of(row)}]")
         elif is_sure(row) and row.type != PROCESS:
             values.append(_bytes(row, value_of(row)))
         else:
+            name = variable(row.name)
             yield f"{name} = {value_of(row)}"
             if is_sure(row):
                 values.append(_bytes(row, name))
                 continue
             values.append(shown(row))
-            test = f"{name} is not None" if row.type == PROCESS else name
-            text = f"b',\"{row.name}\":{_mark(row)}' % {_bytes(row, name)}"
-            if _mark(row) == "%b":
-                text = f"b',\"{row.name}\":' + ({_bytes(row, name)})"
-            yield f'{shown(row)} = {text} if {test} else b""'
+            yield f"{shown(row)} = {_optional(row, name)}"
     yield f'return lines["{form.function}"] % ({", ".join(values)}, time)'
+
+
+def _optional(row: Field, value: str) -> str:
+    """The text of a field that may be missing."""
+    test = f"{value} is not None" if row.type == PROCESS else value
+    text = f"b',\"{row.name}\":{_mark(row)}' % {_bytes(row, value)}"
+    if _mark(row) == "%b":
+        text = f"b',\"{row.name}\":' + ({_bytes(row, value)})"
+    return f'{text} if {test} else b""'
+
+
+def _is_of_probe(row: Field) -> bool:
+    """Whether all events of a hook have the same in the field."""
+    return row.source.startswith("probe.")
+
+
+def _probes(form: Form) -> str:
+    """The fields of a probe, in the order of an event's; nothing of an event that has none."""
+    rows = [row for row in form.rows if _is_of_probe(row)]
+    if not rows:
+        return ""
+    fields = [
+        f'_field("{row.name}", {value})' if row.few else f"({_optional(row, value)})"
+        for row in rows
+        for value in [value_of(row).replace("it.probe.", "it.")]
+    ]
+    return f"_probes_of_{form.function} = _Probes(lambda it: ({', '.join(fields)},))\n\n\n"
 
 
 def _bytes(row: Field, value: str) -> str:

@@ -11,6 +11,7 @@ from tetrapy.events.schema import (
     ENUMS,
     MESSAGES,
     PROCESS,
+    REPEATED,
 )
 from tetrapy.events.schema.field import ALWAYS, BEGUN, KNOWN, SELF, SET, Field
 
@@ -70,16 +71,26 @@ def optional(row: Field, value: str) -> str:
     return f'{shown(row)} = {text} if {test} else ""'
 
 
+def kept_name(message: str) -> str:
+    """The JSON of a message that is repeated, by the object that it is of."""
+    return f"_kept{nested_name(message)}"
+
+
+def _writer_of(message: str) -> str:
+    """What makes a message text."""
+    return kept_name(message) if message in REPEATED else nested_name(message)
+
+
 def inner(row: Field, value: str) -> str:
     """What stands in a format string for the value of a field."""
     if row.is_repeated:
         if row.element in ENUMS:
             return f'["{{_BETWEEN.join({value})}}"]'
-        return f'[{{",".join(map({nested_name(row.element)}, {value}))}}]'
+        return f'[{{",".join(map({_writer_of(row.element)}, {value}))}}]'
     if row.type == "map":
         return f"{{_map({value})}}"
     if row.type in MESSAGES:
-        return f"{{{nested_name(row.type)}({value})}}"
+        return f"{{{_writer_of(row.type)}({value})}}"
     if row.type == "bool" and row.presence == SET:
         return "true"
     if row.type in {"bool", "BoolValue"}:

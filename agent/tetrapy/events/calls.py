@@ -9,27 +9,62 @@ from tetrapy.events import encoders
 from tetrapy.events.arguments import Argument, StackEntry, long_bytes, shortened
 from tetrapy.events.event import Event, Undecided
 from tetrapy.events.process import Process
-from tetrapy.named import NamedTuple
 
 _Arguments = Tuple[Argument, ...]
 
 
-class Probe(NamedTuple):
-    """What all events of a hook have in common; what a kind of event has no field for is empty."""
+class Probe:
+    """What all events of a hook have in common; what a kind of event has no field for is empty.
 
-    label: str  # as metrics name it: kprobe:FUNCTION
-    policy_name: str
-    message: str = ""
-    tags: Tuple[str, ...] = ()
-    function_name: str = ""
-    subsys: str = ""
-    event: str = ""
-    path: str = ""
-    symbol: str = ""
-    offset: int = 0
-    ref_ctr_offset: int = 0
-    provider: str = ""
-    name: str = ""
+    An object and no tuple: its JSON is kept by it, and a tuple would be hashed each time.
+    """
+
+    __slots__ = (
+        "event",
+        "function_name",
+        "label",
+        "message",
+        "name",
+        "offset",
+        "path",
+        "policy_name",
+        "provider",
+        "ref_ctr_offset",
+        "subsys",
+        "symbol",
+        "tags",
+    )
+
+    def __init__(
+        self,
+        label: str,
+        policy_name: str,
+        message: str = "",
+        tags: Tuple[str, ...] = (),
+        function_name: str = "",
+        subsys: str = "",
+        event: str = "",
+        path: str = "",
+        symbol: str = "",
+        offset: int = 0,
+        ref_ctr_offset: int = 0,
+        provider: str = "",
+        name: str = "",
+    ) -> None:
+        """`label` as metrics name it: kprobe:FUNCTION."""
+        self.label = label
+        self.policy_name = policy_name
+        self.message = message
+        self.tags = tags
+        self.function_name = function_name
+        self.subsys = subsys
+        self.event = event
+        self.path = path
+        self.symbol = symbol
+        self.offset = offset
+        self.ref_ctr_offset = ref_ctr_offset
+        self.provider = provider
+        self.name = name
 
 
 class CallEvent(Event):

@@ -9,7 +9,7 @@ looked at for what has to be escaped, and of those only what a process can choos
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Tuple
 
 from tetrapy.events.caller import caller_json
 from tetrapy.events.credentials import capability_names, secure_bit_names
@@ -39,7 +39,7 @@ _BETWEEN = '","'
 
 
 class _Few(Dict[Any, bytes]):
-    """A field whose values, texts or several of them, are few: what of it is in a line."""
+    """A field whose values are few: what of it is in a line."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -48,28 +48,50 @@ class _Few(Dict[Any, bytes]):
     def __missing__(self, value: Any) -> bytes:
         if len(self) >= 1024:
             self.clear()
-        self[value] = shown = self._field(value)
+        self[value] = shown = _field(self._name, value)
         return shown
 
-    def _field(self, value: Any) -> bytes:
-        if not value:
-            return b""
-        texts = quoted(value) if isinstance(value, str) else f"[{','.join(map(quoted, value))}]"
-        return json_bytes(f',"{self._name}":{texts}')
+
+class _Kept(Dict[Any, str]):
+    """The JSON of messages that may come again soon, unless it is long."""
+
+    def __init__(self, write: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, message: Any) -> str:
+        text = self._write(message)
+        if len(text) <= 512:
+            if len(self) >= 256:
+                self.clear()
+            self[message] = text
+        return text
+
+
+class _Probes(Dict[Any, Tuple[bytes, ...]]):
+    """By the probe of a hook: the fields that all its events have alike."""
+
+    def __init__(self, fields: Callable[[Any], Tuple[bytes, ...]]) -> None:
+        super().__init__()
+        self._fields = fields
+
+    def __missing__(self, probe: Any) -> Tuple[bytes, ...]:
+        if len(self) >= 1024:
+            self.clear()
+        self[probe] = shown = self._fields(probe)
+        return shown
+
+
+def _field(name: str, value: Any) -> bytes:
+    """A field, a text or several of them; nothing of an empty one."""
+    if not value:
+        return b""
+    texts = quoted(value) if isinstance(value, str) else f"[{','.join(map(quoted, value))}]"
+    return json_bytes(f',"{name}":{texts}')
 
 
 _few_action = _Few("action")
-_few_event = _Few("event")
-_few_function_name = _Few("function_name")
-_few_message = _Few("message")
-_few_name = _Few("name")
-_few_path = _Few("path")
-_few_policy_name = _Few("policy_name")
-_few_provider = _Few("provider")
 _few_return_action = _Few("return_action")
-_few_subsys = _Few("subsys")
-_few_symbol = _Few("symbol")
-_few_tags = _Few("tags")
 
 
 def _map(entries: Dict[str, str]) -> str:
@@ -511,43 +533,47 @@ def _kprobe_sockaddr_un(it: Any) -> str:
 
 
 _kprobe_argument_members: Dict[str, Callable[[Any], str]] = {
-    "string_arg": lambda it: f'"string_arg":{quoted(it)}',
-    "int_arg": lambda it: f'"int_arg":{it}',
-    "skb_arg": lambda it: f'"skb_arg":{_kprobe_skb(it)}',
-    "size_arg": lambda it: f'"size_arg":"{it}"',
-    "bytes_arg": lambda it: f'"bytes_arg":"{base64_text(it)}"',
-    "path_arg": lambda it: f'"path_arg":{_kprobe_path(it)}',
-    "file_arg": lambda it: f'"file_arg":{_kprobe_file(it)}',
-    "truncated_bytes_arg": lambda it: f'"truncated_bytes_arg":{_kprobe_truncated_bytes(it)}',
-    "sock_arg": lambda it: f'"sock_arg":{_kprobe_sock(it)}',
-    "long_arg": lambda it: f'"long_arg":"{it}"',
-    "bpf_attr_arg": lambda it: f'"bpf_attr_arg":{_kprobe_bpf_attr(it)}',
-    "perf_event_arg": lambda it: f'"perf_event_arg":{_kprobe_perf_event(it)}',
-    "bpf_map_arg": lambda it: f'"bpf_map_arg":{_kprobe_bpf_map(it)}',
-    "uint_arg": lambda it: f'"uint_arg":{it}',
-    "capability_arg": lambda it: f'"capability_arg":{_kprobe_capability(it)}',
-    "process_credentials_arg": lambda it: f'"process_credentials_arg":{_process_credentials(it)}',
-    "user_ns_arg": lambda it: f'"user_ns_arg":{_user_namespace(it)}',
-    "module_arg": lambda it: f'"module_arg":{_kernel_module(it)}',
-    "kernel_cap_t_arg": lambda it: f'"kernel_cap_t_arg":"{it}"',
-    "cap_inheritable_arg": lambda it: f'"cap_inheritable_arg":"{it}"',
-    "cap_permitted_arg": lambda it: f'"cap_permitted_arg":"{it}"',
-    "cap_effective_arg": lambda it: f'"cap_effective_arg":"{it}"',
-    "linux_binprm_arg": lambda it: f'"linux_binprm_arg":{_kprobe_linux_binprm(it)}',
-    "bpf_cmd_arg": lambda it: f'"bpf_cmd_arg":"{it}"',
-    "syscall_id": lambda it: f'"syscall_id":{_syscall_id(it)}',
-    "sockaddr_arg": lambda it: f'"sockaddr_arg":{_kprobe_sockaddr(it)}',
-    "bpf_prog_arg": lambda it: f'"bpf_prog_arg":{_kprobe_bpf_prog(it)}',
-    "error_arg": lambda it: f'"error_arg":{_kprobe_error(it)}',
-    "sockaddrun_arg": lambda it: f'"sockaddrun_arg":{_kprobe_sockaddr_un(it)}',
+    "string_arg": quoted,
+    "int_arg": str,
+    "skb_arg": _kprobe_skb,
+    "size_arg": lambda it: f'"{it}"',
+    "bytes_arg": lambda it: f'"{base64_text(it)}"',
+    "path_arg": _kprobe_path,
+    "file_arg": _kprobe_file,
+    "truncated_bytes_arg": _kprobe_truncated_bytes,
+    "sock_arg": _kprobe_sock,
+    "long_arg": lambda it: f'"{it}"',
+    "bpf_attr_arg": _kprobe_bpf_attr,
+    "perf_event_arg": _kprobe_perf_event,
+    "bpf_map_arg": _kprobe_bpf_map,
+    "uint_arg": str,
+    "capability_arg": _kprobe_capability,
+    "process_credentials_arg": _process_credentials,
+    "user_ns_arg": _user_namespace,
+    "module_arg": _kernel_module,
+    "kernel_cap_t_arg": lambda it: f'"{it}"',
+    "cap_inheritable_arg": lambda it: f'"{it}"',
+    "cap_permitted_arg": lambda it: f'"{it}"',
+    "cap_effective_arg": lambda it: f'"{it}"',
+    "linux_binprm_arg": _kprobe_linux_binprm,
+    "bpf_cmd_arg": lambda it: f'"{it}"',
+    "syscall_id": _syscall_id,
+    "sockaddr_arg": _kprobe_sockaddr,
+    "bpf_prog_arg": _kprobe_bpf_prog,
+    "error_arg": _kprobe_error,
+    "sockaddrun_arg": _kprobe_sockaddr_un,
 }
 
 
 def _kprobe_argument(it: Any) -> str:
     """Message `KprobeArgument`."""
     label = it.label
+    member = it.member
     shown_label = f',"label":{quoted(label)}' if label else ""
-    return f"{{{_kprobe_argument_members[it.member](it.value)}{shown_label}}}"
+    return f'{{"{member}":{_kprobe_argument_members[member](it.value)}{shown_label}}}'
+
+
+_kept_kprobe_argument = _Kept(_kprobe_argument).__getitem__
 
 
 def _stack_trace_entry(it: Any) -> str:
@@ -732,18 +758,35 @@ def process_exit(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     )
 
 
+_probes_of_process_kprobe = _Probes(
+    lambda it: (
+        _field("function_name", it.function_name),
+        _field("policy_name", it.policy_name),
+        _field("message", it.message),
+        _field("tags", it.tags),
+    )
+)
+
+
 def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessKprobe`."""
     time = rfc3339(it.time).encode()
+    shown_function_name, shown_policy_name, shown_message, shown_tags = _probes_of_process_kprobe[
+        it.probe
+    ]
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
     args = it.args
     shown_args = (
-        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+        b',"args":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, args))}]"))
+        if args
+        else b""
     )
     return_ = it.returned
-    shown_return = b',"return":' + (json_bytes(f"{_kprobe_argument(return_)}")) if return_ else b""
+    shown_return = (
+        b',"return":' + (json_bytes(f"{_kept_kprobe_argument(return_)}")) if return_ else b""
+    )
     kernel_stack_trace = it.kernel_stack
     shown_kernel_stack_trace = (
         b',"kernel_stack_trace":'
@@ -761,20 +804,22 @@ def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     data = it.data
     shown_data = (
-        b',"data":' + (json_bytes(f"[{','.join(map(_kprobe_argument, data))}]")) if data else b""
+        b',"data":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, data))}]"))
+        if data
+        else b""
     )
     return lines["process_kprobe"] % (
         caller_json(process, it.tid),
         shown_parent,
-        _few_function_name[it.probe.function_name],
+        shown_function_name,
         shown_args,
         shown_return,
         _few_action[it.action],
         shown_kernel_stack_trace,
-        _few_policy_name[it.probe.policy_name],
+        shown_policy_name,
         _few_return_action[it.return_action],
-        _few_message[it.probe.message],
-        _few_tags[it.probe.tags],
+        shown_message,
+        shown_tags,
         shown_user_stack_trace,
         shown_ancestors,
         shown_data,
@@ -782,27 +827,43 @@ def process_kprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     )
 
 
+_probes_of_process_tracepoint = _Probes(
+    lambda it: (
+        _field("subsys", it.subsys),
+        _field("event", it.event),
+        _field("policy_name", it.policy_name),
+        _field("message", it.message),
+        _field("tags", it.tags),
+    )
+)
+
+
 def process_tracepoint(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessTracepoint`."""
     time = rfc3339(it.time).encode()
+    shown_subsys, shown_event, shown_policy_name, shown_message, shown_tags = (
+        _probes_of_process_tracepoint[it.probe]
+    )
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
     args = it.args
     shown_args = (
-        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+        b',"args":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, args))}]"))
+        if args
+        else b""
     )
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     return lines["process_tracepoint"] % (
         caller_json(process, it.tid),
         shown_parent,
-        _few_subsys[it.probe.subsys],
-        _few_event[it.probe.event],
+        shown_subsys,
+        shown_event,
         shown_args,
-        _few_policy_name[it.probe.policy_name],
+        shown_policy_name,
         _few_action[it.action],
-        _few_message[it.probe.message],
-        _few_tags[it.probe.tags],
+        shown_message,
+        shown_tags,
         shown_ancestors,
         time,
     )
@@ -829,36 +890,60 @@ def process_loader(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes
     )
 
 
+_probes_of_process_uprobe = _Probes(
+    lambda it: (
+        _field("path", it.path),
+        _field("symbol", it.symbol),
+        _field("policy_name", it.policy_name),
+        _field("message", it.message),
+        _field("tags", it.tags),
+        (b',"offset":' + (json_bytes(f'"{it.offset}"')) if it.offset else b""),
+        (
+            b',"ref_ctr_offset":' + (json_bytes(f'"{it.ref_ctr_offset}"'))
+            if it.ref_ctr_offset
+            else b""
+        ),
+    )
+)
+
+
 def process_uprobe(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessUprobe`."""
     time = rfc3339(it.time).encode()
+    (
+        shown_path,
+        shown_symbol,
+        shown_policy_name,
+        shown_message,
+        shown_tags,
+        shown_offset,
+        shown_ref_ctr_offset,
+    ) = _probes_of_process_uprobe[it.probe]
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
     args = it.args
     shown_args = (
-        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+        b',"args":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, args))}]"))
+        if args
+        else b""
     )
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
-    offset = it.probe.offset
-    shown_offset = b',"offset":' + (json_bytes(f'"{offset}"')) if offset else b""
-    ref_ctr_offset = it.probe.ref_ctr_offset
-    shown_ref_ctr_offset = (
-        b',"ref_ctr_offset":' + (json_bytes(f'"{ref_ctr_offset}"')) if ref_ctr_offset else b""
-    )
     data = it.data
     shown_data = (
-        b',"data":' + (json_bytes(f"[{','.join(map(_kprobe_argument, data))}]")) if data else b""
+        b',"data":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, data))}]"))
+        if data
+        else b""
     )
     return lines["process_uprobe"] % (
         caller_json(process, it.tid),
         shown_parent,
-        _few_path[it.probe.path],
-        _few_symbol[it.probe.symbol],
-        _few_policy_name[it.probe.policy_name],
-        _few_message[it.probe.message],
+        shown_path,
+        shown_symbol,
+        shown_policy_name,
+        shown_message,
         shown_args,
-        _few_tags[it.probe.tags],
+        shown_tags,
         shown_ancestors,
         shown_offset,
         shown_ref_ctr_offset,
@@ -878,15 +963,30 @@ def process_throttle(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> byt
     )
 
 
+_probes_of_process_lsm = _Probes(
+    lambda it: (
+        _field("function_name", it.function_name),
+        _field("policy_name", it.policy_name),
+        _field("message", it.message),
+        _field("tags", it.tags),
+    )
+)
+
+
 def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessLsm`."""
     time = rfc3339(it.time).encode()
+    shown_function_name, shown_policy_name, shown_message, shown_tags = _probes_of_process_lsm[
+        it.probe
+    ]
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
     args = it.args
     shown_args = (
-        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+        b',"args":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, args))}]"))
+        if args
+        else b""
     )
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     ima_hash = it.ima_hash
@@ -894,39 +994,56 @@ def process_lsm(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     return lines["process_lsm"] % (
         caller_json(process, it.tid),
         shown_parent,
-        _few_function_name[it.probe.function_name],
-        _few_policy_name[it.probe.policy_name],
-        _few_message[it.probe.message],
+        shown_function_name,
+        shown_policy_name,
+        shown_message,
         shown_args,
         _few_action[it.action],
-        _few_tags[it.probe.tags],
+        shown_tags,
         shown_ancestors,
         shown_ima_hash,
         time,
     )
 
 
+_probes_of_process_usdt = _Probes(
+    lambda it: (
+        _field("path", it.path),
+        _field("provider", it.provider),
+        _field("name", it.name),
+        _field("policy_name", it.policy_name),
+        _field("message", it.message),
+        _field("tags", it.tags),
+    )
+)
+
+
 def process_usdt(it: Any, lines: Lines, keep: Keep, ancestors: bytes) -> bytes:
     """Message `ProcessUsdt`."""
     time = rfc3339(it.time).encode()
+    shown_path, shown_provider, shown_name, shown_policy_name, shown_message, shown_tags = (
+        _probes_of_process_usdt[it.probe]
+    )
     process = it.process
     parent = it.parent
     shown_parent = b',"parent":' + (parent.json or keep(parent)) if parent is not None else b""
     args = it.args
     shown_args = (
-        b',"args":' + (json_bytes(f"[{','.join(map(_kprobe_argument, args))}]")) if args else b""
+        b',"args":' + (json_bytes(f"[{','.join(map(_kept_kprobe_argument, args))}]"))
+        if args
+        else b""
     )
     shown_ancestors = b',"ancestors":' + ancestors if ancestors else b""
     return lines["process_usdt"] % (
         caller_json(process, it.tid),
         shown_parent,
-        _few_path[it.probe.path],
-        _few_provider[it.probe.provider],
-        _few_name[it.probe.name],
-        _few_policy_name[it.probe.policy_name],
-        _few_message[it.probe.message],
+        shown_path,
+        shown_provider,
+        shown_name,
+        shown_policy_name,
+        shown_message,
         shown_args,
-        _few_tags[it.probe.tags],
+        shown_tags,
         shown_ancestors,
         _few_action[it.action],
         time,

@@ -128,3 +128,6 @@ FIELDS: Dict[str, Dict[str, Field]] = {
 
 SHARED: FrozenSet[str] = frozenset({"Capabilities", "Namespaces", "Pod", "ProcessCredentials"})
 """Messages of which few different ones occur on a host: their JSON is kept."""
+
+REPEATED: FrozenSet[str] = frozenset({"KprobeArgument"})
+"""Messages of which the same one may come again soon: that of short ones is kept for a while."""

@@ -77,7 +77,8 @@ class CallHandler:
         places = enum_values(btf, "stack_index")
         self._kernel_stack, self._user_stack = places["STACK_OF_KERNEL"], places["STACK_OF_USER"]
         self._hash = places["HASH_OF_FILE"]
-        self._record = base.abi.decoders["call"]
+        record = base.abi.decoders["call"]
+        self._unpack, self._size = record.unpack, record.size
         self._readings: Dict[int, Reading] = {}
         self._begun: OrderedDict[_Key, _Begun] = OrderedDict()
         self._begun_bytes = 0
@@ -119,13 +120,12 @@ class CallHandler:
         Raises FormatError for a record that makes no sense.
         """
         try:
-            record = self._record
-            ktime, start, pid, tid, number, selector, flags, size = record.unpack(data)
+            ktime, start, pid, tid, number, selector, flags, size = self._unpack(data)
             reading = self._readings.get(number) or self._prepare(number)
             if reading is None:
                 return None  # of a hook that is not there any more
             reading.merges[2] += 1
-            at = record.size
+            at = self._size
             end = at + size
             if end > len(data):
                 raise FormatError(f"record of a call, of {len(data)} bytes, {end} by its own sizes")
@@ -231,6 +231,9 @@ class CallHandler:
     ) -> Optional[Event]:
         """The event; None where another one is the same. `selector` matched what it returned."""
         base = self._base
+        stacks = (
+            values[self._kernel_stack : self._user_stack + 1] if reading.with_stacks else ((), ())
+        )
         event: Optional[Event] = reading.event(
             reading.probe,
             process,
@@ -238,12 +241,13 @@ class CallHandler:
             parent,
             base.clock.at(ktime + base.clock_gap),
             action if selector < 0 else reading.actions[selector],
-            tuple(filter(None, reading.arguments(values))),
-            tuple(filter(None, reading.data(values))) if reading.data is not None else (),
+            reading.arguments(values),
+            reading.data(values) if reading.data is not None else (),
             values[reading.returned] if reading.returned >= 0 else None,
             reading.return_actions[selector],
             self._callers.ancestors(parent) if reading.with_ancestors else (),
-            *(values[self._kernel_stack : self._user_stack + 1] if reading.with_stacks else ()),
+            stacks[0],
+            stacks[1],
         )
         return event
 

@@ -117,6 +117,7 @@ class MappedFiles:
         returned: Any,
         return_action: str,
         ancestors: Tuple[Process, ...] = (),
+        *_stacks: Any,
     ) -> Optional[ProcessLoader]:
         """The event; None of a file that was reported of the process."""
         path, size, *words = [one.value for one in args]

@@ -8,14 +8,12 @@ from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Se
 
 from tetrapy.events.calls import (
     CallEvent,
-    Probe,
     ProcessKprobe,
     ProcessLsm,
     ProcessTracepoint,
     ProcessUprobe,
     ProcessUsdt,
 )
-from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.hook import (
     FENTRY,
     KPROBE,
@@ -46,23 +44,59 @@ _EVENTS: Mapping[str, Type[CallEvent]] = {
 }
 
 
-class Reading(NamedTuple):
-    """What the handler goes by."""
+class Reading:
+    """What the handler goes by. Slots, since a call asks for a dozen of them: of a named tuple each
+    would cost it ten times as much.
+    """
 
-    hook: Hook
-    probe: Probe
-    event: Any  # a class of CallEvent, or called as one
-    decoders: Tuple[Optional[Decode], ...]  # by the index of values
-    arguments: Callable[[Values], Sequence[Any]]  # of the values those of a role
-    data: Optional[Callable[[Values], Sequence[Any]]]
-    returned: int  # -1: none, or it is among the arguments
-    return_actions: Tuple[str, ...]  # by selector; the last one is for a return that is not known
-    with_ancestors: bool
-    merges: List[int]  # calls reported with their return; halves without the other; all records
-    with_stacks: bool
-    returns: bool  # as the hook says it, like the next
-    actions: Tuple[str, ...]
-    requests: Tuple[Any, ...]
+    __slots__ = (
+        "actions",
+        "arguments",
+        "data",
+        "decoders",
+        "event",
+        "hook",
+        "merges",
+        "probe",
+        "requests",
+        "return_actions",
+        "returned",
+        "returns",
+        "with_ancestors",
+        "with_stacks",
+    )
+
+    def __init__(
+        self,
+        hook: Hook,
+        event: Any,
+        decoders: Tuple[Optional[Decode], ...],
+        arguments: Callable[[Values], Tuple[Any, ...]],
+        data: Optional[Callable[[Values], Tuple[Any, ...]]],
+        returned: int,
+        return_actions: Tuple[str, ...],
+        with_ancestors: bool,
+    ) -> None:
+        """`event` is a class of CallEvent, or called as one; `decoders` go by the index of values;
+        `arguments` and `data` take of the values those of a role, and `returned` is the index of
+        what is returned (-1: there is none, or it is among the arguments); `return_actions` go by
+        selector, and the last one is for a return that is not known.
+        """
+        self.hook = hook
+        self.probe = probe_of(hook)
+        self.event = event
+        self.decoders = decoders
+        self.arguments = arguments
+        self.data = data
+        self.returned = returned
+        self.return_actions = return_actions
+        self.with_ancestors = with_ancestors
+        # Calls reported with their return; halves without the other; all records.
+        self.merges = [0, 0, 0]
+        self.with_stacks = hook.stacks
+        self.returns = hook.returns
+        self.actions = hook.actions
+        self.requests = hook.requests
 
 
 def reading_of(hook: Hook, abi: ValueAbi, stacks_at: int, ancestors: AbstractSet[str]) -> Reading:
@@ -89,7 +123,6 @@ def reading_of(hook: Hook, abi: ValueAbi, stacks_at: int, ancestors: AbstractSet
         returned, return_actions = -1, ("",) * (len(hook.actions) + 1)
     return Reading(
         hook,
-        probe_of(hook),
         event,
         tuple(decoders),
         _getter(roles["argument"]),
@@ -97,14 +130,17 @@ def reading_of(hook: Hook, abi: ValueAbi, stacks_at: int, ancestors: AbstractSet
         returned,
         return_actions,
         event.type in ancestors,
-        [0, 0, 0],
-        hook.stacks,
-        hook.returns,
-        hook.actions,
-        hook.requests,
     )
 
 
-def _getter(indices: Sequence[int]) -> Callable[[Values], Sequence[Any]]:
-    """What takes some of the values."""
-    return itemgetter(*indices) if len(indices) > 1 else lambda values: [values[i] for i in indices]
+def _getter(indices: Sequence[int]) -> Callable[[Values], Tuple[Any, ...]]:
+    """What takes some of the values: of those that there are."""
+    if len(indices) < 2:
+        return lambda values: tuple([values[at] for at in indices if values[at] is not None])
+    take = itemgetter(*indices)
+
+    def taken(values: Values) -> Tuple[Any, ...]:
+        found = take(values)
+        return tuple([one for one in found if one is not None]) if None in found else found
+
+    return taken

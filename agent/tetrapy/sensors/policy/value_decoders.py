@@ -43,6 +43,8 @@ from tetrapy.sensors.policy.value_abi import Decode, Socket, ValueAbi, Wanted
 # As Tetragon says it.
 _UNREADABLE_BYTES = b"CharBufErrorPageFault"
 
+_new = tuple.__new__  # of a named tuple, a third of what calling its class takes
+
 DELETED = " (deleted)"  # as procfs and Tetragon say of a file without a name
 
 
@@ -75,7 +77,7 @@ def _number(wanted: Wanted) -> Decode:
     def decode(data: bytes, flags: int, detail: int) -> Argument:
         if flags & failed:
             return error
-        return Argument(member, unpack(data)[0], label)
+        return _new(Argument, (member, unpack(data)[0], label))
 
     return decode
 
@@ -134,7 +136,7 @@ def _string(wanted: Wanted) -> Decode:
     def decode(data: bytes, flags: int, detail: int) -> Argument:
         if flags & failed:
             return error
-        return Argument("string_arg", to_text(data), label)
+        return _new(Argument, ("string_arg", to_text(data), label))
 
     return decode
 
@@ -169,7 +171,8 @@ def _file(member: str) -> Callable[[Wanted], Decode]:
                     path += DELETED
                 if flags & (abi.error | abi.partial | abi.cut):
                     found = UNRESOLVED
-            return Argument(member, File(path, found, _permissions[detail & 0xFFFF]), label)
+            file = _new(File, (path, found, _permissions[detail & 0xFFFF]))
+            return _new(Argument, (member, file, label))
 
         return decode
 

@@ -81,13 +81,14 @@ struct call {
 	__u32 filtered_end; /* number behind the last one that filters ask for */
 	__u32 at_return; /* 1: the function returns */
 	__u32 used; /* bytes of data[] */
-	__u32 mode; /* of the file whose path is walked */
-	__u32 path_flags;
+	__u32 files; /* bits of the values that are files, whose paths were read */
 	__u32 unreadable; /* bits of the numbers that could not be read */
 	__u32 unknown_paths; /* bits of the paths that were not read to the root */
 	__u32 foreign_paths; /* ... and of those that are not the host's, where that is asked */
 	__u32 whose; /* enum whose_path, of the one that is walked */
 	__u32 has_done; /* 1: something that is not to be done twice */
+	struct dentry *entry; /* of the file whose path is walked */
+	struct dentry *entries[HOOK_VALUES]; /* ... and of those of `files` */
 	const void *vector_at; /* the next buffer of a vector */
 	__u64 vector_count; /* of buffers that are left */
 	__u64 vector_skip; /* bytes of a vector that are passed over */

@@ -7,6 +7,21 @@ struct {
 	__type(value, struct call);
 } CALL_NAME(calls) SEC(".maps");
 
+/* How many there are: user space sets both. One of kprobes, of which the kernel runs no program on
+ * a CPU that is in another one (bpf_prog_active): whose it is need not be asked then.
+ */
+const volatile __u32 CALL_NAME(places);
+
+static __always_inline int is_alone(void)
+{
+	return CALL_NAME(places) == 1;
+}
+
+static __always_inline struct call *call_at(__u32 place)
+{
+	return bpf_map_lookup_elem(&CALL_NAME(calls), &place);
+}
+
 static __always_inline __u32 call_owner(void)
 {
 	return (__u32)bpf_get_current_pid_tgid() + 1;
@@ -37,10 +52,11 @@ static __always_inline struct call *claim_call(void)
 {
 	__u32 place;
 
+	if (is_alone())
+		return call_at(0);
 	disable_preemption();
 	for (place = 0; place < CALL_PLACES; place++) {
-		__u32 key = place;
-		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
+		struct call *call = call_at(place);
 
 		if (!call)
 			break;
@@ -48,8 +64,7 @@ static __always_inline struct call *claim_call(void)
 			return take_place(call);
 	}
 	for (place = 0; gates && place < CALL_PLACES; place++) {
-		__u32 key = place;
-		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
+		struct call *call = call_at(place);
 
 		if (call && *(volatile __u32 *)&call->may_lose_place)
 			return take_place(call);
@@ -64,13 +79,14 @@ static __always_inline struct call *claim_call(void)
  */
 static __always_inline struct call *claimed_call(void *ctx)
 {
-	__u32 owner = call_owner();
-	__u32 place;
+	__u32 owner, place;
 
+	if (is_alone())
+		return call_at(0);
+	owner = call_owner();
 	disable_preemption();
 	for (place = 0; place < CALL_PLACES; place++) {
-		__u32 key = CALL_PLACES - 1 - place;
-		struct call *call = bpf_map_lookup_elem(&CALL_NAME(calls), &key);
+		struct call *call = call_at(CALL_PLACES - 1 - place);
 
 		if (call && is_owner(call, owner)) {
 			*(volatile __u32 *)&call->may_lose_place = 0;
@@ -86,6 +102,8 @@ static __always_inline struct call *claimed_call(void *ctx)
 
 static __always_inline void release_call(struct call *call)
 {
+	if (is_alone())
+		return;
 	if (!gates || is_owner(call, call_owner()))
 		*(volatile __u32 *)&call->owner = 0;
 	enable_preemption();
@@ -97,6 +115,10 @@ static __always_inline void release_call(struct call *call)
  */
 static __always_inline void go_on(void *ctx, struct call *call, enum call_step step)
 {
+	if (is_alone()) {
+		bpf_tail_call(ctx, &CALL_NAME(steps), step);
+		return;
+	}
 	if (gates)
 		*(volatile __u32 *)&call->may_lose_place = !call->has_done;
 	enable_preemption();

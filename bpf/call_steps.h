@@ -70,6 +70,7 @@ static __always_inline struct hook *begin_call(struct call *call, __u64 cookie)
 	call->unreadable = 0;
 	call->unknown_paths = 0;
 	call->foreign_paths = 0;
+	call->files = 0;
 	call->used = 0;
 	call->next = 0;
 	call->has_done = 0;
@@ -277,6 +278,8 @@ static __always_inline void read_values(void *ctx, struct call *call, struct hoo
 {
 	__u32 i;
 
+	if (!call->filtered && call->files)
+		complete_files(call);
 	for (i = 0; i < HOOK_VALUES; i++) {
 		__u32 index = *(volatile __u32 *)&call->next;
 		struct hook_value *value = &hook->values[index & (HOOK_VALUES - 1)];

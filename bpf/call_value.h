@@ -261,9 +261,30 @@ static __always_inline int start_path(struct call *call, __u32 kind, __u64 point
 	}
 	if (!dentry)
 		return 0;
-	call->mode = BPF_CORE_READ(dentry, d_inode, i_mode);
-	call->path_flags = is_unlinked(dentry) ? CALL_VALUE_DELETED : 0;
+	call->entry = dentry;
 	return 1;
+}
+
+/* What only a record tells of files: their mode, and whether they are unlinked. */
+static __always_inline void complete_files(struct call *call)
+{
+	__u32 files = call->files;
+	__u32 i;
+
+	call->files = 0;
+	for (i = 0; i < HOOK_VALUES; i++) {
+		struct dentry *dentry = call->entries[i];
+		__u64 at = call->text_at[i] - sizeof(struct call_value);
+		struct call_value *value;
+
+		barrier_var(at); /* what is compared is what is used */
+		if (!(files >> i & 1) || at > CALL_DATA_MOST)
+			continue;
+		value = (void *)&call->data[at];
+		value->detail = BPF_CORE_READ(dentry, d_inode, i_mode);
+		if (is_unlinked(dentry))
+			value->flags |= CALL_VALUE_DELETED;
+	}
 }
 
 static __always_inline void append_walked(struct call *call, __u32 index)
@@ -273,8 +294,8 @@ static __always_inline void append_walked(struct call *call, __u32 index)
 	__u64 offset, size;
 	int flags;
 
-	value->detail = call->mode;
-	value->flags = call->path_flags;
+	call->entries[index & (HOOK_VALUES - 1)] = call->entry;
+	call->files |= 1 << (index & (HOOK_VALUES - 1));
 	if (call->whose == FOREIGN_PATH || (call->whose == HOSTS_PATH && walk->end != WALK_AT_ROOT))
 		call->foreign_paths |= 1 << (index & (HOOK_VALUES - 1));
 	/* In no directory, and not the root of a mount. */

@@ -269,7 +269,7 @@ class Programs:
                 loaded.share_map(calls, self._calls[kind])
             if to is not None:
                 loaded.share_maps(to, (array,))
-            self._set_constants(loaded, constants)
+            self._set_constants(loaded, {**constants, f"{family.name}_places": family.calls})
             loaded.load()
             fds = loaded.program_fds()
             for name, program in programs.items():

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.btf.archive import Archive, check_queries
 from tetrapy.errors import ArchiveError
-from tools import bpf_objects, libbpf_so, shared_library, text_so, unpack_so, wheels
+from tools import bpf_objects, libbpf_so, own_so, shared_library, unpack_so, wheels
 from tools.contents import NATIVE_PACKAGES
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -39,7 +39,7 @@ def stage() -> dict[str, bytes]:
     bpf_objects.build(STAGED / "bpf")
     files = bpf_files()
     for architecture in shared_library.ARCHITECTURES:
-        for build in (libbpf_so, text_so, unpack_so):
+        for build in (libbpf_so, own_so, unpack_so):
             library = build.library(architecture)
             files[f"lib/{library.stem}-{architecture}.so"] = library.read_bytes()
     for project in NATIVE_PACKAGES:

@@ -198,7 +198,7 @@ def test_each_component_has_its_licence(spdx_path: Path) -> None:
     other = {one["purl"]: read(one["licenses"][0]["expression"]) for one in bill["components"]}
     assert other == mine
     named = {purl.partition("@")[0]: str(licence) for purl, licence in mine.items()}
-    assert named["pkg:generic/tetrapy"] == named["pkg:generic/tetrapy-libtext"] == "Apache-2.0"
+    assert named["pkg:generic/tetrapy"] == named["pkg:generic/tetrapy-libtetrapy"] == "Apache-2.0"
     assert named["pkg:generic/tetrapy-bpf"] == "GPL-2.0-only"
     assert named["pkg:github/libbpf/libbpf"] == "LGPL-2.1-only OR BSD-2-Clause"
     assert named["pkg:generic/elfutils"] == "GPL-2.0-or-later OR LGPL-3.0-or-later"

@@ -116,10 +116,10 @@ def test_where_c_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Python writes long documents."""
 
     def missing() -> NoReturn:
-        raise NativeCodeError("no libtext here")
+        raise NativeCodeError("no libtetrapy here")
 
     long_texts._function.cache_clear()
-    monkeypatch.setattr(long_texts, "load_text", missing)
+    monkeypatch.setattr(long_texts, "load_own", missing)
     monkeypatch.setattr(visible, "_long_json", long_texts.json_bytes)
     for text in ("é" * 5000, "é\u202e" * 5000):
         assert json_bytes(json.dumps(text, ensure_ascii=False)) == as_python_writes_it(text)

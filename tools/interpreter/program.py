@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tools import artifacts, fetch, libbpf_so, shared_library, text_so, unpack_so, zig
+from tools import artifacts, fetch, libbpf_so, own_so, shared_library, unpack_so, zig
 from tools.errors import BuildError
 from tools.interpreter import freeze
 from tools.interpreter.compiling import Group, compiled, linked
@@ -25,7 +25,7 @@ _C_FILES = [_HERE / name for name in ("fficonfig.h", "linked.h", "main.c", "pyco
 _OWN = [*_C_FILES, *(_HERE / name for name in ("compiling.py", "parts.py", "program.py"))]
 _OF_OBJECTS = [path for path in _OWN if path.name != "main.c"]
 _ARCHIVES = ("python", "python-debian", "libffi", "xz", "bzip2")
-_LIBRARIES = (libbpf_so.RECIPE, unpack_so.RECIPE, text_so.RECIPE)
+_LIBRARIES = (libbpf_so.RECIPE, unpack_so.RECIPE, own_so.RECIPE)
 
 # The first of Debian's patches that mends something; those before it are about Debian's packages.
 _FIRST_MEND = "shutdown-deadlock.diff"
@@ -161,7 +161,7 @@ def _libraries(tree: Path) -> list[Group]:
         groups.append(Group(tuple(recipe.prepare(tree)), flags))
     public = (tree / "libbpf/src/libbpf.map").read_text()
     names = {*re.findall(r"^\s+(\w+);", public, re.MULTILINE)}
-    names |= {*unpack_so.EXPORTS, *text_so.EXPORTS, *LIBC}
+    names |= {*unpack_so.EXPORTS, *own_so.EXPORTS, *LIBC}
     lines = ['#include "linked.h"']
     ordered = sorted(names)
     lines += [f'extern const char f{i}[] __asm__("{n}");' for i, n in enumerate(ordered)]

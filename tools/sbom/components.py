@@ -50,7 +50,7 @@ _LICENCES = {
 # Libraries of our own build, and the sources that are compiled into each.
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "libbpf": ("libbpf", "elfutils", "zlib"),
-    "libtext": (),  # our own code alone
+    "libtetrapy": (),  # our own code alone
     "libunpack": ("zstd", "lz4", "lzo2"),
 }
 _PURL_NAMES = {

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from tools import bundle, bytecode, libbpf_so, shared_library, text_so, unpack_so, wheels
+from tools import bundle, bytecode, libbpf_so, own_so, shared_library, unpack_so, wheels
 from tools.contents import BUNDLE, EXECUTABLES, LAUNCHER, LICENCES, NATIVE_PACKAGES, PYZ
 from tools.errors import BuildError
 from tools.fetch import ROOT
@@ -119,7 +119,7 @@ def _built_files() -> Iterator[tuple[str, str, bytes]]:
     for name, contents in bundle.bpf_files().items():
         yield "tetrapy-bpf", f"{BUNDLE}/{name}", contents
     for architecture in shared_library.ARCHITECTURES:
-        for build in (libbpf_so, text_so, unpack_so):
+        for build in (libbpf_so, own_so, unpack_so):
             path = build.library(architecture)
             name = f"{BUNDLE}/lib/{path.stem}-{architecture}.so"
             yield f"tetrapy-{path.stem}", name, path.read_bytes()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long texts that a process chose, by C (agent/native/text.c, libtext.so).
+"""Long texts that a process chose, by C (agent/native/text.c, libtetrapy.so).
 
 A text takes as long as it has bytes, whatever they are.
 """
@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from tetrapy import visible
 from tetrapy.errors import NativeCodeError
-from tetrapy.kernel.native import load_text
+from tetrapy.kernel.native import load_own
 
 _UTF_32 = f"utf-32-{sys.byteorder[0]}e"  # without a mark at the beginning
 
@@ -58,7 +58,7 @@ def json_bytes(document: str) -> Optional[bytes]:
 
 @lru_cache(maxsize=None)
 def _function(name: str) -> Any:
-    function = getattr(load_text(), name)
+    function = getattr(load_own(), name)
     function.restype = ctypes.c_size_t
     return function
 

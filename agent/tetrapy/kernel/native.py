@@ -54,12 +54,12 @@ def load_unpack(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
 
 
 @functools.lru_cache(maxsize=None)
-def load_text(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
-    """The bundled libtext.so: long texts that are not UTF-8.
+def load_own(run_directory: str = RUN_DIRECTORY) -> ctypes.CDLL:
+    """The bundled libtetrapy.so: our own C, of agent/native.
 
     Raises NativeCodeError telling each way that was tried.
     """
-    return _bundled_library("libtext", run_directory)
+    return _bundled_library("libtetrapy", run_directory)
 
 
 def _bundled_library(name: str, run_directory: str) -> ctypes.CDLL:

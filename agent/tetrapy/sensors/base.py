@@ -20,7 +20,7 @@ from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
-from tetrapy.kernel import bundle, capabilities, features, kfuncs
+from tetrapy.kernel import bundle, capabilities, features, kfuncs, named_types
 from tetrapy.kernel.clock import WallClock, monotonic_gap_ns
 from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
@@ -70,7 +70,8 @@ class BaseSource(EventSource):
         data = bundle.read(RING_OBJECT if options.use_ring else PERF_OBJECT)
         if options.kfuncs:
             data = kfuncs.put_in(data, options.kfuncs)
-        btf = Btf(section_data(data, ".BTF"))
+        own_types = section_data(data, ".BTF")
+        btf = Btf(own_types)
         self.abi = EventAbi(btf)
         self.uses_ring = options.use_ring
         self.filter_masks: Optional[FilterMasks] = None
@@ -85,16 +86,17 @@ class BaseSource(EventSource):
         needed = features.RING_FLAVOUR if options.use_ring else features.PERF_FLAVOUR
         self._attached = configuration.attached(options)
         programs = [program for hook in self._attached.values() for program in hook]
-        self._sensor = Sensor("base", data, programs, needed, options.btf_path)
         self._buffer: Union[RingBuffer, PerfBuffer, None] = None
         self._constants: Dict[str, bytes] = {}
-        try:
-            self._configure(btf)
-            self._sensor.load()
-            self._connect(btf)
-        except BaseException:
-            self.close()
-            raise
+        with named_types.path(own_types, options.btf_path) as path:
+            self._sensor = Sensor("base", data, programs, needed, path)
+            try:
+                self._configure(btf)
+                self._sensor.load()
+                self._connect(btf)
+            except BaseException:
+                self.close()
+                raise
 
     def _configure(self, btf: Btf) -> None:
         loaded, options = self._sensor.object, self._options

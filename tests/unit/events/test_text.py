@@ -322,7 +322,7 @@ def test_long_texts_are_made_by_c(monkeypatch):
     assert len(asked) == 3
 
     def missing(_: bytes) -> NoReturn:
-        raise NativeCodeError("no libtext here")
+        raise NativeCodeError("no libtetrapy here")
 
     monkeypatch.setattr(text, "_repair", missing)
     monkeypatch.setattr(text, "_join", missing)

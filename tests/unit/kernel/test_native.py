@@ -166,7 +166,7 @@ def test_unwritable_run_directory(tmp_path):
     ("load_library", "name"),
     [
         (native.load_libbpf, "libbpf"),
-        (native.load_text, "libtext"),
+        (native.load_own, "libtetrapy"),
         (native.load_unpack, "libunpack"),
     ],
 )

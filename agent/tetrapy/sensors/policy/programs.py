@@ -8,10 +8,9 @@ from functools import partial
 from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from tetrapy.abi.btf import Btf
-from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import enum_values, rodata_offsets
 from tetrapy.errors import PolicyUnsupportedError
-from tetrapy.kernel import bundle, features, kfuncs, trials
+from tetrapy.kernel import features, trials
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
@@ -23,6 +22,7 @@ from tetrapy.sensors.policy.exits import Functions, Taken, attachment_of, steps_
 from tetrapy.sensors.policy.handler import CallHandler
 from tetrapy.sensors.policy.hook import FENTRY, KPROBE, LSM, TRACEPOINT, UPROBE, Hooks
 from tetrapy.sensors.policy.objects import BASE_MAPS, COMMON_MAPS, PERF_OBJECT, RING_OBJECT
+from tetrapy.sensors.policy.packed_object import PackedObject
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.tables import HookTable, HookWriter
@@ -60,13 +60,12 @@ class Programs:
 
         `kernel_functions` keep a task from being preempted (kernel/kfuncs.py).
         """
-        self._kfuncs = kernel_functions or {}
-        self._name = RING_OBJECT if use_ring else PERF_OBJECT
-        self._data = b""  # of the object, while it is needed
-        self._btf = Btf(section_data(self._object_data(), ".BTF"))
+        self._uses_ring = use_ring
+        name = RING_OBJECT if use_ring else PERF_OBJECT
+        self._object_file = PackedObject(name, btf_path, kernel_functions or {})
+        self._btf = Btf(self._object_file.own_types())
         self._base = base
         self._constants = base_constants
-        self._btf_path = btf_path
         self.writer = HookWriter(self._btf)
         self._steps = enum_values(self._btf, "call_step")
         self._variables = rodata_offsets(self._btf)
@@ -143,7 +142,7 @@ class Programs:
             attached.attachments.append(attach)
 
     def _prepare(self, place: Place, slot: int, attached: AttachedHook, table: HookTable) -> Attach:
-        if place.hashes and self._name == PERF_OBJECT:
+        if place.hashes and not self._uses_ring:
             raise PolicyUnsupportedError(
                 "imaHash needs the ring buffer, and this agent reads perf buffers, which programs"
                 " that may sleep cannot write to: leave --use-perf-ring-buffer out"
@@ -184,14 +183,9 @@ class Programs:
             return steps_at_return(table, self.writer)
         return _COMMON_STEPS | table.steps
 
-    def _object_data(self) -> bytes:
-        if not self._data:
-            self._data = kfuncs.put_in(bundle.read_packed(self._name), self._kfuncs)
-        return self._data
-
     def settled(self) -> None:
         """Nothing is loaded for now: give back what only loading takes."""
-        self._data = b""
+        self._object_file.settle()
 
     def _is_common(self, place: Place, attached: AttachedHook) -> bool:
         """Whether the common instance can be attached there: its cookie says which hook it is."""
@@ -251,7 +245,7 @@ class Programs:
         """
         self.alive()
         family = FAMILIES[kind]
-        loaded = BpfObject(self._object_data(), "policy", self._btf_path)
+        loaded = self._object_file.open()
         try:
             programs = {name: f"{family.name}_{name[len('STEP_') :].lower()}" for name in steps}
             if to is None and family.entries[0] in entries:
@@ -286,7 +280,7 @@ class Programs:
     def load_lineage(self, programs: Sequence[str], sets: Mapping[str, int]) -> BpfObject:
         """Programs of bpf/lineage.bpf.c, with the slots of their sets. Raises KernelError."""
         self.alive()
-        loaded = BpfObject(self._object_data(), "policy", self._btf_path)
+        loaded = self._object_file.open()
         try:
             for program in programs:
                 loaded.ask_for(program)
@@ -330,6 +324,7 @@ class Programs:
 
     def close(self) -> None:
         """Give all programs back."""
+        self.settled()
         self.workloads.close()
         self.uses.close()
         self.slots.close()

@@ -23,6 +23,12 @@
 /* Calls that a CPU may be at, of one type of programs: see claim_call(). */
 #define CALL_PLACES 3
 
+/* 1: the programs serve simple hooks only, whose numbers are arguments and fields as they are, and
+ * which compare no more than SIMPLE_FILTERS of them, with ranges. What else there is the verifier
+ * takes out: it takes more than half of the time that programs at hooks are loaded in.
+ */
+SHARED const volatile __u32 simple_hooks;
+
 /* What goes on where another program leaves off; each type of programs has an array of them. */
 enum call_step {
 	STEP_VALUES = 0, /* reads values, and sends the record after the last one */

@@ -26,12 +26,12 @@ static __always_inline int number_holds(struct call *call, const struct hook_fil
 
 	if (filter->comparison == COMPARE_MASK)
 		return (number & filter->low0) != 0;
-	if (filter->comparison == COMPARE_SET) {
+	if (!simple_hooks && filter->comparison == COMPARE_SET) {
 		*(__u64 *)call->key.data = bpf_cpu_to_be64(number);
 		call->key.bits = 64;
 		return is_in_set(call, filter->set);
 	}
-	if (filter->comparison == COMPARE_ADDRESS) {
+	if (!simple_hooks && filter->comparison == COMPARE_ADDRESS) {
 		const struct address_key *address =
 			&call->addresses[filter->number & (2 * HOOK_SOCKETS - 1)];
 
@@ -120,6 +120,8 @@ static __always_inline void match_numbers(struct call *call, struct hook *hook, 
 {
 	__u32 i;
 
+	if (simple_hooks && most > SIMPLE_FILTERS)
+		most = SIMPLE_FILTERS;
 	for (i = 0; i < most; i++) {
 		struct hook_filter *filter = &hook->filters[(first + i) & (HOOK_FILTERS - 1)];
 

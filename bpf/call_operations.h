@@ -81,6 +81,8 @@ static __always_inline void do_operations(struct call *call, const struct hook *
 
 static __always_inline void make_numbers(struct call *call, const struct hook *hook)
 {
+	if (simple_hooks)
+		return;
 	if (hook->head.file_types && bpf_core_field_exists(struct file, f_path))
 		read_file_types(call, hook);
 	if (hook->head.operations)

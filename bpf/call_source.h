@@ -77,7 +77,7 @@ static __always_inline __u64 read_source(__attribute__((unused)) void *ctx, stru
 #if CALL_READS_CONTEXT
 	if (value->source < SOURCE_CONSTANT)
 		return read_word(ctx, value->place);
-	if (value->source == SOURCE_MEMORY)
+	if (!simple_hooks && value->source == SOURCE_MEMORY)
 		return read_operand(ctx, call, hook, index);
 	return hook->steps[index * HOOK_STEPS] | (__u64)hook->steps[index * HOOK_STEPS + 1] << 32;
 #else
@@ -93,11 +93,11 @@ static __always_inline __u64 read_number(void *ctx, struct call *call, const str
 	__u64 number = read_source(ctx, call, hook, index);
 	__u32 size = value->size;
 
-	if (value->flags & VALUE_RESOLVED)
+	if (!simple_hooks && value->flags & VALUE_RESOLVED)
 		number = resolve(hook, index, number);
 	if (value->flags & VALUE_OF_USER && !is_user((void *)number))
 		number = 0;
-	if (value->kind == VALUE_POINTED) {
+	if (!simple_hooks && value->kind == VALUE_POINTED) {
 		const void *pointer = (void *)number;
 
 		number = 0;

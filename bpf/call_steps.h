@@ -141,14 +141,14 @@ static __always_inline void begin_values(void *ctx, struct call *call, struct ho
 {
 	call->spare_steps = hook->head.spare_steps;
 	if (at_return) {
-		if (hook->head.return_operations)
+		if (!simple_hooks && hook->head.return_operations)
 			go_on(ctx, call, STEP_RETURN);
 		match_returned(ctx, call, hook);
 		return;
 	}
-	if (hook->head.context)
+	if (!simple_hooks && hook->head.context)
 		read_context(call, hook->head.context);
-	if (hook->head.workloads)
+	if (!simple_hooks && hook->head.workloads)
 		read_workloads(call);
 	make_numbers(call, hook);
 	call->selectors = hook->head.selectors;
@@ -168,9 +168,9 @@ static __always_inline void read_call(void *ctx, struct call *call, struct hook 
 				      int at_return)
 {
 	read_numbers(ctx, call, hook);
-	if (hook->head.sockets)
+	if (!simple_hooks && hook->head.sockets)
 		read_sockets(call, hook);
-	if (hook->head.packets)
+	if (!simple_hooks && hook->head.packets)
 		go_on(ctx, call, STEP_PACKET);
 	begin_values(ctx, call, hook, at_return);
 }

@@ -19,6 +19,7 @@ enum hook_limit {
 	HOOK_SETS = 4096, /* sets of all policies */
 	HOOK_VALUES = 8, /* of a call: five arguments and data, what is returned */
 	HOOK_FILTERS = 64,
+	SIMPLE_FILTERS = 16, /* of numbers, of a simple hook: see call.h */
 	HOOK_TEXT_FILTERS = 24, /* that compare texts; the verifier walks each */
 	HOOK_SELECTORS = 5,
 	HOOK_REGISTERS = 8, /* of the process that a selector may change: see call_registers.h */

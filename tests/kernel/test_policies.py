@@ -66,6 +66,28 @@ def test_a_function_of_a_program(tmp_path: Path) -> None:
         assert [one["state"] for one in listed(agent)] == ["enabled"]
 
 
+def test_hooks_that_need_more_than_others(tmp_path: Path) -> None:
+    """Programs for simple hooks are loaded first, then those for any; both kinds observe."""
+    target = installed("called", tmp_path)
+    one = {"path": str(target), "symbols": ["called"], "args": [{"index": 0, "type": "int"}]}
+    filters = [{"index": 0, "operator": "Equal", "values": ["7"]}]
+    many = [{"index": 0, "operator": "InMap", "values": [str(7 + 2 * at) for at in range(9)]}]
+    none = [{"operator": "In", "values": [1]}]
+    texts = {
+        "simple": policy("simple", {"uprobes": [{**one, "selectors": [{"matchArgs": filters}]}]}),
+        "set": policy("set", {"uprobes": [{**one, "selectors": [{"matchArgs": many}]}]}),
+        "pids": policy("pids", {"uprobes": [{**one, "selectors": [{"matchPIDs": none}]}]}),
+        "again": policy("again", {"uprobes": [one]}),
+    }
+    with started(tmp_path / "agent", **texts) as agent:
+        agent.started()
+        subprocess.run([target], input=b"7 1 2 3 61\n8 1 2 3 61\n", check=True)
+        until(lambda: count(agent, "process_uprobe", "again") == 2, "all calls")
+        assert agent.stop() == 0
+        calls = {name: count(agent, "process_uprobe", name) for name in texts}
+        assert calls == {"simple": 1, "set": 1, "pids": 0, "again": 2}
+
+
 REFUSED = {
     "yaml": ("spec: [", "no YAML"),
     "unknown": (policy("a", {"kprobe": []}), "kprobe"),

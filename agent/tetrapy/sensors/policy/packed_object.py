@@ -3,39 +3,66 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional
+import os
+from typing import Dict, Mapping, Optional
 
+from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
+from tetrapy.abi.layout import rodata_offsets
 from tetrapy.kernel import bundle, kfuncs
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.named_types import NamedTypes
 
+_MACHINES = {"x86_64": 0, "aarch64": 1}  # enum machine of bpf/call_kprobe.bpf.c
+
 
 class PackedObject:
-    """Unpacked when it is first opened; `settle` gives that back."""
+    """Unpacked when it is made, and again when it is opened after `settle`, which gives it back."""
 
     def __init__(
-        self, name: str, btf_path: Optional[str], kernel_functions: Dict[int, int]
+        self,
+        name: str,
+        btf_path: Optional[str],
+        kernel_functions: Dict[int, int],
+        constants: Mapping[str, bytes],
     ) -> None:
-        """`name` is of the bundle; `btf_path` of what replaces the kernel's own BTF."""
+        """`name` is of the bundle; `btf_path` of what replaces the kernel's own BTF.
+
+        `constants` are those that all instances have alike.
+        """
         self._name = name
         self._btf_path = btf_path
         self._kernel_functions = kernel_functions
+        self._constants = {
+            **constants,
+            "machine": _MACHINES[os.uname().machine].to_bytes(4, "little"),
+        }
         self._data = b""
         self._types: Optional[NamedTypes] = None
+        self.btf = Btf(self._own_types())
+        self._variables = rodata_offsets(self.btf)
 
-    def own_types(self) -> bytes:
-        """The object's BTF."""
+    def open(self, constants: Mapping[str, int]) -> BpfObject:
+        """An instance with constants, to be configured and loaded. Raises KernelError."""
+        loaded = BpfObject(self._contents(), "policy", self._types_path())
+        values = {
+            name: value.to_bytes(self._variables[name][1], "little")
+            for name, value in constants.items()
+        }
+        for name, value in {**values, **self._constants}.items():
+            if name in self._variables:
+                loaded.set_constant(".rodata", self._variables[name][0], value)
+        return loaded
+
+    def _types_path(self) -> Optional[str]:
+        if self._btf_path is not None:
+            return self._btf_path
+        if self._types is None:
+            self._types = NamedTypes(self._own_types())
+        return self._types.path
+
+    def _own_types(self) -> bytes:
         return section_data(self._contents(), ".BTF")
-
-    def open(self) -> BpfObject:
-        """An instance, to be configured and loaded. Raises KernelError."""
-        path = self._btf_path
-        if path is None:
-            if self._types is None:
-                self._types = NamedTypes(self.own_types())
-            path = self._types.path
-        return BpfObject(self._contents(), "policy", path)
 
     def _contents(self) -> bytes:
         if not self._data:

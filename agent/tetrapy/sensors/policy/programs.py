@@ -7,8 +7,7 @@ import os
 from functools import partial
 from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
-from tetrapy.abi.btf import Btf
-from tetrapy.abi.layout import enum_values, rodata_offsets
+from tetrapy.abi.layout import enum_values
 from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.kernel import features, trials
 from tetrapy.kernel.bpf_object import BpfObject
@@ -24,13 +23,13 @@ from tetrapy.sensors.policy.hook import FENTRY, KPROBE, LSM, TRACEPOINT, UPROBE,
 from tetrapy.sensors.policy.objects import BASE_MAPS, COMMON_MAPS, PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.packed_object import PackedObject
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
+from tetrapy.sensors.policy.simple import is_simple
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.tables import HookTable, HookWriter
 from tetrapy.sensors.policy.uses import Uses
 from tetrapy.sensors.policy.workloads import Workloads
 
 _SYSCALL = 1 << 31  # COOKIE_SYSCALL of bpf/hook.h
-_MACHINES = {"x86_64": 0, "aarch64": 1}  # enum machine of bpf/call_kprobe.bpf.c
 # By kind of place the program that does what was left, and the constant that says by whom.
 _ENFORCERS = {
     FENTRY: ("on_enforced", "enforcing_policy"),
@@ -62,14 +61,15 @@ class Programs:
         """
         self._uses_ring = use_ring
         name = RING_OBJECT if use_ring else PERF_OBJECT
-        self._object_file = PackedObject(name, btf_path, kernel_functions or {})
-        self._btf = Btf(self._object_file.own_types())
+        self._object_file = PackedObject(name, btf_path, kernel_functions or {}, base_constants)
+        self._btf = self._object_file.btf
         self._base = base
-        self._constants = base_constants
+        self._gates = any(base_constants.get("gates", b""))
         self.writer = HookWriter(self._btf)
         self._steps = enum_values(self._btf, "call_step")
-        self._variables = rodata_offsets(self._btf)
         self._objects: Dict[str, BpfObject] = {}  # by kind of hook: links have cookies
+        # ... where those serve simple hooks alone: what is attached for others.
+        self._whole: Dict[str, BpfObject] = {}
         self._more: List[BpfObject] = []  # with steps that were added to those
         self._added: Dict[str, Set[str]] = {}  # ... by kind of hook
         self._first: Optional[BpfObject] = None
@@ -94,7 +94,7 @@ class Programs:
         attached = AttachedHook(self)
         try:
             if self._first is None:
-                self._object(places[0].kind)
+                self._object(places[0].kind, is_simple(table, self.writer))
             slot = attached.put_table(table)
             enforcing = [place for place in places if place.enforces]
             self._enforce(attached, enforcing, table.policy | _OVERRIDE)
@@ -151,11 +151,12 @@ class Programs:
         program = family.entries[2 if place.hashes else int(place.is_return)]
         cookie = slot << 32 | place.number | (_SYSCALL if place.is_syscall else 0)
         common = None
+        simple = is_simple(table, self.writer)
         if place.kind not in TRAMPOLINES:
-            common = self._object(place.kind)
+            common = self._object(place.kind, simple)
             self._add_steps(place.kind, common, table.steps)
         if common is not None and self._is_common(place, attached):
-            loaded = common
+            loaded = common if simple else self._whole_of(place.kind, common)
         else:
             constants = {
                 family.cookie: cookie,
@@ -163,6 +164,7 @@ class Programs:
                 "gives_verdict": int(place.gives_verdict and not place.is_return),
                 "verdict_is_error": int(place.kind == LSM),
                 "hashes_binprm": int(place.target[0].startswith("bprm_")),
+                "simple_hooks": int(simple),
             }
             # Before Linux 6.10 the link of a raw tracepoint has no number.
             program += "" if place.kind in FIXED else _FIXED
@@ -212,14 +214,30 @@ class Programs:
             self._multi = self._cookies and trials.has_multi_uprobes()
         return self._multi
 
-    def _object(self, kind: str) -> BpfObject:
+    def _object(self, kind: str, simple: bool = False) -> BpfObject:
+        """The programs that hooks of a kind have in common; `simple` is the first of them."""
         found = self._objects.get(kind)
         if found is None:
             entries = FAMILIES[kind].entries if self._cookies and kind not in FIXED else ()
             # Of trampolines only the maps: there are no programs but for a function.
             steps = frozenset() if kind in TRAMPOLINES else _COMMON_STEPS
-            found = self._objects[kind] = self._load(kind, {}, entries, steps)
+            # A call that begins again does so with one of these, whichever hook it is of.
+            simple = simple and not self._gates
+            constants = {"simple_hooks": int(simple)}
+            found = self._objects[kind] = self._load(kind, constants, entries, steps)
             self._entries[kind] = [found.program_fds()[name] for name in entries]
+            if not simple:
+                self._whole[kind] = found
+        return found
+
+    def _whole_of(self, kind: str, common: BpfObject) -> BpfObject:
+        """Those that serve any hook."""
+        found = self._whole.get(kind)
+        if found is None:
+            entries = FAMILIES[kind].entries
+            found = self._whole[kind] = self._load(kind, {}, entries, frozenset(), to=common)
+            self._more.append(found)
+            self._entries[kind] += [found.program_fds()[name] for name in entries]
         return found
 
     def _add_steps(self, kind: str, to: BpfObject, steps: AbstractSet[str]) -> None:
@@ -245,7 +263,7 @@ class Programs:
         """
         self.alive()
         family = FAMILIES[kind]
-        loaded = self._object_file.open()
+        loaded = self._object_file.open({**constants, f"{family.name}_places": family.calls})
         try:
             programs = {name: f"{family.name}_{name[len('STEP_') :].lower()}" for name in steps}
             if to is None and family.entries[0] in entries:
@@ -263,7 +281,6 @@ class Programs:
                 loaded.share_map(calls, self._calls[kind])
             if to is not None:
                 loaded.share_maps(to, (array,))
-            self._set_constants(loaded, {**constants, f"{family.name}_places": family.calls})
             loaded.load()
             fds = loaded.program_fds()
             for name, program in programs.items():
@@ -280,12 +297,11 @@ class Programs:
     def load_lineage(self, programs: Sequence[str], sets: Mapping[str, int]) -> BpfObject:
         """Programs of bpf/lineage.bpf.c, with the slots of their sets. Raises KernelError."""
         self.alive()
-        loaded = self._object_file.open()
+        loaded = self._object_file.open(sets)
         try:
             for program in programs:
                 loaded.ask_for(program)
             self._share(loaded, "lineage")
-            self._set_constants(loaded, sets)
             loaded.load()
         except BaseException:
             loaded.close()
@@ -300,17 +316,6 @@ class Programs:
             loaded.leave_out(f"{other}_steps")
         if self._first is not None:
             loaded.share_maps(self._first, COMMON_MAPS)
-
-    def _set_constants(self, loaded: BpfObject, constants: Mapping[str, int]) -> None:
-        values = {
-            name: value.to_bytes(self._variables[name][1], "little")
-            for name, value in constants.items()
-        }
-        values.update(self._constants)
-        values["machine"] = _MACHINES[os.uname().machine].to_bytes(4, "little")
-        for name, value in values.items():
-            if name in self._variables:
-                loaded.set_constant(".rodata", self._variables[name][0], value)
 
     def give_back(self, tracepoints: List[Tuple[str, ...]], functions: Taken) -> None:
         """Nothing is attached to those any more."""
@@ -331,6 +336,7 @@ class Programs:
         for loaded in (*self._more, *self._objects.values()):
             loaded.close()
         self._objects.clear()
+        self._whole.clear()
         self._more.clear()
         self._added.clear()
         self._entries.clear()

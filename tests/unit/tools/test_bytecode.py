@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from tools.bytecode import compiled
+from tools.bytecode import _undocumented, compiled
 
 SOURCE = b'''"""What it is."""
 from __future__ import annotations
@@ -39,3 +39,21 @@ def test_docstrings_are_left_out_and_asserts_are_not() -> None:
     assert module.check(3) == 3
     with pytest.raises(AssertionError, match="none"):
         module.check(0)
+
+
+def test_lines_are_kept_and_columns_are_not() -> None:
+    """Of each instruction, however long a statement or far away the next line is."""
+    source = SOURCE + b"\n" * 200 + b"def far():\n    return [one\n for one in range(7)]\n"
+    source += b"numbers = {" + b"1: 2, " * 300 + b"}\n"
+    code = marshal.loads(compiled({"one.py": source})["one.pyc"][HEAD:])
+    expected = compile(_undocumented(source), "one.py", "exec", dont_inherit=True)
+
+    def compare(mine: types.CodeType, theirs: types.CodeType) -> None:
+        assert list(mine.co_lines()) == list(theirs.co_lines())
+        assert mine.co_code == theirs.co_code
+        assert {place[2:] for place in mine.co_positions()} == {(None, None)}
+        for one, other in zip(mine.co_consts, theirs.co_consts, strict=True):
+            if isinstance(one, types.CodeType):
+                compare(one, other)
+
+    compare(code, expected)

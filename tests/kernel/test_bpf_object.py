@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,27 @@ def test_messages_belong_to_the_object_they_are_about() -> None:
     good.close()
     assert caught.value.log
     assert good.messages == []
+
+
+def test_descriptors_outlast_libbpfs_object() -> None:
+    """A settled object has the same maps and programs, until it is closed."""
+    loaded = BpfObject(bundle.read(OBJECT), "settled")
+    loaded.load()
+    before = {name: identity(fd) for name, fd in loaded.program_fds().items()}
+    opened = len(os.listdir("/proc/self/fd"))
+    loaded.settle()
+    assert before
+    assert {name: identity(fd) for name, fd in loaded.program_fds().items()} == before
+    assert len(os.listdir("/proc/self/fd")) <= opened
+    kept = list(loaded.program_fds().values())
+    loaded.close()
+    loaded.close()
+    for fd in kept:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
+
+
+def identity(program: int) -> str:
+    """The kernel's number of a program."""
+    lines = Path(f"/proc/self/fdinfo/{program}").read_text().splitlines()
+    return next(line for line in lines if line.startswith("prog_id"))

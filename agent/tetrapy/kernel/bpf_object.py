@@ -61,6 +61,8 @@ class BpfObject:
         self.name = name
         self.messages: List[str] = []
         self._links: Dict[str, Any] = {}
+        self._programs: Dict[str, int] = {}  # file descriptors, when it is settled
+        self._maps: Dict[str, int] = {}
         self._lib = libbpf()
         self._data = data  # libbpf reads from it until the object is loaded
         self._options = ObjectOpenOptions(
@@ -187,12 +189,36 @@ class BpfObject:
         finally:
             self.detach(program_name)
 
+    def settle(self) -> None:
+        """Keep file descriptors alone of what is loaded: libbpf has a megabyte of a large object.
+
+        Its programs are attached by `links.Event` then; nothing else can be asked of it.
+        """
+        self._programs = {name: os.dup(fd) for name, fd in self.program_fds().items()}
+        found = self._lib.bpf_object__next_map(self._object, None)
+        while found:
+            fd = int(self._lib.bpf_map__fd(found))
+            if fd >= 0:
+                self._maps[self._lib.bpf_map__name(found).decode()] = os.dup(fd)
+            found = self._lib.bpf_object__next_map(self._object, found)
+        self._lib.bpf_object__close(self._object)
+        self._object = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is file descriptors alone."""
+        return bool(self._programs or self._maps)
+
     def map_fd(self, map_name: str) -> int:
         """The file descriptor of a loaded map; it belongs to this object."""
+        if self.is_settled:
+            return self._maps[map_name]
         return int(self._lib.bpf_map__fd(self._map(map_name)))
 
     def program_fds(self) -> Dict[str, int]:
         """Loaded programs: name -> file descriptor; they belong to this object."""
+        if self.is_settled:
+            return self._programs
         fds = {}
         program = self._lib.bpf_object__next_program(self._object, None)
         while program:
@@ -228,6 +254,9 @@ class BpfObject:
         if self._object:
             self._lib.bpf_object__close(self._object)
             self._object = None
+        for fds in (self._programs, self._maps):
+            while fds:
+                os.close(fds.popitem()[1])
 
     def program(self, name: str) -> Any:
         """libbpf's handle of a program. Raises KernelError when the object has none."""

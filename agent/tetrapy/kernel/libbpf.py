@@ -121,6 +121,19 @@ class PerfEventOptions(Structure):
     _fields_ = [("size", c_size_t), ("cookie", c_uint64), ("force_ioctl_attach", c_bool)]
 
 
+class LinkCreateOptions(Structure):
+    """struct bpf_link_create_opts, as far as it is of perf events."""
+
+    _fields_ = [
+        ("size", c_size_t),
+        ("flags", c_uint32),
+        ("iterator", c_void_p),
+        ("iterator_size", c_uint32),
+        ("target", c_uint32),
+        ("cookie", c_uint64),
+    ]
+
+
 class TestRunOptions(Structure):
     """struct bpf_test_run_opts; `size` first, so that libbpf knows how much of it is given."""
 
@@ -175,6 +188,7 @@ _PROTOTYPES = {
         [ProgramPointer, c_int, POINTER(PerfEventOptions)],
     ),
     "bpf_program__attach_raw_tracepoint": (LinkPointer, [ProgramPointer, c_char_p]),
+    "bpf_link_create": (c_int, [c_int, c_int, c_int, POINTER(LinkCreateOptions)]),
     "bpf_link__destroy": (c_int, [LinkPointer]),
     "bpf_link__fd": (c_int, [LinkPointer]),
     "bpf_iter_create": (c_int, [c_int]),

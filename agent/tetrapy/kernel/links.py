@@ -17,6 +17,7 @@ from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
 from tetrapy.kernel.bpf_object import MULTI_UPROBE, BpfObject
 from tetrapy.kernel.libbpf import (
+    LinkCreateOptions,
     MultiUprobeOptions,
     PerfEventOptions,
     UprobeOptions,
@@ -35,6 +36,7 @@ _PERF_TYPE_KPROBE = "/sys/bus/event_source/devices/kprobe/type"
 # struct bpf_link_info (include/uapi/linux/bpf.h) of a perf event: type, the event's type; of a
 # kprobe the calls that it missed; the rest is zero.
 _LINK_INFO = Struct("=I12xI28xQ8x")
+_AT_PERF_EVENT = 41  # BPF_PERF_EVENT of enum bpf_attach_type
 _LINK_PERF_EVENT = 7  # BPF_LINK_TYPE_PERF_EVENT
 _LINK_KPROBES = frozenset((3, 4))  # BPF_PERF_EVENT_KPROBE, BPF_PERF_EVENT_KRETPROBE
 _RETURN_PROBE = 1  # format/retprobe beside that file: the lowest bit of config
@@ -82,6 +84,24 @@ class Link:
             libbpf().bpf_link__destroy(handle)
 
 
+class DescribedLink(Link):
+    """One of which there is a file descriptor and no more."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+
+    @property
+    def fd(self) -> int:
+        """As of any link."""
+        return int(self._handle)
+
+    def close(self) -> None:
+        """Detach; safe to call twice."""
+        fd, self._handle = self._handle, None
+        if fd is not None:
+            os.close(fd)
+
+
 def missed_of(info: bytes) -> int:
     """What a struct bpf_link_info tells of calls that were missed."""
     kind, event, missed = _LINK_INFO.unpack(info)
@@ -107,6 +127,8 @@ class Event:
 
     def attach(self, loaded: BpfObject, program: str, cookie: int = 0) -> Link:
         """Run the program at the event from now on. Raises KernelError."""
+        if loaded.is_settled:
+            return self._linked(loaded.program_fds()[program], cookie)
         handle = loaded.program(program)
         options = PerfEventOptions(size=ctypes.sizeof(PerfEventOptions), cookie=cookie)
         link = _attached(
@@ -115,6 +137,15 @@ class Event:
         )
         self._fd = -1  # the link's now
         return link
+
+    def _linked(self, program: int, cookie: int) -> Link:
+        """By the file descriptor of a program, as libbpf does where it has the program."""
+        options = LinkCreateOptions(size=ctypes.sizeof(LinkCreateOptions), cookie=cookie)
+        number = libbpf().bpf_link_create(program, self._fd, _AT_PERF_EVENT, byref(options))
+        if number < 0:
+            raise _refused(self._what, -number, "")
+        self.close()  # the link holds it
+        return DescribedLink(number)
 
     def close(self) -> None:
         """Safe to call twice."""

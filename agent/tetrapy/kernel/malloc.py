@@ -10,6 +10,14 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _THRESHOLD = 128 << 10  # bytes: long texts and batches of lines are given back at once
 
 
+def give_back() -> None:
+    """Return to the kernel what is free in the middle of the heap; where the C library is glibc."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return
+
+
 def keep_small() -> bool:
     """Return long texts to the kernel when they are freed, and have one heap for all threads.
 

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.errors import KernelError, PolicyUnsupportedError
+from tetrapy.kernel import malloc
 from tetrapy.kernel.kernel_btf import KernelBtf
 from tetrapy.kernel.programs import ProgramInfo
 from tetrapy.kernel.symbols import Symbols
@@ -249,6 +250,7 @@ class PolicyLoader:
         self._files.close()
         self._btf.close()
         self._programs.settled()
+        malloc.give_back()
 
 
 def _planner(section: str) -> Callable[[object, Machine], Plan]:

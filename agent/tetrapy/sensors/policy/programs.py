@@ -38,7 +38,6 @@ _ENFORCERS = {
 }
 _OVERRIDE = 1 << 31  # ENFORCES_OVERRIDE of bpf/hook_action.h
 _FIXED = "_fixed"  # behind the name of a program that goes by the constant
-
 _MAP_OWNERS = FAMILY_NAMES | {"lineage"}
 # Of enum call_step; the others are loaded for hooks that need them.
 _COMMON_STEPS = frozenset({"STEP_VALUES", "STEP_PATH", "STEP_PATH_DEEP", "STEP_MATCH"})
@@ -223,8 +222,8 @@ class Programs:
             steps = frozenset() if kind in TRAMPOLINES else _COMMON_STEPS
             # A call that begins again does so with one of these, whichever hook it is of.
             simple = simple and not self._gates
-            constants = {"simple_hooks": int(simple)}
-            found = self._objects[kind] = self._load(kind, constants, entries, steps)
+            found = self._load(kind, {"simple_hooks": int(simple)}, entries, steps)
+            self._objects[kind] = found
             self._entries[kind] = [found.program_fds()[name] for name in entries]
             if not simple:
                 self._whole[kind] = found
@@ -288,8 +287,9 @@ class Programs:
         except BaseException:
             loaded.close()
             raise
-        if self._first is None:
-            self._first = self.slots.owner = loaded
+        if place is None and kind != UPROBE:  # all of a uprobe libbpf attaches
+            loaded.settle()
+        self._first = self.slots.owner = self._first or loaded
         if kind not in self._calls:
             self._calls[kind] = os.dup(loaded.map_fd(calls))
         return loaded

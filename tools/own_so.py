@@ -8,8 +8,17 @@ from pathlib import Path
 from tools import shared_library
 from tools.fetch import ROOT
 
-_SOURCES = tuple(ROOT / "agent" / "native" / name for name in ("text.c", "types.c"))
-EXPORTS = ("escape_json", "is_seen", "join_arguments", "repair_utf8", "select_types")
+_NAMES = ("messages.c", "text.c", "types.c")
+_SOURCES = tuple(ROOT / "agent" / "native" / name for name in _NAMES)
+EXPORTS = (
+    "escape_json",
+    "is_seen",
+    "join_arguments",
+    "pass_warning",
+    "pass_warnings_to",
+    "repair_utf8",
+    "select_types",
+)
 
 
 def library(architecture: str) -> Path:

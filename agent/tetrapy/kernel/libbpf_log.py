@@ -3,7 +3,8 @@
 
 libbpf has one print callback for the process (libbpf_set_print). It is installed once, when the
 library is loaded, and never replaced, so that no object's end can leave libbpf with a function that
-is gone. Who wants messages collects them for the calls of its own thread.
+is gone. What is no warning C drops (agent/native/messages.c). Who wants messages collects them for
+the calls of its own thread.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import ctypes
 import threading
 from ctypes import CFUNCTYPE, byref, c_char_p, c_int, c_void_p
 from typing import Any, Iterator, List
+
+from tetrapy.errors import NativeCodeError
+from tetrapy.kernel.native import load_own
 
 PrintCallback = CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 """libbpf_print_fn_t: level, format, va_list. A va_list is passed as an address on x86_64 (an array)
@@ -59,7 +63,15 @@ _callback = PrintCallback(_collect)  # as long-lived as the process
 
 def install(library: Any) -> None:
     """Have `library`, which is libbpf, give its messages to this module."""
-    library.libbpf_set_print(_callback)
+    try:
+        own = load_own()
+    except NativeCodeError:
+        library.libbpf_set_print(_callback)
+        return
+    own.pass_warnings_to.argtypes = [PrintCallback]
+    own.pass_warnings_to.restype = None
+    own.pass_warnings_to(_callback)
+    library.libbpf_set_print(ctypes.cast(own.pass_warning, PrintCallback))
 
 
 @contextlib.contextmanager

@@ -49,6 +49,24 @@ POLICIES: dict[str, dict[str, Any]] = {
     "nothing": {"options": BY_KPROBE, "kprobes": [getpgid(4203, override(0))]},
     "monitored": {"options": BY_KPROBE + MONITOR, "kprobes": [getpgid(4204, override(-EROFS))]},
     "returning": {"options": BY_KPROBE, "kprobes": [getpgid(4205, override(-EROFS), **RETURNS)]},
+    # Another policy goes by what the function returns, which the kprobe makes up.
+    "watching": {
+        "kprobes": [
+            {
+                **getpgid(4202),
+                **RETURNS,
+                "selectors": [
+                    {
+                        "matchReturnArgs": [
+                            {"index": 0, "operator": "Equal", "values": [str(-EROFS)]}
+                        ],
+                        "matchArgs": [{"index": 0, "operator": "Equal", "values": ["4202"]}],
+                        "matchReturnActions": [{"action": "Signal", "argSig": 12}],
+                    }
+                ],
+            }
+        ]
+    },
     "enforcer": {
         "options": BY_KPROBE,
         "enforcers": [{"calls": ["sys_getsid"]}],
@@ -60,7 +78,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 }
 FATES = {
     "sysfs 4201": (EROFS, []),
-    "getpgid 4202": (EROFS, []),
+    "getpgid 4202": (EROFS, [12]),
     "getpgid 4203": (0, []),
     "getpgid 4204": (ESRCH, []),
     "getpgid 4205": (EROFS, []),
@@ -102,6 +120,7 @@ def expect(result: qemu.GuestResult, run: str) -> None:
         **{name: {"override": "1"} for name in POLICIES},
         "monitored": {"monitor_override": "1"},
         "enforcer": {"notify_enforcer": "2"},
+        "watching": {"signal": "1"},
     }
     told: dict[str, list[dict[str, Any]]] = {}
     for line in result.files[f"events-{run}"].splitlines():
@@ -112,6 +131,7 @@ def expect(result: qemu.GuestResult, run: str) -> None:
         **dict.fromkeys(POLICIES, 1),
         "enforcer": 2,
     }
+    assert told["watching"][0]["return"]["int_arg"] == -EROFS
     assert told["by-kprobe"][0]["action"] == "KPROBE_ACTION_OVERRIDE"
     assert told["returning"][0]["return"]["int_arg"] == -EROFS
 

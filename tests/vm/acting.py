@@ -47,6 +47,7 @@ def fate(do: Callable[[], None]) -> dict[str, Any]:
             do()
         except OSError as err:
             code = err.errno or 255
+        signal.sigpending()  # Python runs handlers when a call returns, not when it raises
         os._exit(code)
     os.close(write)
     _, status = os.waitpid(pid, 0)

@@ -53,6 +53,16 @@ RETURNED = {
     "returnArg": {"index": 0, "type": "int"},
     "selector": {"matchReturnArgs": [equal("-3")], "matchReturnActions": [USR2]},
 }
+
+
+def refused_mkdir(action: dict[str, Any]) -> dict[str, Any]:
+    """A policy that acts where the function that "override" overrides returns its error."""
+    returns = {"return": True, "returnArg": {"index": 0, "type": "int"}}
+    selector = {"matchReturnArgs": [equal(str(-EROFS))], "matchReturnActions": [action]}
+    hook = {"call": "security_inode_mkdir", "syscall": False, "selectors": [selector]}
+    return {"kprobes": [{**hook, **returns}]}
+
+
 POLICIES: dict[str, dict[str, Any]] = {
     "kprobe": {"kprobes": [getpgid(4101, SIGKILL)]},
     "tracepoint": {
@@ -152,6 +162,9 @@ POLICIES: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    # By their names one is loaded before it and one behind.
+    "before": refused_mkdir(USR1),
+    "seen": refused_mkdir(USR2),
     "enforcer": {
         "enforcers": [{"calls": ["security_inode_rmdir"]}],
         "kprobes": [getpgid(4140, {"action": "NotifyEnforcer", "argError": -ENOSPC})],

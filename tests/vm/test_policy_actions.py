@@ -186,7 +186,14 @@ def expect_overrides(answer: Answer) -> None:
     assert killed(fates["deadly"])
     assert answer.actions("lsm") == ["KPROBE_ACTION_OVERRIDE", "KPROBE_ACTION_SIGKILL"]
     assert fates["mkdir"]["status"] == EROFS, answer.policies["override"]
-    assert fates["mkdir_other"]["status"] == 0
+    assert fates["mkdir_other"] == {"status": 0, "heard": []}
+    # Who goes by what the function returns sees what it is overridden by, and acts too.
+    assert sorted(fates["mkdir"]["heard"]) == [10, 12], (answer.policies, answer.log)
+    for name in ("before", "seen"):
+        (event,) = answer.events[name]
+        assert event["return"] == {"int_arg": -EROFS}
+        assert event["return_action"] == "KPROBE_ACTION_SIGNAL"
+        assert answer.counts(name) == {"signal": "1"}
     assert answer.actions("override") == ["KPROBE_ACTION_OVERRIDE"]
     assert answer.counts("override") == {"override": "1"}
     # What awaits a thread holds for one call.

@@ -67,8 +67,7 @@ class Programs:
         self.writer = HookWriter(self._btf)
         self._steps = enum_values(self._btf, "call_step")
         self._objects: Dict[str, BpfObject] = {}  # by kind of hook: links have cookies
-        # ... where those serve simple hooks alone: what is attached for others.
-        self._whole: Dict[str, BpfObject] = {}
+        self._whole: Dict[str, BpfObject] = {}  # ... what is attached for hooks not simple
         self._more: List[BpfObject] = []  # with steps that were added to those
         self._added: Dict[str, Set[str]] = {}  # ... by kind of hook
         self._first: Optional[BpfObject] = None

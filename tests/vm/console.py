@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 PASSWORD = "let me in"
 FLOODERS, OPERATOR = (1234, 1235), 1001  # uids
@@ -104,7 +105,7 @@ def main() -> None:
     pids = [flooder(uid) for uid in FLOODERS]
     throttled = says(log, "A policy is throttled")
     console = Console()
-    answer = {"throttled": throttled, "logged_in": console.logged_in()}
+    answer: dict[str, Any] = {"throttled": throttled, "logged_in": console.logged_in()}
     answer.update(ended=console.has_ended(), shown=console.shown)
     client = [sys.executable, "/test/tetrapy.pyz", "tracingpolicy", "list", "-o", "json"]
     answer["listed"] = json.loads(subprocess.run(client, capture_output=True, check=True).stdout)

@@ -54,4 +54,4 @@ def test_a_console_can_be_used() -> None:
     assert (got["logged_in"], got["ended"]) == (True, True), got["shown"]
     (policy,) = got["listed"]["policies"]
     assert policy["throttled"], policy
-    assert b"all" in result.files["throttles"]
+    assert b"policy static//all, uid 123" in result.files["throttles"]

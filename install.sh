@@ -118,7 +118,7 @@ check_host() {
 		die "systemd does not run here; tetrapy.pyz runs without: see docs/install.md"
 	fi
 	# The machine that the executable is for, as its ELF header has it.
-	case $(uname -m)/$(od -A n -t x1 -j 18 -N 1 usr/local/lib/tetrapy/tetrapy) in
+	case $(uname -m)/$(od -A n -t x1 -j 18 -N 1 usr/local/lib/tetrapy/tetrapy 2> /dev/null) in
 		x86_64/*3e | aarch64/*b7) ;;
 		*) die "this release is for another architecture than $(uname -m)" ;;
 	esac

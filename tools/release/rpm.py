@@ -12,14 +12,15 @@ from tools.release.command import run
 from tools.release.tree import EPOCH, File
 
 HERE = Path(__file__).parent
-# Which shells are here is not known; rpm removes an empty directory only when a package owns it.
-_SHELLS = (
+# What others own is not known; rpm removes an empty directory only when a package owns it.
+_SHARED = (
     "/usr/share/bash-completion",
     "/usr/share/bash-completion/completions",
     "/usr/share/fish",
     "/usr/share/fish/vendor_completions.d",
     "/usr/share/zsh",
     "/usr/share/zsh/site-functions",
+    "/usr/share/doc",
 )
 
 
@@ -60,7 +61,7 @@ def _spec(files: dict[str, File]) -> str:
         "VERSION": tree.version(),
         "SUMMARY": tree.DESCRIPTION,
         "FILES": listed,
-        "DIRECTORIES": "\n".join(f"%dir %attr(0755, root, root) {path}" for path in _SHELLS),
+        "DIRECTORIES": "\n".join(f"%dir %attr(0755, root, root) {path}" for path in _SHARED),
         "DATE": f"@{EPOCH}",
     }.items():
         template = template.replace(f"@{key}@", value)

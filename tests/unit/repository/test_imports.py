@@ -77,12 +77,13 @@ WITHOUT_ORJSON = {
     "tetrapy/json_codec.py",
     "tetrapy/visible.py",  # which makes strings ASCII: orjson does not
     "tetrapy/daemon/info.py",
+    "tetrapy/kernel/reference_process/namespace_owner.py",
     "tetrapy/kernel/reference_process/process.py",
 }
 
 
 def test_json_is_read_and_written_by_the_codec() -> None:
-    """The standard library's json is imported by it and by those three."""
+    """The standard library's json is imported by it and by those."""
     users = {name(path) for path in MODULES if {"json", "json.encoder"} & imports(path)}
     assert users == WITHOUT_ORJSON
 

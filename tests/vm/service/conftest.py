@@ -21,7 +21,11 @@ from tools.release import deb, rpm, tarball, tree
 HERE = Path(__file__).resolve().parent
 # What each guest left, for people.
 LEFT = HERE.parents[2] / "build/guests"
-_OLD_PYTHON = '#!/bin/sh\n[ "$1" = --version ] && echo Python 3.6.15 && exit 0\nexit 1\n'
+_OLD_PYTHON = """#!/bin/sh
+[ "$1" = --version ] && echo Python 3.6.15 && exit 0
+echo old >&2
+exit 1
+"""
 
 
 @dataclass

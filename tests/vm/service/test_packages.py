@@ -118,7 +118,10 @@ def test_rpm(packages: Host) -> None:
 def test_installation_without_a_start(packages: Host) -> None:
     """--no-start neither enables nor starts; packages keep off an installation of the tarball."""
     said = packages.said("watchdog")
-    assert said.startswith("not started: systemctl enable --now tetrapy\n")
+    assert said.startswith(
+        "tetrapy runs by /usr/bin/python3, Python 3.11.2\n"
+        "not started: systemctl enable --now tetrapy\n"
+    )
     assert "disabled\ninactive\n" in said
     assert said.count("tetrapy was installed from a tarball; remove that first") == 2
 

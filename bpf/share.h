@@ -107,11 +107,11 @@ static __always_inline void note_written(__attribute__((unused)) __u64 size)
 
 static __always_inline struct owner current_owner(void)
 {
-	struct owner owner = {
-		.cgroup = bpf_get_current_cgroup_id(),
-		.uid = bpf_get_current_uid_gid(),
-	};
+	struct owner owner = { .uid = bpf_get_current_uid_gid() };
 
+	/* A kernel that is built without CONFIG_CGROUPS lacks the helper, too. */
+	if (bpf_core_field_exists(struct task_struct, cgroups))
+		owner.cgroup = bpf_get_current_cgroup_id();
 	return owner;
 }
 

@@ -61,6 +61,10 @@ class AccessPath(NamedTuple):
         )
 
 
+_CGROUPS = ("struct task_struct", ".cgroups")
+_DIRECTORIES = "struct kernfs_node"
+
+
 class Programs:
     """What the programs of ELF objects read, and what they do without: texts of accesses."""
 
@@ -159,10 +163,15 @@ def missing(
     stand_ins = {
         _family(one) for one in present if one in existence_checks or one.root != one.plain_root
     }
+    # In a kernel without cgroups nothing leads to their directories.
+    cgroups = [one for one in map(access_of, names) if one[:2] == _CGROUPS]
+    unread = _DIRECTORIES if cgroups and not present & set(cgroups) else ""
     found = []
     for name, answer in zip(names, answers):
         one = access_of(name)
         if answer is not None or any(one.is_inside(guard) for guard in existence_checks):
+            continue
+        if one.plain_root == unread:
             continue
         if one.root == one.plain_root or _family(one) not in stand_ins:
             found.append(name)

@@ -169,6 +169,7 @@ def test_a_kernel_without_cgroups_has_none(kernel: c.Kernel) -> None:
     assert found.answers is not None, found.reason
     assert {key(name) for name in found.off} >= CGROUPS
     programs = requirements.Programs(c.images())
+    assert programs.disabled(names, found.answers) == ()
     without = tuple(
         None if "cgroup" in name or "css_set" in name else one
         for name, one in zip(names, kernel.answers, strict=True)

@@ -51,8 +51,9 @@ by a word or half of one, made larger, absent, or there where the kernel has non
 
 _BUILT = """## What a kernel may be built without
 
-Not booted: tests make such layouts of kernels of the corpus, and load the programs on the kernel
-that they run on with types that lack these members.
+`tests/vm/test_built_kernels.py` boots Linux 6.1 in a small configuration of ours, without cgroups,
+namespaces, audit, modules and BTF. For all of these tests make such layouts of kernels of the
+corpus, and load the programs on the kernel that they run on with types that lack these members.
 
 | option | what it costs |
 | --- | --- |

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A kernel with what no kernel of Debian has: CONFIG_BPF_KPROBE_OVERRIDE, from Debian's source.
+"""Kernels in configurations that no kernel of Debian has, from Debian's source.
 
-It is built once (600 s of two idle CPUs) and kept in the cache under the digest of source and
-configuration.
+Each is built once and kept in the cache under the digest of source and configuration: the one with
+BTF takes 600 s of two idle CPUs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tools.errors import BuildError
 from tools.fetch import cache_dir
 from tools.guest.kernels import Kernel
 
-CONFIG = Path(__file__).with_name("override.config")
+_HERE = Path(__file__).parent
 _PROGRAMS = {"gcc": "gcc", "make": "make", "bc": "bc", "flex": "flex", "bison": "bison",
              "pahole": "dwarves", "dpkg-deb": "dpkg"}  # fmt: skip
 _HEADERS = {"/usr/include/gelf.h": "libelf-dev"}
@@ -29,12 +29,20 @@ _MACHINE = {"KBUILD_BUILD_USER": "tetrapy", "KBUILD_BUILD_HOST": "tetrapy", "ARC
 
 @dataclass(frozen=True)
 class BuiltKernel(Kernel):
-    """Made of the source in its package."""
+    """Made of the source in its package.
+
+    `configurations` are files beside this one; of an option that several have the last counts.
+    """
+
+    configurations: tuple[str, ...] = ()
 
     def stock_image(self) -> Path:
         """vmlinux, with its symbols and BTF. Raises BuildError when it cannot be built here."""
-        key = artifacts.digest([self.sha256, CONFIG.read_bytes()])
+        key = artifacts.digest([self.sha256, self._configuration()])
         return artifacts.built("kernel", key, self._build) / "vmlinux"
+
+    def _configuration(self) -> bytes:
+        return b"".join((_HERE / f"{name}.config").read_bytes() for name in self.configurations)
 
     def _build(self, directory: Path) -> None:
         missing = [package for program, package in _PROGRAMS.items() if not shutil.which(program)]
@@ -51,7 +59,7 @@ class BuiltKernel(Kernel):
             make = ["make", "-C", str(source), f"-j{os.cpu_count()}"]
             _run([*make, "tinyconfig"])
             with (source / ".config").open("ab") as config:
-                config.write(CONFIG.read_bytes())
+                config.write(self._configuration())
             _run([*make, "olddefconfig"])
             _run([*make, "vmlinux"])
             output = str(directory / "vmlinux")
@@ -60,20 +68,30 @@ class BuiltKernel(Kernel):
 
 def overriding() -> Kernel:
     """Linux 6.1 whose system calls may be overridden by kprobes, and by trampolines."""
+    return _kernel("override")
+
+
+def appliance() -> Kernel:
+    """Linux 6.1 without cgroups, namespaces, audit and BTF."""
+    return _kernel("override", "appliance")
+
+
+def _kernel(*configurations: str) -> Kernel:
     return BuiltKernel(
-        name="6.1-override",
+        name=f"6.1-{configurations[-1]}",
         arch="amd64",
-        release="6.1.176-override",
+        release=f"6.1.176-{configurations[-1]}",
         package="linux-source-6.1",
         version="6.1.176-1",
         suite="bookworm",
         sha256="9305d1a151b8e83dcb88aa11361e7b9513f0c252bdf7f5647e4542762d99c094",
-        btf=True,
+        btf=True,  # as it was built: it is not patched
         short=False,
         known=False,
         nvme=False,
         la57=False,
         sessions=(),
+        configurations=configurations,
     )
 
 

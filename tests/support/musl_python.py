@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tools import artifacts, debian, zig
+from tools.fetch import ROOT
 from tools.interpreter.compiling import Group, compiled, target
 from tools.interpreter.program import (
     CORE_FLAGS,
@@ -23,6 +24,7 @@ from tools.interpreter.program import (
 )
 
 MAIN = Path(__file__).with_suffix(".c")
+START = ROOT / "tools/interpreter/start.h"
 _ARCHITECTURE = "x86_64"
 _MUSL = {
     "package": "musl",
@@ -49,7 +51,14 @@ _REPLACED = re.compile(r"-(linked|dynload_stub|import|importdl)\.o$")
 def musl_python() -> Path:
     """The path of the program, in the cache. Raises BuildError."""
     objects, library, linker = compiled_objects(_ARCHITECTURE), frozen_library(), _linker()
-    parts = [objects.name, library.name, str(linker), MAIN.read_bytes(), *_FLAGS]
+    parts = [
+        objects.name,
+        library.name,
+        str(linker),
+        MAIN.read_bytes(),
+        START.read_bytes(),
+        *_FLAGS,
+    ]
 
     def make(out: Path) -> None:
         with tempfile.TemporaryDirectory() as name:

@@ -21,9 +21,9 @@ from tools.interpreter.compiling import Group, compiled, linked
 from tools.interpreter.parts import BOOTSTRAP, BZIP2, LIBC, LZMA, LZMA_FLAGS, MODULES
 
 _HERE = Path(__file__).parent
-_C_FILES = [_HERE / name for name in ("fficonfig.h", "linked.h", "main.c", "pyconfig.h")]
+_C_FILES = [_HERE / name for name in ("fficonfig.h", "linked.h", "main.c", "pyconfig.h", "start.h")]
 _OWN = [*_C_FILES, *(_HERE / name for name in ("compiling.py", "parts.py", "program.py"))]
-_OF_OBJECTS = [path for path in _OWN if path.name != "main.c"]
+_OF_OBJECTS = [path for path in _OWN if path.name not in {"main.c", "start.h"}]
 _ARCHIVES = ("python", "python-debian", "libffi", "xz", "bzip2")
 _LIBRARIES = (libbpf_so.RECIPE, unpack_so.RECIPE, own_so.RECIPE)
 

@@ -29,6 +29,11 @@
  */
 SHARED const volatile __u32 simple_hooks;
 
+/* Among the selectors of a call that is kept until it returns: its record was not sent, so that
+ * only actions wait for the return.
+ */
+#define UNREPORTED (1U << 31)
+
 /* What goes on where another program leaves off; each type of programs has an array of them. */
 enum call_step {
 	STEP_VALUES = 0, /* reads values, and sends the record after the last one */
@@ -46,7 +51,8 @@ enum call_step {
 	STEP_ACT = 11, /* acts on the process, before anything is reported */
 	STEP_SET = 12, /* writes into its memory */
 	STEP_BEGIN = 13, /* the program at the hook: begins a call again that lost its place */
-	CALL_STEPS = 14,
+	STEP_TRACK = 14, /* before STEP_ACT: notes whose sockets are, and finds it */
+	CALL_STEPS = 15,
 };
 
 /* What addresses are looked up by: the beginning of a set's key. IPv4 ones that are written as IPv6

@@ -13,7 +13,7 @@
 #include "call_steps.h"
 #include "call_set.h"
 #include "call_syscall.h"
-#include "call_enforced.h"
+#include "enforcement.h"
 #include "call_registers.h"
 
 char LICENSE[] SEC("license") = "GPL";

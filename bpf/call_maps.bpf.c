@@ -18,6 +18,8 @@
 #include "call_syscall.h"
 #include "call_return.h"
 #include "call_use.h"
+#include "enforcement.h"
+#include "tracked.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -27,8 +29,7 @@ const struct set_key *set_key_abi __attribute__((unused));
 const struct returning_key *returning_key_abi __attribute__((unused));
 const struct returning *returning_abi __attribute__((unused));
 const struct enforcement_key *enforcement_key_abi __attribute__((unused));
-const struct tracked_key *tracked_key_abi __attribute__((unused));
-const struct tracked *tracked_abi __attribute__((unused));
+const struct tracked_set *tracked_set_abi __attribute__((unused));
 const struct enforcement *enforcement_abi __attribute__((unused));
 const struct rate_key *rate_key_abi __attribute__((unused));
 const struct use_key *use_key_abi __attribute__((unused));

@@ -6,6 +6,7 @@
 #include "call_packet.h"
 #include "call_search.h"
 #include "call_structure.h"
+#include "call_track.h"
 #include "call_vector.h"
 
 /* Of 127 addresses, the most that the kernel walks by default (PERF_MAX_STACK_DEPTH), and one. */

@@ -4,7 +4,7 @@
 #define TETRAPY_CALL_RETURN_H
 
 #include "call.h"
-#include "share.h"
+#include "share_counts.h"
 
 /* What is kept of a call until it returns. */
 struct returning_key {
@@ -28,39 +28,8 @@ struct returning_map {
 	__uint(value_size, sizeof(struct returning));
 };
 
-/* How many there are of each share, and behind them of all; then how many of these user space has
- * taken out.
- */
-struct return_counts_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * (OWNER_SHARES + 1));
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(__u64));
-};
-
 LATE_MAP(returning, returning_map);
-LATE_MAP(return_counts, return_counts_map);
-
-static __always_inline __s64 returning_of(void *counts, __u32 share)
-{
-	__u32 taken = share + OWNER_SHARES + 1;
-	__s64 *came = bpf_map_lookup_elem(counts, &share);
-	__s64 *gone = bpf_map_lookup_elem(counts, &taken);
-
-	return came && gone ? *came - *gone : 0;
-}
-
-static __always_inline void count_returning(void *counts, __u32 share, __s64 change)
-{
-	__u32 all = OWNER_SHARES;
-	__s64 *count = bpf_map_lookup_elem(counts, &share);
-
-	if (count)
-		__sync_fetch_and_add(count, change);
-	count = bpf_map_lookup_elem(counts, &all);
-	if (count)
-		__sync_fetch_and_add(count, change);
-}
+LATE_MAP(return_counts, share_counts_map);
 
 /* It has returned. */
 static __always_inline void forget_returning(void *map, struct returning_key *key, __u32 share)
@@ -69,12 +38,11 @@ static __always_inline void forget_returning(void *map, struct returning_key *ke
 	void *counts = bpf_map_lookup_elem(&return_counts, &zero);
 
 	if (!bpf_map_delete_elem(map, key) && counts)
-		count_returning(counts, share, -1);
+		count_in_share(counts, share, -1);
 }
 
 /* Where the call is reported when it returns, what the other program needs. Returns 0 where there
- * is no room: an owner may have as many calls waiting as there is room for more, so that whoever
- * has thousands of threads wait takes no other's.
+ * is no room for one more of its owner.
  */
 static __always_inline int keep_until_return(struct call *call)
 {
@@ -90,14 +58,13 @@ static __always_inline int keep_until_return(struct call *call)
 		return 0;
 	known = bpf_map_lookup_elem(map, &key);
 	began.share = known ? known->share : number_of_owner();
-	if (!known && returning_of(counts, began.share) + returning_of(counts, OWNER_SHARES) >=
-			      RETURNING_CALLS)
+	if (!known && !share_has_room(counts, began.share, RETURNING_CALLS))
 		return 0;
 	bpf_probe_read_kernel(began.arguments, sizeof(began.arguments), call->arguments);
 	if (bpf_map_update_elem(map, &key, &began, BPF_ANY))
 		return 0;
 	if (!known)
-		count_returning(counts, began.share, 1);
+		count_in_share(counts, began.share, 1);
 	return 1;
 }
 

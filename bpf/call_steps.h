@@ -100,8 +100,11 @@ static __always_inline void read_numbers(void *ctx, struct call *call, struct ho
 static __always_inline void go_to_act(void *ctx, struct call *call, struct hook *hook,
 				      int at_return)
 {
-	if (hook->head.acts & (at_return ? ACTS_AT_RETURN : ACTS_AT_CALL))
+	if (hook->head.acts & (at_return ? ACTS_AT_RETURN : ACTS_AT_CALL)) {
+		if (hook->head.acts & ACTS_ON_SOCKETS)
+			go_on(ctx, call, STEP_TRACK);
 		go_on(ctx, call, STEP_ACT);
+	}
 }
 
 /* Reads values, and sends the record. Does not return. */
@@ -330,18 +333,14 @@ static __always_inline void end_match(void *ctx, struct call *call, struct hook 
 	}
 }
 
-static __always_inline void begin_search(void *ctx, struct call *call)
-{
-	call->search_at = 0;
-	call->search_state = 0;
-	go_on(ctx, call, STEP_SEARCH);
-}
-
 static __always_inline void match(void *ctx, struct call *call, struct hook *hook)
 {
 	match_texts(call, hook);
-	if (call->search < call->search_end)
-		begin_search(ctx, call);
+	if (call->search < call->search_end) {
+		call->search_at = 0;
+		call->search_state = 0;
+		go_on(ctx, call, STEP_SEARCH);
+	}
 	end_match(ctx, call, hook);
 }
 

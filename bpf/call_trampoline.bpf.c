@@ -21,7 +21,7 @@ const volatile __u32 gives_verdict;
 #include "call_verdict.h"
 #include "call_steps.h"
 #include "call_syscall.h"
-#include "call_enforced.h"
+#include "enforcement.h"
 
 char LICENSE[] SEC("license") = "GPL";
 

@@ -36,7 +36,8 @@ enum hook_limit {
 	OWNER_SHARES = 256, /* of a map that all fill; owners who have the same one share it */
 	RATE_CALLS = 2048, /* calls with different values whose rate is limited */
 	ENFORCEMENTS = 4096, /* threads that an enforcer awaits */
-	TRACKED_SOCKETS = 32000,
+	TRACKED_SETS = 4096, /* of TRACKED_WAYS sockets each */
+	TRACKED_WAYS = 8,
 	RATE_BYTES = 192, /* of the values, in which such calls may differ */
 	LINEAGE_PROCESSES = 32768,
 	IMAGE_NAMESPACES = 10,

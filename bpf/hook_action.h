@@ -81,6 +81,7 @@ enum acts_flag {
 	ACTS_TRACK_RETURNED = 8, /* the function returns a socket, which is the thread's ... */
 	ACTS_UNTRACK_RETURNED = 16,
 	ACTS_SET = 32, /* STEP_SET writes arguments */
+	ACTS_ON_SOCKETS = ACTS_FOR_OWNER | ACTS_TRACK_RETURNED | ACTS_UNTRACK_RETURNED,
 };
 
 /* Policies that act on nobody and count what they would have done, by hook_head.policy. One entry
@@ -92,53 +93,5 @@ SHARED struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } monitors SEC(".maps");
-
-/* Beside the number of a policy: what awaits the thread is an Override of the call that it is at,
- * and of no use to enforcers.
- */
-#define ENFORCES_OVERRIDE (1U << 31)
-
-/* What awaits a thread at the functions of a policy's enforcers. */
-struct enforcement_key {
-	__u32 tid;
-	__u32 policy;
-};
-
-struct enforcement {
-	__s32 error; /* that the function returns instead of running; 0: it runs */
-	__u32 signal; /* 0: none */
-};
-
-/* Forgets the oldest: some threads never come there. */
-struct enforcement_map {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, ENFORCEMENTS);
-	__uint(key_size, sizeof(struct enforcement_key));
-	__uint(value_size, sizeof(struct enforcement));
-};
-
-/* Whose a socket is: other threads and interrupts work on it, too. */
-struct tracked_key {
-	__u64 socket; /* the kernel's address of it */
-	__u32 policy;
-	__u32 __pad;
-};
-
-struct tracked {
-	__u64 start; /* of the process */
-	__u32 pid;
-	__u32 tid;
-};
-
-/* Forgets the oldest. */
-struct tracked_map {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, TRACKED_SOCKETS);
-	__uint(key_size, sizeof(struct tracked_key));
-	__uint(value_size, sizeof(struct tracked));
-};
-
-LATE_MAP(enforcements, enforcement_map);
-LATE_MAP(tracked, tracked_map);
 
 #endif

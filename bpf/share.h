@@ -29,6 +29,7 @@
 #define SMALL_TIMES 32
 #define UNACCOUNTED 8 /* a part in so many of the buffer */
 #define SUBORDINATE 65536 /* uids from here on are given out in blocks */
+#define GOLDEN 0x9E3779B97F4A7C15ULL /* of 2^64 the golden section: it spreads */
 
 enum owner_kind {
 	OWNER = 0, /* a real uid in a cgroup; a program that is setuid is charged to who runs it */
@@ -133,18 +134,22 @@ static __always_inline struct owner owner_of_cgroup(struct owner owner)
 	return group;
 }
 
-/* The number of an owner among those who share a map: a uid, a block of subordinate ones, or root
- * in his cgroup, who is many services and containers. Owners who have the same one share it.
+/* Of an owner among those who share a map: a uid, a block of subordinate ones, or root in his
+ * cgroup, who is many services and containers.
  */
-static __always_inline __u32 number_of_owner(void)
+static __always_inline __u64 hash_of_owner(void)
 {
 	struct owner owner = current_owner();
-	__u64 whose;
 
 	if (owner.uid)
 		owner = owner_of_uid(owner);
-	whose = owner.cgroup ^ (__u64)owner.uid << 32;
-	return whose * 0x9E3779B97F4A7C15ULL >> 56; /* of 2^64 the golden section: it spreads */
+	return (owner.cgroup ^ (__u64)owner.uid << 32) * GOLDEN;
+}
+
+/* Less than OWNER_SHARES. Owners who have the same one share it. */
+static __always_inline __u32 number_of_owner(void)
+{
+	return hash_of_owner() >> 56;
 }
 
 static __always_inline void count_losses(__u32 kind, __u64 records)

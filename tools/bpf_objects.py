@@ -60,6 +60,7 @@ _POLICY = (
     "call_raw_tracepoint.bpf.c",
     "call_trampoline.bpf.c",
     "lineage.bpf.c",
+    "enforcement.bpf.c",
 )
 
 # Events leave by a ring buffer (Linux 5.8), or by a perf buffer where the kernel has no other.

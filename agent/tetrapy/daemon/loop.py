@@ -286,12 +286,12 @@ class Loop:
             self._unanswered = total
 
     def _sweep(self) -> None:
-        """Forget calls of threads that are gone.
+        """Forget threads that are gone.
 
         After a loss processes, too: their exit may be among what was lost.
         """
         if self._procfs:
-            self._sensor.forget_returns(self._is_there)
+            self._sensor.forget_threads(self._is_there)
         if self._sweeps and self._procfs:
             self._sweeps -= 1
             self.table.forget_gone()

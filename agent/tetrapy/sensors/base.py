@@ -321,12 +321,13 @@ class BaseSource(EventSource):
             if not is_there(_PID.unpack(key)[0]):
                 self._processes.delete(key)
 
-    def forget_returns(self, is_there: Callable[[int], bool]) -> None:
-        """Have the kernel forget calls of threads that ended within a function."""
-        returns = self._programs.slots.returns if self._programs is not None else None
-        if returns is not None:
+    def forget_threads(self, is_there: Callable[[int], bool]) -> None:
+        """Have the kernel side of policies forget threads that are not there any more."""
+        if self._programs is None:
+            return
+        for threads in list(self._programs.slots.threads.values()):
             with suppress(KernelError), capabilities.raised():  # there is a next time
-                returns.take_out(is_there)
+                threads.take_out(is_there)
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""

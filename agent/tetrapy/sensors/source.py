@@ -170,8 +170,8 @@ class EventSource:
     def forget_gone(self, is_there: Callable[[int], bool]) -> None:
         """Forget, on the kernel's side too, processes that are gone: their exit was missed."""
 
-    def forget_returns(self, is_there: Callable[[int], bool]) -> None:
-        """Forget calls, on the kernel's side, that a thread which is gone did not return from."""
+    def forget_threads(self, is_there: Callable[[int], bool]) -> None:
+        """Forget, on the kernel's side, what policies keep of threads that are gone."""
 
     def containers_changed(self, changed: Sequence[Tuple[ContainerRef, Membership]]) -> None:
         """Something else is known of containers now."""

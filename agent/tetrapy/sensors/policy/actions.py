@@ -12,9 +12,6 @@ from tetrapy.policy.types import Selector
 from tetrapy.policy.values import rate_limit
 from tetrapy.sensors.policy.tables import Action, HookWriter
 
-ACT_STEP = "STEP_ACT"
-"""Of bpf/call.h: what acts on the process."""
-
 _NS_PER_MS = 1_000_000
 _SIGKILL = 9
 _TRACKING: Mapping[str, str] = {"TrackSock": "ACTION_TRACK", "UntrackSock": "ACTION_UNTRACK"}

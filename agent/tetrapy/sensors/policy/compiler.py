@@ -27,7 +27,7 @@ from tetrapy.policy.expression import Expression
 from tetrapy.policy.functions import parse_syscall
 from tetrapy.policy.types import Argument, NamedList, Selector
 from tetrapy.policy.workloads import Workload
-from tetrapy.sensors.policy.actions import ACT_STEP, action_of, overrides, put_off
+from tetrapy.sensors.policy.actions import action_of, overrides, put_off
 from tetrapy.sensors.policy.filters import Filters
 from tetrapy.sensors.policy.hook import HookValue
 from tetrapy.sensors.policy.marks import Claim
@@ -182,8 +182,7 @@ class HookCompiler:
             workloads=self._filters.workloads,
             returned=self._source.returned,
         )
-        if self._writer.acts(table):
-            table = table._replace(steps=table.steps | {ACT_STEP})
+        table = table._replace(steps=table.steps | self._writer.acting_steps(table))
         table = table._replace(spare_steps=self._spare_steps(table))
         return Compiled(table, tuple(self._values.reported))
 

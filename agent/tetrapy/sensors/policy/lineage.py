@@ -93,7 +93,9 @@ class Lineage:
             self._slots = dict(zip(SETS, slots.reserve_sets(len(SETS))))
             self._fill_sets()
             self._images_fd = slots.make_images()
-            loaded = self._object = self._programs.load_lineage((*_PROGRAMS, _DEEP), self._slots)
+            loaded = self._object = self._programs.load_raw(
+                (*_PROGRAMS, _DEEP), self._slots, "lineage"
+            )
             write_u32(loaded.map_fd("lineage_steps"), 0, loaded.program_fds()[_DEEP])
             for program, event in _PROGRAMS.items():
                 self._links.append(links.attach_raw_tracepoint(loaded, program, event))

@@ -21,7 +21,7 @@ COMMON_MAPS = (
     *("images", "image_counts"),
     "workloads",
     "monitors",
-    "enforcements",
+    *("enforcements", "enforcement_counts"),
     "tracked",
     "uses",
     "silent",

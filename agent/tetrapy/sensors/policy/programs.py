@@ -14,12 +14,13 @@ from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
 from tetrapy.sensors.base_handler import BaseHandler
+from tetrapy.sensors.policy import enforcing
 from tetrapy.sensors.policy.assignments import constants_of
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.attachment import FIXED, TRAMPOLINES, Attach, aim, attachment
 from tetrapy.sensors.policy.exits import Functions, Taken, attachment_of, steps_at_return
 from tetrapy.sensors.policy.handler import CallHandler
-from tetrapy.sensors.policy.hook import FENTRY, KPROBE, LSM, TRACEPOINT, UPROBE, Hooks
+from tetrapy.sensors.policy.hook import KPROBE, LSM, TRACEPOINT, UPROBE, Hooks
 from tetrapy.sensors.policy.objects import BASE_MAPS, COMMON_MAPS, PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.packed_object import PackedObject
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
@@ -30,12 +31,6 @@ from tetrapy.sensors.policy.uses import Uses
 from tetrapy.sensors.policy.workloads import Workloads
 
 _SYSCALL = 1 << 31  # COOKIE_SYSCALL of bpf/hook.h
-# By kind of place the program that does what was left, and the constant that says by whom.
-_ENFORCERS = {
-    FENTRY: ("on_enforced", "enforcing_policy"),
-    KPROBE: ("on_enforced_call", "enforcing_call_policy"),
-    UPROBE: ("on_enforced_program", "enforcing_program_policy"),
-}
 _OVERRIDE = 1 << 31  # ENFORCES_OVERRIDE of bpf/hook_action.h
 _FIXED = "_fixed"  # behind the name of a program that goes by the constant
 _MAP_OWNERS = FAMILY_NAMES | {"lineage"}
@@ -118,6 +113,8 @@ class Programs:
             if self._first is None:
                 self._object(places[0].kind)
             self._enforce(attached, places, policy)
+            loaded = self.load_raw(tuple(enforcing.FOLLOWING), {"notifying_policy": policy})
+            enforcing.follow(attached, loaded)
         except BaseException:
             attached.close()
             raise
@@ -127,7 +124,7 @@ class Programs:
         """Load what does at functions what `policy` left for threads. Raises KernelError."""
         instances: Dict[object, BpfObject] = {}
         for place in places:
-            program, constant = _ENFORCERS[place.kind]
+            program, constant = enforcing.PROGRAMS[place.kind]
             # Those at trampolines are for one function; where others go on depends on the place.
             of = place if place.kind in TRAMPOLINES else (place.kind, place.assignments)
             if place.kind == KPROBE:
@@ -293,14 +290,16 @@ class Programs:
             self._calls[kind] = os.dup(loaded.map_fd(calls))
         return loaded
 
-    def load_lineage(self, programs: Sequence[str], sets: Mapping[str, int]) -> BpfObject:
-        """Programs of bpf/lineage.bpf.c, with the slots of their sets. Raises KernelError."""
+    def load_raw(
+        self, programs: Sequence[str], constants: Mapping[str, int], family: str = ""
+    ) -> BpfObject:
+        """Programs that follow tasks at raw tracepoints. Raises KernelError."""
         self.alive()
-        loaded = self._object_file.open(sets)
+        loaded = self._object_file.open(constants)
         try:
             for program in programs:
                 loaded.ask_for(program)
-            self._share(loaded, "lineage")
+            self._share(loaded, family)
             loaded.load()
         except BaseException:
             loaded.close()

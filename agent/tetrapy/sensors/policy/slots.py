@@ -27,8 +27,8 @@ from tetrapy.kernel.maps import (
 )
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.counts import HookCounts
-from tetrapy.sensors.policy.returns import Returns
 from tetrapy.sensors.policy.tables import HookTable, HookWriter, Prefix, Sizes
+from tetrapy.sensors.policy.threads import Threads
 
 _SLOT = Struct("=I")
 _FD = Struct("=I")
@@ -49,7 +49,7 @@ class Slots:
         self._writer = writer
         self.owner: Optional[BpfObject] = None  # has those maps; there is one before the first use
         self._made: Set[str] = set()
-        self.returns: Optional[Returns] = None  # from the first hook on that reports some
+        self.threads: Dict[str, Threads] = {}  # by name of the map
         self._counts: Dict[int, int] = {}  # file descriptors of maps of counters, by block
         self._sets_differ = True  # in size, as far as is known
         self._free_hooks = list(range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
@@ -112,38 +112,38 @@ class Slots:
         """No hook is left; safe to call twice."""
         while self._counts:
             os.close(self._counts.popitem()[1])
-        if self.returns is not None:
-            self.returns.close()
+        while self.threads:
+            self.threads.popitem()[1].close()
 
     def make_maps(self, table: HookTable) -> None:
         """The maps that only some hooks need, at the first of them. Raises KernelError."""
-        flags = self._writer.action_flags
+        writer = self._writer
+        flags = writer.action_flags
         leaves = flags["ACTION_NOTIFY"] | flags["ACTION_OVERRIDE_LATER"]
-        for name, sizes, used in (
-            ("rates", self._writer.rates, any(action.interval for action in table.actions)),
-            (
-                "enforcements",
-                self._writer.enforcements,
-                any(action.flags & leaves for action in table.actions),
-            ),
-            ("tracked", self._writer.tracked, table.tracks),
+        for kind, name, sizes, used in (
+            (LRU_HASH, "rates", writer.rates, any(action.interval for action in table.actions)),
+            (ARRAY, "tracked", writer.tracked, table.tracks),
         ):
             if used and name not in self._made:
-                os.close(self.make_map(LRU_HASH, name, sizes))
+                os.close(self.make_map(kind, name, sizes))
                 self._made.add(name)
+        if any(action.flags & leaves for action in table.actions):
+            self._make_shared("enforcements", "enforcement_counts", writer.enforcements)
         hashes = any(action.flags & flags["ACTION_HASH"] for action in table.actions)
-        if (table.reports_return or hashes) and self.returns is None:
-            self.returns = self._make_returns()
+        if table.reports_return or hashes:
+            self._make_shared("returning", "return_counts", writer.returning)
 
-    def _make_returns(self) -> Returns:
-        writer = self._writer
-        counts = self.make_map(ARRAY, "return_counts", writer.return_counts)
+    def _make_shared(self, name: str, counts_name: str, sizes: Sizes) -> None:
+        """A map of threads, of which each owner has a share, unless it is there."""
+        if name in self.threads:
+            return
+        counts = self.make_map(ARRAY, counts_name, self._writer.share_counts)
         try:
-            calls = self.make_map(HASH, "returning", writer.returning)
+            entries = self.make_map(HASH, name, sizes)
         except BaseException:
             os.close(counts)
             raise
-        return Returns(counts, calls, writer.returning, writer.limits)
+        self.threads[name] = Threads(counts, entries, sizes, self._writer.limits)
 
     def make_map(self, kind: int, name: str, sizes: Sizes, flags: int = 0) -> int:
         """The file descriptor of a new map in its place, the caller's. Raises KernelError."""

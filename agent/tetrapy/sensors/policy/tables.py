@@ -170,14 +170,15 @@ class HookWriter:
         self.set_key = btf.size_of(_id(btf, "set_key"))
         # Sizes of keys and values, and entries.
         self.returning = self._sizes(btf, "returning", "RETURNING_CALLS")
-        self.return_counts = Sizes(4, _COUNT_BYTES, 2 * (self.limits["OWNER_SHARES"] + 1))
+        self.share_counts = Sizes(4, _COUNT_BYTES, 2 * (self.limits["OWNER_SHARES"] + 1))
         self._image = struct_layout(btf, "image_head")
         self._image_places = array_places(btf, "image")
         size = btf.size_of(_id(btf, "image"))
         self.images = Sizes(_PID.size, size, self.limits["LINEAGE_PROCESSES"])
         self.image_counts = Sizes(4, _COUNT_BYTES, self.limits["OWNER_SHARES"] + 1)
         self.enforcements = self._sizes(btf, "enforcement", "ENFORCEMENTS")
-        self.tracked = self._sizes(btf, "tracked", "TRACKED_SOCKETS")
+        size = btf.size_of(_id(btf, "tracked_set"))
+        self.tracked = Sizes(4, size, self.limits["TRACKED_SETS"])
         self.workload = struct_layout(btf, "workload")
         self.workloads = Sizes(8, self.workload.size, self.limits["WORKLOAD_CGROUPS"])
         size = btf.size_of(_id(btf, "rate_key"))
@@ -270,6 +271,12 @@ class HookWriter:
     def acts(self, table: HookTable) -> bool:
         """Whether it does more than reporting."""
         return self._acts_of(table) != 0
+
+    def acting_steps(self, table: HookTable) -> FrozenSet[str]:
+        """The steps of bpf/call.h that it takes for that."""
+        acts = self._acts_of(table)
+        steps = {"STEP_ACT": acts, "STEP_TRACK": acts & self._acts["ACTS_ON_SOCKETS"]}
+        return frozenset(step for step, bits in steps.items() if bits)
 
     def pid(self, pid: int) -> bytes:
         """The key of an image."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that have not returned: those that never will are taken out (bpf/call_return.h).
+"""What the kernel side keeps of threads, a share for each owner (bpf/share_counts.h).
 
-A thread may end within a function, and a probe may miss a return. The kernel side keeps the call
-until the same thread calls again, as one of its owner's; when there is little room, calls of
-threads that are gone are looked for.
+Calls that have not returned (bpf/call_return.h), and what awaits threads (bpf/enforcement.h). A
+thread may end within a function, and a program may miss what has it forgotten. When there is little
+room, what is kept of threads that are gone is looked for.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from typing import Callable, Dict
 from tetrapy.kernel.maps import BpfMap
 from tetrapy.sensors.policy.tables import Sizes
 
-_KEY = Struct("=II")  # struct returning_key: tid, hook
+_TID = Struct("=I4x")  # the keys begin with it
 _INDEX, _COUNT = Struct("=I"), Struct("=q")
-_SHARE = Struct("=I4x")  # the end of struct returning
+_SHARE = Struct("=I4x")  # the end of the values
 
 
-class Returns:
-    """The maps of such calls, and of how many there are of each share."""
+class Threads:
+    """Such a map, and that of how many there are of each share."""
 
-    def __init__(self, counts: int, calls: int, sizes: Sizes, limits: Dict[str, int]) -> None:
+    def __init__(self, counts: int, entries: int, sizes: Sizes, limits: Dict[str, int]) -> None:
         """Takes over both file descriptors."""
-        self._fds = counts, calls
+        self._fds = counts, entries
         self._counts = BpfMap(counts, _INDEX.size, _COUNT.size)
-        self._calls = BpfMap(calls, sizes.key, sizes.value)
+        self._entries = BpfMap(entries, sizes.key, sizes.value)
         self._room = sizes.entries
         self._all = limits["OWNER_SHARES"]  # the place of how many there are
 
     def take_out(self, is_there: Callable[[int], bool]) -> int:
-        """Forget calls of threads that are gone, by tid, if half of the room is taken.
+        """Forget what is kept of threads that are gone, by tid, if half of the room is taken.
 
-        Returns how many. Raises KernelError.
+        Returns how much. Raises KernelError.
         """
         if self._count(self._all) - self._count(self._taken(self._all)) < self._room // 2:
             return 0
         gone = 0
-        for key in dict.fromkeys(islice(self._calls, 2 * self._room)):
-            if is_there(_KEY.unpack(key)[0]):
+        for key in dict.fromkeys(islice(self._entries, 2 * self._room)):
+            if is_there(_TID.unpack(key)[0]):
                 continue
-            value = self._calls.get(key)
-            if value is None or not self._calls.delete(key):
-                continue  # it has returned
+            value = self._entries.get(key)
+            if value is None or not self._entries.delete(key):
+                continue  # the kernel side has forgotten it
             gone += 1
             for place in (_SHARE.unpack(value[-_SHARE.size :])[0], self._all):
                 taken = self._taken(place)

@@ -24,8 +24,8 @@ from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
 _PMU = "/sys/bus/event_source/devices/kprobe"
 MAX_FUNCTIONS = 4096
 """Of one hook: a list that the kernel fills may have tens of thousands."""
-# Makes of a name a system call that nobody calls.
-_NEVER_CALLED = re.compile(r"sys_(ni_|call)", re.ASCII)
+# Makes of a name a system call that nobody calls, or a part that the compiler split off.
+_NEVER_CALLED = re.compile(r"sys_(ni_|call)|\.", re.ASCII)
 
 
 def plan(hook: KprobeHook, machine: Machine) -> Plan:

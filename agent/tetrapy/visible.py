@@ -15,6 +15,7 @@ from typing import Callable, Optional, Pattern
 
 __all__ = (
     "LIMIT",
+    "as_ascii",
     "json_bytes",
     "printable",
     "quoted_as_ascii",
@@ -30,6 +31,9 @@ _IGNORABLE = (
 )
 # What JSON itself is made of and an encoder would escape, and characters that are in no document.
 _STAND_INS = (("\n", "\0"), ('"', "\x01"), ("\\", "\x02"))
+
+# What of ASCII is not seen but as the end of a line; what stands for it.
+_CONTROLS = tuple((one, ascii(one)[1:-1]) for one in map(chr, (*range(32), 127)) if one != "\n")
 
 LIMIT = 0x40000  # of characters that may be seen: none from there on has a shape in Unicode
 
@@ -60,6 +64,21 @@ def printable(text: str) -> str:
     if _is_seen(text):
         return text
     return "".join(letter if _is_seen(letter) else ascii(letter)[1:-1] for letter in text)
+
+
+def as_ascii(text: str) -> str:
+    """The text as it is if all of it is seen; or else with everything escaped, as Python does, that
+    is not, or not ASCII. Line feeds stay.
+
+    For texts of which a process may make up many: a few passes in C, no call for each character.
+    """
+    if _is_seen(text.replace("\n", "")):
+        return text
+    text = text.encode("ascii", "backslashreplace").decode()
+    if not text.isprintable():
+        for letter, escape in _CONTROLS:
+            text = text.replace(letter, escape)
+    return text
 
 
 def json_bytes(document: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Iterable, List, Mapping, Protocol, Sequence, Tuple
 
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.histogram import Histogram
-from tetrapy.visible import printable
+from tetrapy.visible import as_ascii
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
@@ -107,11 +107,9 @@ def _escape(text: str) -> str:
 
 def _quote(text: str) -> str:
     """The value of a label. The format escapes three characters; others that are not seen it lacks
-    a way for, so their escapes are part of the value.
+    a way for, so their escapes are part of the value, and of all beyond ASCII beside them.
     """
-    if not text.isprintable() or not text.isascii():
-        text = "\n".join(map(printable, text.split("\n")))
-    return _escape(text).replace('"', '\\"')
+    return _escape(as_ascii(text)).replace('"', '\\"')
 
 
 def _number(value: float) -> str:

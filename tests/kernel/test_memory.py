@@ -54,6 +54,15 @@ def test_nothing_is_kept(tmp_path: Path, actor: Path, words: tuple[str, str]) ->
     assert agent.statistics()["errors"] == 0
 
 
+def test_no_huge_page_is_given(tmp_path: Path) -> None:
+    """Each would be 2 MiB, however little of it is in use; the kernel says so from 5.0 on."""
+    with Agent(tmp_path) as agent:
+        agent.started()
+        status = Path(f"/proc/{agent.pid}/status").read_text(encoding="utf-8")
+        assert agent.stop() == 0
+    assert "THP_enabled:\t0" in status or "THP_enabled" not in status
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_start_is_small(tmp_path: Path, flavour: str) -> None:
     """A run without load fits into the memory that was promised (36 MB)."""

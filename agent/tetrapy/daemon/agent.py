@@ -97,6 +97,7 @@ class Agent:
             privilege.check_procfs()
             privilege.raise_open_files_limit()
             malloc.keep_small()
+            malloc.without_huge_pages()
             text.make_with(long_texts.repaired, long_texts.joined)
             visible.write_with(long_texts.json_bytes)
             if settings.raise_priority:

@@ -2,8 +2,8 @@
 """Modules compiled ahead for the CPython that builds; a start there costs a third of the time.
 
 Every other Python finds another magic number in them and takes the sources beside them. Asserts are
-kept, so that all Pythons run the same; docstrings are not, which nothing reads there, nor the
-columns that a traceback would underline, a quarter of what is packed.
+kept, so that all Pythons run the same; docstrings and the types of functions are not, which nothing
+reads there, nor the columns that a traceback would underline, a quarter of what is packed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def compiled(sources: Mapping[str, bytes]) -> dict[str, bytes]:
 
 @functools.cache  # a bill of materials asks again for what a build had
 def _pyc(name: str, source: bytes) -> bytes:
-    code = compile(_undocumented(source), name, "exec", dont_inherit=True, optimize=0)
+    code = compile(_bare(source), name, "exec", dont_inherit=True, optimize=0)
     code = _without_columns(code)
     return b"".join(
         (
@@ -52,14 +52,18 @@ def _pyc(name: str, source: bytes) -> bytes:
     )
 
 
-def _undocumented(source: bytes) -> ast.Module:
-    """The module without docstrings; all else stays on its lines."""
+def _bare(source: bytes) -> ast.Module:
+    """The module without docstrings and types of functions; all else stays on its lines."""
     tree = ast.parse(source)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     for node in ast.walk(tree):
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             nothing = ast.copy_location(ast.Pass(), node.body[0])
             node.body = node.body[1:] or [nothing]
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
     return tree
 
 

@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from tools.bytecode import _undocumented, compiled
+from tools.bytecode import _bare, compiled
 
 SOURCE = b'''"""What it is."""
 from __future__ import annotations
@@ -35,6 +35,7 @@ def test_docstrings_are_left_out_and_asserts_are_not() -> None:
     assert module.__doc__ is None
     assert module.Mistake.__doc__ is None
     assert module.check.__doc__ is None
+    assert module.check.__annotations__ == {}
     assert module.check.__code__.co_firstlineno == 7
     assert module.check(3) == 3
     with pytest.raises(AssertionError, match="none"):
@@ -46,7 +47,7 @@ def test_lines_are_kept_and_columns_are_not() -> None:
     source = SOURCE + b"\n" * 200 + b"def far():\n    return [one\n for one in range(7)]\n"
     source += b"numbers = {" + b"1: 2, " * 300 + b"}\n"
     code = marshal.loads(compiled({"one.py": source})["one.pyc"][HEAD:])
-    expected = compile(_undocumented(source), "one.py", "exec", dont_inherit=True)
+    expected = compile(_bare(source), "one.py", "exec", dont_inherit=True)
 
     def compare(mine: types.CodeType, theirs: types.CodeType) -> None:
         assert list(mine.co_lines()) == list(theirs.co_lines())

@@ -69,6 +69,13 @@ class Btf:
         self._by_name: Optional[Dict[int, List[int]]] = None
         self._flavours: Dict[Tuple[str, Tuple[int, ...]], List[Type]] = {}
 
+    def forget(self) -> None:
+        """Give back what was found before; it is found again when it is asked for."""
+        for known in (self._members, self._enumerators, self._flavours):
+            known.clear()
+        self._by_name = None
+        self.names.forget()
+
     def __len__(self) -> int:
         """The number of types, void included; ids are below it."""
         return self._first + len(self._starts)

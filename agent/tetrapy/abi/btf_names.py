@@ -41,6 +41,10 @@ class Names:
             self._known[offset] = name
         return name
 
+    def forget(self) -> None:
+        """Give back the names that were asked for."""
+        self._known = {0: ""}
+
     def offsets(self, name: str) -> Iterator[int]:
         """Every offset at which this name stands."""
         if self._base:

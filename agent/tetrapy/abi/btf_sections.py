@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from struct import Struct
-from typing import List, Tuple
+from typing import Tuple
 
 from tetrapy.errors import BtfError
 from tetrapy.named import NamedTuple
@@ -51,14 +51,14 @@ def read_header(head: bytes, size: int) -> Header:
     return header
 
 
-def index(types: bytes) -> Tuple[array[int], List[int]]:
+def index(types: bytes) -> Tuple[array[int], array[int]]:
     """All words of the type section, and the word at which each type starts."""
     if len(types) % 4:
         raise BtfError(f"the BTF type section has {len(types)} bytes, which is no multiple of 4")
     words = array("I", types)
     if sys.byteorder == "big":
         words.byteswap()
-    starts = [0]
+    starts = array("I", (0,))
     at, end = 0, len(words)
     try:
         while at < end:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Iterable
 
 _ALIKE = 0.8  # as difflib measures: a letter or two, or a missing word
@@ -13,6 +12,8 @@ _MAX_LENGTH = 60
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that was probably meant, or an empty string."""
+    import difflib  # late: few names are mistyped
+
     meant = name.lower().replace("_", "-")
     for ending in _ENDINGS:
         if meant.endswith(ending):

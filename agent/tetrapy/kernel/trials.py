@@ -57,7 +57,6 @@ def _instruction(code: int, registers: int = 0, offset: int = 0, value: int = 0)
 _ZERO = _instruction(0xB7)  # r0 = 0
 _EXIT = _instruction(0x95)
 _NOTHING = _ZERO + _EXIT
-_LARGE = _ZERO * 4999 + _EXIT  # before Linux 5.2 there are 4096 at most
 _CHANGE_REGISTER = _instruction(0x7A, 0x01, 0, 0xDEAD) + _NOTHING  # *(u64 *)r1 = ...
 # r2 = r10 - 8; bpf_get_func_ret(r1, r2)
 _GET_RETURN = (
@@ -101,7 +100,7 @@ class Trials:
             "fmodret": lambda: self._attaches(_MODIFY_RETURN, "security_task_prctl"),
             "fmodret_syscall": lambda: self._attaches(_MODIFY_RETURN, self._getcpu),
             "signal": lambda: _helper(109),
-            "large": lambda: _loads(_KPROBE, _LARGE),
+            "large": lambda: _loads(_KPROBE, _ZERO * 4999 + _EXIT),  # before Linux 5.2: 4096
             "link_pin": _perf_link,
             "lsm": self._lsm,
             "missed_stats_kprobe_multi": lambda: self._link_info("kprobe_multi", "missed"),

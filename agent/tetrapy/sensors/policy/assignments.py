@@ -9,7 +9,6 @@ from typing import Callable, Dict, Sequence, Tuple
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values, struct_layout, unpacker
 from tetrapy.errors import PolicyUnsupportedError
-from tetrapy.kernel.trials import Trials
 from tetrapy.policy.registers import MOST, REGISTERS, Assignment, assignments_of
 from tetrapy.policy.types import Action, Selector
 from tetrapy.sensors.policy.plan import PlaceError
@@ -51,6 +50,8 @@ def expect_changes(*, returns: bool) -> None:
             "Override of a uprobe with return: the kernel would look for the return where the"
             " stack was before"
         )
+    from tetrapy.kernel.trials import Trials  # late: few policies change registers
+
     trials = Trials()
     try:
         if not trials.has("uprobe_regs_change"):

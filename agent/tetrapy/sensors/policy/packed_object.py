@@ -73,6 +73,7 @@ class PackedObject:
     def settle(self) -> None:
         """Nothing is opened for now: give back what that takes."""
         self._data = b""
+        self.btf.forget()
         if self._types is not None:
             self._types.close()
             self._types = None

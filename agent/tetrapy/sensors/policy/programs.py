@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import cached_property, partial
 from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from tetrapy.abi.layout import enum_values
 from tetrapy.errors import PolicyUnsupportedError
-from tetrapy.kernel import features, trials
+from tetrapy.kernel import features
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
@@ -68,8 +68,6 @@ class Programs:
         self._first: Optional[BpfObject] = None
         self._entries: Dict[str, List[int]] = {}  # by kind: the attached ones' file descriptors
         self._calls: Dict[str, int] = {}  # by kind of hook: where calls are put together
-        self._has_cookies: Optional[bool] = None
-        self._multi: Optional[bool] = None
         self._tracepoints: Set[Tuple[str, ...]] = set()  # where the common instance is attached
         self.slots = Slots(self.writer)
         self.uses = Uses(self.slots, self._btf)
@@ -195,19 +193,17 @@ class Programs:
             attached.tracepoints.append(place.target)
         return True
 
-    @property
+    @cached_property
     def _cookies(self) -> bool:
         """Whether one program can be attached many times and be identified by its links apart."""
-        if self._has_cookies is None:
-            self._has_cookies = features.ATTACH_COOKIE.is_there
-        return self._has_cookies
+        return features.ATTACH_COOKIE.is_there
 
-    @property
+    @cached_property
     def _multi_uprobes(self) -> bool:
         """Whether uprobes get links that end at the same time."""
-        if self._multi is None:
-            self._multi = self._cookies and trials.has_multi_uprobes()
-        return self._multi
+        from tetrapy.kernel import trials  # late: of uprobes alone
+
+        return self._cookies and trials.has_multi_uprobes()
 
     def _object(self, kind: str, simple: bool = False) -> BpfObject:
         """The programs that hooks of a kind have in common; `simple` is the first of them."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import errno as errnos
 import os
+from array import array
 from struct import Struct
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, MutableSequence, Optional, Sequence, Set, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.bpf_object import BpfObject
@@ -52,8 +53,8 @@ class Slots:
         self.threads: Dict[str, Threads] = {}  # by name of the map
         self._counts: Dict[int, int] = {}  # file descriptors of maps of counters, by block
         self._sets_differ = True  # in size, as far as is known
-        self._free_hooks = list(range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
-        self._free_sets = list(range(writer.limits["HOOK_SETS"] - 1, 0, -1))
+        self._free_hooks = array("I", range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
+        self._free_sets = array("I", range(writer.limits["HOOK_SETS"] - 1, 0, -1))
 
     def make_hook(self, data: bytes) -> int:
         """A hook's table as a map, whose file descriptor is the caller's. Raises KernelError."""
@@ -208,7 +209,7 @@ class Slots:
             os.close(fd)  # see above
 
     def _placed(
-        self, outer: str, free: List[int], fd: int, rows: List[Tuple[bytes, bytes]]
+        self, outer: str, free: MutableSequence[int], fd: int, rows: List[Tuple[bytes, bytes]]
     ) -> Slot:
         for key, value in rows:
             put(fd, key, value)

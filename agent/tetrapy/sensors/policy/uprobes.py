@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from functools import partial
@@ -189,6 +188,8 @@ def _check_digests(hook: Uprobe, fd: int) -> Tuple[str, ...]:
 
 
 def _hash(fd: int, algorithm: str) -> str:
+    import hashlib  # late: OpenSSL has 3 MB
+
     made = hashlib.new(algorithm)
     if os.fstat(fd).st_size > MAX_HASHED:  # a file with holes may have any size
         raise PlaceError(f"binaryDigests: the file has more than {MAX_HASHED} bytes")

@@ -172,7 +172,7 @@ class PolicyDirectory:
 def _hash_of(path: str) -> Optional[int]:
     """Of what a file holds; None for what cannot be read."""
     from tetrapy.errors import PolicyError
-    from tetrapy.policy.read import text_of
+    from tetrapy.policy.text import text_of
 
     try:
         return hash(text_of(path))

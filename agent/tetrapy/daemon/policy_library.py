@@ -39,7 +39,7 @@ def policy_text(path: str) -> str:
         except BundleError as err:
             raise SettingsError(str(err)) from err
     # Imported late, as all that reads policies.
-    from tetrapy.policy.read import text_of
+    from tetrapy.policy.text import text_of
 
     return text_of(path)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from tetrapy.policy import names
-from tetrapy.policy.schema.policy import SECTIONS
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.types import Policy, Selector
 
 ENFORCE, MONITOR = "enforce", "monitor"

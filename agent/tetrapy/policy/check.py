@@ -13,9 +13,10 @@ from tetrapy.policy import exclusions, names, places, values
 from tetrapy.policy.check_selectors import LOOKED_UP, Context, check_selectors
 from tetrapy.policy.expression import MAX_EXPRESSIONS
 from tetrapy.policy.functions import MACHINES, find, parse_syscall
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.problems import Problems, expected, quoted
 from tetrapy.policy.schema.hooks import MAX_ARGUMENTS
-from tetrapy.policy.schema.policy import MAX_NAME, SECTIONS
+from tetrapy.policy.schema.policy import MAX_NAME
 from tetrapy.policy.types import (
     Argument,
     KprobeHook,

@@ -7,6 +7,7 @@ from typing import Any, Sequence
 
 from tetrapy.named import NamedTuple
 from tetrapy.policy import names, registers, values
+from tetrapy.policy.check_macros import Merged, merged
 from tetrapy.policy.conditions import (
     BY_EITHER,
     BY_INDEX,
@@ -16,7 +17,6 @@ from tetrapy.policy.conditions import (
     matches_nothing,
 )
 from tetrapy.policy.functions import find
-from tetrapy.policy.macros import Merged, merged
 from tetrapy.policy.problems import Problems, expected, quoted
 from tetrapy.policy.types import Action, Argument, MatchArgs, MatchBinaries, Spec
 from tetrapy.policy.values import UnfitError

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Dict, Iterator, List
 
 from tetrapy.named import NamedTuple
-from tetrapy.policy.schema.policy import SECTIONS
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.types import Policy, Selector
 
 ACTS = "acting on processes"

@@ -5,77 +5,28 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Tuple
 
-from tetrapy.named import NamedTuple
-from tetrapy.policy.problems import Problems, expected, joined, quoted
-from tetrapy.policy.schema.field import LIST
-from tetrapy.policy.schema.selectors import SELECTOR
 from tetrapy.policy.types import Selector
-
-# matchWorkloads is of the selector itself, as in Tetragon.
-_FIELDS = {
-    field.attribute: field.name
-    for field in SELECTOR.fields
-    if field.many == LIST and field.name != "macros"
-}
-
-
-class Merged(NamedTuple):
-    """A selector without macros, and field -> path of the document where the field stands."""
-
-    selector: Selector
-    path: str
-    sources: Mapping[str, str]
-
-    def place(self, attribute: str) -> str:
-        """The path of a list of filters."""
-        return self.sources[attribute]
-
-
-def merged(
-    selectors: Tuple[Selector, ...], path: str, macros: Mapping[str, Selector], problems: Problems
-) -> List[Merged]:
-    """Each selector of the list at `path` with what its macros add; mistakes go to `problems`."""
-    return [
-        _merge(selector, f"{path}[{number}]", macros, problems)
-        for number, selector in enumerate(selectors)
-    ]
-
-
-def _merge(
-    selector: Selector, path: str, macros: Mapping[str, Selector], problems: Problems
-) -> Merged:
-    values: Dict[str, Any] = {"macros": ()}
-    sources = {attribute: f"{path}.{name}" for attribute, name in _FIELDS.items()}
-    filled = {attribute for attribute in _FIELDS if getattr(selector, attribute)}
-    for at, name in enumerate(selector.macros):
-        problems.spend(path)
-        macro = macros.get(name)
-        where = f"{path}.macros[{at}]"
-        if macro is None:
-            known = expected(name, macros) if macros else "spec.selectorsMacros is empty"
-            problems.error(where, f"{quoted(name)} is no macro of this policy; {known}")
-            continue
-        if macro.macros:
-            problems.error(where, f"{quoted(name)} uses macros itself, which is not supported")
-        if macro.label and not selector.label:
-            values.setdefault("label", macro.label)
-        for attribute, field in _FIELDS.items():
-            added = getattr(macro, attribute)
-            if not added:
-                continue
-            if attribute in filled:
-                what = f"{quoted(name)} adds {field}, which is there already"
-                problems.error(where, f"{what}: a field may come from one place only")
-            filled.add(attribute)
-            values[attribute] = added
-            sources[attribute] = joined(joined("spec.selectorsMacros", name), field)
-    whole: Selector = selector.replaced(**values) if selector.macros else selector
-    return Merged(whole, path, sources)
 
 
 def effective(selectors: Tuple[Selector, ...], macros: Mapping[str, Selector]) -> List[Selector]:
     """The selectors of a hook of a checked policy, with what their macros add."""
-    problems = Problems()
-    found = [one.selector for one in merged(selectors, "", macros, problems)]
-    assert not problems.errors
-    return found
+    return [with_macros(selector, macros) for selector in selectors]
+
+
+def with_macros(selector: Selector, macros: Mapping[str, Selector]) -> Selector:
+    """A selector with the label and the lists of its macros; those that are not there add none.
+
+    matchWorkloads is of the selector itself, as in Tetragon.
+    """
+    if not selector.macros:
+        return selector
+    added: Dict[str, Any] = {}
+    for macro in (macros[name] for name in selector.macros if name in macros):
+        if macro.label and not selector.label:
+            added.setdefault("label", macro.label)
+        for name in macro.parts:
+            filters = getattr(macro, name)
+            if filters and isinstance(filters, tuple):
+                added[name] = filters
+    whole: Selector = selector.replaced(**{**added, "macros": ()})
+    return whole

@@ -10,6 +10,8 @@ from tetrapy.events.credentials import CAPABILITY_NAMES
 POLICY, POLICY_NAMESPACED = "TracingPolicy", "TracingPolicyNamespaced"
 KINDS = (POLICY, POLICY_NAMESPACED)
 API_VERSION = "cilium.io/v1alpha1"
+SECTIONS = ("kprobes", "fentries", "tracepoints", "uprobes", "usdts", "lsmhooks")
+"""Fields of spec that hold hooks."""
 
 ARGUMENT_TYPES: Tuple[str, ...] = tuple(
     "auto int sint8 int8 uint8 sint16 int16 uint16 uint32 sint32 int32 ulong uint64 size_t long"

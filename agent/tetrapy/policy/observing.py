@@ -9,8 +9,8 @@ import yaml
 
 from tetrapy.config.yaml_nodes import compose_all, text_of, value_of
 from tetrapy.errors import SettingsError, YamlError
-from tetrapy.policy.names import KINDS
-from tetrapy.policy.schema.policy import MAX_NAME, SECTIONS
+from tetrapy.policy.names import KINDS, SECTIONS
+from tetrapy.policy.schema.policy import MAX_NAME
 
 SUFFIX = "-recording"
 _OF_HOOKS = frozenset({"selectors", "returnArgAction"})

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YAML -> the classes of `types`, as the schema says; nothing that the schema does not know.
-
-Scalars are read as Tetragon's YAML library does: `yes` is a boolean, 1:5 a text, 0o17 a number.
-"""
+"""YAML -> the classes of `types`, as the schema says; nothing that the schema does not know."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import yaml
 
 from tetrapy.config.yaml_nodes import compose_all
 from tetrapy.errors import YamlError
-from tetrapy.policy import types
+from tetrapy.policy import scalars, types
 from tetrapy.policy.names import KINDS
 from tetrapy.policy.part import Part
 from tetrapy.policy.problems import Problem, Problems, expected, joined, quoted
@@ -31,16 +28,8 @@ from tetrapy.policy.schema.field import (
 from tetrapy.policy.schema.policy import POLICY
 
 _STR, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
-_TRUE = frozenset("yes Yes YES true True TRUE on On ON".split())
-_FALSE = frozenset("no No NO false False FALSE off Off OFF".split())
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F_]+|0[oO]?[0-7_]+|0[bB][01_]+|[0-9][0-9_]*)\Z")
-_FLOAT = re.compile(r"[-+]?([0-9]*\.?[0-9]+([eE][-+][0-9]+)?|\.inf)\Z|\.nan\Z")
-_MAX_NUMBER = 80
 _DEEPEST_MERGE = 8
 _RESOLVER = yaml.resolver.Resolver()
-
-_NULL_KIND, _BOOLEAN, _NUMBER, _DECIMAL, _TEXT = "nothing", "boolean", "number", "decimal", "text"
 
 
 def parse(text: str, problems: Problems) -> types.Policy:
@@ -67,7 +56,7 @@ class _Reader:
 
     def policy_among(self, roots: List[yaml.Node]) -> Optional[yaml.Node]:
         """The policy of several documents, as kubectl takes them; None if that was refused."""
-        roots = [root for root in roots if self.scalar(root) != _NULL_KIND]
+        roots = [root for root in roots if self.scalar(root) != scalars.NOTHING]
         policies = [root for root in roots if getattr(_kind(root), "value", "") in KINDS]
         if not roots:
             self._problems.error("", "the document is empty; a TracingPolicy is expected")
@@ -100,7 +89,7 @@ class _Reader:
             if field is None:
                 what = f"{quoted(name)} is no field of {path or 'the document'}"
                 self._add(key, inner, f"{what}; {expected(name, kind.by_name)}")
-            elif self.scalar(value) != _NULL_KIND:
+            elif self.scalar(value) != scalars.NOTHING:
                 given.add(name)
                 if field.kind != ANYTHING:
                     values[field.attribute] = self._field(value, field, inner)
@@ -146,18 +135,18 @@ class _Reader:
         if field.kind == TEXT:
             return self._text(node, kind, field, path)
         if field.kind == FLAG:
-            if kind == _BOOLEAN:
-                return node.value in _TRUE
+            if kind == scalars.BOOLEAN:
+                return node.value in scalars.TRUE
             return self._refuse(node, path, "true or false is expected")
         least, largest = NUMBERS[field.kind]
-        if kind == _NUMBER:
-            number = integer(node.value)
+        if kind == scalars.NUMBER:
+            number = scalars.integer(node.value)
             if number is not None and least <= number <= largest:
                 return number
         return self._refuse(node, path, f"a whole number from {least} to {largest} is expected")
 
     def _text(self, node: yaml.Node, kind: str, field: Field, path: str) -> Any:
-        if kind != _TEXT:
+        if kind != scalars.TEXT:
             hint = ""
             if isinstance(node, yaml.ScalarNode) and node.value and '"' not in node.value:
                 hint = f': write it in quotes, "{node.value[:60]}"'
@@ -173,7 +162,7 @@ class _Reader:
         """Name, key and value of each entry; a name that is there twice is a mistake."""
         seen: Dict[str, Any] = {}
         for key, value, merged in self._pairs(node, path, 0):
-            if self.scalar(key) != _TEXT and not isinstance(key, yaml.ScalarNode):
+            if self.scalar(key) != scalars.TEXT and not isinstance(key, yaml.ScalarNode):
                 self._add(key, path, "a key must be a text, not a list or mapping")
                 continue
             name = str(key.value)
@@ -208,14 +197,14 @@ class _Reader:
         """What a node is, as words for an operator."""
         if not isinstance(node, yaml.ScalarNode):
             return "list" if isinstance(node, yaml.SequenceNode) else "mapping"
-        if node.style is not None or len(node.value) > _MAX_NUMBER:
-            return _TEXT
-        kind = plain_kind(node.value)
-        if kind != _TEXT and node.tag == _STR:
+        if node.style is not None or len(node.value) > scalars.MAX_NUMBER:
+            return scalars.TEXT
+        kind = scalars.kind_of(node.value)
+        if kind != scalars.TEXT and node.tag == _STR:
             # The stubs leave the method out.
             resolve: Any = _RESOLVER.resolve
             implied = resolve(yaml.ScalarNode, node.value, (True, False))
-            return kind if implied == _STR else _TEXT  # !!str was written in front
+            return kind if implied == _STR else scalars.TEXT  # !!str was written in front
         return kind
 
     def _visit(self, node: yaml.Node, path: str) -> None:
@@ -233,9 +222,10 @@ class _Reader:
     def _refuse(self, node: yaml.Node, path: str, wanted: str) -> Any:
         kind = self.scalar(node)
         scalar = isinstance(node, yaml.ScalarNode)
-        found = f"the {kind} {quoted(node.value)}" if scalar and kind != _NULL_KIND else f"a {kind}"
-        if kind == _NULL_KIND:
+        if kind == scalars.NOTHING:
             found = kind
+        else:
+            found = f"the {kind} {quoted(node.value)}" if scalar else f"a {kind}"
         self._add(node, path, f"is {found}; {wanted}")
         return None
 
@@ -248,29 +238,3 @@ def _kind(root: yaml.Node) -> Optional[yaml.Node]:
     """The node that says what a document is; None if it does not say."""
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     return next((value for key, value in pairs if key.value == "kind"), None)
-
-
-def plain_kind(text: str) -> str:
-    """What a text without quotes is."""
-    if text in _NULLS:
-        return _NULL_KIND
-    if text in _TRUE or text in _FALSE:
-        return _BOOLEAN
-    if _INTEGER.match(text):
-        return _NUMBER
-    return _DECIMAL if _FLOAT.match(text.lower()) else _TEXT
-
-
-def integer(text: str) -> Optional[int]:
-    """The number that a text is in Go's notation of any base; None if it is none."""
-    if not _INTEGER.match(text) or len(text) > _MAX_NUMBER:
-        return None
-    digits = text.replace("_", "").lower()
-    sign = -1 if digits.startswith("-") else 1
-    digits = digits.lstrip("+-")
-    try:
-        if digits.startswith("0") and digits[1:].isdigit():
-            return sign * int(digits, 8)
-        return sign * int(digits, 0)
-    except ValueError:
-        return None

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts and files -> checked policies."""
+"""Texts -> checked policies."""
 
 from __future__ import annotations
 
 from typing import Mapping, Tuple
 
-from tetrapy.config.dropins import read_text
-from tetrapy.errors import PolicyError, SettingsError
 from tetrapy.named import NamedTuple
 from tetrapy.policy.check import check
 from tetrapy.policy.parser import parse
@@ -29,11 +27,3 @@ def read_policy(text: str) -> Read:
     check(policy, problems)
     problems.give_up()
     return Read(policy, tuple(problems.warnings), problems.marks)
-
-
-def text_of(path: str) -> str:
-    """What a file of at most 1 MiB holds. Raises PolicyError for another encoding, OSError."""
-    try:
-        return read_text(path)
-    except SettingsError as err:
-        raise PolicyError([Problem("", 1, 1, str(err))]) from None

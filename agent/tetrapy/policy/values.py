@@ -13,8 +13,8 @@ from typing import Callable, Iterable, Mapping, Optional, Tuple
 from tetrapy import go_quoting
 from tetrapy.named import NamedTuple
 from tetrapy.policy.names import CAPABILITIES_BY_NAME, HOST_NAMESPACE, NAMESPACES
-from tetrapy.policy.parser import integer
 from tetrapy.policy.problems import expected, likely
+from tetrapy.policy.scalars import integer
 
 MAX_TEXT, MAX_PREFIX, MAX_POSTFIX, MAX_SUBSTRING = 4096, 256, 127, 99
 """Bytes."""

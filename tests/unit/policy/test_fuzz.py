@@ -17,8 +17,9 @@ from tetrapy.errors import PolicyError
 from tetrapy.policy.later import later
 from tetrapy.policy.parser import parse
 from tetrapy.policy.problems import MAX_PROBLEMS, Problems
-from tetrapy.policy.read import read_policy, text_of
+from tetrapy.policy.read import read_policy
 from tetrapy.policy.schema.policy import object_types
+from tetrapy.policy.text import text_of
 
 SEEDS = [
     kprobe(", message: hello, tags: [ab], return: true, returnArg: {index: 0, type: int}"),

@@ -8,7 +8,8 @@ import pytest
 from tests.support.paths import ROOT
 from tetrapy.errors import PolicyError
 from tetrapy.policy.later import later
-from tetrapy.policy.read import read_policy, text_of
+from tetrapy.policy.read import read_policy
+from tetrapy.policy.text import text_of
 
 CASES = ROOT.parent / "shared/reference/tetragon/policy-golden/cases"
 

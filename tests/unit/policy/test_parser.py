@@ -7,8 +7,9 @@ import pytest
 
 from tests.support.policies import HEAD, kprobe, lines, read, refused, spec
 from tetrapy.errors import PolicyError
-from tetrapy.policy.parser import integer, parse
+from tetrapy.policy.parser import parse
 from tetrapy.policy.problems import MAX_PROBLEMS, Problems
+from tetrapy.policy.scalars import integer
 from tetrapy.policy.types import Argument, KprobeHook, Selector
 
 TWO = """\

@@ -17,9 +17,9 @@ from tetrapy.daemon.policy_library import policy_text
 from tetrapy.errors import FormatError, PolicyError, SettingsError
 from tetrapy.json_codec import dumps
 from tetrapy.policy.later import later
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.problems import Problem
 from tetrapy.policy.read import Read, read_policy
-from tetrapy.policy.schema.policy import SECTIONS
 from tetrapy.visible import printable
 
 EXIT_OK, EXIT_FOUND, EXIT_TROUBLE = 0, 1, 2

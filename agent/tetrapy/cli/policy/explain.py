@@ -15,9 +15,9 @@ from tetrapy.errors import PolicyError
 from tetrapy.policy import names
 from tetrapy.policy.later import later
 from tetrapy.policy.macros import effective
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.problems import quoted
 from tetrapy.policy.read import read_policy
-from tetrapy.policy.schema.policy import SECTIONS
 from tetrapy.policy.types import Policy, Selector
 from tetrapy.visible import printable
 

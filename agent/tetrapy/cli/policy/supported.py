@@ -17,7 +17,7 @@ from tetrapy.kernel import bundle
 from tetrapy.policy import names
 from tetrapy.policy.later import ACTIONS, Feature
 from tetrapy.policy.macros import effective
-from tetrapy.policy.schema.policy import SECTIONS
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.types import Argument, Policy, Selector
 from tetrapy.sensors.policy.compiler import HookCompiler
 from tetrapy.sensors.policy.marks import Claim, Marks

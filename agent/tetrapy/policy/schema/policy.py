@@ -110,8 +110,6 @@ POLICY = ObjectType(
         Field("spec", SPEC, "What is hooked.", required=True),
     ],
 )
-SECTIONS = ("kprobes", "fentries", "tracepoints", "uprobes", "usdts", "lsmhooks")
-"""Fields of spec that hold hooks."""
 
 
 def object_types(root: ObjectType = POLICY) -> List[ObjectType]:

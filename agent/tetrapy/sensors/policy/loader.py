@@ -20,7 +20,7 @@ from tetrapy.policy.acting import MONITOR_ONLY, mode_of
 from tetrapy.policy.exclusions import means_written_path
 from tetrapy.policy.later import later
 from tetrapy.policy.macros import effective
-from tetrapy.policy.schema.policy import SECTIONS
+from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.types import Action, Policy, Selector
 from tetrapy.policy.values import escaped
 from tetrapy.policy.workloads import of_selectors

@@ -42,6 +42,7 @@ _FOR_POLICIES = (
     "tetrapy/events/calls.",
     "tetrapy/events/loader.",
     "tetrapy/go_quoting.",
+    "tetrapy/kernel/child.",
     "tetrapy/kernel/closing.",
     "tetrapy/kernel/kallsyms.",
     "tetrapy/kernel/kernel_btf.",

@@ -128,6 +128,18 @@ class PolicyUnsupportedError(TetrapyError):
     """A policy uses a feature of Tetragon that this agent does not have."""
 
 
+class PolicyReaderError(TetrapyError):
+    """The process that reads policies has ended, or a text is a defect of it."""
+
+
+class PolicyFileError(TetrapyError):
+    """A policy was not loaded, and the settings want the start to end then."""
+
+
+class NameTakenError(PolicyFileError):
+    """Another policy of the same domain has the name."""
+
+
 class ExportError(TetrapyError):
     """The export target cannot be written."""
 

@@ -68,6 +68,12 @@ def described(err: Optional[BaseException]) -> Dict[str, str]:
     return {"error": f"{name}: {_words(str, err)}", "at": _place(err.__traceback__)}
 
 
+def defect(err: BaseException) -> str:
+    """A sentence for what goes on without what failed."""
+    what = described(err)
+    return f"unexpected, a defect of tetrapy: {what['error']}, at {what['at']}"
+
+
 def _words(of: Callable[[Any], str], value: Any) -> str:
     try:
         return of(value)[:_TEXT]

@@ -318,3 +318,15 @@ def test_the_list_without_an_agent() -> None:
     run = subprocess.run(command, check=False, stderr=subprocess.PIPE, timeout=60)
     assert run.returncode == 255
     assert b"no agent runs here" in run.stderr
+
+
+def test_who_reads_policies_is_gone(tmp_path: Path) -> None:
+    """A text that is refused beside a good one: no process stays behind."""
+    good = policy("good", {"tracepoints": [opened(str(tmp_path))]})
+    with started(tmp_path / "a", deep="a: [" * 99, good=good) as agent:
+        agent.started()
+        states = {one["file"].rpartition("/")[2]: one["state"] for one in listed(agent)}
+        children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text(encoding="utf-8")
+        assert agent.stop() == 0
+    assert states == {"deep.yaml": "load_error", "good.yaml": "enabled"}
+    assert children == ""

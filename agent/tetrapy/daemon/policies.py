@@ -11,11 +11,12 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from tetrapy.daemon.left_policies import LeftPolicies
-from tetrapy.errors import PolicyError, TetrapyError
+from tetrapy.errors import NameTakenError, PolicyError, TetrapyError
 from tetrapy.kernel import capabilities
-from tetrapy.uncaught import described
+from tetrapy.uncaught import defect
 
 if TYPE_CHECKING:
+    from tetrapy.daemon.policy_reader import PolicyReader
     from tetrapy.kernel.programs import ProgramInfo
     from tetrapy.policy.types import Policy
     from tetrapy.sensors.policy.loaded import LoadedPolicy
@@ -30,14 +31,6 @@ ENFORCE, MONITOR, MONITOR_ONLY = "enforce", "monitor", "monitor_only"
 """Modes, see policy/acting.py, which most agents need not import."""
 
 Log = Callable[..., None]
-
-
-class PolicyFileError(TetrapyError):
-    """A policy was not loaded, and the settings want the start to end then."""
-
-
-class NameTakenError(PolicyFileError):
-    """Another policy of the same domain has the name."""
 
 
 class Entry:
@@ -102,6 +95,7 @@ class Policies:
         self._make_loader = make_loader
         self._acquired = contextlib.ExitStack()
         self._loader: Optional[PolicyLoader] = None
+        self._reader: Optional[PolicyReader] = None
         self._log = log
         self._last = 0
         self.when_changed: Callable[[], None] = lambda: None
@@ -204,16 +198,18 @@ class Policies:
     def _read(self, entry: Entry) -> Policy:
         # Imported late: most agents have no policies.
         from tetrapy.daemon.policy_library import policy_text
-        from tetrapy.policy.read import read_policy
+        from tetrapy.daemon.policy_reader import PolicyReader
 
         text = entry.text or policy_text(entry.path)
         entry.read = hash(text)
-        read = read_policy(text)
+        if self._reader is None:
+            self._reader = PolicyReader(self.alive)
+        read = self._reader.read(text)
         metadata = read.policy.metadata
         entry.name = metadata.name or metadata.generate_name
         entry.namespace = metadata.namespace
         for warning in read.warnings:
-            self._log("warn", "Policy: probably not meant", file=entry.path, warning=str(warning))
+            self._log("warn", "Policy: probably not meant", file=entry.path, warning=warning)
         return read.policy
 
     def _expect_new(self, entry: Entry, former: Sequence[Entry]) -> None:
@@ -239,8 +235,7 @@ class Policies:
         elif isinstance(err, TetrapyError):
             entry.error = str(err)
         else:
-            what = described(err)
-            entry.error = f"unexpected, a defect of tetrapy: {what['error']}, at {what['at']}"
+            entry.error = defect(err)
         self._log(
             "error",
             "Policy is not loaded",
@@ -317,9 +312,14 @@ class Policies:
 
     def settled(self) -> None:
         """All that was asked for is done: give back what only loading takes, and tell of it."""
+        self._give_back()
+        self.when_changed()
+
+    def _give_back(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
         if self._loader is not None:
             self._loader.close()
-        self.when_changed()
 
     def detach(self) -> None:
         """Stop all programs but those that stay; what they reported can still be understood."""
@@ -343,7 +343,6 @@ class Policies:
         self.detach()
         for entry in reversed(self.entries):
             self._unload(entry)
-        if self._loader is not None:
-            self._loader.close()
+        self._give_back()
         self._loader = None
         self._acquired.close()

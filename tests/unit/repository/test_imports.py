@@ -77,6 +77,7 @@ WITHOUT_ORJSON = {
     "tetrapy/json_codec.py",
     "tetrapy/visible.py",  # which makes strings ASCII: orjson does not
     "tetrapy/daemon/info.py",
+    "tetrapy/daemon/policy_reader.py",
     "tetrapy/kernel/reference_process/namespace_owner.py",
     "tetrapy/kernel/reference_process/process.py",
 }

@@ -11,10 +11,10 @@ from typing import List, Optional, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
+from tetrapy.kernel.child import Child
 from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.native import memfd
 from tetrapy.kernel.reference_process import capabilities, minimal_elf
-from tetrapy.kernel.reference_process.child import Child
 from tetrapy.kernel.shared_memory import Fence, Fields
 from tetrapy.named import NamedTuple
 

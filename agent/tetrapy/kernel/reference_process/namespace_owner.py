@@ -12,9 +12,9 @@ import os
 from typing import Any, Dict, Tuple
 
 from tetrapy.kernel import sys_calls
+from tetrapy.kernel.child import Child, in_words
 from tetrapy.kernel.kernel_memory import KernelMemory, Task
 from tetrapy.kernel.reference_process import procfs_self
-from tetrapy.kernel.reference_process.child import Child, in_words
 from tetrapy.named import NamedTuple
 
 

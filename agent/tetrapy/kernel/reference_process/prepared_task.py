@@ -17,10 +17,10 @@ import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from tetrapy.kernel import sys_calls
+from tetrapy.kernel.child import in_words
 from tetrapy.kernel.kernel_memory import KernelMemory, Task
 from tetrapy.kernel.reference_process import procfs_self
 from tetrapy.kernel.reference_process.capabilities import set_distinct_capabilities
-from tetrapy.kernel.reference_process.child import in_words
 from tetrapy.kernel.reference_process.directories import Directories, change_root
 from tetrapy.kernel.reference_process.open_files import OpenFiles, opened
 from tetrapy.kernel.reference_process.plan import Plan

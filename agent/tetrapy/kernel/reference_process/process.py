@@ -15,10 +15,10 @@ import time
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from tetrapy.errors import KernelError
+from tetrapy.kernel.child import Child, killer
 from tetrapy.kernel.clock import monotonic_gap_ns
 from tetrapy.kernel.kernel_memory import KernelMemory, Task
 from tetrapy.kernel.reference_process import procfs_self
-from tetrapy.kernel.reference_process.child import Child, killer
 from tetrapy.kernel.reference_process.exec_capture import CapturedExec, capture_exec
 from tetrapy.kernel.reference_process.namespace_owner import UserNamespace
 from tetrapy.kernel.reference_process.open_files import OpenFiles

@@ -15,9 +15,9 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from tetrapy.kernel import sys_calls
+from tetrapy.kernel.child import in_words, killer
 from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import procfs_self
-from tetrapy.kernel.reference_process.child import in_words, killer
 from tetrapy.kernel.reference_process.namespace_owner import NamespaceOwner
 from tetrapy.kernel.reference_process.plan import Plan
 from tetrapy.kernel.reference_process.prepared_task import PreparedTask

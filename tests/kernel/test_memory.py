@@ -10,6 +10,7 @@ import pytest
 
 from tests.kernel.conftest import FLAVOURS
 from tests.support.agent import Agent
+from tests.support.policy_agent import listed, policy, started
 
 pytestmark = pytest.mark.alone
 
@@ -70,4 +71,23 @@ def test_start_is_small(tmp_path: Path, flavour: str) -> None:
         agent.started()
         size = resident(agent)
         assert agent.stop() == 0
+    assert size < 40 << 20
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="no BTF in the kernel")
+def test_types_of_the_kernel_are_given_back(tmp_path: Path) -> None:
+    """A policy with `resolve` has them read, which takes 20 MB, and not for longer."""
+    hook = {
+        "subsystem": "sched",
+        "event": "sched_process_exit",
+        "raw": True,
+        "args": [{"index": 0, "type": "int", "resolve": "pid"}],
+        "selectors": [{"matchArgs": [{"index": 0, "operator": "Equal", "values": ["1"]}]}],
+    }
+    with started(tmp_path / "a", resolve=policy("resolve", {"tracepoints": [hook]})) as agent:
+        agent.started()
+        (one,) = listed(agent)
+        size = resident(agent)
+        assert agent.stop() == 0
+    assert one["state"] == "enabled"
     assert size < 40 << 20

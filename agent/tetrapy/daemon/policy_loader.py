@@ -95,7 +95,9 @@ def make(
     lineage = Lineage(programs, procfs or "/proc")
     acquired.callback(lineage.close)
     types = _Types(search, source)
-    return PolicyLoader(programs, sensor.hooks, host, lineage, types.get, structures, pins)
+    loader = PolicyLoader(programs, sensor.hooks, host, lineage, types.get, structures, pins)
+    loader.forget_types = types.forget
+    return loader
 
 
 def _search(settings: Settings, sensor: BaseSource, log: Log, alive: Callable[[], None]) -> Search:
@@ -161,7 +163,7 @@ def _module_types(name: str) -> bytes:
 
 
 class _Types:
-    """The kernel's types, read when a policy first asks for them."""
+    """The kernel's types, read when a policy first asks for them: 20 MB and more."""
 
     def __init__(self, search: Search, source: BtfSource) -> None:
         self._search = search
@@ -174,6 +176,10 @@ class _Types:
             own = self._source.data is None
             self._types = KernelTypes(Btf(self._data()), _module_types if own else None)
         return self._types
+
+    def forget(self) -> None:
+        """Give them back, until a policy asks again."""
+        self._types = None
 
     def _data(self) -> bytes:
         source = self._source

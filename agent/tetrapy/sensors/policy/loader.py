@@ -105,6 +105,7 @@ class PolicyLoader:
         self._host = host
         self._lineage = lineage
         self._types = types
+        self.forget_types: Callable[[], None] = lambda: None  # `types` reads them anew then
         self._files = KernelFiles()
         self._symbols = Symbols(self._files)
         self._btf = KernelBtf()
@@ -250,6 +251,7 @@ class PolicyLoader:
         self._files.close()
         self._btf.close()
         self._programs.settled()
+        self.forget_types()
         malloc.give_back()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.metrics.metrics_sources import read, series
 from tetrapy.events import flags
 from tetrapy.events.account import ROOT, Account
+from tetrapy.events.container import Container, Membership, Pod
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
 from tetrapy.events.process import Process
@@ -19,6 +20,7 @@ from tetrapy.events.rate_limit import RateLimitInfo
 from tetrapy.metrics import family
 from tetrapy.metrics.counters import (
     CAPACITY,
+    IDLE,
     MAX_LENGTH,
     OTHER,
     EventCounter,
@@ -87,6 +89,62 @@ def test_the_label_filter(setting: str, binary: str, node: str) -> None:
     counter = EventCounter(enabled_labels(setting.split(",")), "host1")
     counter.count([executed("/bin/a")])
     assert reported(counter)[series("PROCESS_EXEC", binary, node)] == 1
+
+
+LABELS = frozenset({"binary", "namespace", "pod"})
+
+
+def in_pod(name: str, binary: str = "/bin/a") -> ProcessExec:
+    """An exec in a pod of the namespace `shop`, which is a container of its own."""
+    event = executed(binary, account=Account(0, name))
+    event.process.container = Membership(Pod(Container("containerd://1", "web"), "shop", name))
+    return event
+
+
+def of_pod(name: str, namespace: str = "shop", binary: str = "/bin/a") -> str:
+    return (
+        series("PROCESS_EXEC", binary)
+        .replace('pod=""', f'pod="{name}"')
+        .replace('namespace=""', f'namespace="{namespace}"')
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (LABELS, {of_pod("web-1"): 2, of_pod("web-2"): 1, of_pod("", ""): 1}),
+        ({"namespace"}, {of_pod("", binary=""): 3, of_pod("", "", ""): 1}),
+        ({"binary"}, {of_pod("", ""): 4}),
+    ],
+)
+def test_pods(labels: set[str], expected: dict[str, int]) -> None:
+    """What processes of pods do is counted by pod, as far as the filter has it; a container
+    outside of Kubernetes is in none.
+    """
+    counter = EventCounter(frozenset(labels), "host1")
+    alone = executed("/bin/a")
+    alone.process.container = Membership(Pod(Container("docker://1", "web")))
+    counter.count([in_pod("web-1"), in_pod("web-2"), in_pod("web-1"), alone])
+    found = {key: count for key, count in reported(counter).items() if key.startswith("tetragon")}
+    assert found == expected
+
+
+def test_pods_that_are_gone_make_room() -> None:
+    """Where there is none, those without an event for a minute do; the host's series stay."""
+    now = [0.0]
+    counter = EventCounter(LABELS, "", capacity=7, clock=lambda: now[0])
+    counter.count([executed("/bin/a"), *(in_pod(f"old-{n}") for n in range(6))])
+    counter.count([in_pod("late")])
+    assert reported(counter)[of_pod("", "", OTHER)] == 1
+    for _ in range(2):  # who is there is seen, then who had nothing since
+        now[0] += IDLE
+        counter.count([in_pod("old-0"), in_pod("new")])
+    found = reported(counter)
+    assert found[of_pod("", "")] == 1
+    assert found[of_pod("old-0")] == 3
+    assert found[of_pod("new")] == 1
+    assert of_pod("old-1") not in found
+    assert found["tetrapy_event_series"] == 4
 
 
 def test_series_that_coincide_are_summed() -> None:

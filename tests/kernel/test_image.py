@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "docs/containers.md").read_text().replace("\\\n", " ")
 RUNS = [line for line in PAGE.splitlines() if line.startswith("sudo podman run")]
 BUILDS = [line for line in PAGE.splitlines() if line.startswith("podman build")]
+SAVES = [line for line in PAGE.splitlines() if line.startswith("podman save")]
 ON_A_NETWORK = "--network none"  # none can be made here
 
 
@@ -94,6 +96,23 @@ def test_both_architectures(podman: Built) -> None:
     for one in found:
         assert one["Config"]["Labels"]["org.opencontainers.image.version"] == tree.version()
         assert one["Config"]["Entrypoint"] == ["/usr/bin/tetrapy"]
+
+
+def test_archives(podman: Built, place: Path) -> None:
+    """The page's archives have the images, and the same files each time: blobs are called by their
+    digests.
+    """
+    for line, id_ in zip(SAVES, podman.ids.values(), strict=True):
+        words = shlex.split(line)[1:]
+        found = []
+        for name in ("first.tar", "second.tar"):
+            words[words.index("-o") + 1] = str(place / name)
+            podman.run(*words)
+            with tarfile.open(place / name) as tar:
+                found.append({one.name: one.size for one in tar if one.isfile()})
+            (place / name).unlink()
+        assert found[0] == found[1]
+        assert {"index.json", "oci-layout", f"blobs/sha256/{id_}"} <= found[0].keys()
 
 
 def test_the_bill_of_materials() -> None:

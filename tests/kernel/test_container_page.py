@@ -35,7 +35,8 @@ COMMANDS = [line for line in ALL if line.startswith("sudo ./tetrapy.pyz")]
 
 # What the exec of a container `web` of the image nginx shows then; another is called `db`.
 SHOWN = {
-    "--container-directories": {"web": ["tier"], "db": ["tier"]},
+    "--container-directories /srv": {"web": ["tier"], "db": ["tier"]},
+    "/home/someone": {"web": ["tier"], "db": ["tier"]},
     "--enable-container-labels=false": {"web": [], "db": []},
     "--enable-container-names=false": {"": []},
     "container_name_regex": {"web": ["tier"]},

@@ -43,6 +43,11 @@ def needed(settings: Settings, sensor: str) -> List[str]:
         names.append("CAP_NET_BIND_SERVICE")
     if not _is_own_place(settings.export_filename):
         names += ["CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"]
+    if settings.enable_container_names:
+        if any(map(_is_others, settings.container_directories)):
+            names.append("CAP_DAC_READ_SEARCH")
+        if any(map(_is_others, settings.container_sockets)):
+            names.append("CAP_DAC_OVERRIDE")
     return names
 
 
@@ -53,6 +58,17 @@ def _is_low(address: str) -> bool:
     from tetrapy.config.address import Address
 
     return 0 < Address.parse(address).port < _FIRST_FREE_PORT
+
+
+def _is_others(path: str) -> bool:
+    """Whether it is another user's, or will be: as far as there is something on the way to it."""
+    while path:
+        try:
+            return os.stat(path).st_uid != os.geteuid()
+        except OSError:
+            above = os.path.dirname(path)
+            path = above if above != path else ""
+    return False
 
 
 def _is_own_place(name: str) -> bool:

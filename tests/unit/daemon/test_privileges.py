@@ -16,7 +16,7 @@ FILES = {"CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"}
 ALL = (1 << 41) - 1
 
 
-def settings(**given: str):
+def settings(**given: object):
     return combine({name.replace("_", "-"): value for name, value in given.items()}, {})
 
 
@@ -87,3 +87,20 @@ def test_a_file_of_others(tmp_path: Path, whose: str) -> None:
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
     """Nothing is known of it, so nothing is given up for it."""
     assert set(needed(settings(export_filename=str(tmp_path / "gone/x")), "ebpf")) >= FILES
+
+
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [("directories", "CAP_DAC_READ_SEARCH"), ("sockets", "CAP_DAC_OVERRIDE")],
+)
+def test_a_users_own_containers(
+    name: str, capability: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the operator names what is another user's, or will be made there, it can be read."""
+    there: dict[str, object] = {f"container_{name}": (str(tmp_path / "not/yet"),)}
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid)
+    assert capability not in needed(settings(**there), "ebpf")
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert capability in needed(settings(**there), "ebpf")
+    there["enable_container_names"] = False
+    assert capability not in needed(settings(**there), "ebpf")

@@ -26,6 +26,7 @@ def run(
     script: str,
     files: Mapping[str, Content],
     *,
+    root: systemd_root.Recipe = systemd_root.PLAIN,
     smp: int = 2,
     memory: int = 1024,
     timeout: float = qemu.HANG_BOUND,
@@ -41,8 +42,8 @@ def run(
         os.truncate(result, qemu.RESULT_DISK_BYTES)
         command = qemu.prepared(kernel, smp, memory, _APPEND)
         command += ["-serial", f"file:{console}", "-device", "nvme,id=disks,serial=disks"]
-        root = f"{systemd_root.build()},snapshot=on"
-        for number, file in enumerate((root, f"{given},readonly=on", result), 1):
+        disk = f"{systemd_root.build(root)},snapshot=on"
+        for number, file in enumerate((disk, f"{given},readonly=on", result), 1):
             command += ["-drive", f"file={file},if=none,id=disk{number},format=raw,cache=unsafe"]
             command += ["-device", f"nvme-ns,drive=disk{number},bus=disks,nsid={number}"]
         life = qemu.live(kernel.name, command, console, timeout)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root of a guest with systemd: a small Debian 12 in an ext4 image, without a network.
+"""Roots of guests with systemd: a small Debian 12 in an ext4 image, without a network.
 
 mmdebstrap installs packages that apt has verified, from the mirrors of this system's apt, once per
 recipe; the image is kept in the cache and checked at every use. Making it needs root.
@@ -12,14 +12,13 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from tools import artifacts, debian
 from tools.errors import BuildError
 
 SUITE = "bookworm"
-PACKAGES = ("python3", "rpm", "sudo", "systemd", "systemd-sysv")
-SIZE = "512M"  # sparse: costs what is in it
-_FORMAT = "2"  # change when the code below changes what the image holds
+_FORMAT = "3"  # change when the code below changes what the image holds
 _HERE = Path(__file__).parent
 _FILES = {
     "/usr/lib/systemd/system/guest-test.service": (_HERE / "guest-test.service", 0o644),
@@ -40,38 +39,81 @@ _MASKED = (
 _MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
 
 
-def build() -> Path:
+class Recipe(NamedTuple):
+    """What a root has beside Debian's essential packages."""
+
+    packages: tuple[str, ...]
+    size: str  # of the image, as mke2fs reads it; sparse: costs what is in it
+    wanted: frozenset[str] = frozenset()  # units that run here, though no other guest needs them
+
+
+PLAIN = Recipe(("python3", "rpm", "sudo", "systemd", "systemd-sysv"), "512M")
+RUNTIMES = Recipe(
+    (
+        *("python3", "systemd", "systemd-sysv", "systemd-container", "busybox-static"),
+        *("dbus-user-session", "libpam-systemd", "uidmap"),  # for users' own containers
+        *("apparmor", "containerd", "crun", "docker.io", "lxc", "podman", "runc"),
+    ),
+    "2G",
+    frozenset(("systemd-logind.service",)),
+)
+
+
+def build(recipe: Recipe = PLAIN) -> Path:
     """Path of the image in the cache. Raises BuildError when it cannot be made."""
-    recipe = [_FORMAT, SUITE, *PACKAGES, SIZE, *_UNWANTED, *_MASKED, _MACHINE_ID]
-    recipe += [path.read_text() for path, _ in _FILES.values()]
-    return artifacts.built("systemd-root", artifacts.digest(recipe), _make) / "root.ext4"
+    parts = [_FORMAT, SUITE, *recipe.packages, recipe.size, *_UNWANTED, *_masked(recipe)]
+    parts += [_MACHINE_ID, *(path.read_text() for path, _ in _FILES.values())]
+
+    def make(directory: Path) -> None:
+        _make(recipe, directory)
+
+    return artifacts.built("systemd-root", artifacts.digest(parts), make) / "root.ext4"
 
 
-def _make(directory: Path) -> None:
+def _masked(recipe: Recipe) -> list[str]:
+    return [unit for unit in _MASKED if unit not in recipe.wanted]
+
+
+def _make(recipe: Recipe, directory: Path) -> None:
     if os.geteuid() != 0:
         raise BuildError("the root of a guest with systemd is made by root: run this once as root")
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".systemd-root-") as scratch:
         root = Path(scratch, "root")
-        _bootstrap(root)
-        _furnish(root)
+        _bootstrap(recipe, root)
+        _furnish(recipe, root)
         image = directory / "root.ext4"
         mke2fs = shutil.which("mke2fs", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        options = ["-q", "-t", "ext4", "-O", "^has_journal", "-d", str(root), str(image), SIZE]
+        options = [
+            "-q",
+            "-t",
+            "ext4",
+            "-O",
+            "^has_journal",
+            "-d",
+            str(root),
+            str(image),
+            recipe.size,
+        ]
         _run([mke2fs or "mke2fs", *options])
 
 
-def _bootstrap(root: Path) -> None:
+def _bootstrap(recipe: Recipe, root: Path) -> None:
     sites = debian.mirrors()
     sources = [
         f"deb {sites['main']} {SUITE} main",
         f"deb {sites['security']} {SUITE}-security main",
     ]
-    options = ["--quiet", "--mode=root", "--variant=essential", f"--include={','.join(PACKAGES)}"]
+    options = [
+        "--quiet",
+        "--mode=root",
+        "--variant=essential",
+        f"--include={','.join(recipe.packages)}",
+    ]
     options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNWANTED[:4]]
     _run(["mmdebstrap", *options, SUITE, str(root), *sources])
 
 
-def _furnish(root: Path) -> None:
+def _furnish(recipe: Recipe, root: Path) -> None:
     for name in (*(f"usr/share/{name}" for name in _UNWANTED), "var/cache", "var/lib/apt"):
         shutil.rmtree(root / name, ignore_errors=True)
     for name in ("result", "test", "usr/share/man/man8", "var/cache"):
@@ -87,8 +129,11 @@ def _furnish(root: Path) -> None:
         target.write_bytes(source.read_bytes())
         target.chmod(mode)
     units = root / "etc/systemd/system"
-    for unit in _MASKED:
+    for unit in _masked(recipe):
         (units / unit).symlink_to("/dev/null")
+    # What packages have start at boot, a test starts.
+    for path in units.glob("*.target.wants/*"):
+        path.unlink()
     wanted = units / "multi-user.target.wants"
     wanted.mkdir(exist_ok=True)
     (wanted / "guest-test.service").symlink_to("/usr/lib/systemd/system/guest-test.service")

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs in a guest with systemd: containers of each runtime, and what they execute, marked.
+
+    runtimes.py RUNTIME...      prints their ids, or names, and what failed, as JSON
+
+Of each runtime one container is there before the agent starts, and another comes after it. What is
+executed in them is `busybox true RUNTIME-STEP`, for the steps of `_live` and `_end`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.vm.runtime_kinds import HOME, IMAGE, NEW, OLD, ROOT, RUNTIMES, Runtime, until
+
+RESULT = Path("/result")
+RENAMED = 31.0  # seconds after which the agent asks for a container's name again
+_CONTAINERS = """[containers]
+default_ulimits = []
+[engine]
+events_logger = "file"
+"""
+
+
+def report(what: str, began: float) -> None:
+    """On the guest's console: how far this is."""
+    with Path("/dev/ttyS0").open("w") as console:
+        console.write(f"@@ {what} {time.monotonic() - began:.1f}\n")
+
+
+def furnish() -> None:
+    """The root of all containers, as a directory and as an image."""
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr", "var"):
+        (ROOT / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", ROOT / "bin/busybox")
+    (ROOT / "etc/os-release").write_text("ID=box\n")
+    (ROOT / "etc/passwd").write_text("root:x:0:0::/:/bin/busybox\n")
+    with tarfile.open(IMAGE, "w") as tar:
+        tar.add(ROOT, "")
+    os.chmod(IMAGE, 0o644)
+    configuration = Path("/etc/containers")
+    (configuration / "containers.conf").write_text(_CONTAINERS)
+    places = 'runroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n'
+    (configuration / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\n{places}')
+    policy = {"default": [{"type": "insecureAcceptAnything"}]}
+    (configuration / "policy.json").write_text(json.dumps(policy))
+
+
+class Agent:
+    """It looks for a user's containers where the operator says that they are."""
+
+    def __init__(self) -> None:
+        there = ["/var/lib/docker", "/run/containerd", "/var/lib/containers/storage"]
+        there += ["/run/containers/storage", f"{HOME}/.local/share/containers/storage"]
+        flags = [
+            "--sensor",
+            "ebpf",
+            "--export-filename",
+            str(RESULT / "events"),
+            "--container-wait",
+            "30s",
+        ]
+        with (RESULT / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    "python3",
+                    "/test/tetrapy.pyz",
+                    *flags,
+                    "--container-directories",
+                    ",".join(there),
+                ],
+                stderr=log,
+                stdout=log,
+            )
+        until(self._listens, "the agent")
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, (RESULT / "log").read_text()
+        return "Listening for events" in (RESULT / "log").read_text()
+
+    def stop(self) -> int:
+        """Its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait()
+
+
+def _live(runtime: Runtime, old: str) -> dict[str, str]:
+    """All that a container goes through; ids by what is executed in them."""
+    name = runtime.name
+    runtime.execute(old, f"{name}-seeded")
+    new = runtime.start(NEW, f"{name}-first")
+    ids = {"seeded": old, "first": new, "executed": new}
+    runtime.execute(new, f"{name}-executed")
+    if runtime.pauses:
+        _pause(runtime, new)
+        runtime.execute(new, f"{name}-resumed")
+        ids["resumed"] = new
+    if runtime.restarts:
+        runtime.command("restart", "-t", "0", new)
+    if runtime.renames:
+        runtime.command("rename", new, f"{name}-renamed")
+    return ids
+
+
+def _end(runtime: Runtime, ids: dict[str, str]) -> None:
+    """The end of both, after one more program in the one that has another name now."""
+    if runtime.renames:
+        runtime.execute(ids["first"], f"{runtime.name}-asks")  # and shows what was known
+        time.sleep(2)
+        runtime.execute(ids["first"], f"{runtime.name}-again")
+        ids["again"] = ids["first"]
+    for id_ in (ids["first"], ids["seeded"]):
+        runtime.remove(id_)
+
+
+def _pause(runtime: Runtime, container: str) -> None:
+    if runtime.name == "ctr":
+        runtime.command("task", "pause", container)
+        runtime.command("task", "resume", container)
+    else:
+        runtime.command("pause", container)
+        runtime.command("unpause", container)
+
+
+def main() -> None:
+    """All of them, one after the other."""
+    furnish()
+    wanted = [one() for one in RUNTIMES if one.name in sys.argv[1:]]
+    found: dict[str, Any] = {}
+    olds: dict[str, str] = {}
+    for runtime in wanted:
+        began = time.monotonic()
+        try:
+            runtime.begin()
+            olds[runtime.name] = runtime.start(OLD, f"{runtime.name}-before")
+        except (subprocess.SubprocessError, OSError) as err:
+            found[runtime.name] = {"failed": repr(err)}
+        report(f"{runtime.name} begun", began)
+    agent = Agent()
+    for runtime in wanted:
+        began = time.monotonic()
+        if runtime.name in olds:
+            try:
+                found[runtime.name] = _live(runtime, olds[runtime.name])
+            except (subprocess.SubprocessError, OSError) as err:
+                found[runtime.name] = {"failed": repr(err)}
+        report(f"{runtime.name} lived", began)
+    time.sleep(RENAMED)
+    for runtime in wanted:
+        if "first" in found[runtime.name]:
+            try:
+                _end(runtime, found[runtime.name])
+            except (subprocess.SubprocessError, OSError) as err:
+                found[runtime.name]["failed"] = repr(err)
+    found["stopped"] = agent.stop()
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "/test/tetrapy.pyz")
+    main()

@@ -108,6 +108,7 @@ static __always_inline __u32 submit_area(void *ctx, struct scratch *scratch, str
 	if (loop == LOOP_BY_HELPER) {
 		bpf_loop(ARGS_CHUNKS, send_args_in_loop, &state, 0);
 	} else {
+		TURN_BY_TURN
 		for (i = 0; i < ARGS_CHUNKS; i++)
 			if (send_args_chunk(ctx, scratch, area.start))
 				break;

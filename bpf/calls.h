@@ -5,9 +5,7 @@
 #ifndef TETRAPY_CALLS_H
 #define TETRAPY_CALLS_H
 
-#ifndef SHARED
-#define SHARED extern
-#endif
+#include "flavour.h"
 
 /* The program of CALL_ON_X is called on_x. */
 enum exec_call {
@@ -19,8 +17,13 @@ enum exec_call {
 	CALL_ON_EXEC = 5,
 	CALL_ON_FORK = 6,
 	CALL_ON_EXIT = 7,
+#if LINUX_4_19
+	CALL_ON_EXEC_REST = 8,
+	CALL_ON_EXEC_END = 9,
+#else
 	CALL_ON_EXEC_LOOP = 8,
 	CALL_ON_EXEC_FILE_LOOP = 9,
+#endif
 	EXEC_CALLS = 10,
 };
 

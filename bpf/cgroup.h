@@ -160,6 +160,7 @@ static __always_inline void append_cgroup(struct scratch *scratch, struct task_s
 	int level;
 
 	start_cgroup(scratch, task);
+	TURN_BY_TURN
 	for (level = 0; level < CGROUP_LEVELS; level++)
 		if (step_cgroup(scratch))
 			break;

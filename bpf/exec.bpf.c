@@ -75,12 +75,16 @@ static __always_inline void report_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (!admit(size_of_exec(image->args, image->env), EVENT_EXEC))
 		return;
 	scratch->binprm = binprm;
+#if LINUX_4_19
+	go_on_in(ctx, CALL_ON_EXEC_REST);
+#else
 	if (use_loops) {
 		go_on_in(ctx, CALL_ON_EXEC_LOOP);
 		return;
 	}
 	put_together(ctx, scratch, LOOP_BOUNDED);
 	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);
+#endif
 }
 
 SEC("raw_tp/sched_process_exec")
@@ -98,6 +102,35 @@ static __always_inline void report_exec_deep(struct bpf_raw_tracepoint_args *ctx
 SEC("?raw_tp")
 BEHIND_GATE(on_exec_deep, report_exec_deep)
 
+#if LINUX_4_19
+/* The rest of on_exec, which would be too long with it ... */
+static __always_inline void report_exec_rest(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return;
+	put_together(ctx, scratch, LOOP_BOUNDED);
+	walk_and_finish(ctx, scratch, WALK_FIRST_STEPS);
+}
+
+SEC("?raw_tp")
+BEHIND_GATE(on_exec_rest, report_exec_rest)
+
+/* ... and what comes behind the working directory, however deep it was. */
+static __always_inline void report_exec_end(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct scratch *scratch = get_scratch();
+
+	if (!scratch)
+		return;
+	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
+	finish_exec(ctx, scratch);
+}
+
+SEC("?raw_tp")
+BEHIND_GATE(on_exec_end, report_exec_end)
+#else
 static long step_cgroup_in_loop(__attribute__((unused)) __u32 turn, struct scratch **scratch)
 {
 	return step_cgroup(*scratch);
@@ -122,3 +155,4 @@ static __always_inline void report_exec_loop(struct bpf_raw_tracepoint_args *ctx
 
 SEC("?raw_tp/5.17")
 BEHIND_GATE(on_exec_loop, report_exec_loop)
+#endif

@@ -23,7 +23,8 @@ static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 	struct task_struct *task = exec->task;
 	__u32 flags = 0, args_size = 0, env_size = 0;
 
-	if (want_env) {
+	/* An area that is known to be empty is no code, where there may be little. */
+	if (want_env && (!LINUX_4_19 || env.size)) {
 		env_size = submit_area(ctx, scratch, env, AREA_ENV, exec, loop);
 		if (scratch->area_flags)
 			flags |= EXEC_ENV_ERROR;
@@ -108,8 +109,12 @@ static __always_inline void walk_and_finish(void *ctx, struct scratch *scratch, 
 		scratch->cwd.end = WALK_TOO_LONG;
 	}
 	append_cwd(scratch);
+#if LINUX_4_19
+	go_on_in(ctx, CALL_ON_EXEC_END);
+#else
 	append_cgroup(scratch, (struct task_struct *)bpf_get_current_task());
 	finish_exec(ctx, scratch);
+#endif
 }
 
 #endif

@@ -34,6 +34,7 @@ static __always_inline int is_path(struct path_walk *walk, char *given, const ch
 
 	if ((__u64)bpf_probe_read_kernel_str(given, MASKS_PATH, path) != size + 1)
 		return 0;
+	TURN_BY_TURN
 	for (i = 0; i < MASKS_PATH; i += 8) {
 		__u64 name = *(const __u64 *)&walk->name[(offset + i) & PATH_LIMIT];
 		__u64 differences = *(const __u64 *)&given[i] ^ name;
@@ -71,10 +72,12 @@ static __always_inline void conclude(struct bpf_raw_tracepoint_args *ctx, struct
 static __always_inline void go_on(struct bpf_raw_tracepoint_args *ctx, struct scratch *scratch,
 				  struct file_check *found, int steps)
 {
+#if !LINUX_4_19
 	if (use_loops) {
 		go_on_in(ctx, CALL_ON_EXEC_FILE_LOOP);
 		return;
 	}
+#endif
 	if (!walk_up(&found->walk, steps)) {
 		walk_on(ctx, scratch, CALL_ON_EXEC_FILE_DEEP);
 		found->walk.end = WALK_TOO_LONG;
@@ -134,6 +137,7 @@ static __always_inline void check_file_deep(struct bpf_raw_tracepoint_args *ctx)
 SEC("?raw_tp")
 BEHIND_GATE(on_exec_file_deep, check_file_deep)
 
+#if !LINUX_4_19
 /* Goes on with any path. */
 static __always_inline void check_file_in_loop(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -151,3 +155,4 @@ static __always_inline void check_file_in_loop(struct bpf_raw_tracepoint_args *c
 
 SEC("?raw_tp/5.17")
 BEHIND_GATE(on_exec_file_loop, check_file_in_loop)
+#endif

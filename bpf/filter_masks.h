@@ -24,6 +24,15 @@ SHARED const volatile __u32 use_cgroup_masks;
 SHARED const volatile __u64 other_pids_mask; /* of a pid that has no mask */
 SHARED const volatile __u64 unknown_parent_mask;
 
+#if LINUX_4_19
+#define deny_bits VALUE_OF(deny_bits)
+#define allow_bits VALUE_OF(allow_bits)
+#define use_allow_bits VALUE_OF(use_allow_bits)
+#define use_cgroup_masks VALUE_OF(use_cgroup_masks)
+#define other_pids_mask VALUE_OF(other_pids_mask)
+#define unknown_parent_mask VALUE_OF(unknown_parent_mask)
+#endif
+
 /* By path, zero-filled. The sizes of this and the next maps are set before loading; they are 1
  * where no filter asks.
  */

@@ -58,7 +58,7 @@ static __always_inline int note_fork(void *ctx, struct task_struct *task, __u32 
 	process.inner_pid = task_inner_pid(task);
 	if (creator) {
 		submit_creator(ctx, creator, creator_pid);
-		if (!eager_forks &&
+		if (!READ_VARIABLE(eager_forks) &&
 		    (process.parent_pid == creator_pid || creator->state & PROCESS_SUPPRESSED))
 			process.state |= PROCESS_DEFERRED;
 	}

@@ -5,28 +5,27 @@
 
 #include "walk.h"
 
-#ifndef SHARED
-#define SHARED extern
-#endif
-
 /* Generations from a process up to the first one; a deeper process leaves the search to others. */
 #define MAX_GENERATIONS 32
 
+#if !LINUX_4_19
 /* Found by whoever asks first. */
 SHARED struct task_struct *first_process;
+#endif
 
 /* 0 where it is too far. */
 static __always_inline struct task_struct *find_first_process(struct task_struct *task)
 {
-	struct task_struct *found = *(struct task_struct *volatile *)&first_process;
+	struct task_struct *found = (struct task_struct *)READ_VARIABLE(first_process);
 	int i;
 
 	if (found)
 		return found;
+	TURN_BY_TURN
 	for (i = 0; i < MAX_GENERATIONS; i++) {
 		task = BPF_CORE_READ(task, group_leader);
 		if (BPF_CORE_READ(task, tgid) == 1) {
-			first_process = task;
+			WRITE_VARIABLE(first_process, task);
 			return task;
 		}
 		task = BPF_CORE_READ(task, real_parent);

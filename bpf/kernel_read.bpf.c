@@ -7,6 +7,8 @@
 #include "kernel.h"
 #include <bpf/bpf_helpers.h>
 
+#define SHARED
+
 char LICENSE[] SEC("license") = "GPL";
 
 #define PEEK_SIZE 4096
@@ -26,34 +28,41 @@ struct read_request {
 	__u8 data[PEEK_SIZE];
 };
 
-volatile struct read_request request;
+struct variables {
+	struct read_request request;
+	/* The first words of the struct linux_binprm of an exec of the thread group
+	 * exec_tgid, the string each points to, and the first words of what it may be
+	 * instead. Of that, a struct file is gone when the process is.
+	 */
+	__u32 exec_tgid;
+	__u32 exec_seen;
+	__u64 exec_words[EXEC_WORDS];
+	__u8 exec_strings[EXEC_WORDS][EXEC_STRING];
+	__u64 exec_targets[EXEC_WORDS][EXEC_TARGET];
+};
 
-/* The first words of the struct linux_binprm of an exec of the thread group
- * exec_tgid, the string each points to, and the first words of what it may be
- * instead. Of that, a struct file is gone when the process is.
- */
-volatile __u32 exec_tgid;
-volatile __u32 exec_seen;
-volatile __u64 exec_words[EXEC_WORDS];
-volatile __u8 exec_strings[EXEC_WORDS][EXEC_STRING];
-volatile __u64 exec_targets[EXEC_WORDS][EXEC_TARGET];
+#include "variables.h"
 
-static __always_inline void answer(void)
+static __always_inline void answer(volatile struct read_request *request)
 {
-	__u64 size = request.size;
+	__u64 size = request->size;
 
 	if (size > PEEK_SIZE)
 		size = PEEK_SIZE;
-	request.task = bpf_get_current_task();
-	request.pid_tgid = bpf_get_current_pid_tgid();
-	request.error = bpf_probe_read_kernel((void *)request.data, size, (void *)request.address);
+	request->task = bpf_get_current_task();
+	request->pid_tgid = bpf_get_current_pid_tgid();
+	request->error =
+		bpf_probe_read_kernel((void *)request->data, size, (void *)request->address);
 }
 
 /* By BPF_PROG_TEST_RUN: it runs in the task that asks. */
 SEC("raw_tp")
 int read_memory(__attribute__((unused)) struct bpf_raw_tracepoint_args *ctx)
 {
-	answer();
+	volatile struct variables *all = find_variables();
+
+	if (all)
+		answer(&all->request);
 	return 0;
 }
 
@@ -64,25 +73,28 @@ int read_memory(__attribute__((unused)) struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sys_enter")
 int read_memory_attached(struct bpf_raw_tracepoint_args *ctx)
 {
-	volatile __u64 *caller = (volatile __u64 *)request.caller;
+	volatile struct variables *all = find_variables();
+	volatile __u64 *caller;
 	__u64 name[2] = {};
 
-	if (ctx->args[1] != request.trigger)
+	if (!all || ctx->args[1] != all->request.trigger)
 		return 0;
+	caller = (volatile __u64 *)all->request.caller;
 	if (bpf_get_current_comm(name, sizeof(name)) || name[0] != caller[0] ||
 	    name[1] != caller[1])
 		return 0;
-	answer();
+	answer(&all->request);
 	return 0;
 }
 
 SEC("raw_tp/sched_process_exec")
 int capture_exec(struct bpf_raw_tracepoint_args *ctx)
 {
+	volatile struct variables *all = find_variables();
 	__u64 binprm = ctx->args[2];
 	int i;
 
-	if (bpf_get_current_pid_tgid() >> 32 != exec_tgid || exec_seen)
+	if (!all || bpf_get_current_pid_tgid() >> 32 != all->exec_tgid || all->exec_seen)
 		return 0;
 #pragma unroll
 	for (i = 0; i < EXEC_WORDS; i++) {
@@ -90,15 +102,15 @@ int capture_exec(struct bpf_raw_tracepoint_args *ctx)
 
 		/* One at a time: the structure may end at an unreadable page. */
 		bpf_probe_read_kernel(&word, sizeof(word), (void *)(binprm + i * sizeof(word)));
-		exec_words[i] = word;
+		all->exec_words[i] = word;
 		/* User space is in the lower half. */
 		if (word >> 63) {
-			bpf_probe_read_kernel_str((void *)exec_strings[i], EXEC_STRING,
+			bpf_probe_read_kernel_str((void *)all->exec_strings[i], EXEC_STRING,
 						  (void *)word);
-			bpf_probe_read_kernel((void *)exec_targets[i], sizeof(exec_targets[i]),
-					      (void *)word);
+			bpf_probe_read_kernel((void *)all->exec_targets[i],
+					      sizeof(all->exec_targets[i]), (void *)word);
 		}
 	}
-	exec_seen = 1;
+	all->exec_seen = 1;
 	return 0;
 }

@@ -2,17 +2,11 @@
 /*
  * The maps and variables that the programs share. maps.bpf.c defines them,
  * every other source file refers to them.
- *
- * An object comes in two flavours, chosen by asking the kernel which it takes:
- * EVENTS_RINGBUF=1 (Linux 5.8: ring buffer, clock that counts suspended time)
- * and EVENTS_RINGBUF=0 (Linux 5.4: perf buffer, clock that does not).
  */
 #ifndef TETRAPY_MAPS_H
 #define TETRAPY_MAPS_H
 
-#ifndef SHARED
-#define SHARED extern
-#endif
+#include "flavour.h"
 
 #if EVENTS_RINGBUF
 /* max_entries (bytes, a power of two) is set before loading. */

@@ -3,9 +3,7 @@
 #ifndef TETRAPY_SETTINGS_H
 #define TETRAPY_SETTINGS_H
 
-#ifndef SHARED
-#define SHARED extern
-#endif
+#include "flavour.h"
 
 /* 0: unified hierarchy; otherwise the controller of a version 1 hierarchy. */
 enum cgroup_source {
@@ -47,7 +45,18 @@ enum loop_kind {
 		1, /* bpf_loop(), since Linux 5.17: the verifier walks the body about once */
 };
 
+#if LINUX_4_19
+#define cgroup_source VALUE_OF(cgroup_source)
+#define use_filter_masks VALUE_OF(use_filter_masks)
+#define rate_events VALUE_OF(rate_events)
+#define rate_interval VALUE_OF(rate_interval)
+#define want_env VALUE_OF(want_env)
+#define want_file VALUE_OF(want_file)
+#define want_context VALUE_OF(want_context)
+#define gates 0 /* of kernels that take another flavour */
+#else
 /* Set while user space reads procfs: forks are reported at once. */
 SHARED volatile __u32 eager_forks;
+#endif
 
 #endif

@@ -73,13 +73,19 @@ SHARED struct {
 
 SHARED const volatile __u64 buffer_bytes; /* of the ring, or of one CPU's buffer */
 
+#if LINUX_4_19
+#define buffer_bytes VALUE_OF(buffer_bytes)
+#endif
+
 #if EVENTS_RINGBUF
 #define RECORD_OVERHEAD 8 /* bytes of a record's header */
 #else
 #define RECORD_OVERHEAD 24 /* bytes of a record's header, size and padding */
 
+#if !LINUX_4_19
 /* How often user space has emptied the buffers. */
 SHARED volatile __u64 drains;
+#endif
 
 struct fill {
 	__u64 drains;
@@ -253,8 +259,8 @@ static __always_inline struct place find_place(__u64 *waiting)
 	*waiting = 0;
 	if (!fill)
 		return place;
-	if (fill->drains != drains) {
-		fill->drains = drains;
+	if (fill->drains != READ_VARIABLE(drains)) {
+		fill->drains = READ_VARIABLE(drains);
 		fill->bytes = 0;
 	}
 	*waiting = fill->bytes;

@@ -13,13 +13,18 @@
  * paths of such a depth are reported in part. The verifier walks each step, and every start waits
  * for it.
  */
+#if LINUX_4_19
+#define WALK_FIRST_STEPS 4
+#define WALK_MORE_STEPS 24
+#else
 #define WALK_FIRST_STEPS 8
 #define WALK_MORE_STEPS 72
+#endif
 
 /* An event has 33 calls. One each is for a gate, the file, on_exec behind it, and the context: what
  * has none left is not reported. Steps have no bound, since a mount may be on another one's root.
  */
-#define WALK_CALLS 29
+#define WALK_CALLS (LINUX_4_19 ? 28 : 29)
 
 #define NAME_LIMIT 255 /* NAME_MAX of the kernel */
 
@@ -174,6 +179,7 @@ static __always_inline int walk_up(struct path_walk *walk, int steps)
 {
 	int i;
 
+	TURN_BY_TURN
 	for (i = 0; i < steps; i++)
 		if (step(walk))
 			return 1;

@@ -51,6 +51,9 @@ _BASE = (
     "executables.bpf.c",
 )
 
+# Without what only later kernels have: preemption in programs, iterators.
+_BASE_4_19 = tuple(name for name in _BASE if name not in ("gates.bpf.c", "executables.bpf.c"))
+
 # They share the maps of the base object.
 _POLICY = (
     "maps.bpf.c",
@@ -69,10 +72,16 @@ FLAVOURS = {
     "base-perf.bpf.o": Recipe(_BASE, ("-DEVENTS_RINGBUF=0",)),
 }
 
+# ... or by a perf buffer too where the kernel takes small programs only (bpf/flavour.h).
+_SMALL = ("-DEVENTS_RINGBUF=0", "-DLINUX_4_19=1")
+SMALL_FLAVOUR = "base-4.19.bpf.o"
+
 # Every object of the bundle. Relocations of all are what the BTF archive answers.
 OBJECTS = {
     **FLAVOURS,
+    SMALL_FLAVOUR: Recipe(_BASE_4_19, _SMALL),
     "kernel_read.bpf.o": Recipe(("kernel_read.bpf.c",)),
+    "kernel_read-4.19.bpf.o": Recipe(("kernel_read.bpf.c",), _SMALL),
     "policy.bpf.o": Recipe(_POLICY, ("-DEVENTS_RINGBUF=1",)),
     "policy-perf.bpf.o": Recipe(_POLICY, ("-DEVENTS_RINGBUF=0",)),
 }

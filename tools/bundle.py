@@ -62,11 +62,11 @@ def stage() -> dict[str, bytes]:
 def bpf_files() -> dict[str, bytes]:
     """Name -> contents of the BPF objects in the bundle, which have been built.
 
-    Those of policies are packed: they are large, and an agent without policies loads none.
+    Those that few agents load are packed: those of policies, and the one for old kernels.
     """
     files = {}
     for name, contents in _bpf_objects().items():
-        if name.startswith("bpf/policy"):
+        if name.startswith("bpf/policy") or name == "bpf/base-4.19.bpf.o":
             files[f"{name}.xz"] = packed(contents)
         else:
             files[name] = contents

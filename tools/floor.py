@@ -3,11 +3,11 @@
 
     python3 -m tools.floor OBJECT...
 
-The perf buffer's flavours (*-perf.bpf.o) are held to Linux 5.4, the others to 5.8, where the ring
-buffer came; an optional program whose section has a version behind the slash (`?kprobe/5.15`), to
-that. 5.10 is the oldest kernel that the guests of the tests boot, so this check is what
-keeps the floor true. It sees forms, not flow: how many instructions a verifier walks over only a
-kernel can tell, which the kernel tests ask (`verified_insns`).
+The perf buffer's flavours (*-perf.bpf.o) are held to Linux 5.4, the small ones (*-4.19.bpf.o) to
+4.19, the others to 5.8, where the ring buffer came; an optional program whose section has a version
+behind the slash (`?kprobe/5.15`), to that. 5.10 is the oldest kernel that the guests of the tests
+boot, so this check is what keeps the floor true. It sees forms, not flow: how many instructions a
+verifier walks over only a kernel can tell, which the kernel tests ask (`verified_insns`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "agent"))
 
+from tetrapy.abi import constants
 from tetrapy.abi import elf as e
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
@@ -30,6 +31,7 @@ from tools.floor_rules import RULES, Rules
 
 _INSTRUCTION = Struct("<BBhi")
 _RING_FLAVOURS = ("base.bpf.o", "policy.bpf.o")
+_SMALL_FLAVOURS = "-4.19.bpf.o"
 
 
 class Function(NamedTuple):
@@ -70,11 +72,15 @@ class Report(NamedTuple):
 
 def check(data: bytes, accepted: Rules) -> Report:
     """Hold an ELF object to the rules of a kernel. Raises TetrapyError when it is no BPF object."""
+    if not accepted.large:
+        data = constants.put_in(data, {})
     return _Check(data, accepted).run()
 
 
 def floor_of(path: Path) -> Rules:
     """The rules for an object of that name."""
+    if path.name.endswith(_SMALL_FLAVOURS):
+        return RULES["4.19"]
     return RULES["5.8"] if path.name in _RING_FLAVOURS else RULES["5.4"]
 
 
@@ -150,11 +156,12 @@ class _Check:
                     problem = "a kernel function is called: Linux 5.13"
                 if problem:
                     self._refuse(main, function, found, problem)
+            if not own.large and self._loops(function):
+                self._refuse(main, function, None, "has a loop: Linux 5.3")
         length = sum(function.length for function in reached.values())
-        if length > rules.MAX_INSTRUCTIONS:
-            self._refuse(
-                main, main, None, f"{length} instructions, {rules.MAX_INSTRUCTIONS} are too many"
-            )
+        if length > own.max_instructions:
+            most = own.max_instructions
+            self._refuse(main, main, None, f"{length} instructions, {most} are too many")
         if rules.TAIL_CALL in helpers and len(reached) > 1 and not own.functions:
             # Allowed together on x86_64 since 5.10, commit e411901c0b77.
             self._refuse(main, main, None, "calls functions and makes tail calls: Linux 5.10")
@@ -167,7 +174,40 @@ class _Check:
                 return f"the kernel's symbol {target.name} is used"
             if self._elf.sections[target.section].flags & e.SHF_EXECINSTR:
                 return f"the address of the function {target.name} is taken: Linux 5.13"
-        return rules.refused(found.code, found.source, found.offset, found.immediate)
+            if not self._rules.large and self._elf.sections[target.section].name != ".maps":
+                return f"the variable {target.name} is used: Linux 5.2"
+        return rules.refused(
+            found.code, found.source, found.offset, found.immediate, self._rules.large
+        )
+
+    def _loops(self, function: Function) -> bool:
+        """Whether instructions of a function lead back to one that led to them: check_cfg() of
+        kernel/bpf/verifier.c, whose walk is depth first, too.
+        """
+        following = {}
+        for found in self._instructions(function):
+            kind, operation = found.code & 7, found.code & 0xF0
+            ahead = [found.at + (2 if found.code == rules.LD_IMM64 else 1)]
+            if found.code == rules.EXIT:
+                ahead = []
+            elif kind in (rules.JMP, rules.JMP32) and found.code != rules.CALL:
+                jump = found.at + 1 + found.offset
+                ahead = [jump] if operation == rules.JA else [*ahead, jump]
+            following[found.at] = ahead
+        open_, done, path = {0}, set(), [(0, iter(following.get(0, ())))]
+        while path:
+            at, ahead_of = path[-1]
+            target = next(ahead_of, None)
+            if target is None:
+                path.pop()
+                open_.discard(at)
+                done.add(at)
+            elif target in open_:
+                return True
+            elif target not in done:
+                open_.add(target)
+                path.append((target, iter(following.get(target, ()))))
+        return False
 
     def _helper(self, main: Function, number: int, kind: str | None) -> str:
         own = self._own(main)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Linux 5.4 and Linux 5.8 accept in a BPF object: tables for `tools.floor`.
+"""What Linux 4.19, 5.4 and 5.8 accept in a BPF object: tables for `tools.floor`.
 
 Every table holds only what the project uses or may soon use, after the kernel's sources of those
 versions; what is missing is refused, so a new helper or program type is added here on purpose.
@@ -27,10 +27,9 @@ HELPER_NAMES = {
 }  # fmt: skip
 TAIL_CALL = 12
 
-# tracing_func_proto() in kernel/trace/bpf_trace.c of 5.4.
-_TRACING_5_4 = frozenset(
-    {1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 15, 16, 22, 35, 36, 37, 42, 45, 80, 87, 88, 89, 109}
-)
+# tracing_func_proto() in kernel/trace/bpf_trace.c of 4.19, which is that of 4.18, and of 5.4.
+_TRACING_4_19 = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 15, 16, 22, 35, 36, 37, 42, 45, 80})
+_TRACING_5_4 = _TRACING_4_19 | {87, 88, 89, 109}
 # Newer than 5.4 (5.5), and allowed all the same: on kernels without them libbpf rewrites 112 and
 # 113 to 4, 114 and 115 to 45 before it loads a program: bpf_object__sanitize_prog() in libbpf.c.
 _REWRITTEN = frozenset({112, 113, 114, 115})
@@ -69,6 +68,14 @@ class Rules(NamedTuple):
     map_flags: int
     # Functions may be called beside tail calls (5.10 on x86_64), and have addresses (5.13).
     functions: bool
+    # As since 5.3: comparisons of 32 bits (5.1), global data and a million instructions (5.2), and
+    # loops. Else constants are put into instructions (abi/constants.py).
+    large: bool
+
+    @property
+    def max_instructions(self) -> int:
+        """The most that a program may have, with the functions that it calls."""
+        return MAX_INSTRUCTIONS if self.large else MAX_SMALL_INSTRUCTIONS
 
 
 def _rules(
@@ -77,19 +84,22 @@ def _rules(
     newest_map_type: int,
     map_flags: int,
     functions: bool = False,
+    large: bool = True,
 ) -> Rules:
     helpers = {
         "raw_tracepoint": common | _OUTPUT,
         "tracepoint": common | _OUTPUT,
         "kprobe": common | _OUTPUT | _KPROBE,
     }
-    return Rules(version, _TYPES, helpers, newest_map_type, map_flags, functions)
+    return Rules(version, _TYPES, helpers, newest_map_type, map_flags, functions, large)
 
 
 # The newest map types are DEVMAP_HASH (25, commit 6f9d451ab1a3) and RINGBUF (27); the newest flag
 # of 5.4 is BPF_F_CLONE (1 << 9), BPF_F_MMAPABLE (1 << 10) came with 5.5 (commit fc9702273e2e).
 # libbpf sets the latter on maps of global variables itself, and only where the kernel knows it.
+# Of 4.19 they are REUSEPORT_SOCKARRAY (20) and BPF_F_STACK_BUILD_ID (1 << 5).
 RULES = {
+    "4.19": _rules("4.19", _TRACING_4_19 | _REWRITTEN, 20, (1 << 6) - 1, large=False),
     "5.4": _rules("5.4", _TRACING_5_4 | _REWRITTEN, 25, (1 << 10) - 1),
     "5.8": _rules("5.8", _TRACING_5_4 | _TRACING_5_8, 27, (1 << 11) - 1),
     "5.15": _rules("5.15", _TRACING_5_4 | _TRACING_5_8 | _TRACING_5_15, 30, (1 << 13) - 1),
@@ -103,28 +113,32 @@ RULES = {
 }
 
 # BPF_COMPLEXITY_LIMIT_INSNS since 5.2: the limit of a program's length for root, and of the
-# instructions that the verifier walks over, which only a kernel can count.
+# instructions that the verifier walks over, which only a kernel can count. Before, BPF_MAXINSNS.
 MAX_INSTRUCTIONS = 1_000_000
+MAX_SMALL_INSTRUCTIONS = 4_096
 
 # --- instructions (Documentation/bpf/standardization/instruction-set.rst) -------------------------
 
 LD, LDX, ST, STX, ALU, JMP, JMP32, ALU64 = range(8)
 LD_IMM64 = 0x18
-CALL = 0x85
+CALL, EXIT = 0x85, 0x95
 CALL_HELPER, CALL_FUNCTION, CALL_KERNEL = range(3)
 _MODE_MEM, _MODE_MEMSX, _MODE_ATOMIC = 0x60, 0x80, 0xC0
-_OP_END, _OP_JA, _OP_CALL, _OP_EXIT = 0xD0, 0x00, 0x80, 0x90
+_OP_END, _OP_CALL, _OP_EXIT = 0xD0, 0x80, 0x90
+JA = _OP_JA = 0x00
 # What the 16-byte load may carry before libbpf resolves it: a number, a map, a place in a map.
 _LD_IMM64_SOURCES = (0, 1, 2)
 
 
-def refused(code: int, source: int, offset: int, immediate: int) -> str:
-    """Why 5.4 and 5.8 refuse an instruction that is no call; empty if they accept it.
+def refused(code: int, source: int, offset: int, immediate: int, large: bool = True) -> str:
+    """Why the kernels refuse an instruction that is no call; empty if they accept it.
 
-    Both know version 3 of the instruction set (jmp32 since 5.1, alu32 since before) but not the
-    atomics of 5.12 nor version 4 of 6.6.
+    Those of `large` programs know version 3 of the instruction set (jmp32 since 5.1, alu32 since
+    before), none the atomics of 5.12 and version 4 of 6.6.
     """
     kind = code & 7
+    if kind == JMP32 and not large:
+        return "comparison of 32 bits: instruction set v3, Linux 5.1"
     if kind == LD:
         return _refused_load(code, source)
     if kind in (LDX, ST, STX):

@@ -33,6 +33,21 @@ def test_what_the_tested_kernels_have() -> None:
     features.require(features.PERF_FLAVOUR)
     if features.has_ring_buffer():
         features.require(features.RING_FLAVOUR)
+    assert features.takes_large_programs()
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        features.GLOBAL_DATA._replace(map_flags=1 << 31),
+        # A loop without an end.
+        features.BOUNDED_LOOPS._replace(instructions=b"\x05\0\xff\xff\0\0\0\0"),
+    ],
+    ids=["array", "program"],
+)
+def test_what_is_refused_is_not_there(feature: Feature) -> None:
+    """An array with flags that nobody knows, a program that no verifier takes."""
+    assert not feature.is_there
 
 
 @pytest.mark.parametrize("feature", NOBODY_HAS, ids=lambda one: one.name)

@@ -28,6 +28,7 @@ WAYS = {
     "run-copied": {"mapped": False},
     "attached": {"attached": True},
     "attached-copied": {"attached": True, "mapped": False},
+    "small-attached-copied": {"attached": True, "small": True},
 }
 TIMEOUT = 60
 

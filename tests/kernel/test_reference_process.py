@@ -42,10 +42,11 @@ class Prepared:
         return value
 
 
-@pytest.fixture(scope="module", params=["run", "attached"])
+@pytest.fixture(scope="module", params=["run", "attached", "small"])
 def memory(request: pytest.FixtureRequest) -> Iterator[KernelMemory]:
-    attached = request.param == "attached"
-    with contextlib.closing(KernelMemory(attached=attached, mapped=not attached)) as opened:
+    attached, small = request.param != "run", request.param == "small"
+    way = KernelMemory(attached=attached, mapped=not attached, small=small)
+    with contextlib.closing(way) as opened:
         yield opened
 
 

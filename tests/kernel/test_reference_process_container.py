@@ -18,7 +18,7 @@ from tetrapy.btf.inference import candidates
 from tetrapy.kernel import bundle
 from tetrapy.kernel.kernel_memory import KernelMemory
 from tetrapy.kernel.reference_process import prepared
-from tetrapy.sensors.base import OBJECTS
+from tetrapy.sensors.configuration import OBJECTS
 
 pytestmark = pytest.mark.skipif(not KERNEL.exists(), reason="needs a kernel with BTF")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from struct import Struct
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 from tetrapy.errors import ElfError
 from tetrapy.named import NamedTuple
@@ -35,6 +35,7 @@ STV_HIDDEN = 2
 _HEADER = Struct("<16sHHIQQQIHHHHHH")
 _SECTION = Struct("<IIQQQQIIQQ")
 _SYMBOL = Struct("<IBBHQQ")
+_SIZE_AT, _SIZE_END = 32, 40  # the size in a section header
 _REL = Struct("<QQ")
 _RELA = Struct("<QQq")
 
@@ -112,6 +113,7 @@ class Elf:
         fields = _HEADER.unpack(header)
         self.type: int = fields[1]
         self.machine: int = fields[2]
+        self._headers: int = fields[6]
         self.sections = self._read_sections(fields[6], *fields[11:14])
         self._symbols: Dict[int, List[Symbol]] = {}
 
@@ -144,6 +146,20 @@ class Elf:
             if section.type in (SHT_REL, SHT_RELA) and section.info == target.number:
                 found += self._read_relocations(section)
         return found
+
+    def put_relocations(
+        self, changed: bytearray, target: Section, relocations: Sequence[Relocation]
+    ) -> None:
+        """Leave a section of REL relocations only these of what it has, in a copy of the file."""
+        for section in self.sections:
+            if section.type == SHT_REL and section.info == target.number:
+                entries = [
+                    _REL.pack(one.offset, one.symbol << 32 | one.type) for one in relocations
+                ]
+                size = _REL.size * len(entries)
+                changed[section.offset : section.offset + size] = b"".join(entries)
+                header = self._headers + section.number * _SECTION.size
+                changed[header + _SIZE_AT : header + _SIZE_END] = size.to_bytes(8, "little")
 
     def _read_relocations(self, section: Section) -> List[Relocation]:
         entry = _REL if section.type == SHT_REL else _RELA

@@ -67,6 +67,12 @@ def array_places(btf: Btf, name: str) -> Dict[str, Tuple[int, int]]:
     return places
 
 
+def member_places(btf: Btf, name: str) -> Dict[str, Tuple[int, int]]:
+    """Offset and size in bytes of each member of `struct name`. Raises LayoutError without it."""
+    members = btf.members(_find(btf, name, k.KIND_STRUCT))
+    return {one.name: (one.bit_offset // 8, btf.size_of(one.type_id)) for one in members}
+
+
 def unpacker(layout: StructLayout, names: Sequence[str]) -> Struct:
     """A `Struct` of exactly the struct's size that reads (or writes) the named fields.
 

@@ -23,7 +23,7 @@ from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.errors import BtfNotFoundError, NotLoadedError
 from tetrapy.kernel import bundle, features
-from tetrapy.sensors.base import OBJECTS
+from tetrapy.sensors.configuration import OBJECTS
 
 if TYPE_CHECKING:
     from tetrapy.abi.core_queries import CoreQueries

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A writable data section of a loaded BPF object, as memory that user space and programs share."""
+"""Variables of a loaded BPF object, as memory that user space and programs share."""
 
 from __future__ import annotations
 
 import ctypes
 from ctypes import byref
-from typing import Any
+from typing import Any, Mapping, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.bpf_object import BpfObject
@@ -14,20 +14,37 @@ from tetrapy.kernel.shared_memory import Word
 
 
 class DataSection:
-    """`view` is the section's contents: `push` after writing to it, `pull` before reading.
+    """`view` is the contents: `push` after writing to it, `pull` before reading.
 
-    Both do nothing where the kernel maps arrays (Linux 5.5); before, each copies the whole section.
+    Both do nothing where the kernel maps arrays (Linux 5.5); before, each copies all of it.
     """
 
-    def __init__(self, loaded: BpfObject, section: str, mapped: bool = True) -> None:
-        """Open the section of a loaded object; without `mapped` it is copied in any case."""
-        self.view, shared = loaded.contents(section)
-        self.mapped = shared and mapped
-        self._fd = loaded.map_fd(section)
-        if not self.mapped:
-            self.view = memoryview(bytearray(self.view))
+    def __init__(self, fd: int, view: memoryview, mapped: bool = False) -> None:
+        """The one entry of the array `fd`; `view` is its memory (`mapped`), or as long as it."""
+        self.view = view
+        self.mapped = mapped
+        self._fd = fd
         self._key = ctypes.c_uint32(0)
         self._buffer: Any = (ctypes.c_ubyte * len(self.view)).from_buffer(self.view)
+
+    @classmethod
+    def of(cls, loaded: BpfObject, section: str, mapped: bool = True) -> DataSection:
+        """A writable section of a loaded object; without `mapped` it is copied in any case."""
+        view, shared = loaded.contents(section)
+        if not (shared and mapped):
+            return cls(loaded.map_fd(section), memoryview(bytearray(view)))
+        return cls(loaded.map_fd(section), view, mapped=True)
+
+    @classmethod
+    def in_array(
+        cls, loaded: BpfObject, name: str, places: Mapping[str, Tuple[int, int]]
+    ) -> DataSection:
+        """The members of a structure, at offsets and of sizes in bytes, which is all of an array.
+
+        It has no padding at its end.
+        """
+        size = max(offset + size for offset, size in places.values())
+        return cls(loaded.map_fd(name), memoryview(bytearray(size)))
 
     def word(self, offset: int, size: int) -> Word:
         """A variable that programs may use at any moment; `offset` and `size` (4 or 8) in bytes."""

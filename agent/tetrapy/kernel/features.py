@@ -7,10 +7,13 @@ The version says only which kernels have a feature, for an operator who lacks it
 from __future__ import annotations
 
 import mmap
+import os
+from struct import Struct
 from typing import Iterable, Optional, Tuple, Union
 
-from tetrapy.errors import UnsupportedFeatureError
+from tetrapy.errors import KernelError, UnsupportedFeatureError
 from tetrapy.kernel.libbpf import libbpf
+from tetrapy.kernel.maps import ARRAY, create_map
 from tetrapy.named import NamedTuple
 
 _PROG_RAW_TRACEPOINT = 17  # enum bpf_prog_type
@@ -25,11 +28,17 @@ class Feature(NamedTuple):
     map_type: int = 0  # enum bpf_map_type
     helper: int = 0  # enum bpf_func_id, for programs of `program_type`
     option: str = ""  # what a kernel may be built without
+    map_flags: int = 0  # of arrays
+    instructions: bytes = b""  # a program of `program_type`
 
     @property
     def is_there(self) -> bool:
         """Whether the kernel has it. An answer that the kernel refuses to give counts as no."""
         library = libbpf()
+        if self.map_flags:
+            return _creates_array(self.map_flags)
+        if self.instructions:
+            return _loads(self.program_type, self.instructions)
         if self.helper:
             answer = library.libbpf_probe_bpf_helper(self.program_type, self.helper, None)
         elif self.map_type:
@@ -41,6 +50,16 @@ class Feature(NamedTuple):
 
 RAW_TRACEPOINTS = Feature(
     "BPF programs of raw tracepoints", "4.17", _PROG_RAW_TRACEPOINT, option="CONFIG_BPF_EVENTS"
+)
+# BPF_F_RDONLY_PROG, which libbpf asks for .rodata.
+GLOBAL_DATA = Feature("global data in BPF programs", "5.2", map_flags=1 << 7)
+# r0 = 0; do r0 += 1; while (r0 < 8); exit: instructions of include/uapi/linux/bpf.h.
+_TURNS = (0xB7, 0, 0, 0), (0x07, 0, 0, 1), (0xA5, 0, -2, 8), (0x95, 0, 0, 0)
+BOUNDED_LOOPS = Feature(
+    "loops in BPF programs",
+    "5.3",
+    _PROG_RAW_TRACEPOINT,
+    instructions=b"".join(Struct("=BBhi").pack(*turn) for turn in _TURNS),
 )
 RING_BUFFER = Feature("BPF ring buffers", "5.8", map_type=27)
 LOOPS = Feature("bpf_loop()", "5.17", _PROG_RAW_TRACEPOINT, helper=181)
@@ -54,7 +73,8 @@ OVERRIDE_RETURN = Feature("bpf_override_return()", "4.16", _PROG_KPROBE, helper=
 WRITE_USER = Feature("bpf_probe_write_user()", "4.8", _PROG_KPROBE, helper=36)
 KPROBES = Feature("BPF programs of kprobes", "4.1", _PROG_KPROBE)
 
-PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)
+SMALL_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS,)
+PERF_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS, GLOBAL_DATA, BOUNDED_LOOPS)
 RING_FLAVOUR: Tuple[Feature, ...] = (RAW_TRACEPOINTS, RING_BUFFER, BOOT_CLOCK)
 """What each flavour of the base object needs that an older kernel may lack."""
 
@@ -73,11 +93,32 @@ def has_ring_buffer() -> bool:
     return RING_BUFFER.is_there and BOOT_CLOCK.is_there
 
 
+def takes_large_programs() -> bool:
+    """Whether the perf buffer's flavour can run, and not only the one with small programs."""
+    return GLOBAL_DATA.is_there and BOUNDED_LOOPS.is_there
+
+
 def require(features: Iterable[Feature]) -> None:
     """Raise UnsupportedFeatureError for the first feature that the kernel does not have."""
     for one in features:
         if not one.is_there:
             raise UnsupportedFeatureError(one.name, one.since, option=one.option)
+
+
+def _creates_array(flags: int) -> bool:
+    try:
+        os.close(create_map(ARRAY, "tetrapy_probe", (4, 4), 1, flags))
+    except KernelError:
+        return False
+    return True
+
+
+def _loads(program_type: int, instructions: bytes) -> bool:
+    count = len(instructions) // 8
+    fd = libbpf().bpf_prog_load(program_type, b"tetrapy_probe", b"GPL", instructions, count, None)
+    if fd >= 0:
+        os.close(fd)
+    return bool(fd >= 0)
 
 
 def preempts_programs(

@@ -12,9 +12,9 @@ from typing import Callable, List, Optional, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
-from tetrapy.abi.layout import StructLayout, rodata_offsets, struct_layout, unpacker
+from tetrapy.abi.layout import StructLayout, member_places, struct_layout, unpacker
 from tetrapy.errors import KernelError, LayoutError
-from tetrapy.kernel import bundle
+from tetrapy.kernel import bundle, features
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.libbpf import TestRunOptions, error_text, libbpf
@@ -24,8 +24,9 @@ from tetrapy.kernel.sys_calls import NUMBERS, get_thread_name, set_thread_name
 from tetrapy.named import NamedTuple
 
 OBJECT = "bpf/kernel_read.bpf.o"
+SMALL_OBJECT = "bpf/kernel_read-4.19.bpf.o"
 
-_SECTION = ".bss"
+_SECTION, _STRUCT = ".bss", "variables"  # of bpf/variables.h
 _REQUEST = ("address", "size", "error")
 _ANSWER = ("error", "task", "pid_tgid")
 _NOT_RUN = 1  # no error of a helper, which are all negative
@@ -46,23 +47,28 @@ class KernelMemory:
     A forked child may use it too, while its parent does not.
     """
 
-    def __init__(self, attached: bool = False, mapped: bool = True) -> None:
+    def __init__(self, attached: bool = False, mapped: bool = True, small: bool = False) -> None:
         """Load the object.
 
-        `attached` and `mapped=False` force what is otherwise done on old kernels only: the program
-        is attached to a tracepoint (before Linux 5.10) and the answer is copied (before 5.5).
-        Raises KernelError when neither way works, LayoutError when the object is not this agent's.
+        What is otherwise done on old kernels only can be forced: `attached`, the program is
+        attached to a tracepoint (before Linux 5.10), `mapped=False`, the answer is copied (before
+        5.5), `small`, the object has no global data (before 5.2). Raises KernelError when neither
+        way works, LayoutError when the object is not this agent's.
         """
-        data = bundle.read(OBJECT)
+        small = small or not features.GLOBAL_DATA.is_there
+        data = bundle.read(SMALL_OBJECT if small else OBJECT)
         btf = Btf(section_data(data, ".BTF"))
-        self.variables = rodata_offsets(btf, _SECTION)
+        self.variables = member_places(btf, _STRUCT)
         self._layout = struct_layout(btf, "read_request")
         self._object = BpfObject(data, "kernel_read")
         self._former_name = b""
         self._view = self._data = memoryview(b"")
         try:
             self._load()
-            self.section = DataSection(self._object, _SECTION, mapped)
+            if small:
+                self.section = DataSection.in_array(self._object, _STRUCT, self.variables)
+            else:
+                self.section = DataSection.of(self._object, _SECTION, mapped)
             self._arrange()
             self._run = self._test_run()
             self.attached = attached or not self._answers()

@@ -216,6 +216,7 @@ _PROTOTYPES = {
         c_int,
         [c_int, c_char_p, c_uint32, c_uint32, c_uint32, POINTER(MapCreateOptions)],
     ),
+    "bpf_prog_load": (c_int, [c_int, c_char_p, c_char_p, c_char_p, c_size_t, c_void_p]),
     "bpf_prog_test_run_opts": (c_int, [c_int, POINTER(TestRunOptions)]),
     "bpf_enable_stats": (c_int, [c_int]),
     "bpf_prog_get_fd_by_id": (c_int, [c_uint32]),

@@ -11,16 +11,17 @@ from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
+from tetrapy.abi import constants
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
-from tetrapy.abi.layout import enum_values, rodata_offsets, struct_layout
+from tetrapy.abi.layout import enum_values, member_places, rodata_offsets, struct_layout
 from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.errors import KernelError
 from tetrapy.events.container import Membership
 from tetrapy.events.decoder import EventAbi
 from tetrapy.events.exec import ProcessExec
 from tetrapy.events.exit import ProcessExit
-from tetrapy.kernel import bundle, capabilities, features, kfuncs, named_types
+from tetrapy.kernel import capabilities, kfuncs, named_types
 from tetrapy.kernel.clock import WallClock, monotonic_gap_ns
 from tetrapy.kernel.data_section import DataSection
 from tetrapy.kernel.maps import BpfMap, read_counters, write_u32
@@ -46,12 +47,9 @@ if TYPE_CHECKING:
     from tetrapy.sensors.policy.handler import CallHandler
     from tetrapy.sensors.policy.programs import Programs
 
-RING_OBJECT = "bpf/base.bpf.o"
-PERF_OBJECT = "bpf/base-perf.bpf.o"
-OBJECTS = (RING_OBJECT, PERF_OBJECT)
-
 _PID = Struct("=I")
 _RESCUED = "COUNT_{}_RESCUED"  # of enumerators, with the kind of records
+_BSS, _VARIABLES = ".bss", "variables"  # the latter: bpf/variables.h
 _CALL_PREFIX = "CALL_"  # of enumerators, and the name of a program in capital letters
 
 
@@ -67,13 +65,14 @@ class BaseSource(EventSource):
         Raises LayoutError when the object is not what this agent expects, KernelError when the
         kernel refuses it.
         """
-        data = bundle.read(RING_OBJECT if options.use_ring else PERF_OBJECT)
+        data, needed = configuration.flavour(options)
         if options.kfuncs:
             data = kfuncs.put_in(data, options.kfuncs)
         own_types = section_data(data, ".BTF")
         btf = Btf(own_types)
         self.abi = EventAbi(btf)
         self.uses_ring = options.use_ring
+        self.is_small = options.small
         self.filter_masks: Optional[FilterMasks] = None
         self.rates: Optional[CgroupRates] = None
         self.hooks = Hooks()  # of tracing policies
@@ -82,12 +81,21 @@ class BaseSource(EventSource):
         self.calls: Optional[CallHandler] = None  # who decodes their records, if there are any
         self._programs: Optional[Programs] = None
         self._options = options
-        self._variables = {**rodata_offsets(btf, ".rodata"), **rodata_offsets(btf, ".bss")}
-        needed = features.RING_FLAVOUR if options.use_ring else features.PERF_FLAVOUR
+        self._variables = (
+            member_places(btf, _VARIABLES) if options.small else rodata_offsets(btf, _BSS)
+        )
+        self._places = rodata_offsets(btf)
+        values = configuration.constants(options, btf)
+        self._constants = {
+            name: value.to_bytes(self._places[name][1], "little") for name, value in values.items()
+        }
         self._attached = configuration.attached(options)
         programs = [program for hook in self._attached.values() for program in hook]
         self._buffer: Union[RingBuffer, PerfBuffer, None] = None
-        self._constants: Dict[str, bytes] = {}
+        if options.small:
+            data = constants.put_in(
+                data, {self._places[name][0]: value for name, value in values.items()}
+            )
         with named_types.path(own_types, options.btf_path) as path:
             self._sensor = Sensor("base", data, programs, needed, path)
             try:
@@ -102,10 +110,9 @@ class BaseSource(EventSource):
         loaded, options = self._sensor.object, self._options
         for program in configuration.optional_programs(options):
             loaded.ask_for(program)
-        for name, value in configuration.constants(options, btf).items():
-            offset, size = self._variables[name]
-            self._constants[name] = value.to_bytes(size, "little")
-            loaded.set_constant(".rodata", offset, self._constants[name])
+        if not options.small:
+            for name, value in self._constants.items():
+                loaded.set_constant(".rodata", self._places[name][0], value)
         for name, entries in configuration.sizes(options).items():
             loaded.set_max_entries(name, entries)
 
@@ -130,7 +137,10 @@ class BaseSource(EventSource):
         self._processes = BpfMap(
             loaded.map_fd("processes"), _PID.size, struct_layout(btf, "process").size
         )
-        self._bss = DataSection(loaded, ".bss")
+        if options.small:
+            self._bss = DataSection.in_array(loaded, _VARIABLES, self._variables)
+        else:
+            self._bss = DataSection.of(loaded, _BSS)
         self._eager_forks = self._bss.word(*self._variables["eager_forks"])
         self.report_forks_eagerly(yes=True)
         fd = loaded.map_fd("events")

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.layout import enum_values
+from tetrapy.kernel import bundle, features
+from tetrapy.kernel.features import Feature
 from tetrapy.kernel.maps import cpu_limit
 from tetrapy.sensors import filter_masks, throttle
 from tetrapy.sensors.options import SensorOptions
+
+RING_OBJECT = "bpf/base.bpf.o"
+PERF_OBJECT = "bpf/base-perf.bpf.o"
+SMALL_OBJECT = "bpf/base-4.19.bpf.o"  # packed: few kernels need it
+OBJECTS = (RING_OBJECT, PERF_OBJECT)
+# For operators: WALK_CALLS of bpf/walk.h times the steps of each.
+SMALL_LACK = "tracing policies; the front of paths with more than 660 directories"
 
 # Optional in C: loaded only where the options ask for what they tell.
 CONTEXT_PROGRAM = "on_exec_context"
@@ -26,6 +35,15 @@ GUARDED_GATES = 4  # where that is rare, since the programs switch preemption of
 _CLAIMS = 16384  # CLAIMS of bpf/gates.bpf.c
 
 _WAKEUP_BYTES = 256 << 10  # bytes that wait before the reader is woken early
+
+
+def flavour(options: SensorOptions) -> Tuple[bytes, Tuple[Feature, ...]]:
+    """The object that the options ask for, and what it needs of the kernel."""
+    if options.small:
+        return bundle.read_packed(SMALL_OBJECT), features.SMALL_FLAVOUR
+    if options.use_ring:
+        return bundle.read(RING_OBJECT), features.RING_FLAVOUR
+    return bundle.read(PERF_OBJECT), features.PERF_FLAVOUR
 
 
 def constants(options: SensorOptions, btf: Btf) -> Dict[str, int]:
@@ -81,6 +99,8 @@ def optional_programs(options: SensorOptions) -> List[str]:
     """The optional programs that are to be loaded."""
     walk = "loop" if options.loops else "deep"
     programs = [f"on_exec_{walk}"]
+    if options.small:
+        programs += ["on_exec_rest", "on_exec_end"]
     if options.loops and _keeps_back(options):
         programs.append("on_exec_deep")  # for LATE_PROGRAM, which none replaces
     if options.context:

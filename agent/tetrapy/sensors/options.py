@@ -49,6 +49,7 @@ class SensorOptions(NamedTuple):
     reassembly: int = CAPACITY  # long arguments that may wait for their exec
     rate: Optional[Rate] = None
     filters: Optional[KernelFilters] = None
+    small: bool = False  # where the kernel has neither global data nor loops: bpf/flavour.h
     loops: bool = False  # where the kernel has bpf_loop(): walks are made by it
     executables: bool = False  # where the kernel has iterators: see sensors/executables.py
     gates: int = 0  # of each hook, where the kernel skips preempted programs: bpf/gates.h

@@ -11,6 +11,7 @@ from tests.support.paths import ROOT
 from tetrapy.abi import core_relocs
 from tetrapy.abi import elf as e
 from tetrapy.abi.btf import Btf
+from tetrapy.abi.core_queries import CoreQueries
 from tetrapy.abi.layout import enum_values
 from tools import bpf_objects
 from tools.errors import BuildError
@@ -33,6 +34,19 @@ def test_flavours_are_objects() -> None:
     assert ring.sources == perf.sources
     assert ring.flags != perf.flags
     assert bpf_objects.OBJECTS.items() >= bpf_objects.FLAVOURS.items()
+
+
+def test_the_small_flavour() -> None:
+    """It is made of the same sources but those for later kernels, and asks them no more."""
+    large = bpf_objects.FLAVOURS["base-perf.bpf.o"]
+    small = bpf_objects.OBJECTS[bpf_objects.SMALL_FLAVOUR]
+    assert set(large.sources) - set(small.sources) == {"gates.bpf.c", "executables.bpf.c"}
+    assert set(small.sources) <= set(large.sources)
+    paths = [ROOT / "build/bundle/bpf" / name for name in ("base-perf.bpf.o", "base-4.19.bpf.o")]
+    if not all(path.exists() for path in paths):
+        pytest.skip("the BPF objects are not built: make build")
+    needs = [set(CoreQueries([path.read_bytes()]).names) for path in paths]
+    assert needs[1] <= needs[0]
 
 
 # What has_cgroups() of bpf/cgroup.h asks for together: several reads stand behind one look.
@@ -73,7 +87,7 @@ def unguarded(data: bytes) -> list[str]:
     return bare
 
 
-@pytest.mark.parametrize("name", sorted(bpf_objects.FLAVOURS))
+@pytest.mark.parametrize("name", sorted([*bpf_objects.FLAVOURS, bpf_objects.SMALL_FLAVOUR]))
 def test_what_some_kernels_lack_is_read_behind_a_guard(name: str) -> None:
     """Each such read has a guard of its own, or has_cgroups() before it; libbpf spoils a read of a
     member that is not there, and the verifier then refuses the program wherever it can be reached.

@@ -168,11 +168,11 @@ def read_objects(directory: str = "") -> List[bytes]:
                 found.append(file.read())
         return found
     from tetrapy.kernel import bundle
-    from tetrapy.sensors import base
+    from tetrapy.sensors import configuration
     from tetrapy.sensors.policy import objects
 
     return [
-        *map(bundle.read, base.OBJECTS),
+        *map(bundle.read, configuration.OBJECTS),
         *map(bundle.read_packed, objects.OBJECTS),
     ]
 

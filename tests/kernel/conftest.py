@@ -25,7 +25,10 @@ place, actor = fixtures.place, fixtures.actor
 FLAVOURS = {
     "ring": (),
     "perf": ("--use-perf-ring-buffer",),
+    "small": ("--force-small-progs",),
 }
+
+SMALL_PATH = 660  # directories of a path that small programs report (SMALL_LACK of the agent)
 
 # A sensor that is not what is tested would hide what is; one file holds a whole session; events of
 # containers come in the order of all others, so that a fence stands behind them; and there is room
@@ -80,6 +83,7 @@ class Stage:
         self.directory = place / self.tag
         self.directory.mkdir()
         self.mark = len(agent.lines())
+        self.is_small = "Small BPF programs are used" in agent.log
 
     def run(self, *words: str | bytes | int | Path, **options) -> subprocess.CompletedProcess:
         """Run the actor with these words to its end; it has to come to the end of its words."""

@@ -26,7 +26,8 @@ from tetrapy.events.loader import ProcessLoader
 from tetrapy.kernel import bundle
 from tetrapy.policy import names
 from tetrapy.process.procfs import host_namespaces
-from tetrapy.sensors.base import OBJECTS, BaseSource
+from tetrapy.sensors.base import BaseSource
+from tetrapy.sensors.configuration import OBJECTS
 from tetrapy.sensors.policy.lineage import Lineage
 from tetrapy.sensors.policy.loaded import PolicyLoadError
 from tetrapy.sensors.policy.loader import PolicyLoader
@@ -69,12 +70,17 @@ def make(
 
     `alive` is called at each step: the search for types, and what the kernel verifies, take long.
 
-    Raises PolicyLoadError where the sensor has no eBPF, LayoutError, OSError.
+    Raises PolicyLoadError where the sensor has no eBPF or the small programs, LayoutError, OSError.
     """
     if not isinstance(sensor, BaseSource):
         raise PolicyLoadError(
             "policies need eBPF, and this agent watches through the process connector: the log says"
             " why, at its start"
+        )
+    if sensor.is_small:
+        raise PolicyLoadError(
+            "policies need large BPF programs (Linux 5.3), and this agent uses small ones: the log"
+            " says why, at its start"
         )
     alive()
     search = _search(settings, sensor, log, alive)

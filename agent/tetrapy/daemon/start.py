@@ -34,6 +34,7 @@ from tetrapy.sensors.configuration import (
     GATES,
     GUARDED_GATES,
     LATE_PROGRAM,
+    SMALL_LACK,
 )
 from tetrapy.sensors.filter_masks import KernelFilters
 from tetrapy.sensors.options import PROCESSES, BufferSize, Rate, SensorOptions
@@ -126,9 +127,13 @@ def sensor_options(
 ) -> SensorOptions:
     """How the base sensor is to be loaded, but for the kernel's types."""
     rate = settings.cgroup_rate
+    small = settings.force_small_progs
+    use_ring = not (small or settings.use_perf_ring_buffer) and features.has_ring_buffer()
+    if not (use_ring or settings.force_large_progs or features.takes_large_programs()):
+        small = True
     size = settings.execve_map_size // _PROCESS_BYTES
     return SensorOptions(
-        use_ring=not settings.use_perf_ring_buffer and features.has_ring_buffer(),
+        use_ring=use_ring,
         size=buffer_size(settings, os.cpu_count() or 1),
         context=wanted.context,
         environment=wanted.environment,
@@ -137,6 +142,7 @@ def sensor_options(
         reassembly=settings.data_cache_size,
         rate=Rate(rate.events, rate.interval_ns) if rate else None,
         filters=filters,
+        small=small,
     )
 
 
@@ -179,15 +185,26 @@ def load_sensor(
                 raise
             text = f"{err}; the kernel's types came from {source.origin}: do they fit it?"
             raise type(err)(text, err.errno, err.log) from err
+    if options.small:
+        log("warn", "Small BPF programs are used", because=_why_small(), lack=SMALL_LACK)
     kind = "BPF ring buffer size (bytes)" if options.use_ring else "Perf buffer size (bytes)"
     log("info", f"Set execve_map entries {options.processes}")
     log("info", kind, total=sensor.buffer_bytes)
     return sensor
 
 
+def _why_small() -> str:
+    """What the kernel lacks for the usual ones."""
+    try:
+        features.require(features.PERF_FLAVOUR)
+    except UnsupportedFeatureError as lacking:
+        return str(lacking)
+    return "the settings ask for it"
+
+
 def _base_source(options: SensorOptions, log: Log) -> BaseSource:
     """The base sensor, with bpf_loop() and iterators where these can be had."""
-    loops = features.LOOPS.is_there
+    loops = not options.small and features.LOOPS.is_there
     # Iterators are as old as the ring buffer, and refer to the kernel's own BTF; yet there are
     # kernels that refuse all programs which do.
     if options.use_ring and options.btf_path is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.conftest import Stage
+from tests.kernel.conftest import SMALL_PATH, Stage
 from tests.support.compile import program
 
 PATH_MAX = 4096
@@ -73,6 +73,18 @@ def test_deepest(stage: Stage, deep: Path) -> None:
     """The most directories that a path of PATH_MAX can name."""
     count = (PATH_MAX - 1 - len(str(deep))) // 2
     stage.run("deeper", count, "z", "exec", stage.actor, stage.tag, "exit", 0, cwd=deep)
+    if not stage.is_small:
+        _shown(stage, str(deep) + "/z" * count)
+        return
+    (image,) = stage.execs()[1:]
+    assert "errorPathResolutionCwd" in image.flags
+    assert SMALL_PATH <= len(image.process["cwd"]) // 2 < count
+
+
+def test_deepest_of_small_programs(stage: Stage, deep: Path) -> None:
+    """All are shown that the log promises."""
+    count = SMALL_PATH - str(deep).count("/")
+    stage.run("deeper", count, "z", "exec", stage.actor, stage.tag, "exit", 0, cwd=deep)
     _shown(stage, str(deep) + "/z" * count)
 
 
@@ -86,7 +98,10 @@ def test_beyond_path_max(stage: Stage, deep: Path, count: int, name: str) -> Non
     cwd = image.process["cwd"]
     assert whole.endswith(cwd)
     assert cwd.startswith("/")
-    assert PATH_MAX - 1 - len(name) - 1 <= len(cwd) <= PATH_MAX - 1
+    least = PATH_MAX - 1 - len(name) - 1
+    if stage.is_small:
+        least = min(least, SMALL_PATH * (len(name) + 1))
+    assert least <= len(cwd) <= PATH_MAX - 1
 
 
 @pytest.mark.parametrize("length", [255, 256, 260, 600])

@@ -7,8 +7,6 @@ from typing import Tuple
 
 from tetrapy.config.setting import BOOL, DIRECTORY, FILE, SIZE, STRING, UINT, Setting, Topic
 
-_ONE_FORM = "here: there is one form of each program, which every supported kernel takes"
-
 TOPICS: Tuple[Topic, ...] = (
     (
         "Sensor and buffers",
@@ -50,10 +48,17 @@ TOPICS: Tuple[Topic, ...] = (
                 no_effect="here: records are handled as they are read",
             ),
             Setting(
-                "force-small-progs", BOOL, False, "load small BPF programs", no_effect=_ONE_FORM
+                "force-small-progs",
+                BOOL,
+                False,
+                "load small BPF programs, for kernels before Linux 5.3, whatever the kernel takes;"
+                " policies need large ones",
             ),
             Setting(
-                "force-large-progs", BOOL, False, "load large BPF programs", no_effect=_ONE_FORM
+                "force-large-progs",
+                BOOL,
+                False,
+                "load large BPF programs although the kernel seems to take small ones only",
             ),
             Setting(
                 "verbose",

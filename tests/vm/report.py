@@ -49,6 +49,15 @@ layout, all other layouts in the archive, and altered ones: the right one with a
 by a word or half of one, made larger, absent, or there where the kernel has none.
 """
 
+_OLD = """## Kernels before Linux 5.10
+
+No test boots one. What is said of them: `tools/floor.py` holds the compiled programs to Linux 5.4,
+and the small ones to 4.19; the small ones load on later kernels with the types of CentOS 8
+(4.18.0-147, arm64) and of a vendor's 4.19.90, in walks far below the limit of that time; on later
+kernels they report what the others do (`tests/kernel/events`). On 4.18, 4.19, 5.4 and RHEL 8 no
+agent was seen to run.
+"""
+
 _BUILT = """## What a kernel may be built without
 
 `tests/vm/test_built_kernels.py` boots Linux 6.1 in a small configuration of ours, without cgroups,
@@ -113,7 +122,15 @@ def read(kernel: Kernel) -> Left:
 
 def document(guests: list[Left]) -> str:
     """The text of docs/kernels.md."""
-    parts = [_HEAD, _kernels(guests), _sources(guests), _others(guests), _proofs(guests), _BUILT]
+    parts = [
+        _HEAD,
+        _kernels(guests),
+        _sources(guests),
+        _others(guests),
+        _proofs(guests),
+        _OLD,
+        _BUILT,
+    ]
     return "\n".join(parts)
 
 

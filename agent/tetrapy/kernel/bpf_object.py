@@ -29,8 +29,8 @@ _STATISTICS = "processed "  # the last line of a verifier's log: instructions, s
 # Not for what was loaded: other BTF would not help.
 _NO_ROOM = frozenset((errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC))
 
-MULTI_UPROBE = 48
-"""BPF_TRACE_UPROBE_MULTI of enum bpf_attach_type (include/uapi/linux/bpf.h)."""
+MULTI_KPROBE, MULTI_UPROBE = 42, 48
+"""BPF_TRACE_KPROBE_MULTI and the like of enum bpf_attach_type (include/uapi/linux/bpf.h)."""
 _MMAPABLE = 1 << 10  # BPF_F_MMAPABLE (include/uapi/linux/bpf.h)
 
 
@@ -121,14 +121,14 @@ class BpfObject:
         """
         self._lib.bpf_program__set_autoload(self.program(program_name), True)
 
-    def use_multi_uprobes(self) -> None:
-        """Make all programs, which are of kprobes, ones for links of their own at uprobes.
+    def use_attach_type(self, number: int) -> None:
+        """Make all programs, which are of kprobes, ones for MULTI_KPROBE or MULTI_UPROBE.
 
-        All, since such programs call no others. See `trials.has_multi_uprobes`.
+        All, since such programs call no others.
         """
         program = self._lib.bpf_object__next_program(self._object, None)
         while program:
-            self._lib.bpf_program__set_expected_attach_type(program, MULTI_UPROBE)
+            self._lib.bpf_program__set_expected_attach_type(program, number)
             program = self._lib.bpf_object__next_program(self._object, program)
 
     def aim(self, program_name: str, how: Aim, function: str) -> None:

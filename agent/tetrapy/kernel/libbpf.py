@@ -12,6 +12,7 @@ import os
 from ctypes import (
     POINTER,
     Structure,
+    Union,
     c_bool,
     c_char_p,
     c_int,
@@ -121,16 +122,33 @@ class PerfEventOptions(Structure):
     _fields_ = [("size", c_size_t), ("cookie", c_uint64), ("force_ioctl_attach", c_bool)]
 
 
-class LinkCreateOptions(Structure):
-    """struct bpf_link_create_opts, as far as it is of perf events."""
+class MultiKprobeOptions(Structure):
+    """What struct bpf_link_create_opts has of functions of the kernel."""
 
+    _fields_ = [
+        ("flags", c_uint32),
+        ("count", c_uint32),
+        ("symbols", POINTER(c_char_p)),
+        ("addresses", POINTER(c_ulong)),
+        ("cookies", POINTER(c_uint64)),
+    ]
+
+
+class _LinkPlace(Union):
+    _fields_ = [("cookie", c_uint64), ("kprobes", MultiKprobeOptions)]
+
+
+class LinkCreateOptions(Structure):
+    """struct bpf_link_create_opts, as far as it is of perf events and of many kprobes."""
+
+    _anonymous_ = ("place",)
     _fields_ = [
         ("size", c_size_t),
         ("flags", c_uint32),
         ("iterator", c_void_p),
         ("iterator_size", c_uint32),
         ("target", c_uint32),
-        ("cookie", c_uint64),
+        ("place", _LinkPlace),
     ]
 
 

@@ -11,13 +11,14 @@ import errno as errnos
 import os
 from ctypes import byref
 from struct import Struct
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Sequence
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import sys_calls
-from tetrapy.kernel.bpf_object import MULTI_UPROBE, BpfObject
+from tetrapy.kernel.bpf_object import MULTI_KPROBE, MULTI_UPROBE, BpfObject
 from tetrapy.kernel.libbpf import (
     LinkCreateOptions,
+    MultiKprobeOptions,
     MultiUprobeOptions,
     PerfEventOptions,
     UprobeOptions,
@@ -34,10 +35,11 @@ _PERF_ATTRIBUTES = Struct("=IIQ40xQ")
 _PERF_TYPE_TRACEPOINT = 2
 _PERF_TYPE_KPROBE = "/sys/bus/event_source/devices/kprobe/type"
 # struct bpf_link_info (include/uapi/linux/bpf.h) of a perf event: type, the event's type; of a
-# kprobe the calls that it missed; the rest is zero.
+# kprobe the calls that it missed; the rest is zero. Of many kprobes these are in another place.
 _LINK_INFO = Struct("=I12xI28xQ8x")
+_MULTI_INFO = Struct("=I28xQ24x")
 _AT_PERF_EVENT = 41  # BPF_PERF_EVENT of enum bpf_attach_type
-_LINK_PERF_EVENT = 7  # BPF_LINK_TYPE_PERF_EVENT
+_LINK_PERF_EVENT, _LINK_MULTI_KPROBE = 7, 8  # BPF_LINK_TYPE_PERF_EVENT, ..._KPROBE_MULTI
 _LINK_KPROBES = frozenset((3, 4))  # BPF_PERF_EVENT_KPROBE, BPF_PERF_EVENT_KRETPROBE
 _RETURN_PROBE = 1  # format/retprobe beside that file: the lowest bit of config
 _PERF_CLOEXEC = 8  # PERF_FLAG_FD_CLOEXEC
@@ -105,6 +107,8 @@ class DescribedLink(Link):
 def missed_of(info: bytes) -> int:
     """What a struct bpf_link_info tells of calls that were missed."""
     kind, event, missed = _LINK_INFO.unpack(info)
+    if kind == _LINK_MULTI_KPROBE:
+        return int(_MULTI_INFO.unpack(info)[1])
     return int(missed) if kind == _LINK_PERF_EVENT and event in _LINK_KPROBES else 0
 
 
@@ -166,6 +170,28 @@ def open_kprobe(function: str, is_return: bool = False) -> Event:
         raise KernelError(f"{_PERF_TYPE_KPROBE}: {err.strerror}", err.errno or 0) from err
     config = _RETURN_PROBE if is_return else 0
     return Event(f"kprobe {function}", kind, config, function.encode())
+
+
+def attach_kprobes(
+    program: int, functions: Sequence[str], cookies: Sequence[int], is_return: bool = False
+) -> Link:
+    """Run a program when the kernel calls one of the functions, or returns from it.
+
+    `program` is the file descriptor of one for MULTI_KPROBE; each function has its cookie, and is
+    there once. Raises KernelError where one of them cannot be hooked, and nobody says which.
+    """
+    count = len(functions)
+    kprobes = MultiKprobeOptions(
+        flags=int(is_return),  # BPF_F_KPROBE_MULTI_RETURN
+        count=count,
+        symbols=(ctypes.c_char_p * count)(*(name.encode() for name in functions)),
+        cookies=(ctypes.c_uint64 * count)(*cookies),
+    )
+    options = LinkCreateOptions(size=ctypes.sizeof(LinkCreateOptions), kprobes=kprobes)
+    number = libbpf().bpf_link_create(program, 0, MULTI_KPROBE, byref(options))
+    if number < 0:
+        raise _refused(f"kprobes {functions[0]} and {count - 1} more", -number, "")
+    return DescribedLink(number)
 
 
 def attach_uprobe(

@@ -204,6 +204,23 @@ def _kprobe_multi() -> bool:
     return True
 
 
+def has_multi_kprobes() -> bool:
+    """Whether many kprobes can be attached at once: only kernels that can read where they would be.
+
+    Here that cannot be read, so that nothing is attached: to find a function takes some kernels as
+    long as a policy.
+    """
+    try:
+        with ExitStack() as opened:
+            program = _opened(opened, _load(_KPROBE, _NOTHING, _KPROBE_MULTI))
+            nowhere = 1  # an address, of one address
+            link = _KPROBE_LINK.pack(program, 0, _KPROBE_MULTI, 0, 0, 1, 0, nowhere, 0)
+            _opened(opened, _bpf(_LINK_CREATE, link))
+    except OSError as err:
+        return err.errno == errno.EFAULT
+    return True
+
+
 def has_multi_uprobes() -> bool:
     """Whether uprobes can have links that are no perf events, in kernels where these are sound.
 

@@ -30,7 +30,7 @@ class Info(ctypes.Structure):
 
 
 @pytest.mark.parametrize(
-    ("kind", "event", "missed"), [(7, 3, 5), (7, 4, 5), (7, 1, 0), (7, 5, 0), (8, 3, 0)]
+    ("kind", "event", "missed"), [(7, 3, 5), (7, 4, 5), (7, 1, 0), (7, 5, 0), (9, 3, 0)]
 )
 def test_only_kprobes_tell_what_they_missed(kind: int, event: int, missed: int) -> None:
     """Of a uprobe there is something else in that place; of other links all is."""
@@ -38,3 +38,22 @@ def test_only_kprobes_tell_what_they_missed(kind: int, event: int, missed: int) 
         type=kind, prog_id=9, event=event, name_size=3, offset=4, address=1, missed=5, cookie=6
     )
     assert missed_of(bytes(info)) == missed
+
+
+class ManyInfo(ctypes.Structure):
+    """The same of many kprobes."""
+
+    _fields_ = (
+        *Info._fields_[:4],
+        ("addresses", ctypes.c_uint64),
+        ("count", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("missed", ctypes.c_uint64),
+        ("cookies", ctypes.c_uint64),
+        ("_more", ctypes.c_uint64 * 2),
+    )
+
+
+def test_many_kprobes_tell_what_they_missed() -> None:
+    """All of them together."""
+    assert missed_of(bytes(ManyInfo(type=8, prog_id=9, count=3, flags=1, missed=5))) == 5

@@ -93,6 +93,7 @@ class TypedSettings:
         tracing_policy_strict: bool
         allow_policy_requests: bool
         policy_cpu_share: int
+        disable_kprobe_multi: bool
         expose_stack_addresses: bool
         metrics_server: str
         enable_event_metrics: bool
@@ -116,7 +117,6 @@ class TypedSettings:
         pprof_address: str
         cpuprofile: str
         memprofile: str
-        disable_kprobe_multi: bool
         kmods: Tuple[str, ...]
         retprobes_cache_size: int
         sleepable_preload_size: int

@@ -89,6 +89,7 @@ def make(
     sensor.hooks.ancestors = _with_ancestors(settings.enable_ancestors)
     programs = sensor.policy_programs(path)
     programs.alive = alive
+    programs.link_kinds.one_by_one = settings.disable_kprobe_multi
     sensor.hooks.shows_addresses = settings.expose_stack_addresses
     sensor.hooks.allows_requests = settings.allow_policy_requests
     acquired.callback(programs.close)

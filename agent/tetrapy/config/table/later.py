@@ -40,7 +40,6 @@ TOPICS: Tuple[Topic, ...] = (
     (
         "Tracing policies, later",
         (
-            _policies("disable-kprobe-multi", BOOL, False, "attach kprobes one by one"),
             _policies("kmods", LIST, (), "kernel modules whose symbols are loaded"),
             _policies(
                 "retprobes-cache-size", UINT, 4096, "calls that are remembered until they return"

@@ -58,6 +58,13 @@ TOPICS: Tuple[Topic, ...] = (
                 own=True,
             ),
             Setting(
+                "disable-kprobe-multi",
+                BOOL,
+                False,
+                "attach kprobes one by one, also where the kernel has one link for many (Linux"
+                " 5.18); a policy's option of that name does so for it alone",
+            ),
+            Setting(
                 "expose-stack-addresses",
                 BOOL,
                 False,

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from typing import TYPE_CHECKING, Callable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Tuple
 
+from tetrapy.errors import KernelError
 from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.closing import close_all
@@ -21,6 +24,24 @@ if TYPE_CHECKING:
     from tetrapy.sensors.policy.programs import Programs
 
 
+_NOT_PERMITTED = frozenset((errno.EPERM, errno.EACCES))
+
+
+def _nothing() -> None:
+    """There is nothing to be said."""
+
+
+@contextlib.contextmanager
+def explained(explain: Callable[[], None]) -> Iterator[None]:
+    """Ask why the kernel refuses a hook. Raises what `explain` does, or else KernelError."""
+    try:
+        yield
+    except KernelError as err:
+        if err.errno not in _NOT_PERMITTED:
+            explain()
+        raise
+
+
 class AttachedHook:
     """A hook whose table and programs are in the kernel; `close` takes it out."""
 
@@ -33,6 +54,7 @@ class AttachedHook:
         self.acts = False
         self.attachments: List[Attach] = []  # that are still to be done
         self.opened: List[links.Event] = []  # ... and what is open for them
+        self.explain = _nothing  # says why the kernel refuses to, as that of Plan does
         self.links: List[links.Link] = []
         self.arrays: List[int] = []  # file descriptors of the arrays of programs that these run
         self.objects: List[BpfObject] = []  # until it is attached: each is a megabyte
@@ -48,10 +70,16 @@ class AttachedHook:
         self.programs.append((place, self.keep(loaded.program_fds()[program])))
         self.kernel_memory += loaded.kernel_memory()
 
+    def add(self, attachment: Attach) -> None:
+        """Something is to be attached, behind what is to be so already."""
+        self.attachments.append(attachment)
+
     def attach(self) -> None:
         """Have the programs run. Raises KernelError; what is attached then goes with `close`."""
-        while self.attachments:
-            self.links.append(self.attachments.pop(0)())
+        with explained(self.explain):
+            while self.attachments:
+                self.links.append(self.attachments.pop(0)())
+        self.explain = _nothing  # it has all of the policy
         while self.objects:
             self.objects.pop().close()
 

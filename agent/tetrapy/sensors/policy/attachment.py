@@ -11,7 +11,14 @@ from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import FENTRY as AT_FENTRY
 from tetrapy.kernel.bpf_object import FEXIT as AT_FEXIT
 from tetrapy.kernel.bpf_object import LSM_HOOK, MODIFY_RETURN, SLEEPING_LSM_HOOK, Aim, BpfObject
-from tetrapy.sensors.policy.hook import FENTRY, LSM, RAW_TRACEPOINT, TRACEPOINT, UPROBE
+from tetrapy.sensors.policy.hook import (
+    FENTRY,
+    LSM,
+    MULTI_KPROBE,
+    RAW_TRACEPOINT,
+    TRACEPOINT,
+    UPROBE,
+)
 from tetrapy.sensors.policy.place import Place
 
 TRAMPOLINES = frozenset((FENTRY, LSM))
@@ -47,6 +54,12 @@ def attachment(
     if place.kind == TRACEPOINT:
         name = "/".join(place.target)
         return lambda: links.attach_tracepoint(loaded, program, name, place.tracepoint, cookie)
+    if place.kind == MULTI_KPROBE:
+        fd, is_return = loaded.program_fds()[program], place.is_return
+        functions = [one.target[0] for one in place.group]
+        # Of one hook: they differ in the number that records carry.
+        cookies = [cookie - place.number + one.number for one in place.group]
+        return lambda: links.attach_kprobes(fd, functions, cookies, is_return)
     if place.kind == UPROBE:
         return lambda: links.attach_uprobe(
             loaded,

@@ -8,16 +8,20 @@ needs no room, where the kernel has its own BTF and the function is in it.
 
 from __future__ import annotations
 
-from typing import Callable, Dict, FrozenSet, List, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, FrozenSet, List, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import features, links
 from tetrapy.sensors.policy.attachment import Attach
-from tetrapy.sensors.policy.hook import FENTRY, KPROBE
+from tetrapy.sensors.policy.hook import FENTRY, KPROBE, MULTI_KPROBE
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, Site
 from tetrapy.sensors.policy.tables import HookTable, HookWriter
+from tetrapy.sensors.policy.together import one_by_one
 from tetrapy.sensors.policy.values import PATHS
+
+if TYPE_CHECKING:
+    from tetrapy.sensors.policy.attached import AttachedHook
 
 MAX_FUNCTIONS = 64
 """Of one hook: programs are loaded for each function."""
@@ -92,16 +96,19 @@ def steps_at_return(table: HookTable, writer: HookWriter) -> FrozenSet[str]:
 
 
 def attachment_of(
-    place: Place, prepare: Callable[[Place], Attach], functions: Functions, taken: Taken
+    place: Place, prepare: Callable[[Place], Attach], functions: Functions, hook: AttachedHook
 ) -> Attach:
-    """What attaches a program: of a kprobe's return at a trampoline, where the kernel takes it.
+    """What attaches a program: of a kprobe's return at a trampoline, where the kernel takes it; of
+    several kprobes by one link, or else by one each.
 
     Raises KernelError.
     """
     function = place.target[-1]
+    if place.kind == MULTI_KPROBE:
+        return one_by_one(place, prepare, hook)
     if place.kind != KPROBE or not (place.is_return and place.exits):
         return prepare(place)
-    if not functions.take(function, functions.SEES, taken):
+    if not functions.take(function, functions.SEES, hook.taken):
         return prepare(place)
     try:
         attach = prepare(place._replace(kind=FENTRY))

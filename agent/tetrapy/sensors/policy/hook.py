@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 KPROBE, UPROBE, TRACEPOINT, RAW_TRACEPOINT = "kprobe", "uprobe", "tracepoint", "raw_tracepoint"
 FENTRY, LSM = "fentry", "lsm"
+MULTI_KPROBE = "kprobe_multi"  # of programs alone
 MAPPED = "mapped"  # loader: true
 USDT = "usdt"
 

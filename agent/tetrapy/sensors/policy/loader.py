@@ -6,11 +6,10 @@ First all is prepared, which takes long; then all is attached, which does not.
 
 from __future__ import annotations
 
-import errno
 import importlib
 from typing import TYPE_CHECKING, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from tetrapy.errors import KernelError, PolicyUnsupportedError
+from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.kernel import malloc
 from tetrapy.kernel.kernel_btf import KernelBtf
 from tetrapy.kernel.programs import ProgramInfo
@@ -25,6 +24,7 @@ from tetrapy.policy.types import Action, Policy, Selector
 from tetrapy.policy.values import escaped
 from tetrapy.policy.workloads import of_selectors
 from tetrapy.sensors.policy.actions import asks, tracks
+from tetrapy.sensors.policy.attached import explained
 from tetrapy.sensors.policy.compiler import STACK_STEP, Compiled, HookCompiler
 from tetrapy.sensors.policy.hook import (
     FENTRY,
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE, MAX_TAG = 256, 128
 """Bytes of what events show."""
-
-_NOT_PERMITTED = frozenset((errno.EPERM, errno.EACCES))
 
 # Module and function that find the places of a section's hooks; imported when a policy has such.
 _PLANNERS: Mapping[str, Tuple[str, str]] = {
@@ -196,12 +194,9 @@ class PolicyLoader:
                     overrides=plan.overrides_later,
                     hashes=plan.hashes,
                 )
-            try:
+            with explained(plan.explain):
                 hook = self._programs.prepare(compiled.table, places)
-            except KernelError as err:
-                if err.errno not in _NOT_PERMITTED:
-                    plan.explain()
-                raise
+            hook.explain = plan.explain
             loaded.acquired.callback(hook.close)
             labels = tuple(selector.label for selector in selectors)
             loaded.add(PreparedHook(path, hook, _figured(plan), labels))

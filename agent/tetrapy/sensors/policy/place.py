@@ -10,6 +10,7 @@ from tetrapy.sensors.policy.hook import (
     FENTRY,
     KPROBE,
     LSM,
+    MULTI_KPROBE,
     RAW_TRACEPOINT,
     TRACEPOINT,
     UPROBE,
@@ -34,6 +35,10 @@ class Place(NamedTuple):
     gives_verdict: bool = False  # the program may say that the function does not run
     enforces: bool = False  # the program does what was left for the thread, and tells nothing
     exits: bool = False  # a trampoline may see the function of a kprobe return
+    # Kprobes of one hook may have one link together; those that see their functions return, too.
+    together: bool = False
+    returns_together: bool = False
+    group: Tuple[Place, ...] = ()  # of MULTI_KPROBE: what one link is for
     hashes: bool = False  # the program has IMA hash the file of a call that another one reported
     # Of a uprobe that is overridden: what each selector makes of registers.
     assignments: Tuple[Tuple[Assignment, ...], ...] = ()
@@ -51,7 +56,7 @@ def in_order(place: Place, *, returns: bool, overrides: bool, hashes: bool = Fal
     if hashes:
         places.append(place._replace(hashes=True))
     if returns:
-        places.append(place._replace(is_return=True))
+        places.append(place._replace(is_return=True, together=place.returns_together))
     return [*places, place]
 
 
@@ -68,6 +73,7 @@ class Family(NamedTuple):
 _TRAMPOLINE = ("on_trampoline", "on_trampoline_return", "on_hash")
 FAMILIES: Mapping[str, Family] = {
     KPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 1),
+    MULTI_KPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 1),
     UPROBE: Family("kprobe", ("on_call", "on_return"), "fixed_cookie", 3),
     TRACEPOINT: Family("tracepoint", ("on_tracepoint",), "fixed_tracepoint_cookie", 2),
     RAW_TRACEPOINT: Family("raw_tracepoint", ("on_raw_tracepoint",), "fixed_raw_cookie", 3),

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property, partial
+from functools import partial
 from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from tetrapy.abi.layout import enum_values
 from tetrapy.errors import PolicyUnsupportedError
-from tetrapy.kernel import features
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.maps import write_u32
 from tetrapy.kernel.programs import ProgramInfo, program_info
@@ -21,12 +20,14 @@ from tetrapy.sensors.policy.attachment import FIXED, TRAMPOLINES, Attach, aim, a
 from tetrapy.sensors.policy.exits import Functions, Taken, attachment_of, steps_at_return
 from tetrapy.sensors.policy.handler import CallHandler
 from tetrapy.sensors.policy.hook import KPROBE, LSM, TRACEPOINT, UPROBE, Hooks
+from tetrapy.sensors.policy.link_kinds import LinkKinds
 from tetrapy.sensors.policy.objects import BASE_MAPS, COMMON_MAPS, PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.packed_object import PackedObject
 from tetrapy.sensors.policy.place import FAMILIES, FAMILY_NAMES, Place
 from tetrapy.sensors.policy.simple import is_simple
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.tables import HookTable, HookWriter
+from tetrapy.sensors.policy.together import caller, with_groups
 from tetrapy.sensors.policy.uses import Uses
 from tetrapy.sensors.policy.workloads import Workloads
 
@@ -68,6 +69,7 @@ class Programs:
         self._first: Optional[BpfObject] = None
         self._entries: Dict[str, List[int]] = {}  # by kind: the attached ones' file descriptors
         self._calls: Dict[str, int] = {}  # by kind of hook: where calls are put together
+        self.link_kinds = LinkKinds()
         self._tracepoints: Set[Tuple[str, ...]] = set()  # where the common instance is attached
         self.slots = Slots(self.writer)
         self.uses = Uses(self.slots, self._btf)
@@ -83,6 +85,7 @@ class Programs:
         Raises KernelError, with everything taken back.
         """
         attached = AttachedHook(self)
+        places = with_groups(places, self.link_kinds)
         try:
             if self._first is None:
                 self._object(places[0].kind, is_simple(table, self.writer))
@@ -92,8 +95,7 @@ class Programs:
             prepare = partial(self._prepare, slot=slot, attached=attached, table=table)
             for place in places:
                 if not place.enforces:
-                    attach = attachment_of(place, prepare, self._functions, attached.taken)
-                    attached.attachments.append(attach)
+                    attached.add(attachment_of(place, prepare, self._functions, attached))
         except BaseException:
             attached.close()
             raise
@@ -184,7 +186,7 @@ class Programs:
 
     def _is_common(self, place: Place, attached: AttachedHook) -> bool:
         """Whether the common instance can be attached there: its cookie says which hook it is."""
-        if not self._cookies or place.kind in FIXED:
+        if not self.link_kinds.cookies or place.kind in FIXED:
             return False
         if place.kind == TRACEPOINT:  # takes a program only once
             if place.target in self._tracepoints:
@@ -193,23 +195,12 @@ class Programs:
             attached.tracepoints.append(place.target)
         return True
 
-    @cached_property
-    def _cookies(self) -> bool:
-        """Whether one program can be attached many times and be identified by its links apart."""
-        return features.ATTACH_COOKIE.is_there
-
-    @cached_property
-    def _multi_uprobes(self) -> bool:
-        """Whether uprobes get links that end at the same time."""
-        from tetrapy.kernel import trials  # late: of uprobes alone
-
-        return self._cookies and trials.has_multi_uprobes()
-
     def _object(self, kind: str, simple: bool = False) -> BpfObject:
         """The programs that hooks of a kind have in common; `simple` is the first of them."""
         found = self._objects.get(kind)
         if found is None:
-            entries = FAMILIES[kind].entries if self._cookies and kind not in FIXED else ()
+            identified = self.link_kinds.cookies and kind not in FIXED
+            entries = FAMILIES[kind].entries if identified else ()
             # Of trampolines only the maps: there are no programs but for a function.
             steps = frozenset() if kind in TRAMPOLINES else _COMMON_STEPS
             # A call that begins again does so with one of these, whichever hook it is of.
@@ -263,13 +254,14 @@ class Programs:
                 loaded.ask_for(program)
                 if place is not None and kind in TRAMPOLINES:
                     loaded.aim(program, aim(place), place.target[0])
-            if kind == UPROBE and self._multi_uprobes:
-                loaded.use_multi_uprobes()
+            attach_type = self.link_kinds.attach_type(kind)
+            if attach_type:
+                loaded.use_attach_type(attach_type)
             self._share(loaded, family.name)
             calls, array = f"{family.name}_calls", f"{family.name}_steps"
             loaded.set_max_entries(calls, family.calls)
-            if kind in self._calls:
-                loaded.share_map(calls, self._calls[kind])
+            if caller(kind) in self._calls:
+                loaded.share_map(calls, self._calls[caller(kind)])
             if to is not None:
                 loaded.share_maps(to, (array,))
             loaded.load()
@@ -282,8 +274,8 @@ class Programs:
         if place is None and kind != UPROBE:  # all of a uprobe libbpf attaches
             loaded.settle()
         self._first = self.slots.owner = self._first or loaded
-        if kind not in self._calls:
-            self._calls[kind] = os.dup(loaded.map_fd(calls))
+        if caller(kind) not in self._calls:
+            self._calls[caller(kind)] = os.dup(loaded.map_fd(calls))
         return loaded
 
     def load_raw(

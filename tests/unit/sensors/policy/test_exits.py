@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import features
 from tetrapy.kernel.kernel_btf import Prototype
+from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.exits import (
     Functions,
     Taken,
@@ -49,7 +50,8 @@ class Kernel:
 
     def attached(self, place: Place) -> str:
         """The kind of place where it is seen in the end."""
-        link: Any = attachment_of(place, self.prepare, self.functions, self.taken)()
+        hook = cast(AttachedHook, SimpleNamespace(taken=self.taken))
+        link: Any = attachment_of(place, self.prepare, self.functions, hook)()
         return str(link)
 
 

@@ -19,14 +19,18 @@ from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 AGENT = [sys.executable, "/test/tetrapy.pyz"]
+KEEP = ["--keep-sensors-on-exit", "--release-pinned-bpf=false"]
+PINS = Path("/sys/fs/bpf/tetrapy")
 RUNS: dict[str, list[str]] = {
-    "as_it_is": [],
     "one_by_one": ["--disable-kprobe-multi"],
-    "staying": ["--keep-sensors-on-exit"],
-    "behind_it": [],
+    "staying": KEEP,
+    "staying_again": KEEP,
+    "plain": [],
 }
 # Numbers of x86_64 of calls that fail, or do nothing, with a number that nobody else takes.
 SEEN = {"getpgid": 121, "getsid": 124, "fdatasync": 75, "sched_getscheduler": 145}
+# Of calls that nobody else makes: that of one without arguments, and one that fails.
+RARE = {"munlockall": 152, "swapoff": 168}
 SEVENS, SIGNALLED = 4301, 4302
 
 
@@ -59,7 +63,7 @@ def events(path: Path) -> list[list[Any]]:
     for line in path.read_bytes().splitlines():
         body = json.loads(line).get("process_kprobe")
         if body:
-            numbers = [one.get("int_arg") for one in body["args"]]
+            numbers = [one.get("int_arg") for one in body.get("args", ())]
             returned = body.get("return", {}).get("int_arg")
             found.append([body["policy_name"], body["function_name"], numbers, returned])
     return found
@@ -90,6 +94,8 @@ def life(run: str) -> dict[str, Any]:
     found: dict[str, Any] = {"links": links(agent.pid)}
     for name in SEEN:
         call(name, SEVENS)
+    for number in RARE.values():
+        LIBC.syscall(number, None)
     found["heard"] = heard(SIGNALLED)
     time.sleep(1)
     found["listed"] = listed()
@@ -97,6 +103,8 @@ def life(run: str) -> dict[str, Any]:
     found["code"] = agent.wait()
     found["events"] = events(export)
     found["heard_after"] = heard(SIGNALLED)
+    pinned = collections.Counter(path.name[:4] for path in PINS.glob("run-*/policy-*/*-*"))
+    found["pinned"] = len(list(PINS.glob("run-*/*"))), pinned["link"]
     return found
 
 

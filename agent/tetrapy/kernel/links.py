@@ -47,6 +47,9 @@ _PERF_CLOEXEC = 8  # PERF_FLAG_FD_CLOEXEC
 
 _WHY = {
     errnos.ENOENT: "there is no such thing in this kernel",
+    # Of a kprobe, since b022f0c7e404 "tracing/kprobes: Return EADDRNOTAVAIL when func matches
+    # several symbols" (Linux 6.7, and updates of those before it).
+    errnos.EADDRNOTAVAIL: "several functions have this name, and nothing says which is meant",
     errnos.E2BIG: "the kernel takes no more programs there: at a tracepoint 64, of all agents",
     # ENOTSUPP of the kernel alone, which trampolines have: arm64 has loaded their programs since
     # Linux 6.0, and has run them since 2aa6ac03516d "arm64: ftrace: Add direct call support" (6.4).

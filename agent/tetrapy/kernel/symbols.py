@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Collection, FrozenSet, Iterator, List, Optional
+from typing import Collection, Dict, FrozenSet, Iterator, List, Optional
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.tracefs import KernelFiles
@@ -27,6 +27,27 @@ class Symbols:
         """
         wanted = {name.encode("utf-8", "surrogateescape"): name for name in names}
         return frozenset(wanted[name] for name in self._walk() if name in wanted)
+
+    def apart(self, names: Collection[str]) -> FrozenSet[str]:
+        """Those of the names that are one function of the kernel itself, and no other of them is.
+
+        So not names that are there more than once, as static functions may be; nor two names of one
+        function; nor functions of modules. None where addresses are hidden, or all symbols.
+        """
+        wanted = {name.encode("utf-8", "surrogateescape") for name in names}
+        found: Dict[bytes, int] = {}  # 0: more than one, or of a module
+        try:
+            for words in self._symbols():
+                if words[2] in wanted:
+                    is_one = len(words) == 3 and words[1][0] in _CODE and words[2] not in found
+                    found[words[2]] = int(words[0], 16) if is_one else 0
+        except KernelError:
+            return frozenset()
+        by_address: Dict[int, List[bytes]] = {}
+        for name, address in found.items():
+            by_address.setdefault(address, []).append(name)
+        alone = (names[0] for at, names in by_address.items() if at and len(names) == 1)
+        return frozenset(name.decode("utf-8", "surrogateescape") for name in alone)
 
     def starting(self, prefix: str) -> List[str]:
         """The functions whose names begin so, each once, in order."""
@@ -63,14 +84,18 @@ class Symbols:
                 yield words[1].decode("utf-8", "replace")
 
     def _walk(self) -> Iterator[bytes]:
+        return (words[2] for words in self._symbols() if words[1][0] in _CODE)
+
+    def _symbols(self) -> Iterator[List[bytes]]:
+        """Address, type, name, and of a module's symbol its name. Raises KernelError."""
         is_empty = True
         try:
             with open(self._kallsyms, "rb") as file:
-                for line in file:  # address, type, name, [module]
+                for line in file:
                     is_empty = False
                     words = line.split(None, 3)
-                    if len(words) >= 3 and words[1][0] in _CODE:
-                        yield words[2]
+                    if len(words) >= 3:
+                        yield words
         except OSError as err:
             raise KernelError(
                 f"{self._kallsyms}: {err.strerror}: the kernel's functions are not known",

@@ -20,7 +20,7 @@ from tetrapy.sensors.policy.hook import KPROBE
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
-from tetrapy.sensors.policy.together import may_have_one_link, returns_have_one_link
+from tetrapy.sensors.policy.together import fits, joinable, returns_have_one_link
 
 _PMU = "/sys/bus/event_source/devices/kprobe"
 MAX_FUNCTIONS = 4096
@@ -47,11 +47,14 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
             f"{hook.call} are {len(kept)} functions; at most {MAX_FUNCTIONS} can be hooked"
         )
     selectors = effective(hook.selectors, machine.spec.selectors_macros)
-    place = Place(KPROBE, (), 0, is_syscall=is_syscall)
-    if may_have_one_link(hook, selectors, machine.spec, len(kept)):
-        returns_too = hook.returns and returns_have_one_link(machine.btf)
-        place = place._replace(together=True, returns_together=returns_too)
-    sites = tuple(Site(_at(symbol, place, machine), (symbol,)) for symbol in kept)
+    joined = joinable(kept, is_syscall, machine) if fits(hook, selectors) else ()
+    returns_too = bool(joined and hook.returns and returns_have_one_link(machine.btf))
+    alone = Place(KPROBE, (), 0, is_syscall=is_syscall)
+    group = alone._replace(together=True, returns_together=returns_too)
+    sites = tuple(
+        Site((group if symbol in joined else alone)._replace(target=(symbol,)), (symbol,))
+        for symbol in kept
+    )
     if hook.returns and any(map(_decides_at_return, selectors)):
         sites = with_exits(sites, machine)
     found = Plan(
@@ -70,13 +73,6 @@ def plan(hook: KprobeHook, machine: Machine) -> Plan:
     from tetrapy.sensors.policy.overrides import overridden  # late: few policies ask for it
 
     return overridden(found, hook, machine)
-
-
-def _at(symbol: str, place: Place, machine: Machine) -> Place:
-    """A place like another one. The kernel lets a link of many be where nobody may hook."""
-    if place.together and machine.symbols.is_blacklisted(symbol):
-        place = place._replace(together=False, returns_together=False)
-    return place._replace(target=(symbol,))
 
 
 def _decides_at_return(selector: Selector) -> bool:

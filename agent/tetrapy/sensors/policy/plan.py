@@ -12,6 +12,7 @@ from tetrapy.kernel.symbols import Symbols
 from tetrapy.kernel.tracefs import KernelFiles
 from tetrapy.named import NamedTuple
 from tetrapy.policy.types import Argument, Spec
+from tetrapy.sensors.policy.link_kinds import LinkKinds
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.tables import HookWriter
@@ -65,3 +66,4 @@ class Machine(NamedTuple):
     symbols: Symbols
     spec: Spec
     btf: KernelBtf
+    link_kinds: LinkKinds

@@ -85,7 +85,7 @@ class Programs:
         Raises KernelError, with everything taken back.
         """
         attached = AttachedHook(self)
-        places = with_groups(places, self.link_kinds)
+        places = with_groups(places)
         try:
             if self._first is None:
                 self._object(places[0].kind, is_simple(table, self.writer))

@@ -7,39 +7,33 @@ all that it can trace; here it does so once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Sequence
+from typing import TYPE_CHECKING, AbstractSet, Callable, Sequence
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import links
 from tetrapy.kernel.kernel_btf import KernelBtf
 from tetrapy.policy import values
-from tetrapy.policy.types import KprobeHook, Selector, Spec
+from tetrapy.policy.types import KprobeHook, Selector
 from tetrapy.sensors.policy.attachment import Attach
 from tetrapy.sensors.policy.hook import KPROBE, MULTI_KPROBE
-from tetrapy.sensors.policy.link_kinds import LinkKinds
 from tetrapy.sensors.policy.place import Place
 
 if TYPE_CHECKING:
     from tetrapy.sensors.policy.attached import AttachedHook
+    from tetrapy.sensors.policy.plan import Machine
 
 OPTION = "disable-kprobe-multi"
 MIN_FUNCTIONS = 8
 """Of a hook: for fewer the programs, which are others than those of single kprobes, do not pay."""
 
 
-def may_have_one_link(
-    hook: KprobeHook, selectors: Sequence[Selector], spec: Spec, functions: int
-) -> bool:
+def fits(hook: KprobeHook, selectors: Sequence[Selector]) -> bool:
     """Whether kprobes of a hook work as well with one link.
 
     Behind such a link are not all registers from Linux 6.14 on, nor what a stack trace begins with.
     And what an enforcer does at a function has to come behind what leaves it to him: that is so of
     two single kprobes alone.
     """
-    # The last one counts, as of all options.
-    asked = [one.value for one in spec.options if one.name == OPTION]
-    if functions < MIN_FUNCTIONS or (asked and values.boolean(asked[-1])):
-        return False
     actions = [action for one in selectors for action in one.match_actions]
     actions += [action for one in selectors for action in one.match_return_actions]
     return not (
@@ -47,6 +41,24 @@ def may_have_one_link(
         or any(one.kernel_stack_trace or one.user_stack_trace for one in actions)
         or any(one.action in {"NotifyEnforcer", "Override"} for one in actions)
     )
+
+
+def joinable(symbols: Sequence[str], is_syscall: bool, machine: Machine) -> AbstractSet[str]:
+    """Which functions of a hook may have one link, if this kernel has such, and the policy no wish.
+
+    A link of many takes the first of several functions with one name, one cookie for two names of a
+    function, and functions on the blacklist; and while it is there no module of its functions can
+    be unloaded. All that is otherwise with single kprobes, so those functions have these. None of
+    them is the function of a system call.
+    """
+    # The last one counts, as of all options.
+    asked = [one.value for one in machine.spec.options if one.name == OPTION]
+    if len(symbols) < MIN_FUNCTIONS or (asked and values.boolean(asked[-1])):
+        return frozenset()
+    if not machine.link_kinds.multi_kprobes:
+        return frozenset()
+    found = frozenset(symbols) if is_syscall else machine.symbols.apart(symbols)
+    return frozenset(one for one in found if not machine.symbols.is_blacklisted(one))
 
 
 def returns_have_one_link(btf: KernelBtf) -> bool:
@@ -58,18 +70,17 @@ def returns_have_one_link(btf: KernelBtf) -> bool:
     return btf.has_member("fprobe", "hlist_array")
 
 
-def with_groups(places: Sequence[Place], kinds: LinkKinds) -> Sequence[Place]:
-    """What is attached where several kprobes have one link, if the kernel has such.
+def with_groups(places: Sequence[Place]) -> Sequence[Place]:
+    """What is attached where several kprobes have one link.
 
     The links of many come last: what one of them is for begins at once.
     """
     together = [one for one in places if one.together and not (one.is_return and one.exits)]
-    if not together or not kinds.multi_kprobes:
-        return places
     groups = [[one for one in together if one.is_return is wanted] for wanted in (True, False)]
-    alone = [one for one in places if not one.together or (one.is_return and one.exits)]
-    return alone + [
-        group[0]._replace(kind=MULTI_KPROBE, group=tuple(group)) for group in groups if group
+    groups = [group for group in groups if len(group) >= MIN_FUNCTIONS]
+    grouped = {one for group in groups for one in group}
+    return [one for one in places if one not in grouped] + [
+        group[0]._replace(kind=MULTI_KPROBE, group=tuple(group)) for group in groups
     ]
 
 

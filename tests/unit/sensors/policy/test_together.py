@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Sequence, cast
 
 import pytest
 
@@ -15,28 +15,30 @@ from tetrapy.policy.macros import effective
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.attachment import Attach
 from tetrapy.sensors.policy.hook import KPROBE, MULTI_KPROBE
-from tetrapy.sensors.policy.link_kinds import LinkKinds
 from tetrapy.sensors.policy.place import Place, in_order
+from tetrapy.sensors.policy.plan import Machine
 from tetrapy.sensors.policy.together import (
     MIN_FUNCTIONS,
-    may_have_one_link,
+    fits,
+    joinable,
     one_by_one,
     with_groups,
 )
 
-NAMES = [f"f{number}" for number in range(3)]
+NUMBERS = list(range(MIN_FUNCTIONS + 2))
+NAMES = [f"f{number}" for number in NUMBERS]
 
 
-def may(hook: str, options: str = "[]", functions: int = MIN_FUNCTIONS) -> bool:
+def fit(hook: str) -> bool:
     """Of a hook with more than its function."""
-    document = (
-        f"  options: {options}\n  enforcers: [{{calls: [sys_getpgid]}}]\n"
-        f"  kprobes: [{{call: security_f, syscall: false, {hook}}}]"
-    )
-    found = read(spec(document)).policy.spec
+    found = read(
+        spec(
+            "  enforcers: [{calls: [sys_getpgid]}]\n"
+            f"  kprobes: [{{call: security_f, syscall: false, {hook}}}]"
+        )
+    ).policy.spec
     (kprobe,) = found.kprobes
-    selectors = effective(kprobe.selectors, found.selectors_macros)
-    return may_have_one_link(kprobe, selectors, found, functions)
+    return fits(kprobe, effective(kprobe.selectors, found.selectors_macros))
 
 
 def acting(words: str) -> str:
@@ -55,30 +57,58 @@ def acting(words: str) -> str:
 )
 def test_what_needs_single_kprobes(hook: str) -> None:
     """Registers, stacks, and an order among the programs at a function."""
-    assert not may(hook)
+    assert not fit(hook)
 
 
 def test_others() -> None:
-    """Many functions, unless the policy says otherwise; the last option counts."""
-    assert may("args: [{index: 0, type: int}]")
-    assert may(acting("action: Sigkill"))
-    assert not may("args: []", functions=MIN_FUNCTIONS - 1)
+    """Most hooks."""
+    assert fit("args: [{index: 0, type: int}]")
+    assert fit(acting("action: Sigkill"))
+
+
+class Functions:
+    """Of a kernel: all are there once but one, and one is on the blacklist."""
+
+    def apart(self, names: Sequence[str]) -> frozenset[str]:
+        return frozenset(names) - {"f0"}
+
+    def is_blacklisted(self, name: str) -> bool:
+        return name == "f1"
+
+
+def joined(names: Sequence[str], options: str = "[]", **more: Any) -> set[str]:
+    """Which of the functions may have one link; of a kernel that has such links."""
+    about: dict[str, Any] = {"is_syscall": False, "multi": True, **more}
+    machine = SimpleNamespace(
+        spec=read(spec(f"  options: {options}\n  kprobes: [{{call: f}}]")).policy.spec,
+        symbols=Functions(),
+        link_kinds=SimpleNamespace(multi_kprobes=about["multi"]),
+    )
+    return set(joinable(names, is_syscall=about["is_syscall"], machine=cast(Machine, machine)))
+
+
+def test_which_functions() -> None:
+    """Those that single kprobes would hook, too, and no others; system calls are there once."""
+    assert joined(NAMES) == set(NAMES) - {"f0", "f1"}
+    assert joined(NAMES, is_syscall=True) == set(NAMES) - {"f1"}
+
+
+def test_for_none() -> None:
+    """Of few functions, on kernels that have no such links, and where the policy says so."""
+    assert joined(NAMES[: MIN_FUNCTIONS - 1]) == set()
+    assert joined(NAMES, multi=False) == set()
     no, yes = (f"{{name: disable-kprobe-multi, value: '{word}'}}" for word in ("true", "false"))
-    assert not may("args: []", f"[{yes}, {no}]")
-    assert may("args: []", f"[{no}, {yes}]")
+    assert joined(NAMES, f"[{yes}, {no}]") == set()
+    assert joined(NAMES, f"[{no}, {yes}]") != set()
 
 
-def places(**more: Any) -> list[Place]:
+def places(names: Sequence[str] = NAMES, **more: Any) -> list[Place]:
     """Of some functions, each with what sees it return."""
     found = []
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(names):
         place = Place(KPROBE, (name,), number, together=True, **more)
         found += in_order(place, returns=True, overrides=False)
     return found
-
-
-def kinds(*, has: bool) -> LinkKinds:
-    return cast(LinkKinds, SimpleNamespace(multi_kprobes=has))
 
 
 def shown(found: Any) -> list[tuple[str, bool, list[int]]]:
@@ -87,21 +117,20 @@ def shown(found: Any) -> list[tuple[str, bool, list[int]]]:
 
 def test_groups_come_last() -> None:
     """Behind what sees their functions return: a call that begins in between would never do so."""
-    one_each = [(KPROBE, True, [])] * 3
-    begins = (MULTI_KPROBE, False, [0, 1, 2])
-    assert shown(with_groups(places(), kinds(has=True))) == [*one_each, begins]
-    both = with_groups(places(returns_together=True), kinds(has=True))
-    assert shown(both) == [(MULTI_KPROBE, True, [0, 1, 2]), begins]
+    one_each = [(KPROBE, True, [])] * len(NAMES)
+    begins = (MULTI_KPROBE, False, NUMBERS)
+    assert shown(with_groups(places())) == [*one_each, begins]
+    both = with_groups(places(returns_together=True))
+    assert shown(both) == [(MULTI_KPROBE, True, NUMBERS), begins]
     # A trampoline sees them return.
-    seen = with_groups(places(returns_together=True, exits=True), kinds(has=True))
+    seen = with_groups(places(returns_together=True, exits=True))
     assert shown(seen) == [*one_each, begins]
 
 
-def test_kernels_without() -> None:
-    """Nothing changes, and nobody asks where no hook would have such a link."""
-    assert with_groups(places(), kinds(has=False)) == places()
-    alone = [Place(KPROBE, ("f",), 1)]
-    assert with_groups(alone, cast(LinkKinds, None)) == alone
+def test_too_few() -> None:
+    """What is left of a hook, or what of it has the same table."""
+    few = places(NAMES[: MIN_FUNCTIONS - 1], returns_together=True)
+    assert with_groups(few) == few
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -118,10 +147,10 @@ def test_one_by_one(*, refused: bool) -> None:
         return attach
 
     hook = AttachedHook(cast(Any, None))
-    *_, group = with_groups(places(), kinds(has=True))
+    *_, group = with_groups(places())
     hook.add(one_by_one(group, prepare, hook))
     hook.add(lambda: cast(Link, "waits"))
     hook.attach()
     links = cast("list[Any]", hook.links)
-    wanted = [(KPROBE, number) for number in range(3)] if refused else [(MULTI_KPROBE, 0)]
+    wanted = [(KPROBE, number) for number in NUMBERS] if refused else [(MULTI_KPROBE, 0)]
     assert links == [*wanted, "waits"]

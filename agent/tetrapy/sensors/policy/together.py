@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from tetrapy.sensors.policy.plan import Machine
 
 OPTION = "disable-kprobe-multi"
-MIN_FUNCTIONS = 8
-"""Of a hook: for fewer the programs, which are others than those of single kprobes, do not pay."""
+MIN_FUNCTIONS = 48
+"""Of a hook: with fewer it does not pay that calls cost more, and that there are two instances of
+programs where other hooks have single kprobes. docs/decisions/policies.md has the figures.
+"""
 
 
 def fits(hook: KprobeHook, selectors: Sequence[Selector]) -> bool:

@@ -33,9 +33,11 @@ static __always_inline void append_cwd(struct scratch *scratch)
 	} else if (!size) {
 		scratch->event.flags |= EXEC_CWD_ROOT;
 	}
-	if (size)
+	if (size) {
+		KEEP_BOUNDS(size);
 		bpf_probe_read_kernel(&scratch->data[data_end(scratch)], size & PATH_LIMIT,
 				      &walk->name[offset & PATH_LIMIT]);
+	}
 	scratch->event.cwd_size = size;
 	scratch->used += size;
 }

@@ -74,9 +74,11 @@ static __always_inline void append_file(struct scratch *scratch)
 	size = (PATH_LIMIT - offset) & PATH_LIMIT;
 	bpf_probe_read_kernel(&scratch->data[data_end(scratch)], sizeof(found->file), &found->file);
 	scratch->used += sizeof(found->file);
-	if (size)
+	if (size) {
+		KEEP_BOUNDS(size);
 		bpf_probe_read_kernel(&scratch->data[data_end(scratch)], size & PATH_LIMIT,
 				      &found->walk.name[offset & PATH_LIMIT]);
+	}
 	scratch->event.file_size = sizeof(found->file) + size;
 	scratch->used += size;
 }

@@ -19,6 +19,24 @@
 #define LINUX_4_19 0
 #endif
 
+/* A number that is subtracted from all ones, so that the compiler would make an XOR of it, of which
+ * verifiers before Linux 5.10 know no bounds. A mask has to come behind.
+ */
+#if EVENTS_RINGBUF
+#define KEEP_BOUNDS(number)
+#else
+#define KEEP_BOUNDS(number) barrier_var(number)
+#endif
+
+/* A pointer that is compared with 0 again: the compiler would keep the first answer on the stack,
+ * from where it tells verifiers before Linux 5.12 nothing.
+ */
+#if EVENTS_RINGBUF
+#define COMPARE_AGAIN(pointer)
+#else
+#define COMPARE_AGAIN(pointer) barrier_var(pointer)
+#endif
+
 #if LINUX_4_19
 
 /* In front of a loop: each of its turns is written out. */

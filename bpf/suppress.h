@@ -131,6 +131,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 	if (!unwanted && process->state & PROCESS_SUPPRESSED)
 		submit_replaced(ctx, scratch, exec, process);
 	state = process->state & ~(PROCESS_SUPPRESSED | PROCESS_MASKED | PROCESS_FILE_DIFFERS);
+	COMPARE_AGAIN(masks);
 	if (masks) {
 		process->parent_mask = masks->parent;
 		state |= PROCESS_MASKED;

@@ -119,6 +119,7 @@ static __always_inline int put_name(struct path_walk *walk, const struct entry_n
 	barrier_var(length); /* else the compiler drops the mask, which old verifiers need */
 	length &= NAME_LIMIT;
 	offset -= length + 1;
+	KEEP_BOUNDS(offset);
 	walk->name[offset & PATH_LIMIT] = '/';
 	if (bpf_probe_read_kernel(&walk->name[(offset + 1) & PATH_LIMIT], length & NAME_LIMIT,
 				  entry->name)) {

@@ -101,6 +101,18 @@ def test_a_wrong_policy_is_refused(client: Client) -> None:
     assert "tracepoint" in caught.value.details()
 
 
+def test_only_what_is_loaded_is_logged_as_added(tmp_path: Path) -> None:
+    """Who reads the log finds no policy that was refused."""
+    with Agent(tmp_path / "agent", "--server-address", f"unix://{tmp_path}/s") as agent:
+        agent.started()
+        with Client(f"unix:{tmp_path}/s") as client:
+            with pytest.raises(grpc.RpcError):
+                client.call("AddTracingPolicy", {"yaml": POLICY.replace("tracepoints", "points")})
+            client.call("AddTracingPolicy", {"yaml": POLICY})
+        lines = [line for line in agent.log.splitlines() if "Policy is added" in line]
+    assert [line.rpartition(" ")[2] for line in lines] == ["metadata.name=from-a-client"]
+
+
 def test_they_are_there_at_the_next_start(tmp_path: Path) -> None:
     """With --persist-grpc-policies, enabled or not as they were, also when the agent is killed."""
     flags = ["--server-address", f"unix://{tmp_path}/s", "--persist-grpc-policies"]

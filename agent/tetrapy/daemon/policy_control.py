@@ -104,7 +104,6 @@ class PolicyControl:
         entry = self._policies.prepare_text(request.get("yaml", ""), sender, domain)
         self._policies.attach(entry)
         self._policies.settled()
-        self._changed("Policy is added", context, entry)
         error = entry.error
         if error:
             # It stays in the list, as Tetragon has it, unless another has its name.
@@ -112,6 +111,7 @@ class PolicyControl:
             if not entry.name or keys.count(entry.key) > 1:
                 self._policies.remove(entry)
             raise RpcError(INVALID_ARGUMENT, error)
+        self._changed("Policy is added", context, entry)
         try:
             self._keep(entry, enabled=True)
         except RpcError:

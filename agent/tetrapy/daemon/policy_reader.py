@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import time
 from typing import Callable, List, Tuple
 
@@ -22,11 +23,12 @@ from tetrapy.policy.types import Policy
 from tetrapy.uncaught import defect
 
 MEMORY = 128 << 20  # bytes that reading may take
-SECONDS = 30  # of processor time for a text
-PATIENCE = 120  # seconds until it is given up, on whatever it waits
+SECONDS = 20  # of processor time for a text
+PATIENCE = 25.0  # seconds until it is given up, on whatever it waits: the agent waits meanwhile
 MAX_REPLY = 16 << 20  # bytes of a policy, with all that aliases repeat
 
 _PIECE = 1 << 16
+_ENDING = {signal.SIGTERM, signal.SIGINT}  # they wait until the loop takes them
 
 
 class Read(NamedTuple):
@@ -40,7 +42,7 @@ class PolicyReader:
     """Starts the process for the first text, and anew after a text that was too much for it."""
 
     def __init__(self, alive: Callable[[], None]) -> None:
-        """`alive` is called at least each second while a text is read."""
+        """`alive` is called several times a second while a text is read."""
         self._alive = alive
         self._child = Child()
         self._acquired = contextlib.ExitStack()
@@ -91,8 +93,10 @@ class PolicyReader:
         reply = bytearray()
         until = time.monotonic() + PATIENCE
         while not reply.endswith(b"\n"):
-            ready = dict(poll.poll(1000))
+            ready = dict(poll.poll(200))
             self._alive()
+            if signal.sigpending() & _ENDING:
+                raise PolicyReaderError("the agent is to end")
             if self._replies in ready:
                 piece = os.read(self._replies, _PIECE)
                 if not piece:
@@ -105,7 +109,7 @@ class PolicyReader:
                 if not request:
                     poll.unregister(self._requests)
             if time.monotonic() > until:
-                raise PolicyReaderError(f"the process that reads it was silent for {PATIENCE} s")
+                raise PolicyReaderError(f"the process that reads it was silent {PATIENCE:.0f} s")
         return bytes(reply)
 
     def _end(self) -> str:

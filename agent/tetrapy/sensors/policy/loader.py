@@ -120,14 +120,8 @@ class PolicyLoader:
         for section in SECTIONS:
             if getattr(spec, section) and section not in _PLANNERS:
                 raise PolicyUnsupportedError(f"spec.{section}: {section} is not supported yet")
-        machine = Machine(
-            self._host.machine,
-            self._files,
-            self._symbols,
-            spec,
-            self._btf,
-            self._programs.link_kinds,
-        )
+        kinds = self._programs.link_kinds
+        machine = Machine(self._host.machine, self._files, self._symbols, spec, self._btf, kinds)
         loaded = LoadedPolicy(
             self._lineage,
             self._programs.workloads,

@@ -31,7 +31,9 @@ rm /result/events
 @pytest.mark.matrix
 @pytest.mark.parametrize("kernel", ["6.1", "6.12"])
 def test_memory(kernel: str) -> None:
-    """Whether the runtime knows them or not, and all of them are reported."""
+    """Whether the runtime knows them or not, and all of them are reported; with their names those
+    that it still knows when it is asked.
+    """
     files: dict[str, qemu.Content] = {
         "/test/tetrapy.pyz": PYZ,
         "/test/container_storm.py": Path(__file__).with_name("container_storm.py"),
@@ -41,5 +43,6 @@ def test_memory(kernel: str) -> None:
     assert result.files["errors"] == b"", result.files["errors"].decode() + log
     before, after = json.loads(result.files["memory"])
     assert int(result.files["execs"]) == LAST, log
-    assert int(result.files["named"]) > LAST / 4, log
+    assert int(result.files["named"]) > 0, log
+    print(before, after, result.files["named"])
     assert after - before < GROWTH, (before, after)

@@ -6,6 +6,7 @@ The version says only which kernels have a feature, for an operator who lacks it
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from struct import Struct
@@ -33,7 +34,9 @@ class Feature(NamedTuple):
 
     @property
     def is_there(self) -> bool:
-        """Whether the kernel has it. An answer that the kernel refuses to give counts as no."""
+        """Whether the kernel has it. An answer that the kernel refuses to give counts as no; of
+        flags and instructions as yes: what is refused for want of rights or memory may be known.
+        """
         library = libbpf()
         if self.map_flags:
             return _creates_array(self.map_flags)
@@ -108,8 +111,8 @@ def require(features: Iterable[Feature]) -> None:
 def _creates_array(flags: int) -> bool:
     try:
         os.close(create_map(ARRAY, "tetrapy_probe", (4, 4), 1, flags))
-    except KernelError:
-        return False
+    except KernelError as err:
+        return err.errno != errno.EINVAL
     return True
 
 
@@ -118,7 +121,7 @@ def _loads(program_type: int, instructions: bytes) -> bool:
     fd = libbpf().bpf_prog_load(program_type, b"tetrapy_probe", b"GPL", instructions, count, None)
     if fd >= 0:
         os.close(fd)
-    return bool(fd >= 0)
+    return bool(fd != -errno.EINVAL)
 
 
 def preempts_programs(

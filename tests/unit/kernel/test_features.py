@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernel can do: whether it preempts the programs of tracepoints."""
+"""What the kernel can do: whether it preempts tracepoint programs, and what a refusal says."""
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tetrapy.errors import KernelError
+from tetrapy.kernel import features
 from tetrapy.kernel.features import preempts_programs
 
 if TYPE_CHECKING:
@@ -83,3 +86,26 @@ def test_a_symbol_between_two_reads(tmp_path: Path) -> None:
     for before in range((1 << 18) - len(SYMBOL) - 1, (1 << 18) + 2):
         kallsyms.write_bytes(b"x" * (before - 1) + b"\n" + SYMBOL)
         assert preempts_programs(None, str(tmp_path / "none"), str(kallsyms))
+
+
+@pytest.mark.parametrize(
+    ("refused", "is_there"),
+    [(errno.EINVAL, False), (errno.EPERM, True), (errno.ENOMEM, True)],
+)
+def test_only_what_is_invalid_is_lacking(
+    monkeypatch: pytest.MonkeyPatch, refused: int, is_there: bool
+) -> None:
+    """Without rights or memory, small programs would be taken where the kernel needs none."""
+
+    def refuse(*_: object) -> int:
+        raise KernelError("refused", refused)
+
+    class Library:
+        @staticmethod
+        def bpf_prog_load(*_: object) -> int:
+            return -refused
+
+    monkeypatch.setattr(features, "create_map", refuse)
+    monkeypatch.setattr(features, "libbpf", Library)
+    assert features.GLOBAL_DATA.is_there == is_there
+    assert features.BOUNDED_LOOPS.is_there == is_there

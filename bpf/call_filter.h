@@ -165,9 +165,28 @@ static __always_inline __u32 first_selector(__u32 selectors)
  */
 static __always_inline void count_match(struct call *call, const struct hook *hook, __u32 selector)
 {
-	if (call->selectors && call->at_return == hook->head.matches_at_return &&
-	    !call->unknown_workload)
-		count_for(find_counts(call->slot), selector, COUNT_MATCHED);
+	__u32 flags = hook->actions[selector & 7].flags;
+	struct hook_counts *counts;
+
+	if (!call->selectors || call->at_return != hook->head.matches_at_return ||
+	    call->unknown_workload)
+		return;
+	counts = find_counts(call->slot);
+	count_for(counts, selector, COUNT_MATCHED);
+	if (!(flags & ACTION_POST) || (call->at_return && flags & ACTION_RETURN_QUIET))
+		count_for(counts, selector, COUNT_NOPOST);
+}
+
+/* Counts an event, once: where a second record follows, when that is sent. Not those about which
+ * user space decides.
+ */
+static __always_inline void count_event(struct call *call, const struct hook *hook)
+{
+	__u32 flags = call->event.flags;
+	int is_last = call->at_return || !hook->head.reports_return || flags & CALL_RETURN_LOST;
+
+	if (is_last && !(flags & (CALL_UNWANTED | CALL_UNKNOWN_WORKLOAD)))
+		count_for(find_counts(call->slot), call->event.selector, COUNT_POST);
 }
 
 #endif

@@ -233,7 +233,8 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 	     (!call->at_return && hook->head.reports_return)) &&
 	    !keep_until_return(call))
 		call->event.flags |= CALL_RETURN_LOST;
-	submit(ctx, &call->event.header, size);
+	if (!submit(ctx, &call->event.header, size))
+		count_event(call, hook);
 }
 
 static __always_inline void submit_call(void *ctx, struct call *call, struct hook *hook)

@@ -37,7 +37,10 @@ enum selector_count {
 	COUNT_MATCHED = 7, /* calls that it decided on */
 	COUNT_SET = 8, /* an argument was written */
 	COUNT_MONITOR_SET = 9,
-	SELECTOR_COUNTS = 10,
+	COUNT_POST =
+		10, /* events sent: of a call that is reported together with what it returns one */
+	COUNT_NOPOST = 11, /* calls that it decided on and does not report, as its actions say */
+	SELECTOR_COUNTS = 12,
 };
 
 /* What is counted of a hook: SELECTOR_COUNTS of each selector, and behind them calls. */

@@ -70,10 +70,14 @@ static __always_inline long output_record(__attribute__((unused)) void *ctx,
 	return err;
 }
 
-static __always_inline void submit(void *ctx, struct event_header *header, __u64 size)
+/* Returns a negative number where there was no room, and it is counted as lost. */
+static __always_inline long submit(void *ctx, struct event_header *header, __u64 size)
 {
-	if (output_record(ctx, header, size))
+	long err = output_record(ctx, header, size);
+
+	if (err)
 		count_losses(header->kind, 1);
+	return err;
 }
 
 #endif

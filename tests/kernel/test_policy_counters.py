@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from tests.support.agent import Agent, until
 from tests.support.compile import installed
-from tests.support.policy_agent import count, list_of, listed, policy, started
+from tests.support.policy_agent import by_api, count, list_of, listed, policy, started
 from tetrapy.kernel.trials import has_multi_uprobes
 
 ARGUMENTS = [{"index": 0, "type": "int"}, {"index": 3, "type": "string"}]
@@ -138,8 +139,66 @@ def test_exact_numbers(tmp_path: Path) -> None:
         of_text = f'{of_first},selector_index="1",selector_label="a"'
         assert f"tetrapy_policy_selector_matches_total{{{of_text}}} {7 * cpus}" in lines
         words = [line.split() for line in list_of(agent, "--counters").splitlines()]
-        assert [name, "0", f"{calls}", "0", "1", f"{7 * cpus}", "0", "0", "a"] in words
+        assert [
+            name,
+            "0",
+            f"{calls}",
+            "0",
+            "1",
+            f"{7 * cpus}",
+            f"{7 * cpus}",
+            "0",
+            "0",
+            "a",
+        ] in words
         assert "hook_counters" not in listed(agent)[0]  # nobody asked
+        assert agent.stop() == 0
+
+
+def test_events_that_were_posted(tmp_path: Path) -> None:
+    """NPOST of the list counts events, with what is returned or without, by selector; what an
+    action NoPost keeps back has a count of its own, and what a rate limit does has none.
+    """
+    target = installed("called", tmp_path)
+    quiet = {**TEXT, "matchActions": [{"action": "NoPost"}]}
+    rare = {**NUMBER, "matchActions": [{"action": "Post", "rateLimit": "1h"}]}
+    texts = {
+        "plain": {"args": ARGUMENTS, "selectors": [NUMBER, quiet]},
+        "returns": {
+            "args": ARGUMENTS,
+            "return": True,
+            "returnArg": {"index": 0, "type": "int64"},
+            "selectors": [NUMBER, quiet],
+        },
+        "limited": {"args": ARGUMENTS, "selectors": [rare]},
+    }
+    policies = {
+        name: policy(name, {"uprobes": [uprobe(target, "called", **spec)]})
+        for name, spec in texts.items()
+    }
+    with started(tmp_path / "agent", "--metrics-server", "127.0.0.1:0", **policies) as agent:
+        agent.started()
+        make_calls(target, LINES, 1)
+        until(lambda: count(agent, "process_uprobe", "returns") == 5, "the events")
+        listing = json.loads(by_api(agent, "-o", "json"))["policies"]
+        found = {one["name"]: one["stats"] for one in listing}
+        both = [{"post": "5"}, {"nopost": "7"}]
+        for name in ("plain", "returns"):
+            assert found[name]["action_counters"] == {"post": "5", "nopost": "7"}
+            by_selector = found[name]["selector_action_counters"]
+            assert [one["action_counters"] for one in by_selector] == both
+        assert found["limited"]["action_counters"] == {"post": "1"}
+        heading, *rows = [line.split() for line in by_api(agent).splitlines()]
+        assert heading[-3] == "NPOST"
+        assert {row[1]: row[-3] for row in rows} == {
+            "plain": "5",
+            "returns": "5",
+            "limited": "1",
+        }
+        selector = 'policy="plain",policy_namespace="",selector_index="0",selector_label="seven"'
+        name = f'hook="uprobe:{target}/called",hook_index="0"'
+        series = "tetragon_tracingpolicy_selector_actions_total"
+        assert f'{series}{{action="post",{name},{selector}}} 5' in scraped(agent)
         assert agent.stop() == 0
 
 

@@ -45,13 +45,19 @@ def listed(agent: Agent, *flags: str) -> list[dict[str, Any]]:
     return found
 
 
+def by_api(agent: Agent, *flags: str) -> str:
+    """What `tetrapy tracingpolicy list` prints there."""
+    return _client(agent, "tracingpolicy", "list", *flags)
+
+
 def list_of(agent: Agent, *flags: str) -> str:
     """What `tetrapy policy list` prints there."""
-    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ)]
-    run = subprocess.run(
-        [*command, "policy", "list", *flags], check=True, capture_output=True, timeout=60
-    )
-    return run.stdout.decode()
+    return _client(agent, "policy", "list", *flags)
+
+
+def _client(agent: Agent, *arguments: str) -> str:
+    command = ["nsenter", "-t", str(agent.pid), "-m", sys.executable, str(PYZ), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout.decode()
 
 
 def started(directory: Path, *flags: str, **files: str) -> Agent:

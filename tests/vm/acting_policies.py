@@ -208,3 +208,12 @@ POLICIES: dict[str, dict[str, Any]] = {
     },
     "only": {"kprobes": [getpgid(4130)]},
 }
+
+
+POSTS = ("post", "nopost")  # counters of what is reported, beside those of what is done
+
+
+def actions_of(listed: dict[str, Any]) -> dict[str, str]:
+    """What a policy that the agent lists did: how often by action."""
+    counters = listed["stats"]["action_counters"]
+    return {action: times for action, times in counters.items() if action not in POSTS}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.compile import program
-from tests.vm.acting_policies import EACCES, ENOSPC, EROFS, POLICIES
+from tests.vm.acting_policies import EACCES, ENOSPC, EROFS, POLICIES, POSTS, actions_of
 from tests.vm.guests import PYZ
 from tools.guest import kernels, qemu
 
@@ -67,8 +67,12 @@ class Answer:
         return [one["action"] for one in self.events.get(policy, ())]
 
     def counts(self, policy: str) -> dict[str, str]:
-        found: dict[str, str] = self.policies[policy]["stats"]["action_counters"]
-        return found
+        return actions_of(self.policies[policy])
+
+    def posts(self, policy: str) -> list[str]:
+        """How many events were sent, and how many calls an action NoPost kept back."""
+        found = self.policies[policy]["stats"]["action_counters"]
+        return [found.get(action, "0") for action in POSTS]
 
     def hook(self, policy: str) -> Any:
         """The counters of its only hook, after all."""
@@ -107,6 +111,8 @@ def expect_signals(answer: Answer) -> None:
     assert answer.actions("quiet") == []
     assert answer.actions("limited") == ["KPROBE_ACTION_SIGNAL"]
     assert answer.counts("limited") == {"signal": "5"}
+    assert answer.posts("limited") == ["1", "0"]
+    assert answer.posts("quiet")[0] == "0" != answer.posts("quiet")[1]
     assert answer.counts("both") == {"signal": "2"}
     returned = answer.events["return"][0]
     assert returned["return_action"] == "KPROBE_ACTION_SIGNAL"

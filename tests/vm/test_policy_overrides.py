@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.vm.acting_policies import actions_of
 from tests.vm.guests import PYZ
 from tools.guest import qemu
 from tools.guest.built_kernel import overriding
@@ -115,7 +116,7 @@ def expect(result: qemu.GuestResult, run: str) -> None:
     fates = {name: (one["status"], one["heard"]) for name, one in answer["fates"].items()}
     policies = {one["name"]: one for one in answer["listed"]["policies"]}
     assert fates == FATES, (policies, log)
-    counted = {name: one["stats"]["action_counters"] for name, one in policies.items()}
+    counted = {name: actions_of(one) for name, one in policies.items()}
     assert counted == {
         **{name: {"override": "1"} for name in POLICIES},
         "monitored": {"monitor_override": "1"},

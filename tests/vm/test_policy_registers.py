@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.compile import program
+from tests.vm.acting_policies import actions_of
 from tests.vm.guests import PYZ
 from tetrapy.abi.executable import Executable
 from tools.guest import kernels, qemu
@@ -115,7 +116,7 @@ def test_functions_of_programs(kernel: str) -> None:
     assert afterwards == PLAIN
     assert "Override of a uprobe with return" in policies["returning"]["error"]
     assert "there is no symbol nobody" in policies["nowhere"]["error"]
-    counters = {name: one["stats"]["action_counters"] for name, one in policies.items()}
+    counters = {name: actions_of(one) for name, one in policies.items()}
     counted = {name: found for name, found in counters.items() if found}
     assert counted == {
         "ways": {"override": "4"},

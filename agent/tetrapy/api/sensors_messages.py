@@ -58,6 +58,7 @@ TracingPolicySelectorCounters:
     3 matched uint64
     4 acted uint64
     5 monitored uint64
+    6 posted uint64
 
 HookStatus:
     1 section string

@@ -13,7 +13,9 @@ _COLUMNS = (
     "ID NAME DOMAIN STATE FILTERID NAMESPACE SENSORS KERNELMEMORY MODE NPOST NENFORCE NMONITOR"
 ).split()
 _HOOK_COLUMNS = ("SECTION", "CFGIDX", "DESCRIPTION", "STATUS")
-_COUNTER_COLUMNS = tuple("HOOK CFGIDX CALLED MISSED SELECTOR MATCHED ACTED MONITORED LABEL".split())
+_COUNTER_COLUMNS = tuple(
+    "HOOK CFGIDX CALLED MISSED SELECTOR MATCHED POSTED ACTED MONITORED LABEL".split()
+)
 _GAP = "   "
 _ENFORCED = ("signal", "override", "notify_enforcer", "set")
 
@@ -50,7 +52,7 @@ def counter_lines(hooks: Sequence[Message]) -> List[str]:
     for hook in hooks:
         counts = [str(hook.get(name, 0)) for name in ("hook_index", "called", "missed")]
         for selector in hook.get("selectors", []):
-            names = ("selector_index", "matched", "acted", "monitored")
+            names = ("selector_index", "matched", "posted", "acted", "monitored")
             more = [str(selector.get(name, 0)) for name in names]
             rows.append((hook.get("hook", ""), *counts, *more, selector.get("selector_label", "")))
     return [line.rstrip() for line in _aligned(rows)]

@@ -317,6 +317,7 @@ def _counters(hook: HookFigures) -> Dict[str, Any]:
                 "matched": selector.matched,
                 "acted": selector.acted,
                 "monitored": selector.monitored,
+                "posted": selector.posted,
             }
             for number, selector in enumerate(hook.selectors)
         ],

@@ -18,7 +18,8 @@ _KERNEL_MEMORY = Family(
 _ACTIONS = Family(
     "tetragon_tracingpolicy_selector_actions_total",
     COUNTER,
-    "What policies did to processes, or would have in mode monitor; `failed`: the kernel refused",
+    "Events that policies posted, and what they did to processes, or would have in mode monitor;"
+    " `failed`: the kernel refused",
     tuple("action hook hook_index policy policy_namespace selector_index selector_label".split()),
 )
 _HOOK = ("hook", "hook_index", "policy", "policy_namespace")

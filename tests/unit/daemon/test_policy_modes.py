@@ -135,9 +135,9 @@ def test_what_it_did_is_listed() -> None:
         6,
     )
     assert [tuple(one.values()) for one in hook["selectors"]] == [
-        (0, "l", 10, 2, 3),
-        (1, "l", 11, 4, 0),
-        (2, "", 0, 0, 0),
+        (0, "l", 10, 2, 3, 0),
+        (1, "l", 11, 4, 0, 0),
+        (2, "", 0, 0, 0, 0),
     ]
     assert [tuple(one.values()) for one in listed["hook_statuses"]] == [
         ("kprobes", 0, "f", "STATUS_LOADED"),

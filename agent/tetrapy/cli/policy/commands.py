@@ -38,6 +38,7 @@ was loaded, in any mode:
   missed     calls that its kprobes missed, and runs that the kernel skipped of
              programs that only this hook has
   matched    calls that the selector decided on, the first one that matches
+  posted     events that were sent of them
   acted      signals, overrides and what was put before an enforcer
   monitored  the same that was not done because the policy only monitors
 """,

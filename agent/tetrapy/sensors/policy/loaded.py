@@ -53,6 +53,7 @@ class HookPlace(NamedTuple):
     state: str  # of HookState of the API, without STATUS_
 
 
+_REPORTING = ("post", "nopost")
 _ENFORCED = ("signal", "override", "notify_enforcer", "set")
 
 
@@ -61,8 +62,14 @@ class SelectorFigures(NamedTuple):
 
     label: str
     matched: int
-    # By what: signal, monitor_signal, override, ..., failed; empty of a hook that acts on nobody.
+    # By what: post, nopost, signal, monitor_signal, override, ..., failed; of a hook that acts on
+    # nobody the first two.
     actions: Mapping[str, int]
+
+    @property
+    def posted(self) -> int:
+        """How many events of such calls were sent."""
+        return self.actions.get("post", 0)
 
     @property
     def acted(self) -> int:
@@ -205,7 +212,7 @@ class LoadedPolicy:
                 by_links,
                 by_links + one.hook.missed_by_programs(),
                 tuple(
-                    SelectorFigures(label, own.matched, own.actions if one.hook.acts else {})
+                    SelectorFigures(label, own.matched, _done(own.actions, one.hook.acts))
                     for label, own in zip(one.labels or ("",), counts.selectors)
                 ),
             )
@@ -241,6 +248,10 @@ class LoadedPolicy:
                 self._pins.forget(pinned)
         close_all(self.ends(), self.alive)
         self.acquired.close()
+
+
+def _done(actions: Mapping[str, int], acts: bool) -> Mapping[str, int]:
+    return actions if acts else {name: actions[name] for name in _REPORTING}
 
 
 def _added(one: HookFigures, other: HookFigures) -> HookFigures:

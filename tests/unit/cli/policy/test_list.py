@@ -26,7 +26,13 @@ HOOKS = [
         "called": "70",
         "missed": "1",
         "selectors": [
-            {"selector_index": 0, "selector_label": "a", "matched": "5", "acted": "4"},
+            {
+                "selector_index": 0,
+                "selector_label": "a",
+                "matched": "5",
+                "posted": "2",
+                "acted": "4",
+            },
             {"selector_index": 1, "matched": "6", "monitored": "3"},
         ],
     },
@@ -111,10 +117,12 @@ def test_counters(server: Server, run: Any) -> None:
     """Below each policy that is in the kernel; in JSON as the API has them."""
     server.answers[CALL] = {"policies": [{"id": 1, "stats": {"hook_counters": HOOKS}}, {"id": 2}]}
     table = (
-        "    HOOK     CFGIDX   CALLED   MISSED   SELECTOR   MATCHED   ACTED   MONITORED   LABEL\n"
-        "    lsm:f    0        70       1        0          5         4       0           a\n"
-        "    lsm:f    0        70       1        1          6         0       3\n"
-        "    lsm:gg   1        0        0        0          0         0       0\n"
+        "    HOOK     CFGIDX   CALLED   MISSED   SELECTOR   MATCHED   POSTED   ACTED   MONITORED"
+        "   LABEL\n"
+        "    lsm:f    0        70       1        0          5         2        4       0"
+        "           a\n"
+        "    lsm:f    0        70       1        1          6         0        0       3\n"
+        "    lsm:gg   1        0        0        0          0         0        0       0\n"
     )
     assert run("--counters") == (0, HEAD + FIRST + table + SECOND + NOTES, "")
     code, out, _ = run("--counters", "--json")

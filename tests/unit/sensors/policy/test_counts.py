@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LAYOUT = CountsLayout(policy_btf())
 ACTIONS = (
     "signal monitor_signal override monitor_override notify_enforcer monitor_notify_enforcer failed"
-    " set monitor_set"
+    " set monitor_set post nopost"
 ).split()
 
 
@@ -33,18 +33,21 @@ def test_each_counter_has_a_place() -> None:
     found = LAYOUT.read(range(1, LAYOUT.counters + 1))
     assert found.called == LAYOUT.counters
     assert len(found.selectors) == 5
-    places = [1, 2, 3, 4, 5, 6, 7, 9, 10]
+    places = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12]
     assert found.selectors[0] == (8, dict(zip(ACTIONS, places, strict=True)))
-    fifth = [40 + place for place in places]
-    assert found.selectors[4] == (48, dict(zip(ACTIONS, fifth, strict=True)))
-    assert LAYOUT.counters == 51
+    fifth = [48 + place for place in places]
+    assert found.selectors[4] == (56, dict(zip(ACTIONS, fifth, strict=True)))
+    assert LAYOUT.counters == 61
 
 
 def counts(called: int, *matched: int, signal: int = 0, monitor_signal: int = 0) -> HookCounts:
-    """Of a hook; all but the first selector act on nobody."""
-    done = {**dict.fromkeys(ACTIONS, 0), "signal": signal, "monitor_signal": monitor_signal}
+    """Of a hook; all but the first selector act on nobody, and all post."""
     none = dict.fromkeys(ACTIONS, 0)
-    selectors = [SelectorCounts(n, none if at else done) for at, n in enumerate(matched)]
+    done = {"signal": signal, "monitor_signal": monitor_signal}
+    selectors = [
+        SelectorCounts(n, {**none, "post": n, **({} if at else done)})
+        for at, n in enumerate(matched)
+    ]
     return HookCounts(called, (*selectors, *[SelectorCounts(0, none)] * (5 - len(matched))))
 
 
@@ -87,7 +90,13 @@ def test_tables_of_one_hook_are_added_up() -> None:
     assert both[:5] == ("usdt:a", 2, 120, 3, 33)
     assert [(one.label, one.matched) for one in both.selectors] == [("x", 10), ("", 12)]
     assert [(one.acted, one.monitored) for one in both.selectors] == [(6, 2), (0, 0)]
-    assert alone == HookFigures("usdt:a", 11, 9, 0, 0, (SelectorFigures("x", 6, {}),))
+    assert [one.posted for one in both.selectors] == [10, 12]
+    assert alone == HookFigures("usdt:a", 11, 9, 0, 0, (reported("x", 6),))
+
+
+def reported(label: str, times: int) -> SelectorFigures:
+    """Of a hook that acts on nobody."""
+    return SelectorFigures(label, times, {"post": times, "nopost": 0})
 
 
 def test_hooks_without_selectors_and_those_that_are_no_entry() -> None:
@@ -103,8 +112,8 @@ def test_hooks_without_selectors_and_those_that_are_no_entry() -> None:
         ("kprobe:f", 0, 5),
     ]
     assert [one.selectors for one in found] == [
-        (SelectorFigures("", 4, {}),),
-        (SelectorFigures("", 5, {}),),
+        (reported("", 4),),
+        (reported("", 5),),
     ]
 
 

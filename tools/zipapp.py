@@ -43,7 +43,7 @@ _FOR_POLICIES = (
     "tetrapy/events/loader.",
     "tetrapy/go_quoting.",
     "tetrapy/kernel/child.",
-    "tetrapy/kernel/closing.",
+    "tetrapy/kernel/waits.",
     "tetrapy/kernel/kallsyms.",
     "tetrapy/kernel/kernel_btf.",
     "tetrapy/kernel/links.",

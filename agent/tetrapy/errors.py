@@ -132,6 +132,10 @@ class PolicyReaderError(TetrapyError):
     """The process that reads policies has ended, or a text is a defect of it."""
 
 
+class AgentEndsError(TetrapyError):
+    """A signal has the agent end, and what it is about is given up."""
+
+
 class PolicyFileError(TetrapyError):
     """A policy was not loaded, and the settings want the start to end then."""
 

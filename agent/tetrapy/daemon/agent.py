@@ -195,7 +195,7 @@ class Agent:
 
     def _loads(self, loop: Loop) -> None:
         """A step of loading a policy is done."""
-        loop.alive()
+        loop.breathe()
         self._manager.busy()
 
     def _parts(self, fanout: Fanout, loop: Loop, policies: Policies, target: SinkTarget) -> Parts:

@@ -11,7 +11,7 @@ from tetrapy.errors import KernelError
 from tetrapy.kernel import bpffs
 
 if TYPE_CHECKING:
-    from tetrapy.daemon.policies import Entry
+    from tetrapy.daemon.policy_entry import Entry
     from tetrapy.sensors.policy.pins import Pinned, Pins
 
 STATIC = "static"  # the domain of policies that came in files

@@ -76,6 +76,7 @@ class Loop:
         self.throttle: Optional[PolicyThrottle] = None
         self.pending: Optional[PendingEvents] = None  # from the first container on
         self.on_containers: Callable[[], None] = lambda: None  # more is known of some
+        self._is_between = False  # two batches
         self._next_round = 0.0
         self._rounds = 0
         self._sweeps = 0
@@ -128,6 +129,7 @@ class Loop:
         poll, drain = epoll.poll, sensor.drain
         quiet = 0
         timeout = 0.0
+        self._is_between = True
         while stopped() is None:
             if self._fanout.reader_is_gone:
                 self._log("warn", "Nobody reads the events any more, stopping")
@@ -137,7 +139,7 @@ class Loop:
                 self.clients.turn(ready)
             records = drain(_BATCH)
             if records:
-                self._handle(records)
+                self._take(records)
                 quiet = 0
                 timeout = 0.0 if sensor.more else _TICK
             else:
@@ -206,6 +208,20 @@ class Loop:
             filterPass=self._fanout.passed,
             filterDrop=self._fanout.dropped + sum(self._sensor.suppressed().values()),
         )
+
+    def _take(self, records: List[Any]) -> None:
+        self._is_between = False
+        self._handle(records)
+        self._is_between = True
+
+    def breathe(self) -> None:
+        """Something else takes long, such as a policy that is loaded: take what waits meanwhile."""
+        self.alive()
+        if not self._is_between:
+            return
+        self._take(self._sensor.drain(_BATCH))
+        if self._fanout.wants_push:
+            self._fanout.push()
 
     def _handle(self, records: List[Any], end: float = math.inf) -> int:
         """Make lines of records, until the monotonic clock says `end`; returns of how many."""

@@ -8,10 +8,20 @@ from running, unless the settings ask for that.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
+import signal
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 from tetrapy.daemon.left_policies import LeftPolicies
-from tetrapy.errors import NameTakenError, PolicyError, TetrapyError
+from tetrapy.daemon.policy_entry import (
+    DISABLED,
+    ENABLED,
+    LOAD_ERROR,
+    PARTIALLY_ENABLED,
+    STATES,
+    STATIC,
+    Entry,
+)
+from tetrapy.errors import AgentEndsError, NameTakenError, PolicyError, TetrapyError
 from tetrapy.kernel import capabilities
 from tetrapy.uncaught import defect
 
@@ -22,60 +32,9 @@ if TYPE_CHECKING:
     from tetrapy.sensors.policy.loaded import LoadedPolicy
     from tetrapy.sensors.policy.loader import PolicyLoader
 
-DISABLED = "disabled"
-ENABLED, PARTIALLY_ENABLED, LOAD_ERROR = "enabled", "partially_enabled", "load_error"
-STATES = (DISABLED, ENABLED, "error", LOAD_ERROR, PARTIALLY_ENABLED, "skipped")
-STATIC, GRPC = "static", "grpc"
-"""Domains, as Tetragon calls them: policies of files, and those that clients add."""
-ENFORCE, MONITOR, MONITOR_ONLY = "enforce", "monitor", "monitor_only"
-"""Modes, see policy/acting.py, which most agents need not import."""
+_ENDING = {signal.SIGTERM, signal.SIGINT}  # they wait until the loop takes them
 
 Log = Callable[..., None]
-
-
-class Entry:
-    """A policy in the list, loaded or not."""
-
-    def __init__(self, number: int, path: str, domain: str) -> None:
-        self.number = number  # never given again
-        self.path = path  # or who sent it
-        self.domain = domain  # where it came from; each has names of its own
-        self.text = ""  # of one that came otherwise than in a file
-        self.read: Optional[int] = None  # the hash of the text that was read last
-        self.awaits_name = False  # it is not loaded because another has its name
-        self.name = self.namespace = self.mode = self.error = ""
-        self.state = LOAD_ERROR
-        self.loaded: Optional[LoadedPolicy] = None
-        self.silent: List[Dict[str, Any]] = []  # whose calls it does not tell for now
-
-    @property
-    def key(self) -> Tuple[str, str, str]:
-        """What no two loaded policies share."""
-        return self.domain, self.namespace, self.name
-
-    @property
-    def label(self) -> str:
-        """Domain, namespace and name as the log has them."""
-        return "/".join(self.key)
-
-    def described(self) -> Dict[str, Any]:
-        """What the info file has of it."""
-        loaded = self.loaded
-        return {
-            "id": self.number,
-            "name": self.name,
-            "namespace": self.namespace,
-            "domain": self.domain,
-            "file": self.path,
-            "state": self.state,
-            "mode": self.mode,
-            "sensors": list(loaded.sensors) if loaded else [],
-            "hooks": loaded.hooks if loaded else 0,
-            "left_out": list(loaded.left_out) if loaded else [],
-            "error": self.error,
-            "kernel_memory_bytes": loaded.kernel_memory if loaded else 0,
-            "silent": self.silent,
-        }
 
 
 class Policies:
@@ -105,6 +64,12 @@ class Policies:
     def alive(self) -> None:
         """A step of a loading is done: the first policy may take a minute on a slow machine."""
         self.when_alive()
+
+    def between(self) -> None:
+        """The next part of a policy comes. Raises AgentEndsError where a signal waits."""
+        self.alive()
+        if signal.sigpending() & _ENDING:
+            raise AgentEndsError("the agent is to end")
 
     def prepare_file(self, path: str) -> Entry:
         """Load the policy in a file; what keeps it from that is in the entry and the log.
@@ -179,6 +144,7 @@ class Policies:
             with capabilities.raised():
                 if self._loader is None:
                     self._loader = self._make_loader(self._acquired)
+                    self._loader.between = self.between
                 entry.loaded = self._loader.prepare(policy)
         except Exception as err:  # noqa: BLE001 - one policy must not end the base sensor
             self._refuse(entry, err)
@@ -203,7 +169,7 @@ class Policies:
         text = entry.text or policy_text(entry.path)
         entry.read = hash(text)
         if self._reader is None:
-            self._reader = PolicyReader(self.alive)
+            self._reader = PolicyReader(self.between)
         read = self._reader.read(text)
         metadata = read.policy.metadata
         entry.name = metadata.name or metadata.generate_name
@@ -325,9 +291,9 @@ class Policies:
         """Stop all programs but those that stay; what they reported can still be understood."""
         loaded = [one.loaded for one in self.entries if one.loaded and not one.loaded.stays]
         if loaded:
-            from tetrapy.kernel.closing import close_all  # late, as above
+            from tetrapy.kernel.waits import call_all  # late, as above
 
-            close_all([end for one in loaded for end in one.ends()], self.alive)
+            call_all([end for one in loaded for end in one.ends()], self.alive)
 
     def end(self) -> None:
         """Take all out of the kernel but those that stay: the agent ends."""

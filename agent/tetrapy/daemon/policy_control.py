@@ -13,7 +13,8 @@ from tetrapy.api.codec import Message
 from tetrapy.api.grpc import FAILED_PRECONDITION, INVALID_ARGUMENT, NOT_FOUND, UNKNOWN, RpcError
 from tetrapy.api.router import Context, Handler
 from tetrapy.api.services import SENSORS, TETRAGON
-from tetrapy.daemon.policies import (
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import (
     DISABLED,
     ENABLED,
     ENFORCE,
@@ -24,7 +25,6 @@ from tetrapy.daemon.policies import (
     PARTIALLY_ENABLED,
     STATIC,
     Entry,
-    Policies,
 )
 from tetrapy.errors import KernelError, TetrapyError
 

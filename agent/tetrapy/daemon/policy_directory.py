@@ -11,7 +11,8 @@ import os
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from tetrapy.daemon.policies import DISABLED, STATIC, Entry, Policies
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import DISABLED, STATIC, Entry
 from tetrapy.daemon.policy_files import directories_of, files_below
 from tetrapy.kernel.inotify import Inotify
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Callable, Iterator, List
 from tetrapy.config.settings import Settings
 from tetrapy.config.table import BY_NAME
 from tetrapy.daemon.left_policies import pins_of
-from tetrapy.daemon.policies import Entry, Policies
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import Entry
 from tetrapy.errors import PolicyFileError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import time
 from typing import Callable, List, Tuple
 
@@ -28,7 +27,6 @@ PATIENCE = 25.0  # seconds until it is given up, on whatever it waits: the agent
 MAX_REPLY = 16 << 20  # bytes of a policy, with all that aliases repeat
 
 _PIECE = 1 << 16
-_ENDING = {signal.SIGTERM, signal.SIGINT}  # they wait until the loop takes them
 
 
 class Read(NamedTuple):
@@ -41,9 +39,9 @@ class Read(NamedTuple):
 class PolicyReader:
     """Starts the process for the first text, and anew after a text that was too much for it."""
 
-    def __init__(self, alive: Callable[[], None]) -> None:
-        """`alive` is called several times a second while a text is read."""
-        self._alive = alive
+    def __init__(self, between: Callable[[], None]) -> None:
+        """`between` is called several times a second while a text is read; it may raise."""
+        self._between = between
         self._child = Child()
         self._acquired = contextlib.ExitStack()
         self._requests = self._replies = -1
@@ -86,7 +84,7 @@ class PolicyReader:
             self._child.start(lambda: _serve(requests, replies))
 
     def _exchanged(self, request: bytes) -> bytes:
-        """The answer to a line. Raises PolicyReaderError, OSError."""
+        """The answer to a line. Raises PolicyReaderError, OSError, and what `between` does."""
         poll = select.poll()
         poll.register(self._requests, select.POLLOUT)
         poll.register(self._replies, select.POLLIN)
@@ -94,9 +92,7 @@ class PolicyReader:
         until = time.monotonic() + PATIENCE
         while not reply.endswith(b"\n"):
             ready = dict(poll.poll(200))
-            self._alive()
-            if signal.sigpending() & _ENDING:
-                raise PolicyReaderError("the agent is to end")
+            self._between()
             if self._replies in ready:
                 piece = os.read(self._replies, _PIECE)
                 if not piece:

@@ -13,7 +13,8 @@ import stat
 from typing import Any, Callable, List, Tuple
 
 from tetrapy import json_codec
-from tetrapy.daemon.policies import Entry, Policies
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import Entry
 from tetrapy.errors import TetrapyError
 
 _SUFFIX = ".json"

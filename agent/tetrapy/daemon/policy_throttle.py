@@ -20,7 +20,8 @@ from tetrapy.kernel import capabilities
 from tetrapy.sensors.owners import bounded
 
 if TYPE_CHECKING:
-    from tetrapy.daemon.policies import Entry, Policies
+    from tetrapy.daemon.policies import Policies
+    from tetrapy.daemon.policy_entry import Entry
     from tetrapy.sensors.owners import Owner as Named
     from tetrapy.sensors.policy.handler import CallHandler
     from tetrapy.sensors.policy.uses import Owner, Part, Uses

@@ -29,6 +29,8 @@ from tetrapy.policy.types import (
 )
 from tetrapy.policy.values import UnfitError
 
+MAX_HOOKS = 1023
+"""One less than HOOK_SLOTS of bpf/hook.h."""
 MIN_MESSAGE, MAX_MESSAGE = 2, 256
 MIN_TAG, MAX_TAG = 2, 128
 """Bytes."""
@@ -61,6 +63,11 @@ def _check_sections(spec: Spec, problems: Problems) -> None:
     if len(used) > 1:
         what = f"a policy has only one kind of hooks; this one has {' and '.join(used)}"
         problems.error(f"spec.{used[1]}", f"{what}: make several policies of it")
+    for section in used:
+        count = len(getattr(spec, section))
+        if count > MAX_HOOKS:
+            what = f"has {count} hooks; at most {MAX_HOOKS} are supported, of all policies together"
+            problems.error(f"spec.{section}", what)
     if not used and not spec.loader:
         problems.warn("spec", "has no hooks, so that nothing is reported")
 

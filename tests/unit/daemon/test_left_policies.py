@@ -11,7 +11,8 @@ import pytest
 
 from tests.unit.sensors.policy.test_pins import left
 from tetrapy.daemon.left_policies import LeftPolicies
-from tetrapy.daemon.policies import DISABLED, ENABLED, GRPC, LOAD_ERROR, STATIC, Entry, Policies
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import DISABLED, ENABLED, GRPC, LOAD_ERROR, STATIC, Entry
 from tetrapy.sensors.policy.pins import Pins
 
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,15 +14,11 @@ import pytest
 from tests.support.agent_run import FakeSensor
 from tests.support.procfs import FakeProcfs
 from tests.support.records import NODE, SECOND, Task, exit_of, fork
-from tetrapy.config.sources import read
 from tetrapy.daemon import loop as module
 from tetrapy.daemon.loop import Loop
-from tetrapy.daemon.start import buffer_size, node_name
 from tetrapy.process.table import ProcessTable
-from tetrapy.sensors.options import BufferSize
 
 RECORD = exit_of(Task(5, SECOND))
-PAGE = 4096
 
 
 class FakeFanout:
@@ -147,6 +143,38 @@ def test_a_buffer_that_cannot_wake_is_looked_at(monkeypatch: pytest.MonkeyPatch)
     assert set(loop.timeouts[1:]) == {0.05}
 
 
+def test_what_takes_long_lets_events_through() -> None:
+    """Within a policy that is loaded, say, between two batches; not before the loop runs, nor
+    within a batch, whose events come first.
+    """
+    sensor = FakeSensor(*([exit_of(Task(pid, SECOND))] for pid in (5, 6, 7)))
+    fanout = FakeFanout()
+    loop = loop_of(sensor, fanout)
+    seen: list[int] = []
+    steps: list[str] = []
+
+    def handle(records: list[Any], _end: float = 0.0) -> int:
+        steps.append(f"batch {len(seen)}")
+        seen.append(len(records))
+        loop.breathe()
+        steps.append("its end")
+        return len(records)
+
+    def turn(_ready: Any) -> None:
+        steps.append("long work")
+        fanout.waiting = 1
+        loop.breathe()
+        assert fanout.waiting == 0
+
+    loop._handle = handle  # type: ignore[method-assign]
+    loop.breathe()
+    assert steps == []
+    loop.clients = SimpleNamespace(turn=turn, tick=lambda _: None)  # type: ignore[assignment]
+    polls = SimpleNamespace(poll=lambda _: [(0, 0)])
+    loop.run(polls, lambda: 15 if len(seen) > 1 else None)  # type: ignore[arg-type]
+    assert steps == ["long work", "batch 0", "its end", "batch 1", "its end"]
+
+
 @pytest.mark.parametrize("batches", [[0] * 25, [1] * 500])
 def test_care_is_taken_now_and_then(monkeypatch: pytest.MonkeyPatch, batches: list[int]) -> None:
     """Clocks and losses are looked at every ten seconds, the rest every two, asleep or busy."""
@@ -163,71 +191,6 @@ def test_the_loop_is_seen_to_turn(monkeypatch: pytest.MonkeyPatch, batches: list
     """Who asks whether the loop hangs finds when it last turned, asleep or busy."""
     loop = Course(monkeypatch, *batches)
     assert loop.now - loop.loop.heartbeat <= 2.1
-
-
-@pytest.mark.parametrize(
-    ("environment", "name"),
-    [
-        ({"HUBBLE_NODE_NAME": "a", "NODE_NAME": "b"}, "a"),
-        ({"NODE_NAME": "b"}, "b"),
-        ({"HUBBLE_NODE_NAME": "", "NODE_NAME": "b"}, "b"),
-    ],
-)
-def test_the_nodes_name(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], name: str
-) -> None:
-    """HUBBLE_NODE_NAME, else NODE_NAME; an empty one counts as unset."""
-    for variable in ("HUBBLE_NODE_NAME", "NODE_NAME"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
-    assert node_name() == name
-
-
-def test_the_nodes_name_is_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a variable it is what uname tells."""
-    for variable in ("HUBBLE_NODE_NAME", "NODE_NAME"):
-        monkeypatch.delenv(variable, raising=False)
-    assert node_name() == os.uname().nodename
-
-
-def test_a_nodes_name_that_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes that are not UTF-8 become U+FFFD, as everywhere in events."""
-    monkeypatch.delenv("HUBBLE_NODE_NAME", raising=False)
-    monkeypatch.setenv("NODE_NAME", "a\udcff\udcfeb")
-    assert node_name() == "a\ufffdb"
-
-
-@pytest.mark.parametrize(
-    ("total", "cpus", "size"),
-    [
-        (4 << 20, 1, (4 << 20, 4 << 20)),
-        (4 << 20, 4, (4 << 20, 1 << 20)),
-        (4 << 20, 3, (4 << 20, 2 << 20)),
-        (5 << 20, 2, (8 << 20, 4 << 20)),
-        (1, 1, (PAGE, 16 * PAGE)),
-        (PAGE + 1, 64, (2 * PAGE, 16 * PAGE)),
-        (2 << 30, 2, (2 << 30, 1 << 30)),
-    ],
-)
-def test_buffer_sizes(total: int, cpus: int, size: tuple[int, int]) -> None:
-    """Powers of two, pages at least: of the one ring, and of each CPU's perf buffer."""
-    assert BufferSize.of(total, cpus) == size
-
-
-@pytest.mark.parametrize(
-    ("arguments", "cpus", "total"),
-    [
-        ([], 1, 2 << 20),
-        ([], 4, 4 << 20),
-        ([], 64, 16 << 20),
-        (["--rb-size=64K"], 4, 256 << 10),
-        (["--rb-size-total=64K"], 4, 64 << 10),
-    ],
-)
-def test_the_buffer_that_the_settings_ask_for(arguments: list[str], cpus: int, total: int) -> None:
-    """By the CPU, over all CPUs, or 1 MiB a CPU within 2 to 16 MiB."""
-    assert buffer_size(read(arguments, {}), cpus).total == total
 
 
 def care(loop: module.Loop) -> None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tetrapy.daemon.policies import Entry, Policies
-from tetrapy.kernel.closing import AT_ONCE
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import Entry
+from tetrapy.errors import AgentEndsError
+from tetrapy.kernel.waits import AT_ONCE
 from tetrapy.sensors.policy.attached import AttachedHook
 from tetrapy.sensors.policy.lineage import Lineage
 from tetrapy.sensors.policy.loaded import LoadedPolicy, PreparedHook
@@ -69,6 +71,22 @@ def test_hooks_end_together(policies: int) -> None:
         assert set(signs) <= {threading.get_ident()}
         all_of_them.close()
     assert steps == ["ended"] * AT_ONCE + ["forgotten"] * AT_ONCE
+
+
+def test_a_signal_ends_the_loading_between_hooks() -> None:
+    """What was attached of the policy is taken out again."""
+    steps: list[str] = []
+    loaded = _loaded(lambda: steps.append("ended"), 2, steps)
+    loaded._lineage = loaded._workloads = cast(Any, SimpleNamespace(follow=_nothing))
+    loaded.prepared[0].hook.attachments.append(lambda: pytest.fail("a hook is attached"))
+
+    def between() -> None:
+        raise AgentEndsError("the agent is to end")
+
+    loaded.between = between
+    with pytest.raises(AgentEndsError):
+        loaded.attach({})
+    assert steps == ["ended"] * 2 + ["forgotten"] * 2
 
 
 def _log(_level: str, _text: str, **_: object) -> None:

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from tetrapy.daemon.figures import PolicyFigures
-from tetrapy.daemon.policies import ENABLED, Entry, Policies
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import ENABLED, Entry
 from tetrapy.errors import KernelError
 from tetrapy.sensors.policy.loaded import HookFigures, SelectorFigures
 

@@ -15,8 +15,9 @@ import yaml
 
 from tetrapy.api.grpc import RpcError
 from tetrapy.api.router import Context
-from tetrapy.daemon.policies import ENABLED, Entry, Policies
+from tetrapy.daemon.policies import Policies
 from tetrapy.daemon.policy_control import PolicyControl
+from tetrapy.daemon.policy_entry import ENABLED, Entry
 from tetrapy.daemon.policy_store import PolicyStore
 from tetrapy.errors import KernelError
 from tetrapy.sensors.policy.loaded import HookFigures, HookPlace, SelectorFigures

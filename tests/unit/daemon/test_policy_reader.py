@@ -16,7 +16,8 @@ import pytest
 from tests.support.policies import kprobe, spec
 from tests.unit.policy.test_plain import FILES
 from tetrapy.daemon import policy_reader
-from tetrapy.daemon.policies import GRPC, LOAD_ERROR, Policies
+from tetrapy.daemon.policies import Policies
+from tetrapy.daemon.policy_entry import GRPC, LOAD_ERROR
 from tetrapy.daemon.policy_reader import PolicyReader
 from tetrapy.errors import PolicyError, PolicyReaderError
 from tetrapy.policy import read as reading
@@ -109,14 +110,15 @@ def test_a_process_that_hangs(reader: PolicyReader, monkeypatch: pytest.MonkeyPa
         reader.read(GOOD)
 
 
-def test_a_stop_does_not_wait_for_it(reader: PolicyReader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The agent takes signals in its loop, which waits for the process."""
     doing(monkeypatch, lambda _: signal.pause())
+    policies = Policies(lambda _: pytest.fail("nothing is to be loaded"), lambda *_, **__: None)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         signal.raise_signal(signal.SIGTERM)
-        with pytest.raises(PolicyReaderError, match="the agent is to end"):
-            reader.read(GOOD)
+        entry = policies.prepare_text(GOOD, "nobody", GRPC)
+        assert (entry.state, entry.error) == (LOAD_ERROR, "the agent is to end")
         assert signal.sigwait({signal.SIGTERM}) == signal.SIGTERM
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tetrapy.daemon.policies import Entry
+from tetrapy.daemon.policy_entry import Entry
 from tetrapy.daemon.policy_store import PolicyStore, PolicyStoreError
 
 

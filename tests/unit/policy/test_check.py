@@ -41,15 +41,16 @@ REFUSED = [
         "spec.lists[0].values: mu",
     ),
     (spec("  lists: [{name: a, type: generated_ftrace}]"), "spec.lists[0].pattern: is missing"),
-    (
-        spec("  lists: [{name: a, type: syscalls, values: [read]}]"),
-        'spec.lists[0].values[0]: "read"',
-    ),
+    (spec("  lists: [{name: a, type: syscalls, values: [read]}]"), 'spec.lists[0].values[0]: "rea'),
     (spec("  lists: [{name: a, type: syscalls, values: [x/sys_a]}]"), "spec.lists[0].values[0]: "),
     (spec("  options: [{name: policy-mode, value: no-such}]"), "spec.options[0].value: "),
     (spec('  options: [{name: disable-kprobe-multi, value: ""}]'), "spec.options[0].value: "),
     (spec("  options: [{name: written-path, value: sure}]"), "spec.options[0].value: "),
     (spec('  options: [{name: sleepable-preload-size, value: "0"}]'), "spec.options[0].value: "),
+    (
+        hooks(*["call: f"] * 1024),
+        "spec.kprobes: has 1024 hooks; at most 1023 are su",
+    ),
     # functions
     (hooks("call: 'list:a'"), 'spec.kprobes[0].call: "list:a" names the list "a", which is not t'),
     (hooks('call: ""'), "spec.kprobes[0].call: is empty"),

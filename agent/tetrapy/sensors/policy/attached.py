@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Tuple
 from tetrapy.errors import KernelError
 from tetrapy.kernel import links
 from tetrapy.kernel.bpf_object import BpfObject
-from tetrapy.kernel.closing import close_all
 from tetrapy.kernel.programs import program_info
+from tetrapy.kernel.waits import call_all
 from tetrapy.sensors.policy.attachment import Attach
 from tetrapy.sensors.policy.counts import HookCounts
 from tetrapy.sensors.policy.exits import Taken
@@ -106,9 +106,9 @@ class AttachedHook:
         return slot
 
     def silence(self, yes: bool) -> None:
-        """Have calls be told to nobody, and go on acting; or not. Raises KernelError.
+        """Have calls be told to nobody, and go on acting; or not: from `settle` of the slots on.
 
-        A hook that only tells looks at no call then.
+        A hook that only tells looks at no call then. Raises KernelError.
         """
         slots, writer = self._programs.slots, self._programs.writer
         posts = writer.action_flags["ACTION_POST"]
@@ -146,7 +146,7 @@ class AttachedHook:
 
     def detach(self) -> None:
         """Stop the programs; safe to call twice."""
-        close_all(self.ends())
+        call_all(self.ends())
 
     def ends(self) -> List[Callable[[], None]]:
         """What stops the programs, for the caller to call, in any order; it is no longer ours."""

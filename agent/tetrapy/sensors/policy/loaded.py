@@ -16,8 +16,8 @@ from tetrapy.errors import (
     TetrapyError,
 )
 from tetrapy.kernel import privilege
-from tetrapy.kernel.closing import close_all
 from tetrapy.kernel.programs import ProgramInfo, program_info
+from tetrapy.kernel.waits import call_all
 from tetrapy.named import NamedTuple
 from tetrapy.policy.acting import ENFORCE, MONITOR, MONITOR_ONLY
 from tetrapy.sensors.policy.attached import AttachedHook
@@ -127,6 +127,7 @@ class LoadedPolicy:
         self.uses: Optional[Uses] = None  # which all policies have in common
         self.prepared: List[PreparedHook] = []
         self.alive: Callable[[], None] = lambda: None  # called while it is taken out
+        self.between: Callable[[], None] = lambda: None  # ... and between hooks; may raise
         self.numbers: List[int] = []  # that its records carry
 
     def add(self, one: PreparedHook) -> None:
@@ -148,6 +149,7 @@ class LoadedPolicy:
                     self._slots.monitor(self.number, only=True)
                     self.acquired.callback(self._slots.monitor, self.number, only=False)
             for one in self.prepared:
+                self.between()
                 with named(one.path):
                     one.hook.attach()
             self._keep(about)
@@ -196,6 +198,7 @@ class LoadedPolicy:
         """Have it tell nobody of calls for now, and go on acting; or not. Raises KernelError."""
         for one in self.prepared:
             one.hook.silence(yes)
+        self._slots.settle(self.alive)
 
     def figures(self) -> List[HookFigures]:
         """What the kernel counted since it was loaded, in any mode. Raises KernelError."""
@@ -246,7 +249,7 @@ class LoadedPolicy:
             # Where that cannot be removed, the next start does: it acts on nobody any more.
             with contextlib.suppress(KernelError):
                 self._pins.forget(pinned)
-        close_all(self.ends(), self.alive)
+        call_all(self.ends(), self.alive)
         self.acquired.close()
 
 

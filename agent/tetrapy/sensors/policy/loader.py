@@ -29,7 +29,6 @@ from tetrapy.sensors.policy.compiler import STACK_STEP, Compiled, HookCompiler
 from tetrapy.sensors.policy.hook import (
     FENTRY,
     KPROBE,
-    RAW_TRACEPOINT,
     TRACEPOINT,
     UPROBE,
     USDT,
@@ -37,7 +36,13 @@ from tetrapy.sensors.policy.hook import (
     Hooks,
 )
 from tetrapy.sensors.policy.lineage import Lineage
-from tetrapy.sensors.policy.loaded import HookPlace, LoadedPolicy, PreparedHook, named
+from tetrapy.sensors.policy.loaded import (
+    HookPlace,
+    LoadedPolicy,
+    PolicyLoadError,
+    PreparedHook,
+    named,
+)
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import in_order
 from tetrapy.sensors.policy.plan import Machine, Plan, Site
@@ -72,7 +77,6 @@ _SENSORS = {
     "usdts": "generic_usdt",
 }
 
-
 # Kinds of hooks whose events have a place for stacks.
 _WITH_STACKS = frozenset((KPROBE, FENTRY))
 _OF_PROGRAMS = frozenset((UPROBE, USDT))
@@ -103,6 +107,8 @@ class PolicyLoader:
         self._host = host
         self._lineage = lineage
         self._types = types
+        # Called before each hook is loaded or attached; what it raises ends that of the policy.
+        self.between: Callable[[], None] = lambda: None
         self.forget_types: Callable[[], None] = lambda: None  # `types` reads them anew then
         self._files = KernelFiles()
         self._symbols = Symbols(self._files)
@@ -117,9 +123,13 @@ class PolicyLoader:
         for feature in later(policy):
             raise PolicyUnsupportedError(str(feature))
         spec = policy.spec
+        room = self._programs.slots.room
         for section in SECTIONS:
-            if getattr(spec, section) and section not in _PLANNERS:
-                raise PolicyUnsupportedError(f"spec.{section}: {section} is not supported yet")
+            hooks = len(getattr(spec, section))
+            if hooks > room:  # before the first of them takes time
+                raise PolicyLoadError(
+                    f"spec.{section}: has {hooks} hooks; there is room for {room} more in all"
+                )
         kinds = self._programs.link_kinds
         machine = Machine(self._host.machine, self._files, self._symbols, spec, self._btf, kinds)
         loaded = LoadedPolicy(
@@ -129,7 +139,7 @@ class PolicyLoader:
             self._programs.slots,
             self._pins,
         )
-        loaded.alive = self._programs.alive
+        loaded.alive, loaded.between = self._programs.alive, self.between
         loaded.number, loaded.uses = self._programs.new_policy(), self._programs.uses
         loaded.acts = bool(loaded.mode != MONITOR_ONLY or spec.enforcers or _tracks(policy))
         try:
@@ -153,6 +163,7 @@ class PolicyLoader:
             for section in SECTIONS:
                 for number, hook in enumerate(getattr(spec, section)):
                     path = f"spec.{section}[{number}]"
+                    self.between()
                     with named(path):
                         plan = _planner(section)(hook, machine)
                         self._prepare(policy, plan, path, loaded)
@@ -160,6 +171,8 @@ class PolicyLoader:
                     loaded.places.append(_place(plan, section, number))
                     if _SENSORS[section] not in loaded.sensors:
                         loaded.sensors += (_SENSORS[section],)
+            with named("spec"):
+                self._programs.slots.settle(self._programs.alive)
         except BaseException:
             loaded.close()
             raise
@@ -200,7 +213,7 @@ class PolicyLoader:
             hook.explain = plan.explain
             loaded.acquired.callback(hook.close)
             labels = tuple(selector.label for selector in selectors)
-            loaded.add(PreparedHook(path, hook, _figured(plan), labels))
+            loaded.add(PreparedHook(path, hook, plan.name, labels))
             loaded.hooks += len(sites)
 
     def _compiled(
@@ -247,6 +260,7 @@ class PolicyLoader:
         self._files.close()
         self._btf.close()
         self._programs.settled()
+        self._programs.slots.settle(self._programs.alive)
         self.forget_types()
         malloc.give_back()
 
@@ -277,18 +291,8 @@ def _tracks(policy: Policy) -> bool:
     )
 
 
-def _figured(plan: Plan) -> str:
-    """Its name in figures: kprobe:FUNCTION, as the policy says it."""
-    kind = TRACEPOINT if plan.kind == RAW_TRACEPOINT else plan.kind
-    hook = plan.hook
-    name = getattr(hook, "call", "") or getattr(hook, "hook", "")
-    if not name:
-        name = "/".join(plan.sites[0].target) if plan.sites else getattr(hook, "path", "")
-    return f"{kind}:{name}"
-
-
 def _place(plan: Plan, section: str, number: int) -> HookPlace:
-    description = getattr(plan.hook, "path", "") or _figured(plan).partition(":")[2]
+    description = getattr(plan.hook, "path", "") or plan.name.partition(":")[2]
     if not plan.left_out:
         state = "LOADED"
     elif plan.kind == UPROBE:

@@ -12,6 +12,7 @@ from tetrapy.kernel.symbols import Symbols
 from tetrapy.kernel.tracefs import KernelFiles
 from tetrapy.named import NamedTuple
 from tetrapy.policy.types import Argument, Spec
+from tetrapy.sensors.policy.hook import RAW_TRACEPOINT, TRACEPOINT
 from tetrapy.sensors.policy.link_kinds import LinkKinds
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import Place
@@ -56,6 +57,15 @@ class Plan(NamedTuple):
     left_out: Tuple[str, ...] = ()  # what of it is not there, and may be missing
     # Says why the kernel refuses it, by raising PlaceError or KernelError, if that can be reported.
     explain: Callable[[], None] = lambda: None
+
+    @property
+    def name(self) -> str:
+        """Its name in figures: kprobe:FUNCTION, as the policy says it."""
+        kind = TRACEPOINT if self.kind == RAW_TRACEPOINT else self.kind
+        name = getattr(self.hook, "call", "") or getattr(self.hook, "hook", "")
+        if not name:
+            name = "/".join(self.sites[0].target) if self.sites else getattr(self.hook, "path", "")
+        return f"{kind}:{name}"
 
 
 class Machine(NamedTuple):

@@ -7,7 +7,7 @@ import errno as errnos
 import os
 from array import array
 from struct import Struct
-from typing import Dict, List, MutableSequence, Optional, Sequence, Set, Tuple
+from typing import Callable, Dict, List, MutableSequence, Optional, Sequence, Set, Tuple
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel.bpf_object import BpfObject
@@ -27,6 +27,7 @@ from tetrapy.kernel.maps import (
     read_row,
 )
 from tetrapy.named import NamedTuple
+from tetrapy.sensors.policy.changes import Changes
 from tetrapy.sensors.policy.counts import HookCounts
 from tetrapy.sensors.policy.tables import HookTable, HookWriter, Prefix, Sizes
 from tetrapy.sensors.policy.threads import Threads
@@ -52,7 +53,11 @@ class Slots:
         self._made: Set[str] = set()
         self.threads: Dict[str, Threads] = {}  # by name of the map
         self._counts: Dict[int, int] = {}  # file descriptors of maps of counters, by block
-        self._sets_differ = True  # in size, as far as is known
+        self._fresh_counts: List[int] = []  # blocks whose maps are not in place yet
+        self._changes = Changes(self._outer)
+        self._emptied: List[Tuple[MutableSequence[int], int]] = []  # free when they are empty
+        # Whether sets may differ in size; None before the first one was put.
+        self._sets_differ: Optional[bool] = None
         self._free_hooks = array("I", range(writer.limits["HOOK_SLOTS"] - 1, 0, -1))
         self._free_sets = array("I", range(writer.limits["HOOK_SETS"] - 1, 0, -1))
 
@@ -67,16 +72,43 @@ class Slots:
         return fd
 
     def put_made_hook(self, fd: int) -> Slot:
-        """Put the map of a hook into a slot. Raises KernelError."""
-        return self._placed("hooks", self._free_hooks, fd, [])
+        """The slot that the map of a hook is in after `settle`. Raises KernelError."""
+        slot = self._free("hooks", self._free_hooks)
+        self._changes.put("hooks", slot, fd)
+        return Slot(slot, kernel_memory(fd))
 
     def replace_hook(self, slot: int, fd: int) -> None:
-        """Put another map into the slot of a hook. Raises KernelError."""
-        put(self._outer("hooks"), _SLOT.pack(slot), _FD.pack(fd))
+        """Another map is to be in the slot of a hook, by `settle`."""
+        self._changes.put("hooks", slot, fd)
 
     def empty_hook(self, slot: int) -> None:
-        """Have no call looked at; the slot stays the hook's. Raises KernelError."""
-        drop(self._outer("hooks"), _SLOT.pack(slot))
+        """No call is to be looked at, by `settle`; the slot stays the hook's."""
+        self._changes.drop("hooks", slot)
+
+    @property
+    def room(self) -> int:
+        """How many hooks may still come."""
+        return len(self._free_hooks) + sum(free is self._free_hooks for free, _ in self._emptied)
+
+    def settle(self, alive: Callable[[], None] = lambda: None) -> None:
+        """Make the changes that wait; `alive` is called meanwhile. Raises KernelError."""
+        emptied, self._emptied = self._emptied, []
+        fresh, self._fresh_counts = self._fresh_counts, []
+        try:
+            self._changes.make(alive)
+        except KernelError:
+            for block in fresh:  # the next hook there tries again
+                os.close(self._counts.pop(block))
+            raise
+        for free, slot in emptied:
+            free.insert(0, slot)  # used again last: a call may still be under way
+
+    def _free(self, name: str, free: MutableSequence[int]) -> int:
+        if not free:
+            self.settle()
+        if not free:
+            raise KernelError(f"no room for more {name} of policies")
+        return free.pop()
 
     def monitor(self, policy: int, only: bool) -> None:
         """Have all hooks of a policy act on nobody, or act: at once. Raises KernelError."""
@@ -86,7 +118,10 @@ class Slots:
             drop(self._outer("monitors"), _SLOT.pack(policy))
 
     def start_counts(self, slot: int) -> None:
-        """Have a hook's slot count, from 0 and whichever table is in it. Raises KernelError."""
+        """Have a hook's slot count, from 0 and whichever table is in it, by `settle`.
+
+        Raises KernelError.
+        """
         block, place = divmod(slot, self._writer.limits["HOOK_BLOCK"])
         counters = self._writer.counts.counters
         fd = self._counts.get(block)
@@ -96,12 +131,9 @@ class Slots:
         # Many hooks have one: at each change of a map of maps the kernel waits for all programs.
         sizes = _SLOT.size, counters * COUNTER_BYTES
         fd = create_map(PERCPU_ARRAY, "policy_counts", sizes, self._writer.limits["HOOK_BLOCK"])
-        try:
-            put(self._outer("hook_counts"), _SLOT.pack(block), _FD.pack(fd))
-        except BaseException:
-            os.close(fd)
-            raise
         self._counts[block] = fd
+        self._fresh_counts.append(block)
+        self._changes.put("hook_counts", block, fd)
 
     def counts(self, slot: int) -> HookCounts:
         """What was counted there since then, on all CPUs. Raises KernelError."""
@@ -158,14 +190,11 @@ class Slots:
 
     def reserve_sets(self, count: int) -> List[int]:
         """Slots of sets that are empty for now, to be given back. Raises KernelError."""
-        if len(self._free_sets) < count:
-            raise KernelError("no room for more sets of policies")
-        return [self._free_sets.pop() for _ in range(count)]
+        return [self._free("sets", self._free_sets) for _ in range(count)]
 
     def fill_set(self, slot: int, members: Sequence[Prefix], marks: Sequence[int]) -> None:
         """Put a set into a reserved slot, in place of what was there. Raises KernelError."""
-        placed = self.put_set(members, marks, slot)
-        assert placed.number == slot
+        self._put_set_now(members, marks, slot)
 
     def drop_map(self, name: str) -> None:
         """Have no map in its place any more. Raises KernelError."""
@@ -180,54 +209,73 @@ class Slots:
         """The file descriptor of a new map of workloads, the caller's. Raises KernelError."""
         return self.make_map(HASH, "workloads", self._writer.workloads, NO_PREALLOC)
 
-    def put_set(self, members: Sequence[Prefix], marks: Sequence[int] = (), slot: int = 0) -> Slot:
-        """Put a set into the kernel; `marks` are what its members say. Raises KernelError.
+    def put_set(self, members: Sequence[Prefix], marks: Sequence[int] = ()) -> Slot:
+        """The slot that a set is in after `settle`; `marks` are what its members say.
 
-        It gets a free slot, or the one that is named.
+        Raises KernelError.
         """
-        if self._sets_differ:
+        slot = self._free("sets", self._free_sets)
+        try:
+            if self._sets_differ is None:
+                return Slot(slot, self._put_set_now(members, marks, slot))
+            entries = len(members) if self._sets_differ else self._most_members
+            fd = self._make_set(members, marks, entries)
+        except BaseException:
+            self._free_sets.append(slot)
+            raise
+        try:
+            self._changes.put("sets", slot, fd)
+            return Slot(slot, kernel_memory(fd))
+        finally:
+            os.close(fd)
+
+    def _put_set_now(self, members: Sequence[Prefix], marks: Sequence[int], slot: int) -> int:
+        """Its bytes in the kernel. Raises KernelError."""
+        if self._sets_differ is not False:
             try:
-                return self._put_set(members, marks, slot, len(members))
+                size = self._replace_set(self._make_set(members, marks, len(members)), slot)
             except KernelError as err:
                 if err.errno != errnos.EINVAL:
                     raise
                 self._sets_differ = False  # before Linux 5.10 all maps of a slot are alike in size
-        return self._put_set(members, marks, slot, self._writer.limits["SET_MEMBERS"])
+            else:
+                self._sets_differ = True
+                return size
+        return self._replace_set(self._make_set(members, marks, self._most_members), slot)
 
-    def _put_set(
-        self, members: Sequence[Prefix], marks: Sequence[int], slot: int, entries: int
-    ) -> Slot:
+    def _replace_set(self, fd: int, slot: int) -> int:
+        try:
+            put(self._outer("sets"), _SLOT.pack(slot), _FD.pack(fd))
+            return kernel_memory(fd)
+        finally:
+            os.close(fd)
+
+    @property
+    def _most_members(self) -> int:
+        return self._writer.limits["SET_MEMBERS"]
+
+    def _make_set(self, members: Sequence[Prefix], marks: Sequence[int], entries: int) -> int:
+        """A file descriptor, the caller's. Raises KernelError."""
         size = self._writer.set_key
         fd = create_map(LPM_TRIE, "policy_set", (size, _MEMBER.size), entries, NO_PREALLOC)
-        rows = [
-            ((_SLOT.pack(bits) + data).ljust(size, b"\0"), _MEMBER.pack(says))
-            for (bits, data), says in zip(members, marks or [1] * len(members))
-        ]
         try:
-            return self._placed("sets", [slot] if slot else self._free_sets, fd, rows)
-        finally:
-            os.close(fd)  # see above
-
-    def _placed(
-        self, outer: str, free: MutableSequence[int], fd: int, rows: List[Tuple[bytes, bytes]]
-    ) -> Slot:
-        for key, value in rows:
-            put(fd, key, value)
-        if not free:
-            raise KernelError(f"no room for more {outer} of policies")
-        put(self._outer(outer), _SLOT.pack(free[-1]), _FD.pack(fd))
-        return Slot(free.pop(), kernel_memory(fd))
+            for (bits, data), says in zip(members, marks or [1] * len(members)):
+                put(fd, (_SLOT.pack(bits) + data).ljust(size, b"\0"), _MEMBER.pack(says))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
     def _outer(self, name: str) -> int:
         assert self.owner is not None  # programs are loaded before tables are made
         return self.owner.map_fd(name)
 
     def give_back(self, hooks: Sequence[int], sets: Sequence[int]) -> None:
-        """Empty slots of `hooks` and of `sets`, so that other policies may take them."""
+        """Other policies may take these slots of `hooks` and of `sets`, from `settle` on."""
         for outer, free, slots in (
             ("hooks", self._free_hooks, hooks),
             ("sets", self._free_sets, sets),
         ):
             for slot in slots:
-                drop(self._outer(outer), _SLOT.pack(slot))
-                free.insert(0, slot)  # used again last: a call may still be under way
+                self._changes.drop(outer, slot)
+                self._emptied.append((free, slot))

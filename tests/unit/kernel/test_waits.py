@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tetrapy.kernel.closing import AT_ONCE, close_all
+from tetrapy.kernel.waits import AT_ONCE, call_all
 
 PATIENCE = 60.0  # seconds until a test fails; nothing is decided by it
 
@@ -28,7 +28,7 @@ def test_as_many_as_there_may_be_are_under_way_at_once() -> None:
         with lock:
             inside -= 1
 
-    close_all([end] * (3 * AT_ONCE))
+    call_all([end] * (3 * AT_ONCE))
     assert (called, most, inside) == (3 * AT_ONCE, AT_ONCE, 0)
 
 
@@ -42,7 +42,7 @@ def test_signs_of_life_come_from_the_caller_meanwhile() -> None:
         alive.set()
 
     came = []
-    close_all([lambda: came.append(alive.wait(PATIENCE))], sign)
+    call_all([lambda: came.append(alive.wait(PATIENCE))], sign)
     assert came == [True]
     assert set(signed) == {threading.get_ident()}
 
@@ -57,5 +57,5 @@ def test_without_threads_they_are_called_one_after_the_other(
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     called: list[int] = []
-    close_all([lambda at=at: called.append(at) for at in range(3)])  # type: ignore[misc]
+    call_all([lambda at=at: called.append(at) for at in range(3)])  # type: ignore[misc]
     assert called == [0, 1, 2]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ending many links at once: in each end the kernel waits until no program runs any more.
+"""Many calls in each of which the kernel waits until no program runs any more: ends of links,
+changes of maps of maps.
 
-Those waits take some 20 ms each, much more where all CPUs are busy. Ends that are under way at the
+Those waits take some 20 ms each, much more where all CPUs are busy. Calls that are under way at the
 same time wait together.
 """
 
@@ -17,15 +18,15 @@ AT_ONCE = 32
 _SIGN = 0.5  # seconds
 
 
-def close_all(ends: Iterable[Callable[[], None]], alive: Callable[[], None] = lambda: None) -> None:
+def call_all(calls: Iterable[Callable[[], None]], alive: Callable[[], None] = lambda: None) -> None:
     """Call all, many at once and in no order; none may raise anything.
 
     `alive` is called meanwhile, in the calling thread, twice a second.
     """
-    waiting = deque(ends)
+    waiting = deque(calls)
     threads: List[threading.Thread] = []
     for _ in range(min(AT_ONCE, len(waiting))):
-        thread = threading.Thread(target=_call, args=(waiting,), name="closing", daemon=True)
+        thread = threading.Thread(target=_call, args=(waiting,), name="waiting", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no more threads for us
@@ -41,7 +42,7 @@ def close_all(ends: Iterable[Callable[[], None]], alive: Callable[[], None] = la
 def _call(waiting: deque[Callable[[], None]]) -> None:
     while True:
         try:
-            end = waiting.popleft()
+            call = waiting.popleft()
         except IndexError:
             return
-        end()
+        call()

@@ -116,6 +116,23 @@ def test_one_that_may_not_be_left(kind: str, reported: str, actor: Path, tmp_pat
     assert (started.arguments, ended.status) == (f"{tag} exit 3", 3)
 
 
+@pytest.mark.parametrize("namespace", ["", "--uts", "--ipc"])
+def test_the_hosts_namespaces(namespace: str, tmp_path: Path) -> None:
+    """Where the machine's first process may not be looked at, and the agent has namespaces of its
+    own, it is said what counts as the host's.
+    """
+    under = ("setpriv", "--inh-caps=-all", "--bounding-set=-sys_ptrace")
+    if namespace:
+        under = ("unshare", namespace, *under)
+    with Agent(tmp_path, *ALWAYS, under=under) as agent:
+        agent.started()
+        lines = [
+            line for line in agent.log.splitlines() if "namespaces of mounts and network" in line
+        ]
+        assert agent.stop() == 0, agent.errors
+    assert [line.startswith("level=warn") for line in lines] == [True] * bool(namespace)
+
+
 def test_this_machines_own_view_stays() -> None:
     """Nothing is entered by who is there."""
     assert take_the_machines_view("/proc") == []

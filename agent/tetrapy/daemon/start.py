@@ -25,7 +25,12 @@ from tetrapy.export.target import SinkTarget
 from tetrapy.kernel import cgroups, features, kfuncs, namespaces
 from tetrapy.kernel.clock import WallClock
 from tetrapy.process.details import Details, Redactor, Wanted
-from tetrapy.process.procfs import INITIAL_PID_NAMESPACE, foreign_namespace, host_namespaces
+from tetrapy.process.procfs import (
+    INITIAL_PID_NAMESPACE,
+    are_host_namespaces_known,
+    foreign_namespace,
+    host_namespaces,
+)
 from tetrapy.process.table import ProcessTable
 from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.configuration import (
@@ -273,6 +278,14 @@ def _take_the_machines_view(root: str, log: Log) -> None:
     foreign = namespaces.take_the_machines_view(root)
     if "time" in foreign:
         log("warn", "Times are those of the agent's time namespace, which it cannot leave")
+    if not are_host_namespaces_known(root):
+        log(
+            "warn",
+            "Which namespaces of mounts and network are the host's is not known: those of the agent"
+            " count as such",
+            path=os.path.join(root, "1/ns"),
+            hint="give the agent CAP_SYS_PTRACE",
+        )
     if "cgroup" in foreign:
         log(
             "warn",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache, partial
-from typing import Hashable, Iterator, List, Optional, Sequence, Tuple
+from typing import Hashable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from tetrapy.containers.cgroup import ContainerRef, container_of_procfs, outermost_of_procfs
 from tetrapy.events import flags
@@ -22,6 +22,15 @@ from tetrapy.process.bounded_reads import BoundedReads
 from tetrapy.process.files import host_files
 
 INITIAL_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
+# Inode numbers of the initial namespaces (the same header).
+_INITIAL: Mapping[str, int] = {
+    "uts": 0xEFFFFFFE,
+    "ipc": 0xEFFFFFFF,
+    "pid": INITIAL_PID_NAMESPACE,
+    "time": 0xEFFFFFFA,
+    "cgroup": 0xEFFFFFFB,
+    "user": 0xEFFFFFFD,
+}
 
 _DEAD = (b"Z", b"X")
 _DELETED = b" (deleted)"
@@ -208,9 +217,27 @@ def read_namespaces(root: str, pid: int) -> Namespaces:
 
 
 def host_namespaces(root: str) -> Namespaces:
-    """Those of the machine's first process; those of this process where it may not be looked at."""
+    """Those of the machine's first process; where it may not be looked at, the initial ones.
+
+    Of mounts and network these have no number that all kernels give: those of this process then,
+    see `are_host_namespaces_known`.
+    """
     first = read_namespaces(root, 1)
-    return first if any(first) else read_namespaces(root, os.getpid())
+    return first if any(first) else _initial(read_namespaces(root, os.getpid()))
+
+
+def are_host_namespaces_known(root: str) -> bool:
+    """Whether `host_namespaces` need not take this process's for the host's that are another's."""
+    if _namespace(f"{root}/1/ns", "mnt"):
+        return True
+    own = read_namespaces(root, os.getpid())
+    return own == _initial(own)
+
+
+def _initial(own: Namespaces) -> Namespaces:
+    # Those that this kernel has.
+    numbers = {name: number for name, number in _INITIAL.items() if getattr(own, name)}
+    return own._replace(**numbers)
 
 
 def _namespace(base: str, name: str) -> int:

@@ -16,7 +16,7 @@ import pytest
 from tests.support.agent import Agent
 from tests.support.api_client import Client
 from tests.support.compile import installed
-from tests.support.policy_agent import policy
+from tests.support.policy_agent import listed, policy, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,19 @@ def test_a_wrong_policy_is_refused(client: Client) -> None:
         client.call("AddTracingPolicy", {"yaml": POLICY.replace("tracepoints", "tracepoint")})
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert "tracepoint" in caught.value.details()
+
+
+def test_what_is_refused_without_a_name_is_in_no_list(tmp_path: Path) -> None:
+    """Nobody could take it out of it; one with a name stays, as Tetragon has it."""
+    with started(tmp_path / "agent", "--server-address", f"unix://{tmp_path}/s") as agent:
+        agent.started()
+        with Client(f"unix:{tmp_path}/s") as client:
+            for text in ("no policy", POLICY.replace("sethostname", "nothing")):
+                with pytest.raises(grpc.RpcError):
+                    client.call("AddTracingPolicy", {"yaml": text})
+                wanted = [] if text == "no policy" else ["from-a-client"]
+                assert [name for name, _ in states(client)] == wanted
+                assert [one["name"] for one in listed(agent)] == wanted
 
 
 def test_only_what_is_loaded_is_logged_as_added(tmp_path: Path) -> None:

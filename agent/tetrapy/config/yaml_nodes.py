@@ -15,6 +15,7 @@ from tetrapy.errors import YamlError
 MAX_NODES = 50_000  # some 40 MB, and a few seconds
 DEEPEST = 64
 NULL = "tag:yaml.org,2002:null"
+_UNDECODED = range(0xDC80, 0xDD00)  # stand for bytes that are no UTF-8 (surrogateescape)
 
 
 def compose(text: str) -> Optional[yaml.Node]:
@@ -59,6 +60,8 @@ def compose_all(text: str) -> List[yaml.Node]:
         before = text[: err.position]
         column = err.position - before.rfind("\n")
         what = f"a character that YAML does not allow, {chr(err.character)!a}"
+        if err.character in _UNDECODED:
+            what = f"the byte {err.character & 0xFF:#04x}, which is no UTF-8"
         raise YamlError(what, before.count("\n") + 1, column) from None
     except (yaml.YAMLError, ValueError, OverflowError) as err:
         # Such as an escape beyond Unicode, of which PyYAML does not tell the place.

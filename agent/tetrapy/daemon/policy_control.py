@@ -103,14 +103,13 @@ class PolicyControl:
         sender = f"a client ({context.client})"
         entry = self._policies.prepare_text(request.get("yaml", ""), sender, domain)
         self._policies.attach(entry)
+        # One with an error stays in the list, as Tetragon has it, unless another has its name.
+        keys = [one.key for one in self._policies.entries]
+        if entry.error and (not entry.name or keys.count(entry.key) > 1):
+            self._policies.remove(entry)
         self._policies.settled()
-        error = entry.error
-        if error:
-            # It stays in the list, as Tetragon has it, unless another has its name.
-            keys = [one.key for one in self._policies.entries]
-            if not entry.name or keys.count(entry.key) > 1:
-                self._policies.remove(entry)
-            raise RpcError(INVALID_ARGUMENT, error)
+        if entry.error:
+            raise RpcError(INVALID_ARGUMENT, entry.error)
         self._changed("Policy is added", context, entry)
         try:
             self._keep(entry, enabled=True)

@@ -86,7 +86,7 @@ def condition(match: MatchArgs, arguments: Sequence[Argument], by: str = BY_INDE
         except UnfitError as err:
             raise ConditionError(f"{quoted(match.values[0])} {err}", 0) from None
         return Condition(tree.arguments, "", match.operator, tree)
-    chosen = _chosen(match, arguments, by)
+    chosen = places(match, arguments, by)
     kind = arguments[chosen[0]].type
     if match.operator == "CapabilitiesGained":
         if len(chosen) != 2:
@@ -102,13 +102,14 @@ def condition(match: MatchArgs, arguments: Sequence[Argument], by: str = BY_INDE
     )
 
 
-def _chosen(match: MatchArgs, arguments: Sequence[Argument], by: str) -> Tuple[int, ...]:
-    places = match.args or ((match.index,) if by == BY_PLACE else ())
-    for place in places:
+def places(match: MatchArgs, arguments: Sequence[Argument], by: str = BY_INDEX) -> Tuple[int, ...]:
+    """Positions of what a filter compares, in the policy's list. Raises ConditionError."""
+    given = match.args or ((match.index,) if by == BY_PLACE else ())
+    for place in given:
         if place >= len(arguments):
             raise ConditionError(f"there is no element {place}: the list has {len(arguments)}")
-    if places:
-        return tuple(places)
+    if given:
+        return tuple(given)
     for place, argument in enumerate(arguments):
         if argument.index == match.index:
             return (place,)

@@ -139,6 +139,7 @@ def test_objects_do_not_change() -> None:
         ("a: [", "1:5: no YAML: "),
         ("a: 'b", "1:6: no YAML: "),
         ("a: \x01", "1:4: no YAML: a character that YAML does not allow, '\\x01'"),
+        ("a: b\udcff", "1:5: no YAML: the byte 0xff, which is no UTF-8"),
         ("a: *b", "1:4: no YAML: found undefined alias"),
         ('a: "\\UFFFFFFFF"', "1:1: no YAML: "),
         (HEAD.replace("{name: a}", "{name: A_b}") + "  {}", '3:18: metadata.name: is "A_b", which'),

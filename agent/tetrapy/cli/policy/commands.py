@@ -105,8 +105,8 @@ ancestors, which selectors ask for.
 For each event of what the policy hooks: whether it is reported, by which selector, and
 what is done. The model of selectors that decides is the one that a test holds to
 the kernel. What an event does not say (namespaces without --enable-process-ns, names
-of a container without --enable-container-names) leaves it undecided, which is exit
-code 1.
+of a container without --enable-container-names) leaves it undecided. Exit
+code 1: one is undecided, or none is of what the policy hooks.
 """,
     ),
     Command(

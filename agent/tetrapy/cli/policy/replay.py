@@ -19,9 +19,10 @@ from tetrapy.cli.policy.recorded import (
     target,
     time_of,
 )
+from tetrapy.client.recorded import event_of
 from tetrapy.daemon.policy_library import policy_text
 from tetrapy.errors import PolicyError, SettingsError
-from tetrapy.json_codec import dumps, loads
+from tetrapy.json_codec import dumps
 from tetrapy.named import NamedTuple
 from tetrapy.policy import names
 from tetrapy.policy.conditions import BY_EITHER, BY_INDEX, ConditionError
@@ -57,11 +58,7 @@ def run(options: Values, arguments: List[str]) -> int:
     test = Replay(policy)
     reports = []
     for number, event in _events(options["replay"]):
-        try:
-            report = test.report(event)
-        except (AttributeError, TypeError) as err:  # fields are of other types than those of events
-            what = f"{options['replay']}:{number}: no event as agents export them: {err}"
-            raise SettingsError(what) from err
+        report = test.report(event)
         if report is not None:
             reports.append({"line": number, **report})
     if options["output"] == "json":
@@ -70,8 +67,10 @@ def run(options: Values, arguments: List[str]) -> int:
     else:
         text = "".join(f"{printable(_line(report))}\n" for report in reports)
         written = write(text + _summary(reports, test.others))
+    if not reports:
+        warn(f"{options['replay']}: nothing was tested: no event is of what the policy hooks")
     undecided = any(report["outcome"] == UNDECIDED for report in reports)
-    return written or (EXIT_FOUND if undecided else EXIT_OK)
+    return written or (EXIT_FOUND if undecided or not reports else EXIT_OK)
 
 
 def _events(path: str) -> Iterator[Tuple[int, Message]]:
@@ -81,11 +80,14 @@ def _events(path: str) -> Iterator[Tuple[int, Message]]:
             if not line.strip():
                 continue
             try:
-                event = loads(line)
+                yield number, event_of(line)
+            except UnicodeDecodeError as err:
+                why = f"the byte {line[err.start]:#04x} is no UTF-8"
             except ValueError as err:
-                raise SettingsError(f"{path}:{number}: no event in JSON: {err}") from None
-            if isinstance(event, dict):
-                yield number, event
+                why = str(err)
+            else:
+                continue
+            raise SettingsError(f"{path}:{number}: no event as agents export them: {why}")
 
 
 class _Hook(NamedTuple):

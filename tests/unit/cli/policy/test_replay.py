@@ -237,12 +237,26 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(words) == 1
     assert "the event has 0 arguments, and the policy 1" in capsys.readouterr().out
     odd = event(NUMBER)["process_kprobe"]
-    for body in (7, {**odd, "args": 7}, {**odd, "args": [7]}, {**odd, "process": None}):
+    for body, why in (
+        (7, "a message is an object"),
+        ({**odd, "args": 7}, "a list is expected"),
+        ({**odd, "args": [7]}, "a message is an object"),
+        ({**odd, "args": [{"int_arg": "x"}]}, "a number is expected"),
+        ({**odd, "process": []}, "a message is an object"),
+        ({**odd, "process": {"pid": -1}}, "a number is out of range"),
+    ):
         (tmp_path / "e.json").write_text(json.dumps({"process_kprobe": body}) + "\n")
         assert main(words) == 2
-        assert "e.json:1: no event as agents export them" in capsys.readouterr().err
+        assert f"e.json:1: no event as agents export them: {why}\n" in capsys.readouterr().err
+    (tmp_path / "e.json").write_bytes(b"{}\n\xff\n")
+    assert main(words) == 2
+    assert "e.json:2: no event as agents export them: the byte 0xff is" in capsys.readouterr().err
     (tmp_path / "e.json").write_text("no event\n")
     assert main(words) == 2
+    for nothing in ("", '{"process_exec": {}}\n'):
+        (tmp_path / "e.json").write_text(nothing)
+        assert main(words) == 1
+        assert "e.json: nothing was tested: no event is of what" in capsys.readouterr().err
     assert main(words[:3]) == 2
     assert "--replay is missing" in capsys.readouterr().err
 

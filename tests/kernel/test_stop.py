@@ -175,3 +175,39 @@ def test_stop_under_load(tmp_path: Path, actor: Path) -> None:
         assert agent.export.read_bytes().endswith(b"\n")
         agent.events()
     assert agent.statistics()["lost"] == 0
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_a_signal_while_a_policy_is_read(at_start: bool, tmp_path: Path) -> None:
+    """The policy is given up: it takes the process that reads it some seconds, and the agent none.
+
+    At the start, and later.
+    """
+    home = tmp_path / "policies"
+    home.mkdir()
+    head = "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: long}\nspec:\n"
+    values = ", ".join(map(str, range(45_000)))
+    text = f"{head}  lists: [{{name: l, values: [{values}]}}]\n"
+    if at_start:
+        (home / "long.yaml").write_text(text)
+    with Agent(tmp_path / "agent", "--tracing-policy-dir", str(home)) as agent:
+        if not at_start:
+            agent.started()
+            (home / "long.yaml").write_text(text)
+        readers = Path(f"/proc/{agent.pid}/task/{agent.pid}/children")
+        until(lambda: reads(readers.read_text().split()), "the process that reads it")
+        assert agent.stop() == 0
+        assert 'error="the agent is to end"' in agent.log
+        assert "Received signal" in agent.log
+
+
+def reads(children: list[str]) -> bool:
+    """Whether one of them has had a fifth of a second of a processor."""
+    for child in children:
+        try:
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[11]) > 20:
+            return True
+    return False

@@ -8,6 +8,7 @@ import gc
 import os
 import select
 import signal
+import time
 from typing import TYPE_CHECKING, Callable, Dict, Optional
 
 from tetrapy import visible
@@ -79,6 +80,7 @@ class Agent:
         self._reload_asked = False
         self._toggle_asked = False
         self._stopped_by: Optional[int] = None
+        self._stopped_at = 0.0  # by the monotonic clock
         self._manager = Notifier(os.environ)
         self._after_start: Callable[[], None] = lambda: None  # what each round of the loop does
 
@@ -122,6 +124,7 @@ class Agent:
                 RUN_DIRECTORY,
                 procfs,
                 self._manager.busy,
+                lambda: self._stopped_by is not None,
             )
             acquired.callback(sensor.close)
             acquired.callback(policies.end)
@@ -279,7 +282,7 @@ class Agent:
             name = _SIGNALS[self._stopped_by]
             self._log("info", f"Received signal {name}, shutting down...")
         policies.detach()  # else their records have no end
-        loop.stop(self._settings.stop_timeout / _SECOND)
+        loop.stop(self._settings.stop_timeout / _SECOND, self._stopped_at)
 
     def _stopped(self) -> Optional[int]:
         """The signal that ends the run, 0 after a failure elsewhere.
@@ -323,4 +326,6 @@ class Agent:
         elif number == signal.SIGUSR1:
             self._toggle_asked = True
         else:
+            if self._stopped_by is None:
+                self._stopped_at = time.monotonic()
             self._stopped_by = number

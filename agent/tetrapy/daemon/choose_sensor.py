@@ -51,11 +51,12 @@ def attached(
     run_directory: str,
     procfs: str,
     alive: Callable[[], None],
+    is_ending: Callable[[], bool],
 ) -> Tuple[EventSource, BtfSource, Policies]:
     """The sensor that the settings and this kernel allow, attached, and where types came from.
 
-    With the tracing policies, attached too; `alive` is called for each. Raises TetrapyError that
-    names the obstacle.
+    With the tracing policies, attached too: see policy_files.prepared for `alive` and `is_ending`.
+    Raises TetrapyError that names the obstacle.
     """
 
     def attach(sensor: EventSource, source: BtfSource) -> Policies:
@@ -63,7 +64,7 @@ def attached(
         with contextlib.ExitStack() as acquired:
             acquired.callback(sensor.close)
             prepared = policy_files.prepared(
-                settings, sensor, source, procfs, run_directory, log, alive
+                settings, sensor, source, procfs, run_directory, log, alive, is_ending
             )
             acquired.callback(prepared.close)
             sensor.attach()

@@ -163,12 +163,13 @@ class Loop:
                 self._next_round = now + _HOUSEKEEPING_INTERVAL
                 self._housekeep(now)
 
-    def stop(self, seconds: float = 5.0) -> None:
+    def stop(self, seconds: float = 5.0, began: float = 0.0) -> None:
         """Detach, take what is still in the buffer, and say what was seen.
 
-        What cannot be handled in so many seconds, less some for closing, is counted as lost.
+        What cannot be handled in so many seconds since it began (by the monotonic clock; 0: now),
+        less some for closing, is counted as lost.
         """
-        end = time.monotonic() + max(seconds - _STOP_RESERVE, seconds / 2)
+        end = (began or time.monotonic()) + max(seconds - _STOP_RESERVE, seconds / 2)
         self._sensor.detach()
         time.sleep(self._sensor.settle_seconds)
         given_up = 0

@@ -8,7 +8,6 @@ from running, unless the settings ask for that.
 from __future__ import annotations
 
 import contextlib
-import signal
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
 from tetrapy.daemon.left_policies import LeftPolicies
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from tetrapy.policy.types import Policy
     from tetrapy.sensors.policy.loaded import LoadedPolicy
     from tetrapy.sensors.policy.loader import PolicyLoader
-
-_ENDING = {signal.SIGTERM, signal.SIGINT}  # they wait until the loop takes them
 
 Log = Callable[..., None]
 
@@ -59,6 +56,7 @@ class Policies:
         self._last = 0
         self.when_changed: Callable[[], None] = lambda: None
         self.when_alive: Callable[[], None] = lambda: None
+        self.is_ending: Callable[[], bool] = lambda: False  # whether a signal has come
         self.entries: List[Entry] = []
 
     def alive(self) -> None:
@@ -66,9 +64,9 @@ class Policies:
         self.when_alive()
 
     def between(self) -> None:
-        """The next part of a policy comes. Raises AgentEndsError where a signal waits."""
+        """The next part of a policy comes. Raises AgentEndsError where the agent is to end."""
         self.alive()
-        if signal.sigpending() & _ENDING:
+        if self.is_ending():
             raise AgentEndsError("the agent is to end")
 
     def prepare_file(self, path: str) -> Entry:

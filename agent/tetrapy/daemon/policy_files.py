@@ -33,10 +33,12 @@ def prepared(
     run_directory: str,
     log: Log,
     alive: Callable[[], None],
+    is_ending: Callable[[], bool],
 ) -> Policies:
     """The policies of the files that the settings name, each prepared or with its error.
 
-    `alive` is called for each step, since a slow machine may take a minute for the first policy.
+    `alive` is called for each step, since a slow machine may take a minute for the first policy;
+    `is_ending` says that no more is to be loaded, now and later.
     Raises PolicyFileError where the settings want the start to end then.
     """
 
@@ -50,7 +52,7 @@ def prepared(
 
     pins, left = pins_of(settings, log)
     policies = Policies(make_loader, log, left)
-    policies.when_alive = alive
+    policies.when_alive, policies.is_ending = alive, is_ending
     with contextlib.ExitStack() as acquired:
         acquired.callback(policies.close)
         if settings.persist_grpc_policies:

@@ -279,9 +279,15 @@ class Endless(FakeSensor):
         return [RECORD] * taken
 
 
-@pytest.mark.parametrize(("cost", "whole"), [(0.0, True), (0.001, False)])
-def test_a_stop_has_a_deadline(monkeypatch: pytest.MonkeyPatch, cost: float, whole: bool) -> None:
-    """What is left in the buffer then is counted as lost, and nothing is counted twice."""
+@pytest.mark.parametrize(
+    ("cost", "began", "whole"), [(0.0, 0.0, True), (0.001, 0.0, False), (0.0001, 997.5, False)]
+)
+def test_a_stop_has_a_deadline(
+    monkeypatch: pytest.MonkeyPatch, cost: float, began: float, whole: bool
+) -> None:
+    """What is left in the buffer then is counted as lost, and nothing is counted twice. It counts
+    from the signal on, which may have come in the middle of a batch.
+    """
     clock = [1000.0]
     sensor = Endless(20_000)
     loop = loop_of(sensor, FakeFanout())
@@ -296,8 +302,8 @@ def test_a_stop_has_a_deadline(monkeypatch: pytest.MonkeyPatch, cost: float, who
         return []
 
     monkeypatch.setattr(loop.handler, "events", events)
-    loop.stop(5.0)
-    assert clock[0] < 1005.0
+    loop.stop(5.0, began)
+    assert clock[0] < (began or 1000.0) + 5.0
     assert loop.received + loop.losses.total == 20_000
     assert (loop.losses.total == 0) is whole
-    assert len(signs) >= (0 if whole else 2)  # within a batch too
+    assert len(signs) >= (0 if whole or began else 2)  # within a batch too

@@ -197,6 +197,7 @@ class PolicyControl:
             raise RpcError(
                 UNKNOWN, f"policy {entry.name} stays in mode {entry.mode}: {err}"
             ) from err
+        self._policies.settled()
         self._changed(f"Policy is in mode {mode}", context, entry)
         self._keep(entry, enabled=True)
 

@@ -83,6 +83,15 @@ def test_the_mode_changes_while_it_is_loaded() -> None:
     assert (loaded.modes, entry.mode) == (["monitor", "enforce"], "enforce")
 
 
+def test_a_mode_that_changes_is_in_the_info_file() -> None:
+    """It is what `tetrapy policy list` reads: written when the mode is the new one already."""
+    control, entry = world("enforce", Loaded())
+    written: list[str] = []
+    control._policies.when_changed = lambda: written.append(entry.mode)
+    configure(control, "TP_MODE_MONITOR")
+    assert written == ["monitor"]
+
+
 def test_a_mode_is_kept_with_the_policy(tmp_path: Path) -> None:
     """What a client added has its mode when it is enabled again, and at the next start."""
     control, entry = world("enforce", Loaded(), PolicyStore(str(tmp_path)))

@@ -133,6 +133,7 @@ def main() -> None:
         "second": fate(lambda: getpgid(4109)),
         "crowded": fate(lambda: poll_among_others(41)),
         "readable": fate(lambda: os.close(os.open("/tmp/act/readable", os.O_RDONLY))),
+        "refused": fate(lambda: os.close(os.open("/tmp/act/refused", os.O_RDONLY))),
         "secret": fate(lambda: os.close(os.open("/tmp/act/secret", os.O_RDONLY))),
         "deadly": fate(lambda: os.close(os.open("/tmp/act/deadly", os.O_RDONLY))),
         "mkdir": fate(lambda: os.mkdir("/tmp/act/forbidden")),

@@ -7,7 +7,7 @@ from typing import Any
 
 SIGKILL = {"action": "Sigkill"}
 USR1, USR2 = ({"action": "Signal", "argSig": number} for number in (10, 12))
-EROFS, EACCES, ENOSPC = 30, 13, 28
+EPERM, EROFS, EACCES, ENOSPC = 1, 30, 13, 28
 PYTHON = {"operator": "Postfix", "values": ["python3", "python3.11", "python3.9"]}
 
 
@@ -143,6 +143,7 @@ POLICIES: dict[str, dict[str, Any]] = {
                 "selectors": [
                     opened("/tmp/act/secret", {"action": "Override", "argError": -EACCES}),
                     opened("/tmp/act/deadly", SIGKILL),
+                    opened("/tmp/act/refused", {"action": "Override"}),
                 ],
             }
         ]

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from tests.support.compile import program
-from tests.vm.acting_policies import EACCES, ENOSPC, EROFS, POLICIES, POSTS, actions_of
+from tests.vm.acting_policies import EACCES, ENOSPC, EPERM, EROFS, POLICIES, POSTS, actions_of
 from tests.vm.guests import PYZ
 from tools.guest import kernels, qemu
 
 SCRIPT = """
-mkdir -p /tmp/act/directory; touch /tmp/act/readable /tmp/act/secret /tmp/act/deadly
+mkdir -p /tmp/act/directory; cd /tmp/act; touch readable refused secret deadly; cd /
 python3 /test/tetrapy.pyz --export-filename /result/events --sensor ebpf --rb-size-total 128K \
     --tracing-policy-dir /policies >/result/log 2>&1 &
 agent=$!
@@ -189,8 +189,11 @@ def expect_overrides(answer: Answer) -> None:
     fates = answer.fates
     assert fates["readable"]["status"] == 0
     assert fates["secret"]["status"] == EACCES, answer.policies["lsm"]
+    assert fates["refused"]["status"] == EPERM  # no error is named
     assert killed(fates["deadly"])
-    assert answer.actions("lsm") == ["KPROBE_ACTION_OVERRIDE", "KPROBE_ACTION_SIGKILL"]
+    assert sorted(answer.actions("lsm")) == ["KPROBE_ACTION_OVERRIDE"] * 2 + [
+        "KPROBE_ACTION_SIGKILL"
+    ]
     assert fates["mkdir"]["status"] == EROFS, answer.policies["override"]
     assert fates["mkdir_other"] == {"status": 0, "heard": []}
     # Who goes by what the function returns sees what it is overridden by, and acts too.
@@ -207,7 +210,7 @@ def expect_overrides(answer: Answer) -> None:
     assert fates["unarmed"]["status"] == 0
     assert answer.actions("enforcer") == ["KPROBE_ACTION_NOTIFYENFORCER"]
     assert answer.counts("enforcer") == {"notify_enforcer": "1"}
-    assert answer.counts("lsm") == {"override": "1", "signal": "1"}
+    assert answer.counts("lsm") == {"override": "2", "signal": "1"}
     refused = answer.policies["unreturned"]
     assert refused["state"] == "TP_STATE_LOAD_ERROR"
     assert "CONFIG_BPF_KPROBE_OVERRIDE" in refused["error"]

@@ -210,14 +210,26 @@ def _check_action(action: Action, path: str, context: Context) -> None:
     if sum(map(bool, targets)) > 1:
         what = "has more than one of argNewSymbol, argNewAddr and argNewOffset; one says what for"
         problems.error(path, what)
+    refusal = names.refusal(action.arg_error)
+    if name == "Override" and section == "lsmhooks" and action.arg_error != refusal:
+        what = f"is {action.arg_error}, which is no error: the call returns {refusal}"
+        problems.warn(f"{path}.argError", what)
+    elif name == "Override" and not action.arg_error and _is_of_security(context.hook):
+        what = "is 0, and the function runs: name the error that it is to return, such as -1"
+        problems.warn(f"{path}.argError", what)
     if name == "Override" and section == "uprobes":
         _check_registers(action, path, context, problems)
     if name == "Set" and section == "usdts" and action.arg_index >= len(context.hook.args):
         what = f"is {action.arg_index}; args has {len(context.hook.args)} entries"
         problems.error(f"{path}.argIndex", what)
-    refusal = _refused(name, context)
-    if refusal:
-        problems.error(f"{path}.action", f"{name} {refusal}")
+    why = _refused(name, context)
+    if why:
+        problems.error(f"{path}.action", f"{name} {why}")
+
+
+def _is_of_security(hook: Any) -> bool:
+    """Whether it is at a function that is overridden by fmod_ret, which cannot return 0."""
+    return str(getattr(hook, "call", "")).startswith("security_")
 
 
 def _check_registers(action: Action, path: str, context: Context, problems: Problems) -> None:

@@ -188,3 +188,11 @@ NUMBERS_BY_NAME: Mapping[str, Mapping[str, int]] = {
     "State": STATES,
 }
 """Operator -> the names that its values may have."""
+
+_MAX_ERRNO = 4095  # include/linux/err.h
+_EPERM = 1
+
+
+def refusal(error: int) -> int:
+    """What an LSM hook returns for an Override's argError: that, or -EPERM if it is no error."""
+    return error if -_MAX_ERRNO <= error < 0 else -_EPERM

@@ -56,3 +56,23 @@ def test_tests_attach_nothing_of_the_library_that_acts(tmp_path: Path) -> None:
         with pytest.raises(AssertionError, match="guests"):
             expect_harmless_flags(flags, tmp_path)
     expect_harmless_flags(["--tracing-policy", "library:sensitive-files"])
+
+
+@pytest.mark.parametrize(
+    ("section", "asked", "warning"),
+    [
+        ("lsmhooks: [{hook: file_open", "", "is 0, which is no error: the call returns -1"),
+        ("lsmhooks: [{hook: file_open", ", argError: 5", "is 5, which is no error: the call"),
+        ("lsmhooks: [{hook: file_open", ", argError: -13", ""),
+        ("kprobes: [{call: security_file_open, syscall: false", "", "is 0, and the function runs"),
+        ("kprobes: [{call: security_file_open, syscall: false", ", argError: -1", ""),
+        ("kprobes: [{call: sys_getpgid, syscall: true", "", ""),
+    ],
+)
+def test_an_override_that_names_no_error(section: str, asked: str, warning: str) -> None:
+    """It would refuse nothing: a warning says what becomes of the call."""
+    action = f"{{action: Override{asked}}}"
+    found = read(spec(f"  {section}, selectors: [{{matchActions: [{action}]}}]}}]")).warnings
+    shown = [str(one) for one in found if "argError" in str(one)]
+    assert len(shown) == bool(warning)
+    assert all(warning in one for one in shown)

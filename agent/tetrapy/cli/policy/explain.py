@@ -177,7 +177,7 @@ def _selector(
             yield from _wrapped("     - ", clause + (", and" if number + 1 < len(clauses) else ""))
     else:
         yield f"   {name}: {otherwise}every call matches"
-    yield from _wrapped("     then ", "; ".join(actions(selector, monitors=monitors)))
+    yield from _wrapped("     then ", "; ".join(actions(selector, section, monitors=monitors)))
 
 
 def _cost(hook: Any, section: str, selectors: Sequence[Selector]) -> str:

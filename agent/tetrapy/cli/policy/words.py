@@ -170,10 +170,10 @@ def _capabilities(match: MatchCapabilities) -> str:
     return listed(match.values, quote=False) + inside
 
 
-def actions(selector: Selector, *, monitors: bool) -> List[str]:
+def actions(selector: Selector, section: str, *, monitors: bool) -> List[str]:
     """What is done, a sentence each; with `monitors` nothing is done to anybody."""
     given = selector.match_actions
-    shown = [_action(one) for one in given]
+    shown = [_action(one, section) for one in given]
     if not any(one.action in {"Post", "NoPost"} for one in given):
         shown.append("report the call")
     if monitors and any(one.action in names.ENFORCING for one in given):
@@ -181,7 +181,7 @@ def actions(selector: Selector, *, monitors: bool) -> List[str]:
     return shown
 
 
-def _action(action: Action) -> str:
+def _action(action: Action, section: str) -> str:
     name = action.action
     if name == "Post":
         return _post(action)
@@ -189,7 +189,7 @@ def _action(action: Action) -> str:
         "NoPost": "report nothing",
         "Sigkill": "KILL the process",
         "Signal": f"SEND the process the signal {action.arg_sig}",
-        "Override": _override(action),
+        "Override": _override(action, section),
         "NotifyEnforcer": f"HAVE THE ENFORCER ACT on the process: error {action.arg_error}, signal"
         f" {action.arg_sig}",
         "GetUrl": f"fetch {quoted(action.arg_url)}",
@@ -201,9 +201,10 @@ def _action(action: Action) -> str:
     return template.get(name, name)
 
 
-def _override(action: Action) -> str:
+def _override(action: Action, section: str) -> str:
     if returns_at_once(action):
-        return f"REFUSE the call: it returns {action.arg_error} and is not carried out"
+        error = action.arg_error if section != "lsmhooks" else names.refusal(action.arg_error)
+        return f"REFUSE the call: it returns {error} and is not carried out"
     shown = []
     if action.arg_regs:
         shown.append(f"CHANGE registers of the process: {', '.join(action.arg_regs)}")

@@ -11,6 +11,7 @@ from tetrapy.policy.later import ACTIONS
 from tetrapy.policy.types import Selector
 from tetrapy.policy.values import rate_limit
 from tetrapy.sensors.policy.tables import Action, HookWriter
+from tetrapy.sensors.policy.values import Source
 
 _NS_PER_MS = 1_000_000
 _SIGKILL = 9
@@ -60,18 +61,14 @@ def hashes(selectors: Iterable[Selector]) -> bool:
 def action_of(
     selector: Selector,
     writer: HookWriter,
+    hook: Source,
     sockets: Sequence[int] = (),
     settable: AbstractSet[int] = frozenset(),
-    *,
-    can_override: bool,
-    can_hash: bool = False,
 ) -> Action:
     """The action, by enum action_flag of bpf/hook_action.h.
 
     `sockets` are the indexes of the hook's values that are sockets, `settable` those of values that
-    Set may write. `can_override`: the hook's programs may keep the function from running;
-    `can_hash`: it has a file that IMA may hash. Raises PolicyUnsupportedError for what is not there
-    yet.
+    Set may write. Raises PolicyUnsupportedError for what is not there yet.
     """
     flags = writer.action_flags
     chosen, interval, error, notified, socket = flags["ACTION_POST"], 0, 0, (0, 0), 0
@@ -80,11 +77,12 @@ def action_of(
         if action.action == "NoPost":
             chosen &= ~flags["ACTION_POST"]
         elif action.action == "Override":
-            if not can_override:
+            if not hook.can_override:
                 raise PolicyUnsupportedError(
                     "action Override of this kind of hook: use a kprobe, or an LSM hook"
                 )
-            chosen, error = chosen | flags["ACTION_OVERRIDE"], action.arg_error
+            chosen |= flags["ACTION_OVERRIDE"]
+            error = names.refusal(action.arg_error) if hook.only_refuses else action.arg_error
         elif action.action == "NotifyEnforcer":
             signal = action.arg_sig if action.arg_sig in names.SIGNALS else 0
             chosen, notified = chosen | flags["ACTION_NOTIFY"], (action.arg_error, signal)
@@ -116,7 +114,7 @@ def action_of(
         if action.user_stack_trace:
             chosen |= flags["ACTION_USER_STACK"]
         if action.ima_hash:
-            if not can_hash:
+            if not hook.can_hash:
                 raise PolicyUnsupportedError(
                     f"action {action.action}: imaHash of this kind of hook"
                 )

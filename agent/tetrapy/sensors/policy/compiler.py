@@ -141,9 +141,7 @@ class HookCompiler:
                 self._condition(1 << number, found._replace(arguments=places))
             self._selector_of_return(1 << number, selector, return_argument, returned)
             own, known = self._source, (self._values.sockets, self._values.settable)
-            action = action_of(
-                selector, self._writer, *known, can_override=own.can_override, can_hash=own.can_hash
-            )
+            action = action_of(selector, self._writer, own, *known)
             if own.overrides_later and overrides([selector]):
                 action = put_off(action, self._writer, number if own.overrides_program else None)
             if self._process.notes_state(selector):

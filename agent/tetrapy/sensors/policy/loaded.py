@@ -21,8 +21,9 @@ from tetrapy.kernel.waits import call_all
 from tetrapy.named import NamedTuple
 from tetrapy.policy.acting import ENFORCE, MONITOR, MONITOR_ONLY
 from tetrapy.sensors.policy.attached import AttachedHook
+from tetrapy.sensors.policy.hook import UPROBE
 from tetrapy.sensors.policy.lineage import Lineage
-from tetrapy.sensors.policy.plan import PlaceError
+from tetrapy.sensors.policy.plan import PlaceError, Plan
 from tetrapy.sensors.policy.slots import Slots
 from tetrapy.sensors.policy.workloads import Workloads
 
@@ -51,6 +52,18 @@ class HookPlace(NamedTuple):
     number: int
     description: str  # the function, or the program's path
     state: str  # of HookState of the API, without STATUS_
+
+
+def place_of(plan: Plan, section: str, number: int) -> HookPlace:
+    """What of an entry's places was found on this machine."""
+    description = getattr(plan.hook, "path", "") or plan.name.partition(":")[2]
+    if not plan.left_out:
+        state = "LOADED"
+    elif plan.kind == UPROBE:
+        state = "DIGEST_REJECTED"
+    else:
+        state = "PARTIAL_CALL_NOT_FOUND" if plan.sites else "CALL_NOT_FOUND"
+    return HookPlace(section, number, description, state)
 
 
 _REPORTING = ("post", "nopost")

@@ -29,6 +29,7 @@ from tetrapy.sensors.policy.compiler import STACK_STEP, Compiled, HookCompiler
 from tetrapy.sensors.policy.hook import (
     FENTRY,
     KPROBE,
+    LSM,
     TRACEPOINT,
     UPROBE,
     USDT,
@@ -37,11 +38,11 @@ from tetrapy.sensors.policy.hook import (
 )
 from tetrapy.sensors.policy.lineage import Lineage
 from tetrapy.sensors.policy.loaded import (
-    HookPlace,
     LoadedPolicy,
     PolicyLoadError,
     PreparedHook,
     named,
+    place_of,
 )
 from tetrapy.sensors.policy.member_path import KernelTypes
 from tetrapy.sensors.policy.place import in_order
@@ -168,7 +169,7 @@ class PolicyLoader:
                         plan = _planner(section)(hook, machine)
                         self._prepare(policy, plan, path, loaded)
                     loaded.left_out += plan.left_out
-                    loaded.places.append(_place(plan, section, number))
+                    loaded.places.append(place_of(plan, section, number))
                     if _SENSORS[section] not in loaded.sensors:
                         loaded.sensors += (_SENSORS[section],)
             with named("spec"):
@@ -238,6 +239,7 @@ class PolicyLoader:
             shows_stacks=plan.kind in _WITH_STACKS,
             of_user=plan.kind in _OF_PROGRAMS or site.place.is_syscall or _is_syscall_event(site),
             can_override=plan.can_override,
+            only_refuses=plan.kind == LSM,
             overrides_later=plan.overrides_later,
             overrides_program=plan.kind == UPROBE,
             can_hash=plan.hashes,
@@ -289,17 +291,6 @@ def _tracks(policy: Policy) -> bool:
         for section in SECTIONS
         for hook in getattr(policy.spec, section)
     )
-
-
-def _place(plan: Plan, section: str, number: int) -> HookPlace:
-    description = getattr(plan.hook, "path", "") or plan.name.partition(":")[2]
-    if not plan.left_out:
-        state = "LOADED"
-    elif plan.kind == UPROBE:
-        state = "DIGEST_REJECTED"
-    else:
-        state = "PARTIAL_CALL_NOT_FOUND" if plan.sites else "CALL_NOT_FOUND"
-    return HookPlace(section, number, description, state)
 
 
 def _described(

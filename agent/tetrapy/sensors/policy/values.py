@@ -100,6 +100,7 @@ class Source(NamedTuple):
     shows_stacks: bool = False  # events of the hook have a place for them
     of_user: bool = False  # a process chooses what it is called with, and what it returns
     can_override: bool = False  # its programs may keep the function from running
+    only_refuses: bool = False  # ... by an error alone: an LSM hook
     overrides_later: bool = False  # ... which is done by one behind the others
     overrides_program: bool = False  # ... that goes by the number of the selector
     can_hash: bool = False  # it has a file that IMA may hash

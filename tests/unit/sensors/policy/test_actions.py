@@ -13,6 +13,7 @@ from tetrapy.errors import PolicyUnsupportedError
 from tetrapy.policy.types import Selector
 from tetrapy.sensors.policy.actions import action_of, overrides
 from tetrapy.sensors.policy.tables import Action, HookWriter
+from tetrapy.sensors.policy.values import Source
 
 POST, KERNEL_STACK, USER_STACK, OVERRIDE, QUIET = 1, 64, 128, 256, 512
 NOTIFY, CLEANUP, TRACK, UNTRACK, SET = 1024, 2048, 4096, 8192, 32768
@@ -50,11 +51,11 @@ def of(text: str) -> Selector:
 
 
 def made_of(selector: Selector, *, can_override: bool = False) -> Action:
-    return action_of(selector, WRITER, can_override=can_override)
+    return action_of(selector, WRITER, Source("x86_64", can_override=can_override))
 
 
 def made(text: str, *, can_override: bool = False) -> Action:
-    return action_of(of(text), WRITER, (3, 1), {2}, can_override=can_override)
+    return action_of(of(text), WRITER, Source("x86_64", can_override=can_override), (3, 1), {2})
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,16 @@ def test_functions_that_do_not_run() -> None:
     assert found == Action(POST | OVERRIDE, error=-30)
     with pytest.raises(PolicyUnsupportedError, match="use a kprobe, or an LSM hook"):
         made_of(overriding)
+
+
+@pytest.mark.parametrize(("asked", "error"), [(-13, -13), (0, -1), (5, -1), (-4096, -1)])
+def test_lsm_hooks_refuse_by_an_error(asked: int, error: int) -> None:
+    """What is none counts as -EPERM: a call that an Override does not refuse would go on."""
+    one = of("{matchActions: [{action: Sigkill}]}")
+    action = one.match_actions[0].replaced(action="Override", arg_error=asked)
+    hook = Source("x86_64", can_override=True, only_refuses=True)
+    found = action_of(one.replaced(match_actions=(action,)), WRITER, hook)
+    assert found == Action(POST | OVERRIDE, error=error)
 
 
 @pytest.mark.parametrize(

@@ -191,15 +191,21 @@ class PolicyControl:
             raise RpcError(
                 FAILED_PRECONDITION, f"policy {entry.name} is not loaded ({entry.state})"
             )
+        former = entry.mode
         try:
             self._policies.set_mode(entry, mode)
         except KernelError as err:
             raise RpcError(
                 UNKNOWN, f"policy {entry.name} stays in mode {entry.mode}: {err}"
             ) from err
-        self._policies.settled()
+        try:
+            self._keep(entry, enabled=True)
+        except RpcError:
+            self._policies.set_mode(entry, former)
+            raise
+        finally:
+            self._policies.settled()
         self._changed(f"Policy is in mode {mode}", context, entry)
-        self._keep(entry, enabled=True)
 
     def sensors(self, request: Message, context: Context) -> Message:
         """What is in the kernel: the base sensor, and those of policies."""

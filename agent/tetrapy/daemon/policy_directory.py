@@ -15,10 +15,12 @@ from tetrapy.daemon.policies import Policies
 from tetrapy.daemon.policy_entry import DISABLED, STATIC, Entry
 from tetrapy.daemon.policy_files import directories_of, files_below
 from tetrapy.kernel.inotify import Inotify
+from tetrapy.kernel.writers import has_writer
 
 # Editors and package managers change files in several steps.
 _QUIET = 0.1  # seconds without a change after which files are read
 _LONGEST = 0.5  # seconds after the first change
+_PATIENCE = 10.0  # seconds that a file may be written to before it is taken as it is
 
 _DONE = object()
 
@@ -41,6 +43,7 @@ class PolicyDirectory:
         for entry in policies.entries:
             if entry.domain == STATIC:
                 self._known[entry.path] = entry.read
+        self._written: Dict[str, float] = {}  # files that somebody writes to, and since when
         self._work: Optional[Iterator[None]] = None  # what is under way
         self._is_watched = False
         self.look_again()  # it may have changed meanwhile
@@ -97,7 +100,8 @@ class PolicyDirectory:
         gone = [path for path in self._known if self._is_here(path) and path not in found]
         retiring = [entry for path in gone for entry in self._entries(path)]
         for path, content in found.items():
-            if path not in self._known or self._known[path] != content:
+            is_new = path not in self._known or self._known[path] != content
+            if is_new and not self._is_being_written(path):
                 self._known[path] = content
                 self._follow(path, content, retiring)
                 yield
@@ -107,9 +111,28 @@ class PolicyDirectory:
                 self._policies.remove(entry)
                 self._log_change("Policy is taken out: its file is gone", entry)
                 yield
+        self._written = {path: since for path, since in self._written.items() if path in found}
+        if self._written:
+            self.look_again()  # its end is noticed, but not that there is none
         self._take_free_names()
         if gone or self._policies.entries:
             self._policies.settled()
+
+    def _is_being_written(self, path: str) -> bool:
+        """Whether a file is not whole yet: what was loaded of it stays until it is."""
+        try:
+            writes = has_writer(path)
+        except OSError:
+            writes = False
+        if not writes:
+            self._written.pop(path, None)
+            return False
+        now = time.monotonic()
+        if now - self._written.setdefault(path, now) < _PATIENCE:
+            return True
+        del self._written[path]
+        self._log("warn", "A policy is loaded while its file is written to", TracingPolicy=path)
+        return False
 
     def _follow(self, path: str, content: Optional[int], retiring: List[Entry]) -> None:
         """Load what is new or has changed."""

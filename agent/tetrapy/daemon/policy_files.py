@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _DIRECTORY = "tracing-policy-dir"
 
+# What editors, dpkg, ucf and rpm leave of former versions, or put beside the one that is there.
+_FORMER = (
+    *("~", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".dpkg-tmp"),
+    *(".ucf-old", ".ucf-dist", ".ucf-new", ".rpmsave", ".rpmnew", ".rpmorig"),
+)
+
 Log = Callable[..., None]
 
 
@@ -109,7 +115,8 @@ def _files(settings: Settings, log: Log) -> Iterator[str]:
 def files_below(directory: str) -> List[str]:
     """Regular files in a directory and one level below, whatever their names end with, in order.
 
-    Hidden ones are none: a mounted ConfigMap has each file once more in a hidden directory.
+    Hidden ones are none: a mounted ConfigMap has each file once more in a hidden directory. Nor is
+    what editors and package managers leave of a former version.
     """
     found = []
     for name in _listed(directory):
@@ -139,7 +146,11 @@ def _is_directory(path: str) -> bool:
 
 
 def _listed(directory: str) -> List[str]:
-    return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+    return sorted(
+        name
+        for name in os.listdir(directory)
+        if not name.startswith((".", "#")) and not name.endswith(_FORMER)
+    )
 
 
 def _is_file(path: str) -> bool:

@@ -92,6 +92,17 @@ def test_a_mode_that_changes_is_in_the_info_file() -> None:
     assert written == ["monitor"]
 
 
+def test_a_mode_that_cannot_be_kept_is_not_taken(tmp_path: Path) -> None:
+    """The client hears that it failed, and the policy goes on as it was."""
+    loaded = Loaded()
+    control, entry = world("enforce", loaded, PolicyStore(str(tmp_path / "a file")))
+    (tmp_path / "a file").write_text("")
+    entry.text = "metadata: {name: p}\nspec: {}\n"
+    with pytest.raises(RpcError):
+        configure(control, "TP_MODE_MONITOR")
+    assert (entry.mode, loaded.modes) == ("enforce", ["monitor", "enforce"])
+
+
 def test_a_mode_is_kept_with_the_policy(tmp_path: Path) -> None:
     """What a client added has its mode when it is enabled again, and at the next start."""
     control, entry = world("enforce", Loaded(), PolicyStore(str(tmp_path)))

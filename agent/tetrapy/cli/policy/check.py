@@ -46,10 +46,12 @@ def run(options: Values, paths: List[str]) -> int:
     form = "json" if options["json"] else options["output"]
     kernels = [kernel_of(name) for name in options["kernel"]]
     files = list(_files(paths, only_policies=options["only-policies"]))
-    reports = []
+    reports: List[Report] = []
     code = EXIT_OK
     for path in files:
         report, ended = check_file(path, kernels)
+        if report["ok"]:
+            _compare_names(report, reports)
         reports.append(report)
         code = max(code, ended)
         if form == "text":
@@ -64,6 +66,16 @@ def run(options: Values, paths: List[str]) -> int:
     else:
         written = write("".join(_summary(report) for report in reports if report["ok"]))
     return written or code
+
+
+def _compare_names(report: Report, others: Sequence[Report]) -> None:
+    """Warn of a name that a policy has already: an agent with both refuses the second."""
+    key = report["namespace"], report["name"]
+    for one in others:
+        if one["ok"] and (one["namespace"], one["name"]) == key:
+            what = f"is that of {one['file']} too: an agent refuses the second of them"
+            report["warnings"].append(Problem("metadata.name", 1, 1, what)._asdict())
+            return
 
 
 def _files(paths: Sequence[str], *, only_policies: bool) -> Iterator[str]:

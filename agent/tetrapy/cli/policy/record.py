@@ -18,7 +18,7 @@ from tetrapy.policy.read import read_policy
 
 EXIT_OK, EXIT_FOUND, EXIT_TROUBLE = 0, 1, 2
 _EVENTS = ("PROCESS_KPROBE", "PROCESS_TRACEPOINT", "PROCESS_UPROBE", "PROCESS_LSM", "PROCESS_USDT")
-_MAX_MEGABYTES = 1024  # then it is rotated
+_MAX_MEGABYTES = 256  # then it is rotated
 _KINDS = "base,kprobe,tracepoint,uprobe,lsm,usdt"
 
 
@@ -55,6 +55,7 @@ def _record(copy: str, target: str) -> int:
             "tracing-policy-strict": "true",
             "export-filename": target,
             "export-file-max-size-mb": str(_MAX_MEGABYTES),
+            "export-file-max-backups": "1",
             "export-allowlist": allowed,
             "export-denylist": "",
             "export-rate-limit": "-1",

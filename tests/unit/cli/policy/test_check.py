@@ -16,6 +16,7 @@ from tetrapy.policy.json_schema import text
 
 GOOD = kprobe(", selectors: [{matchActions: [{action: Post}]}]")
 ACTING = spec("  loader: true\n  kprobes: [{call: f}, {call: g, message: m}]").replace("m}", "mm}")
+ACTING = ACTING.replace(": a", ": acting", 1)
 _CHANGED = "{path: /f, provider: p, name: n, selectors: [{matchActions: [{action: Override}]}]}"
 LATER = spec(f"  usdts: [{_CHANGED}]").replace(": a", ": kill", 1)
 BAD = spec("  probes: []\n  loader: 2")
@@ -43,11 +44,21 @@ def test_files_that_are_right(files: Path, capsys: pytest.CaptureFixture[str]) -
         0,
         [
             "good.yaml: ok: a (1 kprobe)",
-            "acting.yaml: ok: a (2 kprobes, loader)",
+            "acting.yaml: ok: acting (2 kprobes, loader)",
             "later.yaml: ok: kill (1 usdt); not supported yet: action Override",
         ],
         [],
     )
+
+
+def test_two_policies_of_one_name(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An agent takes one of them; other directories may be other agents'."""
+    (files / "twice.yaml").write_text(GOOD)
+    assert run(capsys, "check", "acting.yaml", "good.yaml", "bad.yaml", "twice.yaml")[2][-1] == (
+        "twice.yaml:1:1: warning: metadata.name: is that of good.yaml too: an agent refuses the"
+        " second of them"
+    )
+    assert run(capsys, "check", "good.yaml", "twice.yaml")[0] == 0
 
 
 def test_mistakes_have_their_places(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

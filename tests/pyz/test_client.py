@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -14,13 +15,21 @@ from tetrapy.version import __version__
 EVENT = {"process_exec": {"process": {"binary": "/bin/ls"}}, "node_name": "n"}
 
 
-def tetra(directory: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """The built file under the name that Tetragon's client has."""
+def tetra(
+    directory: Path, *words: str, given: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """The built file under the name that Tetragon's client has, with environment variables."""
     link = directory / "tetra"
     if not link.exists():
         link.symlink_to(PYZ)
     return subprocess.run(
-        [link, *words], input=given, capture_output=True, text=True, check=False, cwd=directory
+        [link, *words],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+        env={**os.environ, **variables},
     )
 
 
@@ -73,3 +82,16 @@ def test_bugtool(tmp_path: Path) -> None:
         note = archive.extractfile("tetrapy-bugtool/bugtool.log")
         assert note is not None
         assert b"probe.json: " in note.read()
+
+
+def test_bugtool_in_a_container(tmp_path: Path) -> None:
+    """The distribution is the machine's, not that of the container's image."""
+    release = tmp_path / "proc/1/root/etc/os-release"
+    release.parent.mkdir(parents=True)
+    release.write_text("ID=fedora\n")
+    done = tetra(tmp_path, "bugtool", TETRAPY_PROCFS=str(tmp_path / "proc"))
+    assert (done.returncode, done.stderr) == (0, "")
+    with tarfile.open(tmp_path / "tetragon-bugtool.tar.gz") as archive:
+        found = archive.extractfile("tetrapy-bugtool/host/os-release")
+        assert found is not None
+        assert found.read() == b"ID=fedora\n"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from typing import Dict
 
+from tetrapy.host_files import host_path
 from tetrapy.named import NamedTuple
 
 # BTFHub's names of the architectures, by what uname calls them.
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 # os-release(5): the second is used only if the first does not exist.
-_PLACES = ("etc/os-release", "usr/lib/os-release")
+_PLACES = ("/etc/os-release", "/usr/lib/os-release")
 _MAX_SIZE = 64 * 1024
 
 # TAINT_RANDSTRUCT (include/linux/panic.h), a bit of /proc/sys/kernel/tainted.
@@ -34,8 +35,11 @@ class Host(NamedTuple):
         return "/".join(self)
 
 
-def current(root: str = "/") -> Host:
-    """The running kernel, with the os-release of the system whose root directory is given."""
+def current(root: str = "") -> Host:
+    """The running kernel, with the os-release of the system whose root directory is given.
+
+    For an agent in a container that sees the host's processes, that is the host's (`host_root`).
+    """
     uname = os.uname()
     values = read_os_release(root)
     arch = ARCHITECTURES.get(uname.machine, uname.machine)
@@ -43,22 +47,11 @@ def current(root: str = "/") -> Host:
     return Host(values.get("ID", "linux"), values.get("VERSION_ID", ""), arch, uname.release)
 
 
-def system_root(procfs: str) -> str:
-    """The root directory of the system whose first process a procfs shows.
-
-    For an agent in a container that sees the host's processes, that is the host's.
-    """
-    root = os.path.join(procfs, "1", "root")
-    seen = any(os.path.lexists(os.path.join(root, place)) for place in _PLACES)
-    return root if seen else "/"
-
-
-def read_os_release(root: str = "/") -> Dict[str, str]:
+def read_os_release(root: str = "") -> Dict[str, str]:
     """The variables of a system's os-release file; none if it has no readable one."""
     for place in _PLACES:
         try:
-            # A link to an absolute path, as /etc/os-release may be, is followed inside the root.
-            with open(_inside(root, place), "rb") as file:
+            with open(host_path(root, place), "rb") as file:
                 return parse_os_release(file.read(_MAX_SIZE).decode("utf-8", "surrogateescape"))
         except OSError:
             continue
@@ -99,15 +92,6 @@ def _unquote(value: str) -> str:
         result.append(letter)
         at += 1
     return "".join(result)
-
-
-def _inside(root: str, place: str) -> str:
-    path = os.path.join(root, place)
-    if root != "/" and os.path.islink(path):
-        target = os.readlink(path)
-        if target.startswith("/"):
-            return os.path.join(root, target.lstrip("/"))
-    return path
 
 
 def shuffles_structures(root: str = "/") -> bool:

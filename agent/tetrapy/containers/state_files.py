@@ -19,6 +19,7 @@ from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.containers.known import Facts, docker_pod
 from tetrapy.containers.registry import Source
 from tetrapy.events.container import Pod
+from tetrapy.host_files import host_path
 from tetrapy.json_codec import loads
 
 _MOST = 8 << 20  # bytes of a file that are read
@@ -34,7 +35,8 @@ class StateFiles:
 
     def __init__(self, root: str, directories: Sequence[str]) -> None:
         """`root` stands before each of the directories; it may be empty."""
-        self._directories = [root + one.rstrip("/") for one in directories]
+        self._root = root
+        self._directories = [one.rstrip("/") for one in directories]
         # A list of containers -> when it was written, and what it has; read anew when it changes.
         self._lists: Dict[str, Tuple[Tuple[int, int], Dict[str, Any]]] = {}
 
@@ -50,7 +52,7 @@ class StateFiles:
     def of_docker(self, ref: ContainerRef) -> Optional[Pod]:
         """A container of Docker."""
         for directory in self._directories:
-            found = _read(f"{directory}/containers/{ref.id}/config.v2.json")
+            found = self._read(f"{directory}/containers/{ref.id}/config.v2.json")
             if found is not None:
                 return docker_pod("docker", ref, found)
         return None
@@ -58,8 +60,8 @@ class StateFiles:
     def of_containerd(self, ref: ContainerRef) -> Optional[Pod]:
         """A container that Kubernetes or crictl made by containerd."""
         for directory in self._directories:
-            for namespace in _names(f"{directory}/{_TASKS}"):
-                found = _read(f"{directory}/{_TASKS}/{namespace}/{ref.id}/config.json")
+            for namespace in self._names(f"{directory}/{_TASKS}"):
+                found = self._read(f"{directory}/{_TASKS}/{namespace}/{ref.id}/config.json")
                 notes = _annotations(found)
                 if _CRI + "sandbox-name" not in notes:
                     continue
@@ -72,7 +74,7 @@ class StateFiles:
     def of_crio(self, ref: ContainerRef) -> Optional[Pod]:
         """A container of CRI-O."""
         for path in self._storage():
-            notes = _annotations(_read(f"{path}/{ref.id}/userdata/config.json"))
+            notes = _annotations(self._read(f"{path}/{ref.id}/userdata/config.json"))
             if _CRIO + "Name" not in notes:
                 continue
             labels = loads(notes.get(_CRIO + "Labels") or "{}")
@@ -106,22 +108,38 @@ class StateFiles:
         return [
             f"{directory}/{name}"
             for directory in self._directories
-            for name in _names(directory)
+            for name in self._names(directory)
             if name.endswith("-containers")
         ]
 
     def _list(self, path: str) -> Dict[str, Any]:
         try:
-            status = os.stat(path)
+            found = host_path(self._root, path)
+            status = os.stat(found)
         except OSError:
             return {}
         written = status.st_mtime_ns, status.st_ino
         known = self._lists.get(path)
         if known is None or known[0] != written:
-            entries = loads(_bytes(path) or b"[]")
+            entries = loads(_bytes(found) or b"[]")
             self._lists.clear()
             known = self._lists[path] = written, {entry["id"]: entry for entry in entries}
         return known[1]
+
+    def _names(self, directory: str) -> List[str]:
+        try:
+            return sorted(os.listdir(host_path(self._root, directory)))
+        except OSError:
+            return []
+
+    def _read(self, path: str) -> Optional[Dict[str, Any]]:
+        """A document, None where there is none. Raises ValueError for one that is no JSON."""
+        try:
+            data = _bytes(host_path(self._root, path))
+        except OSError:
+            return None
+        found = None if data is None else loads(data)
+        return found if isinstance(found, dict) else None
 
 
 def _place(notes: Dict[str, Any], prefix: str) -> Dict[str, object]:
@@ -131,20 +149,6 @@ def _place(notes: Dict[str, Any], prefix: str) -> Dict[str, object]:
 def _annotations(config: Optional[Dict[str, Any]]) -> Dict[str, Any]:
     notes = (config or {}).get("annotations")
     return notes if isinstance(notes, dict) else {}
-
-
-def _names(directory: str) -> List[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:
-        return []
-
-
-def _read(path: str) -> Optional[Dict[str, Any]]:
-    """A document, None where there is none. Raises ValueError for one that is no JSON."""
-    data = _bytes(path)
-    found = None if data is None else loads(data)
-    return found if isinstance(found, dict) else None
 
 
 def _bytes(path: str) -> Optional[bytes]:

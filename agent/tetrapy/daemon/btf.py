@@ -22,6 +22,7 @@ from tetrapy.btf.search import EMBEDDED, Search
 from tetrapy.btf.source import BtfSource
 from tetrapy.config.settings import Settings
 from tetrapy.errors import BtfNotFoundError, NotLoadedError
+from tetrapy.host_files import host_root
 from tetrapy.kernel import bundle, features
 from tetrapy.sensors.configuration import OBJECTS
 
@@ -40,7 +41,7 @@ def search(settings: Settings, log: Log) -> Search:
     """What `discovery.sources` needs to know about this host and these settings."""
     path = settings.btf_archive
     return Search(
-        host.current(host.system_root(settings.procfs)),
+        host.current(host_root(settings.procfs)),
         lambda: _read(path) if path else bundle.read("btfs/archive.xz"),
         lambda: [bundle.read(name) for name in OBJECTS],
         log,

@@ -14,6 +14,7 @@ from tetrapy.containers.cgroup import ContainerRef
 from tetrapy.containers.registry import Containers, Source
 from tetrapy.daemon.loop import Loop
 from tetrapy.events.container import Pod
+from tetrapy.host_files import host_path, host_root
 from tetrapy.process.pending import PendingEvents
 
 _SECOND = 1e9
@@ -28,10 +29,10 @@ def watch(settings: Settings, loop: Loop, procfs: str) -> Containers:
         # Imported by the thread: it may take its time.
         from tetrapy.containers.state_files import StateFiles
 
-        root = _root(procfs)
+        root = host_root(procfs)
         files = StateFiles(root, settings.container_directories).sources()
         # Files first: a runtime may be slow, or wait itself until the container has started.
-        return files + [_socket(root + path) for path in settings.container_sockets]
+        return files + [_socket(root, path) for path in settings.container_sockets]
 
     containers = Containers(sources, settings.enable_container_labels)
     containers.changed = loop.containers_changed
@@ -40,27 +41,25 @@ def watch(settings: Settings, loop: Loop, procfs: str) -> Containers:
     return containers
 
 
-def _socket(path: str) -> Source:
-    """What asks a runtime. By its name: a socket may be made later than the agent starts."""
+def _socket(root: str, path: str) -> Source:
+    """What asks a runtime. By its name: a socket may be made later than the agent starts.
+
+    `root` stands before the path: that of the machine's first process.
+    """
     name = os.path.basename(path)
     runtime = next((known for word, known in _RUNTIMES.items() if word in name), "containerd")
 
     def ask(ref: ContainerRef) -> Optional[Pod]:
-        if not os.path.exists(path):
+        socket = host_path(root, path)
+        if not os.path.exists(socket):
             return None
         if name in _ENGINES:
             from tetrapy.containers.engine_api import EngineApi
 
-            return EngineApi(path, runtime).find(ref)
+            return EngineApi(socket, runtime).find(ref)
         # Imported late: HTTP/2 takes 2 MB.
         from tetrapy.daemon.cri import CriSocket
 
-        return CriSocket(path, runtime).find(ref)
+        return CriSocket(socket, runtime).find(ref)
 
     return (runtime,), ask
-
-
-def _root(procfs: str) -> str:
-    """Where the machine's files are, which an agent in a container sees elsewhere."""
-    root = f"{procfs.rstrip('/')}/1/root" if procfs else ""
-    return root if root and os.path.isdir(f"{root}/") else ""

@@ -8,6 +8,7 @@ import stat
 from typing import List, Tuple
 
 from tetrapy.config.settings import Settings
+from tetrapy.host_files import host_path, host_root
 from tetrapy.kernel import capabilities
 
 _FIRST_FREE_PORT = 1024
@@ -44,9 +45,10 @@ def needed(settings: Settings, sensor: str) -> List[str]:
     if not _is_own_place(settings.export_filename):
         names += ["CAP_DAC_OVERRIDE", "CAP_CHOWN", "CAP_FOWNER"]
     if settings.enable_container_names:
-        if any(map(_is_others, settings.container_directories)):
+        root = host_root(settings.procfs)
+        if any(_is_others(root, path) for path in settings.container_directories):
             names.append("CAP_DAC_READ_SEARCH")
-        if any(map(_is_others, settings.container_sockets)):
+        if any(_is_others(root, path) for path in settings.container_sockets):
             names.append("CAP_DAC_OVERRIDE")
     return names
 
@@ -60,11 +62,11 @@ def _is_low(address: str) -> bool:
     return 0 < Address.parse(address).port < _FIRST_FREE_PORT
 
 
-def _is_others(path: str) -> bool:
+def _is_others(root: str, path: str) -> bool:
     """Whether it is another user's, or will be: as far as there is something on the way to it."""
     while path:
         try:
-            return os.stat(path).st_uid != os.geteuid()
+            return os.stat(host_path(root, path)).st_uid != os.geteuid()
         except OSError:
             above = os.path.dirname(path)
             path = above if above != path else ""

@@ -22,6 +22,7 @@ from tetrapy.events.text import to_text
 from tetrapy.export.stages import Stages
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
+from tetrapy.host_files import host_root
 from tetrapy.kernel import cgroups, features, kfuncs, namespaces
 from tetrapy.kernel.clock import WallClock
 from tetrapy.process.details import Details, Redactor, Wanted
@@ -117,7 +118,8 @@ def make_table(
     """The process table, and what fills in the details; None when none are wanted."""
     details = None
     if wanted.anything:
-        details = Details(wanted, source.abi, host_namespaces(procfs) if procfs else None)
+        host = host_namespaces(procfs) if procfs else None
+        details = Details(wanted, source.abi, host, host_root(procfs))
     ancestors = "base" in settings.enable_ancestors
     capacity, max_bytes = settings.process_cache_size, settings.process_cache_max_bytes
     table = ProcessTable(node_name(), procfs, capacity, details, ancestors, max_bytes)

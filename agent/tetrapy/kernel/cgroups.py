@@ -11,6 +11,8 @@ import os
 from collections import OrderedDict, deque
 from typing import Callable, Deque, Hashable, Iterator, List, Optional, Tuple
 
+from tetrapy.host_files import host_root
+
 # Controllers of version 1 whose hierarchy runtimes use, the best first.
 _CONTROLLERS = (b"memory", b"pids")
 ID_V1 = 1 << 63
@@ -107,9 +109,8 @@ def _tops(procfs: str) -> Iterator[Tuple[bytes, int]]:
     Where that process may not be looked at, as this one does.
     """
     controller = (host_controller(procfs) or "").encode()
-    root = os.fsencode(f"{procfs}/1/root")
-    who = "1" if os.path.isdir(root + b"/") else "self"
-    root = root if who == "1" else b""
+    root = os.fsencode(host_root(procfs))
+    who = "1" if root else "self"
     try:
         with open(f"{procfs}/{who}/mountinfo", "rb") as file:
             lines = file.read().splitlines()

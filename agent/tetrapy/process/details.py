@@ -82,16 +82,23 @@ class Wanted(NamedTuple):
 class Details:
     """Fills in what is wanted."""
 
-    def __init__(self, wanted: Wanted, abi: Optional[EventAbi], host: Optional[Namespaces]) -> None:
+    def __init__(
+        self,
+        wanted: Wanted,
+        abi: Optional[EventAbi],
+        host: Optional[Namespaces],
+        root: str = "",
+    ) -> None:
         """`abi` tells how records of the kernel are read, None if there will be none.
 
-        `host` are the namespaces of the machine's first process, None if they are not known.
+        `host` are the namespaces of the machine's first process, None if they are not known;
+        `root` is what stands before paths of its files (`tetrapy.host_files`).
         """
         self._wanted = wanted
         self.redactor = wanted.redactor
         self._abi = abi
         self._host = host or Namespaces(*([0] * 10))
-        self._users = Users() if wanted.users and host is not None else None
+        self._users = Users(root) if wanted.users and host is not None else None
         self._shown: Dict[Namespaces, ShownNamespaces] = {}
         self.environment = wanted.environment  # whether variables are shown
         self._among = _among(wanted.variables) if wanted.variables else None

@@ -10,6 +10,7 @@ import os
 from typing import Dict, Optional, Tuple
 
 from tetrapy.events.text import to_text
+from tetrapy.host_files import host_path
 
 _PATH = "/etc/passwd"
 _CHECKS = 256  # look-ups between two looks whether the file has changed
@@ -18,8 +19,9 @@ _CHECKS = 256  # look-ups between two looks whether the file has changed
 class Users:
     """uid -> name; the first line with a uid counts."""
 
-    def __init__(self, path: str = _PATH) -> None:
-        self._path = path
+    def __init__(self, root: str = "") -> None:
+        """`root` stands before the path: that of the machine's first process."""
+        self._root = root
         self._names: Dict[int, str] = {}
         self._version: Optional[Tuple[int, int, int]] = None
         self._left = 0
@@ -34,11 +36,12 @@ class Users:
 
     def _refresh(self) -> None:
         try:
-            state = os.stat(self._path)
+            path = host_path(self._root, _PATH)
+            state = os.stat(path)
             version = (state.st_ino, state.st_mtime_ns, state.st_size)
             if version == self._version:
                 return
-            with open(self._path, "rb") as file:
+            with open(path, "rb") as file:
                 lines = file.read().splitlines()
         except OSError:
             self._names, self._version = {}, None

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tetrapy.btf import host
+from tetrapy.host_files import host_root
 
 
 @pytest.mark.parametrize(
@@ -92,15 +93,15 @@ def test_the_hosts_root_is_seen_through_its_first_process(tmp_path: Path) -> Non
     """In a container that sees the host's processes, os-release is the host's."""
     procfs = tmp_path / "proc"
     write(procfs, "1/root/usr/lib/os-release", "ID=fedora\nVERSION_ID=41\n")
-    root = host.system_root(f"{procfs}/")
-    assert root == str(procfs / "1/root")
+    root = host_root(f"{procfs}/")
     assert host.current(root)[:2] == ("fedora", "41")
     (procfs / "1/root/etc").mkdir()
     # A link whose end is not there in this mount namespace is one all the same.
     (procfs / "1/root/etc/os-release").symlink_to("/usr/lib/os-release")
-    assert host.current(host.system_root(str(procfs))).id == "fedora"
+    assert host.current(host_root(str(procfs))).id == "fedora"
 
 
-def test_without_sight_of_the_first_process_the_root_is_ours(tmp_path: Path) -> None:
-    """A procfs without it, or one that may not be looked into, changes nothing."""
-    assert host.system_root(str(tmp_path)) == "/"
+def test_a_host_without_os_release_does_not_have_the_images(tmp_path: Path) -> None:
+    """The file of the image that the agent runs in tells of another system."""
+    (tmp_path / "proc/1/root").mkdir(parents=True)
+    assert host.current(host_root(str(tmp_path / "proc"))).id == "linux"

@@ -96,6 +96,28 @@ def test_docker(tmp_path: Path) -> None:
     }
 
 
+def test_a_directory_that_is_a_link_on_the_machine(tmp_path: Path) -> None:
+    """It leads to a place of the machine, also for an agent in a container."""
+    put(tmp_path, f"data/docker/containers/{ID}/config.v2.json", DOCKER)
+    (tmp_path / "state").symlink_to("/data/docker")
+    assert ask(tmp_path)["container"]["name"] == "web"
+
+
+@pytest.mark.parametrize("target", ["/state", "/gone"])
+def test_a_directory_that_leads_nowhere(tmp_path: Path, target: str) -> None:
+    """A circle, or a link to what is not there, is no error."""
+    (tmp_path / "state").symlink_to(target)
+    assert ask(tmp_path) is None
+
+
+def test_podman_behind_a_link(tmp_path: Path) -> None:
+    """A list of containers is read where the machine has it."""
+    put(tmp_path, "data/containers.json", [PODMAN])
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/overlay-containers").symlink_to("/data")
+    assert ask(tmp_path)["container"]["name"] == "web"
+
+
 def test_docker_before_its_start(tmp_path: Path) -> None:
     """The year 1 is not when it started."""
     state = {"State": {"StartedAt": "0001-01-01T00:00:00Z"}}

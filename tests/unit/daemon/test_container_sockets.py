@@ -251,3 +251,21 @@ def test_the_sockets_of_the_settings(tmp_path: Path) -> None:
         f"docker://{'0' * 64}",  # this Docker knows every id
     ]
     assert len(asked) == 2
+
+
+def test_a_socket_behind_a_link_of_the_machine(tmp_path: Path) -> None:
+    """/var/run is often a link to /run: to the machine's, for an agent in a container."""
+    root = tmp_path / "1/root"
+    (root / "run").mkdir(parents=True)
+    (root / "var").mkdir()
+    (root / "var/run").symlink_to("/run")
+    sockets = ("/var/run/docker.sock",)
+    values = {**defaults(), "container-directories": (), "container-sockets": sockets}
+    loop = Loop()
+    watched = module.watch(Settings(values), loop, str(tmp_path))
+    with engine(root / "run/docker.sock", OK + json.dumps(CONTENT).encode()):
+        membership = loop.table.containers(REF)
+        until(lambda: watched.settle() or not watched.unanswered, "an answer")
+    watched.close()
+    assert membership.pod is not None
+    assert membership.pod.container.name == "web"

@@ -104,3 +104,24 @@ def test_a_users_own_containers(
     assert capability in needed(settings(**there), "ebpf")
     there["enable_container_names"] = False
     assert capability not in needed(settings(**there), "ebpf")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(
+    ("name", "capability"),
+    [("directories", "CAP_DAC_READ_SEARCH"), ("sockets", "CAP_DAC_OVERRIDE")],
+)
+def test_a_users_own_containers_as_seen_from_a_container(
+    name: str, capability: str, tmp_path: Path
+) -> None:
+    """What counts is whose the directory is on the machine, not what the agent's own root has."""
+    place = tmp_path / "containers"
+    there = tmp_path / "proc/1/root" / str(place)[1:]
+    for one in (place, there):
+        one.mkdir(parents=True)
+    given = {"procfs": str(tmp_path / "proc"), f"container_{name}": (str(place),)}
+    os.chown(place, 1000, 1000)
+    assert capability not in needed(settings(**given), "ebpf")
+    os.chown(place, 0, 0)
+    os.chown(there, 1000, 1000)
+    assert capability in needed(settings(**given), "ebpf")

@@ -13,9 +13,10 @@ import pytest
 from tests.support.agent_run import FakeSensor, Recorder, Run, reported
 from tests.support.records import SECOND, Task, execute, exit_of, fork, pack
 from tetrapy.config.sources import read
-from tetrapy.daemon import choose_sensor
+from tetrapy.daemon import choose_sensor, start
 from tetrapy.daemon.agent import Agent
 from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
+from tetrapy.process import details
 
 pytestmark = pytest.mark.slow
 
@@ -296,3 +297,22 @@ def test_a_sensor_that_cannot_be_had(run: Run) -> None:
     with pytest.raises(NotPermittedError, match="no BPF here"):
         run(FakeSensor())
     assert len(asked) == 1
+
+
+def test_users_are_the_machines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names are read below the root of its first process, in a container too."""
+    roots: list[str] = []
+
+    class Users:
+        """Names of nobody."""
+
+        def __init__(self, root: str) -> None:
+            roots.append(root)
+
+    monkeypatch.setattr(details, "Users", Users)
+    root = run.procfs.root / "1/root"
+    root.mkdir(parents=True)
+    procfs = str(run.procfs.root)
+    settings = read([f"--procfs={procfs}", "--username-metadata=unix"], {})
+    start.make_table(settings, details.Wanted(users=True), FakeSensor(), procfs)
+    assert roots == [str(root)]

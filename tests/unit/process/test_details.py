@@ -41,6 +41,9 @@ PLACES = {f"{name}_ns": number for name, number in HOST._asdict().items()}
 class FakeUsers:
     """Names of two users."""
 
+    def __init__(self, root: str) -> None:
+        """Whoever's."""
+
     def name(self, uid: int) -> str:
         return {0: "root", 1000: "ann"}.get(uid, "")
 

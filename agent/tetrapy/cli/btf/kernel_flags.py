@@ -10,6 +10,7 @@ from tetrapy.btf import host as hosts
 from tetrapy.btf.host import ARCHITECTURES, Host
 from tetrapy.config import sources
 from tetrapy.errors import SettingsError
+from tetrapy.host_files import host_root
 from tetrapy.visible import printable
 
 # os-release files have a few hundred bytes.
@@ -26,7 +27,7 @@ def add_os_release_flag(parser: argparse.ArgumentParser) -> None:
 def this_host() -> Host:
     """The running kernel as the agent names it: with the host's os-release, in a container too."""
     procfs = sources.read([], os.environ).procfs
-    return hosts.current(hosts.system_root(procfs))
+    return hosts.current(host_root(procfs))
 
 
 def named_host(options: argparse.Namespace) -> Host:

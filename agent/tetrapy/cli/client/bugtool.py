@@ -22,6 +22,7 @@ from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.client.info_file import read_info
 from tetrapy.cli.config import write
 from tetrapy.errors import TetrapyError
+from tetrapy.host_files import host_path, host_root
 from tetrapy.json_codec import dumps
 from tetrapy.version import __version__
 
@@ -39,7 +40,6 @@ _BOOT_WORDS = re.compile(
 
 _HOST_FILES = {
     "version": "/proc/version",
-    "os-release": "/etc/os-release",
     "cgroups": "/proc/cgroups",
     "bpf_jit_enable": "/proc/sys/net/core/bpf_jit_enable",
     "unprivileged_bpf_disabled": "/proc/sys/kernel/unprivileged_bpf_disabled",
@@ -87,6 +87,7 @@ def _members(options: Values) -> Iterator[Member]:
     yield "uname", " ".join((*os.uname()[0:1], *os.uname()[2:], "\n")).encode
     for name, path in _HOST_FILES.items():
         yield f"host/{name}", _file(path)
+    yield "host/os-release", _os_release
     yield "host/cmdline", _command_line
     yield "probe.json", _probe
     yield "config.json", _settings
@@ -124,6 +125,14 @@ def _file(path: str) -> Callable[[], bytes]:
             return b"".join(itertools.islice(pieces, _MAX_MEMBER // _PIECE))
 
     return content
+
+
+def _os_release() -> bytes:
+    """The machine's, not that of the container that this may be in."""
+    from tetrapy.config import sources
+
+    root = host_root(sources.read([], os.environ).procfs)
+    return _file(host_path(root, "/etc/os-release"))()
 
 
 def _command_line() -> bytes:

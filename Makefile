@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 # One process more than cores, for one of them always waits for a guest or an agent. Which tests stay
 # together, and in which order, is in tests/conftest.py.
 PARALLEL = $(PYTEST) -n $(shell expr $$(nproc) + 1) --no-loadscope-reorder
-C_FILES = $(wildcard agent/native/*.c bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tools/interpreter/*.[ch] tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
+C_FILES = $(wildcard agent/native/*.c deploy/*/*.c bpf/*.c bpf/*.h bench/*.c tools/guest/*.h tools/interpreter/*.[ch] tests/*/*.c tests/*/*.h tests/*/*/*.[ch])
 BUILD_SIDE = $(wildcard build_zipapp.py tools btfs/*.py bench/*.py bench/reliability)
 UV_VERSION := 0.13.9
 

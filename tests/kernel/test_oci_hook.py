@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from tests.support import runtimes
 from tests.support.agent import ROOT, Agent
 from tests.support.policy_agent import opened, policy, started
 from tests.support.runtimes import ACTOR, Podman
+from tools import oci_hook
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOOK = ROOT / "deploy/oci-hook/tetrapy-oci-hook"
+HOOK = oci_hook.program({"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine])
 HOOKS = json.loads((ROOT / "deploy/oci-hook/tetrapy.json").read_text())
 NO_WAIT = "--container-wait=1ms"  # what is not known when it happens is told without
 

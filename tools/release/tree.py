@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tools import contents
+from tools import contents, oci_hook
 from tools.errors import BuildError
 from tools.fetch import ROOT
 from tools.sbom.texts import texts
@@ -70,7 +70,6 @@ def installed(kind: Kind, arch: str) -> dict[str, File]:
         f"{prefix}/share/zsh/{zsh}/_tetrapy": _read("completions/_tetrapy"),
         "/usr/lib/systemd/system/tetrapy.service": _read("tetrapy.service"),
         f"{_GENERATORS[kind]}/tetrapy-generator": _read("deploy/tetrapy-generator", 0o755),
-        f"{prefix}/lib/tetrapy/tetrapy-oci-hook": _read("deploy/oci-hook/tetrapy-oci-hook", 0o755),
         f"{prefix}/lib/tetrapy/oci-hooks.d/tetrapy.json": _read("deploy/oci-hook/tetrapy.json"),
     }
     for path in sorted((ROOT / "deploy/tetrapy.conf.d").iterdir()):
@@ -83,7 +82,8 @@ def installed(kind: Kind, arch: str) -> dict[str, File]:
             path: File(file.content.replace(b"/usr/local/", b"/usr/"), file.mode)
             for path, file in files.items()
         }
-    for name, content in _programs(arch).items():
+    programs = {"tetrapy-oci-hook": oci_hook.program(arch).read_bytes(), **_programs(arch)}
+    for name, content in programs.items():
         files[f"{prefix}/lib/tetrapy/{name}"] = File(content, 0o755)
     files[f"{prefix}/share/doc/tetrapy/licenses.txt"] = File(texts(executable=True).encode())
     return files

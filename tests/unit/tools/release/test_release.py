@@ -133,14 +133,14 @@ def test_the_sums_are_of_every_other_file() -> None:
     assert reported == found
 
 
-def test_architectures_differ_by_the_executable() -> None:
-    """All else serves both. It has the .pyz of the release behind it."""
+def test_architectures_differ_by_the_programs() -> None:
+    """All else serves both. The executable has the .pyz of the release behind it."""
     one, other = (
         {n.partition("/")[2]: c for n, (_, c) in unpacked(a).items()} for a in ARCHITECTURES
     )
     differing = {name for name in one if one[name] != other[name]}
     executable = "usr/local/lib/tetrapy/tetrapy"
-    assert differing == {executable, "SHA256SUMS"}
+    assert differing == {executable, "usr/local/lib/tetrapy/tetrapy-oci-hook", "SHA256SUMS"}
     assert one[executable] == tree.executable("amd64").read_bytes()
     assert one["usr/local/lib/tetrapy/tetrapy.pyz"] == tree.PYZ.read_bytes()
 

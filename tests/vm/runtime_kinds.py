@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Container runtimes in a guest with systemd: how each is asked for what containers go through."""
+"""Container runtimes in a guest with systemd: how each is asked for what containers go through.
+
+Here those whose containers have ids; runtime_cri.py and runtime_names.py have others.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path("/srv/box")  # of containers
@@ -18,13 +20,15 @@ USER, HOME = "someone", "/home/someone"  # who has containers of his own
 UID = 1000
 BUSYBOX = "/bin/busybox"
 OLD, NEW = "old", "new"
-_BOUND = 300.0  # seconds, for what is waited for
+BUSY, LATE = ("busy0", "busy1", "busy2"), "late"
+LOAD = 300  # programs that a busy container executes, at least
+BOUND = 300.0  # seconds, for what is waited for
 
 
 def run(*words: str) -> str:
     """What a command says. Raises CalledProcessError, TimeoutExpired."""
     done = subprocess.run(
-        words, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_BOUND
+        words, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=BOUND
     )
     if done.returncode:
         print(words, done.stdout, done.stderr, file=sys.stderr, flush=True)
@@ -34,23 +38,47 @@ def run(*words: str) -> str:
 
 def until(there: Callable[[], object], what: str) -> None:
     """Wait for it. Raises TimeoutError."""
-    end = time.monotonic() + _BOUND
+    end = time.monotonic() + BOUND
     while not there():
         if time.monotonic() > end:
             raise TimeoutError(what)
         time.sleep(0.1)
 
 
+def _shell(script: str) -> list[str]:
+    return [BUSYBOX, "sh", "-c", script]
+
+
+_FOR_LONG = f"exec {BUSYBOX} sleep 100000"
+
+
 def living(tag: str) -> list[str]:
     """What a container runs: one marked program, then nothing for long."""
-    return [BUSYBOX, "sh", "-c", f"{BUSYBOX} true {tag}; exec {BUSYBOX} sleep 100000"]
+    return _shell(f"{BUSYBOX} true {tag}; {_FOR_LONG}")
+
+
+def working(tag: str) -> list[str]:
+    """What a busy container runs: marked and numbered programs, as fast as others let it, `LOAD`
+    and more until it is to stop; then one that says how many, and nothing for long.
+    """
+    return _shell(
+        f"{BUSYBOX} renice 19 $$; n=0; until [ -e /stop-{tag} ] && [ $n -ge {LOAD} ];"
+        f" do {BUSYBOX} true {tag} $n; n=$((n+1)); done;"
+        f" {BUSYBOX} true {tag}-ended $n; : >/ended-{tag}; {_FOR_LONG}"
+    )
+
+
+def ending(tag: str) -> list[str]:
+    """What has such a container stop, and ends when it has."""
+    wait = f"until [ -e /ended-{tag} ]; do {BUSYBOX} sleep 0.1; done"
+    return _shell(f": >/stop-{tag}; {wait}")
 
 
 class Runtime:
     """One runtime. A container's id is what its cgroup is named after."""
 
     name = ""
-    renames = restarts = pauses = True
+    renames = True
 
     def begin(self) -> None:
         """Before the first container."""
@@ -59,14 +87,33 @@ class Runtime:
         """The runtime's own; what it says."""
         raise NotImplementedError
 
-    def start(self, container: str, tag: str) -> str:
-        """Its id."""
+    def start(self, container: str, words: list[str]) -> str:
+        """One that runs a program; its id."""
         flags = ["--name", f"{self.name}-{container}", "--network", "none", "--label", "tier=front"]
-        return self.command("run", "-d", *flags, "box:1", *living(tag)).split()[-1]
+        return self.command("run", "-d", *flags, "box:1", *words).split()[-1]
 
-    def execute(self, container: str, tag: str) -> None:
-        """Another program in it."""
-        self.command("exec", container, BUSYBOX, "true", tag)
+    def execute(self, container: str, words: list[str]) -> None:
+        """Another program in it, to its end."""
+        self.command("exec", container, *words)
+
+    def mark(self, container: str, tag: str) -> None:
+        """Execute a marked program in it."""
+        self.execute(container, [BUSYBOX, "true", tag])
+
+    def pause(self, container: str) -> None:
+        """Stop all in it for a while."""
+        self.command("pause", container)
+        self.command("unpause", container)
+
+    def restart(self, container: str) -> str:
+        """End all in it and start it again; its id."""
+        self.command("restart", "-t", "0", container)
+        return container
+
+    def rename(self, container: str, name: str) -> str:
+        """Its id."""
+        self.command("rename", container, f"{self.name}-{name}")
+        return container
 
     def remove(self, container: str) -> None:
         """With what runs in it."""
@@ -141,7 +188,8 @@ class Ctr(Runtime):
     """containerd's own client: nobody knows a name."""
 
     name = "ctr"
-    renames = restarts = False
+    renames = False
+    _begun = 0
 
     def begin(self) -> None:
         run("systemctl", "start", "containerd")
@@ -149,151 +197,23 @@ class Ctr(Runtime):
     def command(self, *words: str) -> str:
         return run("ctr", *words)
 
-    def start(self, container: str, tag: str) -> str:
-        id_ = ("0a" if container == OLD else "0b") * 32
-        self.command("run", "-d", "--rootfs", str(ROOT), id_, *living(tag))
+    def start(self, container: str, words: list[str]) -> str:
+        id_ = sha256(container.encode()).hexdigest()
+        self.command("run", "-d", "--rootfs", str(ROOT), id_, *words)
         return id_
 
-    def execute(self, container: str, tag: str) -> None:
-        words = ["--exec-id", tag, container, BUSYBOX, "true", tag]
-        self.command("task", "exec", *words)
+    def execute(self, container: str, words: list[str]) -> None:
+        self._begun += 1
+        self.command("task", "exec", "--exec-id", f"e{self._begun}", container, *words)
+
+    def pause(self, container: str) -> None:
+        self.command("task", "pause", container)
+        self.command("task", "resume", container)
+
+    def restart(self, container: str) -> str:
+        self.command("task", "rm", "-f", container)
+        self.command("task", "start", "-d", container)
+        return container
 
     def remove(self, container: str) -> None:
         self.command("task", "rm", "-f", container)
-
-
-class Cri(Runtime):
-    """containerd as kubelet uses it: a pod of one container, in the network of the host."""
-
-    name = "cri"
-    renames = restarts = pauses = False
-    _socket = "/run/containerd/containerd.sock"
-
-    def begin(self) -> None:
-        plugin = 'plugins."io.containerd.grpc.v1.cri"'
-        directory = Path("/etc/containerd")
-        directory.mkdir(exist_ok=True)
-        (directory / "config.toml").write_text(
-            f'version = 2\n[{plugin}]\nsandbox_image = "docker.io/library/pause:1"\n'
-            f'[{plugin}.containerd]\nsnapshotter = "native"\n'
-        )
-        run("docker", "save", "-o", "/srv/images.tar", "box:1", "pause:1")
-        run("systemctl", "restart", "containerd")
-        run("ctr", "-n", "k8s.io", "images", "import", "--snapshotter", "native", "/srv/images.tar")
-
-    def _call(self, method: str, request: bytes) -> str:
-        """The first field of the reply."""
-        from tetrapy.api.client import Channel
-        from tetrapy.api.grpc import RpcError
-        from tetrapy.api.wire import fields
-
-        with Channel(f"unix://{self._socket}", None, _BOUND, 1 << 20) as channel:
-            path = f"/runtime.v1.RuntimeService/{method}"
-            try:
-                reply = next(channel.stream_bytes(path, request, _BOUND))
-            except RpcError as err:
-                raise OSError(f"{method}: {err}") from err
-        found = {number: value for number, _, value in fields(reply)}
-        first = found.get(1, b"")
-        return bytes(first).decode() if isinstance(first, (bytes, memoryview)) else ""
-
-    def start(self, container: str, tag: str) -> str:
-        from tetrapy.api.wire import BYTES, VARINT, sized, varint
-        from tetrapy.api.wire import tag as key
-
-        def text(number: int, value: str | bytes) -> bytes:
-            return key(number, BYTES) + sized(value.encode() if isinstance(value, str) else value)
-
-        name = f"cri-{container}"
-        metadata = text(1, f"pod-of-{name}") + text(2, f"uid-of-{name}") + text(3, "shop")
-        on_host = key(1, VARINT) + varint(2)
-        config = text(1, metadata) + text(3, "/var/log/pods")
-        config += text(8, text(2, text(1, on_host)))
-        pod = self._call("RunPodSandbox", text(1, config))
-        own = text(1, text(1, name)) + text(2, text(1, "docker.io/library/box:1"))
-        own += b"".join(text(3, word) for word in living(tag))
-        labels = {"pod.name": f"pod-of-{name}", "pod.namespace": "shop", "container.name": name}
-        for label, value in labels.items():  # as kubelet gives them
-            own += text(9, text(1, f"io.kubernetes.{label}") + text(2, value))
-        id_ = self._call("CreateContainer", text(1, pod) + text(2, own) + text(3, config))
-        self._call("StartContainer", text(1, id_))
-        return id_
-
-    def execute(self, container: str, tag: str) -> None:
-        from tetrapy.api.wire import BYTES, sized
-        from tetrapy.api.wire import tag as key
-
-        words = [container, BUSYBOX, "true", tag]
-        numbers = [1, 2, 2, 2]
-        parts = [
-            key(at, BYTES) + sized(word.encode()) for at, word in zip(numbers, words, strict=True)
-        ]
-        self._call("ExecSync", b"".join(parts))
-
-    def remove(self, container: str) -> None:
-        run("ctr", "-n", "k8s.io", "task", "kill", "-s", "KILL", container)
-
-
-class Lxc(Runtime):
-    """Has names in place of ids."""
-
-    name = "lxc"
-    renames = restarts = pauses = False
-
-    def command(self, *words: str) -> str:
-        return run(*words)
-
-    def start(self, container: str, tag: str) -> str:
-        name = f"lxc-{container}"
-        config = Path(f"/srv/{name}.conf")
-        settings = {
-            "lxc.rootfs.path": f"dir:{ROOT}",
-            "lxc.uts.name": name,
-            "lxc.net.0.type": "empty",
-            "lxc.apparmor.profile": "unconfined",
-            "lxc.init.cmd": f"{BUSYBOX} sh /{tag}.sh",
-        }
-        config.write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
-        script = f"{BUSYBOX} true {tag}; exec {BUSYBOX} sleep 100000\n"
-        (ROOT / f"{tag}.sh").write_text(script)
-        self.command("lxc-start", "-n", name, "-f", str(config), "-d")
-        return name
-
-    def execute(self, container: str, tag: str) -> None:
-        self.command("lxc-attach", "-n", container, "--", BUSYBOX, "true", tag)
-
-    def remove(self, container: str) -> None:
-        self.command("lxc-stop", "-k", "-n", container)
-
-
-class Nspawn(Runtime):
-    """systemd's; names in place of ids, too."""
-
-    name = "nspawn"
-    renames = restarts = pauses = False
-
-    def start(self, container: str, tag: str) -> str:
-        name = f"nspawn-{container}"
-        root = f"/srv/{name}"
-        shutil.copytree(ROOT, root, symlinks=True)
-        words = ["systemd-nspawn", "-q", "-D", root, "-M", name, "--as-pid2", *living(tag)]
-        run("systemd-run", "--unit", name, *words)
-        until(lambda: self._leader(name), name)
-        return name
-
-    def _leader(self, name: str) -> str:
-        with suppress(subprocess.CalledProcessError):
-            return run("machinectl", "show", "-p", "Leader", "--value", name)
-        return ""
-
-    def execute(self, container: str, tag: str) -> None:
-        """Who enters the namespaces has not entered the cgroup."""
-        run("nsenter", "-t", self._leader(container), "-m", "-p", "-i", BUSYBOX, "true", tag)
-
-    def remove(self, container: str) -> None:
-        run("machinectl", "terminate", container)
-
-
-RUNTIMES: tuple[type[Runtime], ...] = (
-    *(Docker, Podman, PodmanByFiles, Rootless, Ctr, Cri, Lxc, Nspawn),
-)

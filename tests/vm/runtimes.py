@@ -4,7 +4,7 @@
     runtimes.py RUNTIME...      prints their ids, or names, and what failed, as JSON
 
 Of each runtime one container is there before the agent starts, and another comes after it. What is
-executed in them is `busybox true RUNTIME-STEP`, for the steps of `_live` and `_end`.
+executed in them is `busybox true RUNTIME-STEP`, for the steps of `_live`, `_work` and `_end`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,25 @@ import subprocess
 import sys
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.vm.runtime_kinds import HOME, IMAGE, NEW, OLD, ROOT, RUNTIMES, Runtime, until
+from tests.vm.runtime_kinds import (
+    BUSY,
+    HOME,
+    IMAGE,
+    LATE,
+    NEW,
+    OLD,
+    ROOT,
+    Runtime,
+    ending,
+    living,
+    until,
+    working,
+)
+from tests.vm.runtime_names import RUNTIMES
 
 RESULT = Path("/result")
 RENAMED = 31.0  # seconds after which the agent asks for a container's name again
@@ -68,6 +83,10 @@ class Agent:
             str(RESULT / "events"),
             "--container-wait",
             "30s",
+            "--export-allowlist",
+            '{"event_set": ["PROCESS_EXEC"]}',
+            "--export-file-max-size-mb",
+            "1000",
         ]
         with (RESULT / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -96,39 +115,52 @@ class Agent:
 def _live(runtime: Runtime, old: str) -> dict[str, str]:
     """All that a container goes through; ids by what is executed in them."""
     name = runtime.name
-    runtime.execute(old, f"{name}-seeded")
-    new = runtime.start(NEW, f"{name}-first")
-    ids = {"seeded": old, "first": new, "executed": new}
-    runtime.execute(new, f"{name}-executed")
-    if runtime.pauses:
-        _pause(runtime, new)
-        runtime.execute(new, f"{name}-resumed")
-        ids["resumed"] = new
-    if runtime.restarts:
-        runtime.command("restart", "-t", "0", new)
+    runtime.mark(old, f"{name}-seeded")
+    new = runtime.start(NEW, living(f"{name}-first"))
+    runtime.mark(new, f"{name}-executed")
+    runtime.pause(new)
+    runtime.mark(new, f"{name}-resumed")
+    ids = {"seeded": old, "first": new, "executed": new, "resumed": new}
+    ids.update(_work(runtime, new))
+    ids["restarted"] = new = runtime.restart(new)
+    runtime.mark(new, f"{name}-restarted")
     if runtime.renames:
-        runtime.command("rename", new, f"{name}-renamed")
+        ids["again"] = runtime.rename(new, "renamed")
+    return ids
+
+
+def _work(runtime: Runtime, other: str) -> dict[str, str]:
+    """Busy containers, all at once; meanwhile more is executed in them, in another one, and in one
+    that starts. Ids as above.
+    """
+    name = runtime.name
+
+    def start(container: str) -> str:
+        return runtime.start(container, working(f"{name}-{container}"))
+
+    with ThreadPoolExecutor(len(BUSY)) as pool:
+        ids = dict(zip(BUSY, pool.map(start, BUSY), strict=True))
+    for container in BUSY:
+        runtime.mark(ids[container], f"{name}-in-{container}")
+        ids[f"in-{container}"] = ids[container]
+    runtime.mark(other, f"{name}-meanwhile")
+    ids["meanwhile"] = other
+    ids[LATE] = runtime.start(LATE, living(f"{name}-{LATE}"))
+    for container in BUSY:
+        runtime.execute(ids[container], ending(f"{name}-{container}"))
     return ids
 
 
 def _end(runtime: Runtime, ids: dict[str, str]) -> None:
-    """The end of both, after one more program in the one that has another name now."""
-    if runtime.renames:
-        runtime.execute(ids["first"], f"{runtime.name}-asks")  # and shows what was known
+    """The end of all, after one more program in the one that has another name now."""
+    again = ids.get("again")
+    if again is not None:
+        runtime.mark(again, f"{runtime.name}-asks")  # and shows what was known
         time.sleep(2)
-        runtime.execute(ids["first"], f"{runtime.name}-again")
-        ids["again"] = ids["first"]
-    for id_ in (ids["first"], ids["seeded"]):
+        runtime.mark(again, f"{runtime.name}-again")
+    last = again or ids["restarted"]
+    for id_ in (last, ids["seeded"], ids[LATE], *(ids[container] for container in BUSY)):
         runtime.remove(id_)
-
-
-def _pause(runtime: Runtime, container: str) -> None:
-    if runtime.name == "ctr":
-        runtime.command("task", "pause", container)
-        runtime.command("task", "resume", container)
-    else:
-        runtime.command("pause", container)
-        runtime.command("unpause", container)
 
 
 def main() -> None:
@@ -141,7 +173,7 @@ def main() -> None:
         began = time.monotonic()
         try:
             runtime.begin()
-            olds[runtime.name] = runtime.start(OLD, f"{runtime.name}-before")
+            olds[runtime.name] = runtime.start(OLD, living(f"{runtime.name}-before"))
         except (subprocess.SubprocessError, OSError) as err:
             found[runtime.name] = {"failed": repr(err)}
         report(f"{runtime.name} begun", began)
@@ -166,5 +198,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "/test/tetrapy.pyz")
     main()

@@ -8,6 +8,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 
 from tests.kernel.events.test_container import ID, cgroup, enter
@@ -15,7 +16,7 @@ from tests.kernel.test_container_names import State, pod, state  # noqa: F401 - 
 from tests.support import runtimes
 from tests.support.agent import ROOT, Agent
 from tests.support.policy_agent import opened, policy, started
-from tests.support.runtimes import ACTOR, Podman
+from tests.support.runtimes import ACTOR, Containerd, Podman
 from tools import oci_hook
 
 if TYPE_CHECKING:
@@ -151,3 +152,48 @@ def test_podman(actor: Path, tmp_path: Path, place: Path) -> None:
         assert [one.process["pod"]["container"]["name"] for one in events] == ["web"] * 2
         with pytest.raises(AssertionError, match="hook"):
             podman.start("late", "wordlate", "exit", "3")
+
+
+class HookedContainerd(Containerd):
+    """containerd whose containers begin with a specification that has the hook."""
+
+    def more_configuration(self) -> str:
+        """What names the specification, as the page says; containerd reads it at its start."""
+        found = subprocess.run(
+            ["ctr", "oci", "spec"],
+            env=runtimes.environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.agent = self.directory / "agent.sock"
+        hook = {**HOOKS["hook"], "path": str(HOOK)}
+        hook["args"] = [*hook["args"], "--fail-closed", "--timeout", "30"]
+        hook["args"] += ["--socket", str(self.agent)]
+        document = {**json.loads(found.stdout), "hooks": {"createRuntime": [hook]}}
+        (self.directory / "base.json").write_text(json.dumps(document))
+        runc = 'plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc'
+        return (
+            f'[{runc}]\nruntime_type = "io.containerd.runc.v2"\n'
+            f'base_runtime_spec = "{self.directory}/base.json"\n'
+        )
+
+
+def test_containerd(actor: Path, tmp_path: Path, place: Path) -> None:
+    """It has runc call the hook, by the file that `base_runtime_spec` names."""
+    missing = runtimes.missing(*Containerd.needs)
+    if missing:
+        pytest.skip(f"needs {missing}: see tests/support/runtimes.py")
+    tar = runtimes.image(actor, tmp_path)
+    with HookedContainerd(place / "hooked-cri", tar) as containerd:
+        flags = ("--container-sockets=", f"--container-directories={containerd.root}", NO_WAIT)
+        with Agent(tmp_path / "agent", "--sensor=ebpf", *flags) as agent:
+            agent.started()
+            containerd.agent.symlink_to(socket(agent))
+            containerd.start("web", "wordcri", "exit", "3")
+            events = [one for one in agent.tagged("wordcri") if one.binary == ACTOR]
+            containerd.remove()
+            assert agent.stop() == 0
+        assert [one.process["pod"]["container"]["name"] for one in events] == ["web"] * 2
+        with pytest.raises(grpc.RpcError, match="hook"):
+            containerd.start("late", "wordlate", "exit", "3")

@@ -199,11 +199,15 @@ class Containerd(Runtime):
             f'[grpc]\naddress = "{self.socket}"\n'
             f'[{cri}]\nsandbox_image = "{self.image_name}"\nrestrict_oom_score_adj = true\n'
             f'[{cri}.containerd]\nsnapshotter = "native"\n'
-            f'[{cri}.registry]\nconfig_path = ""\n'
+            f'[{cri}.registry]\nconfig_path = ""\n' + self.more_configuration()
         )
         self.serve(["containerd", "-c", str(here / "config.toml")], self.socket)
         self._import(tar)
         self._channel = grpc.insecure_channel(f"unix:{self.socket}")
+
+    def more_configuration(self) -> str:
+        """Behind the rest."""
+        return ""
 
     def end(self) -> None:
         if self.pod:

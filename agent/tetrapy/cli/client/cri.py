@@ -6,6 +6,7 @@ Only the few fields of its messages (runtime.v1) that are shown are known here.
 
 from __future__ import annotations
 
+import os
 import posixpath
 from typing import Dict, List, Tuple
 
@@ -16,8 +17,10 @@ from tetrapy.api.wire import BYTES, VARINT, WireError, fields, sized, tag
 from tetrapy.cli.client.arguments import Values
 from tetrapy.cli.client.session import status_text
 from tetrapy.cli.config import write
+from tetrapy.config import sources
 from tetrapy.errors import SettingsError, TetrapyError
 from tetrapy.go_quoting import quoted
+from tetrapy.host_files import host_path, host_root
 from tetrapy.json_codec import dumps, loads
 
 ENDPOINTS = (
@@ -78,8 +81,16 @@ def _runtime(options: Values) -> Tuple[str, Dict[str, str]]:
 def _call(options: Values, endpoint: str, method: str, request: bytes) -> bytes:
     """Raises RpcError."""
     seconds = options["timeout"] / 1e9
-    with Channel(endpoint, None, seconds, options["max-recv-size"]) as channel:
+    with Channel(_found(endpoint), None, seconds, options["max-recv-size"]) as channel:
         return b"".join(channel.stream_bytes(f"{_SERVICE}/{method}", request, seconds))
+
+
+def _found(endpoint: str) -> str:
+    """It, or the machine's where the container that this may be in has none."""
+    path = endpoint[len("unix://") :]
+    if os.path.exists(path):
+        return endpoint
+    return f"unix://{host_path(host_root(sources.read([], os.environ).procfs), path)}"
 
 
 def _entry(data: bytes) -> Tuple[str, str]:

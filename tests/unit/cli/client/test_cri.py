@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,22 @@ def test_version(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:
     )
     main(["cri", "version", "-o", "json", "-r", runtime.address], "tetra")
     assert json.loads(capsys.readouterr().out)["runtime_name"] == "containerd"
+
+
+def test_the_machines_runtime(
+    runtime: Runtime,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In a container without that socket the machine's is asked."""
+    there = tmp_path / "proc/1/root/run"
+    there.mkdir(parents=True)
+    os.link(tmp_path / "socket", there / "own.sock")
+    monkeypatch.setattr(cri, "ENDPOINTS", ("unix:///run/own.sock",))
+    monkeypatch.setenv("TETRAPY_PROCFS", str(tmp_path / "proc"))
+    assert main(["cri", "version"], "tetra") == 0
+    assert "containerd" in capsys.readouterr().out
 
 
 def test_cgroup_path(runtime: Runtime, capsys: pytest.CaptureFixture[str]) -> None:

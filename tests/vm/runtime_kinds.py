@@ -7,8 +7,11 @@ Here those whose containers have ids; runtime_cri.py and runtime_names.py have o
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -20,8 +23,13 @@ USER, HOME = "someone", "/home/someone"  # who has containers of his own
 UID = 1000
 BUSYBOX = "/bin/busybox"
 OLD, NEW = "old", "new"
-BUSY, LATE = ("busy0", "busy1", "busy2"), "late"
+BUSY, LATE = ("busy0", "busy1"), "late"
 LOAD = 300  # programs that a busy container executes, at least
+_CONTAINERS = """[containers]
+default_ulimits = []
+[engine]
+events_logger = "file"
+"""
 BOUND = 300.0  # seconds, for what is waited for
 
 
@@ -58,11 +66,11 @@ def living(tag: str) -> list[str]:
 
 
 def working(tag: str) -> list[str]:
-    """What a busy container runs: marked and numbered programs, as fast as others let it, `LOAD`
-    and more until it is to stop; then one that says how many, and nothing for long.
+    """What a busy container runs: marked and numbered programs, as fast as it can, `LOAD` and more
+    until it is to stop; then one that says how many, and nothing for long.
     """
     return _shell(
-        f"{BUSYBOX} renice 19 $$; n=0; until [ -e /stop-{tag} ] && [ $n -ge {LOAD} ];"
+        f"n=0; until [ -e /stop-{tag} ] && [ $n -ge {LOAD} ];"
         f" do {BUSYBOX} true {tag} $n; n=$((n+1)); done;"
         f" {BUSYBOX} true {tag}-ended $n; : >/ended-{tag}; {_FOR_LONG}"
     )
@@ -72,6 +80,24 @@ def ending(tag: str) -> list[str]:
     """What has such a container stop, and ends when it has."""
     wait = f"until [ -e /ended-{tag} ]; do {BUSYBOX} sleep 0.1; done"
     return _shell(f": >/stop-{tag}; {wait}")
+
+
+def furnish() -> None:
+    """The root of all containers, as a directory and as an image."""
+    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr", "var"):
+        (ROOT / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", ROOT / "bin/busybox")
+    (ROOT / "etc/os-release").write_text("ID=box\n")
+    (ROOT / "etc/passwd").write_text("root:x:0:0::/:/bin/busybox\n")
+    with tarfile.open(IMAGE, "w") as tar:
+        tar.add(ROOT, "")
+    os.chmod(IMAGE, 0o644)
+    configuration = Path("/etc/containers")
+    (configuration / "containers.conf").write_text(_CONTAINERS)
+    places = 'runroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n'
+    (configuration / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\n{places}')
+    policy = {"default": [{"type": "insecureAcceptAnything"}]}
+    (configuration / "policy.json").write_text(json.dumps(policy))
 
 
 class Runtime:

@@ -10,12 +10,9 @@ executed in them is `busybox true RUNTIME-STEP`, for the steps of `_live`, `_wor
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,13 +21,12 @@ from typing import Any
 from tests.vm.runtime_kinds import (
     BUSY,
     HOME,
-    IMAGE,
     LATE,
     NEW,
     OLD,
-    ROOT,
     Runtime,
     ending,
+    furnish,
     living,
     until,
     working,
@@ -39,35 +35,12 @@ from tests.vm.runtime_names import RUNTIMES
 
 RESULT = Path("/result")
 RENAMED = 31.0  # seconds after which the agent asks for a container's name again
-_CONTAINERS = """[containers]
-default_ulimits = []
-[engine]
-events_logger = "file"
-"""
 
 
 def report(what: str, began: float) -> None:
     """On the guest's console: how far this is."""
     with Path("/dev/ttyS0").open("w") as console:
         console.write(f"@@ {what} {time.monotonic() - began:.1f}\n")
-
-
-def furnish() -> None:
-    """The root of all containers, as a directory and as an image."""
-    for name in ("bin", "dev", "etc", "proc", "run", "sys", "tmp", "usr", "var"):
-        (ROOT / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", ROOT / "bin/busybox")
-    (ROOT / "etc/os-release").write_text("ID=box\n")
-    (ROOT / "etc/passwd").write_text("root:x:0:0::/:/bin/busybox\n")
-    with tarfile.open(IMAGE, "w") as tar:
-        tar.add(ROOT, "")
-    os.chmod(IMAGE, 0o644)
-    configuration = Path("/etc/containers")
-    (configuration / "containers.conf").write_text(_CONTAINERS)
-    places = 'runroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n'
-    (configuration / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\n{places}')
-    policy = {"default": [{"type": "insecureAcceptAnything"}]}
-    (configuration / "policy.json").write_text(json.dumps(policy))
 
 
 class Agent:

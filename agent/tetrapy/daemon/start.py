@@ -23,7 +23,7 @@ from tetrapy.export.stages import Stages
 from tetrapy.export.subscription import Subscription
 from tetrapy.export.target import SinkTarget
 from tetrapy.host_files import host_root
-from tetrapy.kernel import cgroups, features, kfuncs, namespaces
+from tetrapy.kernel import capabilities, cgroups, features, kfuncs, namespaces
 from tetrapy.kernel.clock import WallClock
 from tetrapy.process.details import Details, Redactor, Wanted
 from tetrapy.process.procfs import (
@@ -275,6 +275,13 @@ def trusted_procfs(root: str, log: Log) -> str:
     return ""
 
 
+def _how_to_see_processes() -> str:
+    """What lets this process look at those of others."""
+    if capabilities.held().effective >> capabilities.NUMBERS["CAP_SYS_PTRACE"] & 1:
+        return "a container: run it with --security-opt apparmor=unconfined, or label=disable"
+    return "give the agent CAP_SYS_PTRACE; a container: run it with --cap-add SYS_PTRACE"
+
+
 def _take_the_machines_view(root: str, log: Log) -> None:
     """What procfs and the clocks say is to be what the kernel's records say; else tell."""
     foreign = namespaces.take_the_machines_view(root)
@@ -286,7 +293,7 @@ def _take_the_machines_view(root: str, log: Log) -> None:
             "Which namespaces of mounts and network are the host's is not known: those of the agent"
             " count as such",
             path=os.path.join(root, "1/ns"),
-            hint="give the agent CAP_SYS_PTRACE",
+            hint=_how_to_see_processes(),
         )
     if "cgroup" in foreign:
         log(

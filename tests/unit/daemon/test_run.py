@@ -16,6 +16,7 @@ from tetrapy.config.sources import read
 from tetrapy.daemon import choose_sensor, start
 from tetrapy.daemon.agent import Agent
 from tetrapy.errors import AlreadyRunningError, KernelError, NotPermittedError
+from tetrapy.kernel import capabilities
 from tetrapy.process import details
 
 pytestmark = pytest.mark.slow
@@ -297,6 +298,23 @@ def test_a_sensor_that_cannot_be_had(run: Run) -> None:
     with pytest.raises(NotPermittedError, match="no BPF here"):
         run(FakeSensor())
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "flag"),
+    [((1 << 41) - 1, "--security-opt apparmor=unconfined"), (0, "--cap-add SYS_PTRACE")],
+)
+def test_what_lets_a_container_see_the_machine(
+    run: Run, monkeypatch: pytest.MonkeyPatch, held: int, flag: str
+) -> None:
+    """A flag of the container engine is named: another one where the capability is there."""
+    monkeypatch.setattr(capabilities, "held", lambda: capabilities.Sets(0, held, held))
+    monkeypatch.setattr(start, "are_host_namespaces_known", lambda root: False)
+    monkeypatch.setattr(start, "foreign_namespace", lambda root: 0)
+    monkeypatch.setattr(start.namespaces, "take_the_machines_view", lambda root: frozenset())
+    hints = []
+    start.trusted_procfs(str(run.procfs.root), lambda *_, hint="", **__: hints.append(hint))
+    assert [hint for hint in hints if flag in hint]
 
 
 def test_users_are_the_machines(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

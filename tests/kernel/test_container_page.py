@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "docs/containers.md").read_text()
 (POLICY,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-# Those of the image are run by test_image.py.
+# Those of the image are run by test_image.py and tests/vm/test_as_container.py.
 ALL = [
     line
     for block in BLOCKS
     for line in block.replace("\\\n", " ").splitlines()
-    if "podman" not in line and "tools.image" not in line
+    if not any(word in line for word in ("podman", "docker run", "tools.image"))
 ]
 COMMANDS = [line for line in ALL if line.startswith("sudo ./tetrapy.pyz")]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PAGE = (ROOT / "docs/containers.md").read_text()
 (POLICY,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-# Those of the image are run by test_image.py and tests/vm/test_as_container.py.
+# Those of the image are run by test_image.py, as far as Docker is not asked.
 ALL = [
     line
     for block in BLOCKS

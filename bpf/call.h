@@ -23,9 +23,10 @@
 /* Calls that a CPU may be at, of one type of programs: see claim_call(). */
 #define CALL_PLACES 3
 
-/* 1: the programs serve simple hooks only, whose numbers are arguments and fields as they are, and
- * which compare no more than SIMPLE_FILTERS of them, with ranges. What else there is the verifier
- * takes out: it takes more than half of the time that programs at hooks are loaded in.
+/* 1: the programs serve simple hooks only, whose numbers are arguments and fields as they are, no
+ * more than SIMPLE_VALUES, and which compare no more than SIMPLE_FILTERS times, with ranges. What
+ * else there is the verifier takes out: it takes more than half of the time that programs at hooks
+ * are loaded in.
  */
 SHARED const volatile __u32 simple_hooks;
 

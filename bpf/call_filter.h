@@ -131,23 +131,25 @@ static __always_inline void match_numbers(struct call *call, struct hook *hook, 
 	}
 }
 
-/* Evaluates the others. */
-static __always_inline void match_texts(struct call *call, struct hook *hook)
+/* Evaluates the others, as many as one program does; returns 0 where there are more. */
+static __always_inline int match_texts(struct call *call, struct hook *hook)
 {
 	__u32 first = call->texts;
 	__u32 end = call->texts_end;
 	__u32 i;
 
-	for (i = 0; i < HOOK_TEXT_FILTERS; i++) {
+	for (i = 0; i < TEXTS_AT_ONCE; i++) {
 		struct hook_filter *filter = &hook->filters[(first + i) & (HOOK_FILTERS - 1)];
 
 		if (first + i >= end)
-			return;
+			return 1;
 		if (!(filter->selectors & *(volatile __u32 *)&call->selectors))
 			continue; /* they have failed already */
 		if (!is_undecided(call, filter))
 			decide(call, filter, text_holds(call, filter));
 	}
+	call->texts = first + TEXTS_AT_ONCE;
+	return first + TEXTS_AT_ONCE >= end;
 }
 
 static __always_inline __u32 first_selector(__u32 selectors)

@@ -13,7 +13,7 @@
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
 
-#define MAX_DIGITS 20
+#define MAX_DIGITS 10 /* of get_next_ino(), which numbers pipes and sockets in 32 bits */
 
 static __always_inline void put_text(struct path_walk *walk, const char *text, int length)
 {

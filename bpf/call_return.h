@@ -47,8 +47,10 @@ static __always_inline void forget_returning(void *map, struct returning_key *ke
 static __always_inline int keep_until_return(struct call *call)
 {
 	struct returning_key key = { bpf_get_current_pid_tgid(), call->event.hook };
-	struct returning began = { .selectors = call->selectors,
-				   .unknown_workload = call->unknown_workload };
+	/* In the call, where nothing is looked up any more: the verifier copies a stack at each
+	 * branch.
+	 */
+	struct returning *began = (void *)call->key.data;
 	__u32 zero = 0;
 	void *map = bpf_map_lookup_elem(&returning, &zero);
 	void *counts = bpf_map_lookup_elem(&return_counts, &zero);
@@ -57,14 +59,17 @@ static __always_inline int keep_until_return(struct call *call)
 	if (!map || !counts)
 		return 0;
 	known = bpf_map_lookup_elem(map, &key);
-	began.share = known ? known->share : number_of_owner();
-	if (!known && !share_has_room(counts, began.share, RETURNING_CALLS))
+	began->selectors = call->selectors;
+	began->unknown_workload = call->unknown_workload;
+	began->__pad = 0;
+	began->share = known ? known->share : number_of_owner();
+	if (!known && !share_has_room(counts, began->share, RETURNING_CALLS))
 		return 0;
-	bpf_probe_read_kernel(began.arguments, sizeof(began.arguments), call->arguments);
-	if (bpf_map_update_elem(map, &key, &began, BPF_ANY))
+	bpf_probe_read_kernel(began->arguments, sizeof(began->arguments), call->arguments);
+	if (bpf_map_update_elem(map, &key, began, BPF_ANY))
 		return 0;
 	if (!known)
-		count_in_share(counts, began.share, 1);
+		count_in_share(counts, began->share, 1);
 	return 1;
 }
 

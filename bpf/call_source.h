@@ -20,12 +20,15 @@ static __always_inline __u64 resolve(const struct hook *hook, __u32 index, __u64
 	__u32 i;
 
 	for (i = 0; i < HOOK_STEPS; i++) {
+		__u64 next = 0;
+
 		if (i >= path->count)
 			break;
-		if (read_memory(&pointer, sizeof(pointer),
+		if (read_memory(&next, sizeof(next),
 				(void *)pointer + hook->steps[index * HOOK_STEPS + i]) ||
-		    !pointer)
+		    !next)
 			return 0;
+		pointer = next;
 	}
 	return pointer + path->last;
 }
@@ -98,11 +101,12 @@ static __always_inline __u64 read_number(void *ctx, struct call *call, const str
 	if (value->flags & VALUE_OF_USER && !is_user((void *)number))
 		number = 0;
 	if (!simple_hooks && value->kind == VALUE_POINTED) {
-		const void *pointer = (void *)number;
+		/* A variable of its own: what has an address is kept on the stack. */
+		__u64 pointed = 0;
 
-		number = 0;
-		if (read_memory(&number, size > 8 ? 8 : size, pointer))
+		if (read_memory(&pointed, size > 8 ? 8 : size, (void *)number))
 			call->unreadable |= 1 << index;
+		number = pointed;
 	}
 	if (!size || size >= 8)
 		return number;

@@ -8,12 +8,12 @@
  *   CALL_RESULT(call)   what a program returns in the end,
  * and includes this.
  */
+#include "call_file.h"
 #include "call_filter.h"
 #include "call_operations.h"
 #include "call_rate.h"
 #include "call_return.h"
 #include "call_use.h"
-#include "call_value.h"
 
 /* The steps of this type, by enum call_step; user space fills them in. */
 struct {
@@ -89,7 +89,7 @@ static __always_inline void read_numbers(void *ctx, struct call *call, struct ho
 {
 	__u32 count = hook->head.values_count, i;
 
-	for (i = 0; i < HOOK_VALUES; i++) {
+	for (i = 0; i < (simple_hooks ? SIMPLE_VALUES : HOOK_VALUES); i++) {
 		if (i >= count)
 			break;
 		call->numbers[i] = read_number(ctx, call, hook, i);
@@ -220,14 +220,16 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 	__u32 values = call_size(call);
 	__u32 flags = hook->actions[call->event.selector & 7].flags;
 	__u64 size = sizeof(call->event) + values;
+	struct process *process = find_process(call->event.pid, call->event.start);
+	__u64 before = process && process->state & PROCESS_DEFERRED ? sizeof(struct fork_event) : 0;
 
 	/* The hooks behind this one are not called where it says no. */
 	if (flags & ACTION_HASH && !call->verdict)
 		call->event.flags |= CALL_HASH_FOLLOWS;
 	call->event.values_size = values;
-	report_caller(ctx, call);
-	if (!admit(size, EVENT_CALL))
+	if (!admit(before + size, EVENT_CALL))
 		return;
+	report_caller(ctx, call, process);
 	note_use(hook, size);
 	if ((call->event.flags & CALL_HASH_FOLLOWS ||
 	     (!call->at_return && hook->head.reports_return)) &&
@@ -277,42 +279,38 @@ static __always_inline int is_read_now(struct call *call, const struct hook_valu
 	       (value->flags & VALUE_FILTERED ? 1 : 0) == call->filtered;
 }
 
+static __always_inline int has_more_values(struct call *call, struct hook *hook)
+{
+	return *(volatile __u32 *)&call->next < hook->head.values_count &&
+	       *(volatile __u32 *)&call->used <= CALL_DATA_MOST;
+}
+
 /* Reads values: those that filters ask for, then the others. */
 static __always_inline void read_values(void *ctx, struct call *call, struct hook *hook)
 {
 	__u32 i;
 
-	if (!call->filtered && call->files)
-		complete_files(call);
-	for (i = 0; i < HOOK_VALUES; i++) {
+	for (i = 0; i < VALUES_AT_ONCE && has_more_values(call, hook); i++) {
 		__u32 index = *(volatile __u32 *)&call->next;
 		struct hook_value *value = &hook->values[index & (HOOK_VALUES - 1)];
 		__u32 kind = value->kind;
 
-		if (index >= hook->head.values_count || call->used > CALL_DATA_MOST)
-			break;
 		call->next = index + 1;
+		if (!call->filtered)
+			complete_filtered(call, index);
 		if (!is_read_now(call, value))
 			continue;
-		if (kind == VALUE_NUMBER || kind == VALUE_POINTED)
-			append_number(call, index);
-		else if (kind == VALUE_STRING)
-			append_string(call, index);
-		else if (kind == VALUE_BYTES)
-			append_bytes(call, value, index);
-		else if (kind == VALUE_DATA_LOC)
-			append_dynamic(ctx, call, index);
-		else if (kind == VALUE_SOCKADDR_UN)
-			append_unix_address(call, value, index);
-		else if (kind >= VALUE_VECTORS)
+		if (kind >= VALUE_VECTORS)
 			go_on(ctx, call, STEP_VECTOR);
 		else if (kind >= VALUE_STRUCTURES)
 			go_on(ctx, call, STEP_STRUCTURE);
-		else if (kind >= VALUE_SOCK && kind <= VALUE_SOCKADDR)
-			append_socket(call, value, index);
+		else if (APPENDED_KINDS >> kind & 1)
+			append(ctx, call, value, index);
 		else if (kind != VALUE_NONE)
 			go_on(ctx, call, STEP_PATH);
 	}
+	if (has_more_values(call, hook))
+		go_on(ctx, call, STEP_VALUES);
 	if (call->filtered)
 		go_on(ctx, call, STEP_MATCH);
 	submit_call(ctx, call, hook);
@@ -336,7 +334,8 @@ static __always_inline void end_match(void *ctx, struct call *call, struct hook 
 
 static __always_inline void match(void *ctx, struct call *call, struct hook *hook)
 {
-	match_texts(call, hook);
+	if (!match_texts(call, hook))
+		go_on(ctx, call, STEP_MATCH);
 	if (call->search < call->search_end) {
 		call->search_at = 0;
 		call->search_state = 0;

@@ -6,14 +6,6 @@
 #include "call.h"
 #include "call_socket.h"
 #include "kernel_values.h"
-#include "call_nameless.h"
-#include "executables.h"
-#include "host.h"
-#include "walk.h"
-
-/* Of a path: the first look is part of the program that found the file. */
-#define PATH_FIRST_STEPS 24
-#define PATH_MORE_STEPS 64
 
 static __always_inline __u32 call_end(struct call *call)
 {
@@ -54,10 +46,8 @@ static __always_inline void end_value(struct call *call, struct call_value *valu
 	call->used += size;
 }
 
-static __always_inline void append_number(struct call *call, __u32 index)
+static __always_inline void append_number(struct call *call, struct call_value *value, __u32 index)
 {
-	struct call_value *value = begin_value(call, index);
-
 	if (call->unreadable >> (index & (HOOK_VALUES - 1)) & 1)
 		value->flags = CALL_VALUE_ERROR;
 	*(__u64 *)(value + 1) = call->numbers[index & (HOOK_VALUES - 1)];
@@ -77,41 +67,32 @@ static __always_inline void end_text(struct call *call, struct call_value *value
 	end_value(call, value, index, (size - 1) & (2 * TEXT_LIMIT - 1));
 }
 
+/* Returns what the helper does. */
+static __always_inline long read_text(void *to, __u32 limit, const void *text)
+{
+	return is_user(text) ? bpf_probe_read_user_str(to, limit + 1, text)
+			     : bpf_probe_read_kernel_str(to, limit + 1, text);
+}
+
 static __always_inline void append_text(struct call *call, __u32 index, void *text)
 {
 	struct call_value *value = begin_value(call, index);
-	void *to = value + 1;
-	long size;
 
-	if (is_user(text))
-		size = bpf_probe_read_user_str(to, TEXT_LIMIT + 1, text);
-	else
-		size = bpf_probe_read_kernel_str(to, TEXT_LIMIT + 1, text);
-	end_text(call, value, index, size, TEXT_LIMIT);
-}
-
-static __always_inline void append_string(struct call *call, __u32 index)
-{
-	append_text(call, index, (void *)call->numbers[index & (HOOK_VALUES - 1)]);
+	end_text(call, value, index, read_text(value + 1, TEXT_LIMIT, text), TEXT_LIMIT);
 }
 
 /* A tracepoint's dynamic array: the number is its size and its offset in the record. */
-static __always_inline void append_dynamic(void *ctx, struct call *call, __u32 index)
+static __always_inline long read_dynamic(void *to, void *ctx, __u64 place)
 {
-	struct call_value *value = begin_value(call, index);
-	__u64 place = call->numbers[index & (HOOK_VALUES - 1)];
 	__u32 most = (place >> 16) & (TEXT_LIMIT - 1);
-	long size;
 
-	size = bpf_probe_read_kernel_str(value + 1, most + 1, ctx + (place & 0xffff));
-	end_text(call, value, index, size, TEXT_LIMIT);
+	return bpf_probe_read_kernel_str(to, most + 1, ctx + (place & 0xffff));
 }
 
 /* As many bytes as another argument says; `detail` is that number. */
 static __always_inline void append_bytes(struct call *call, const struct hook_value *wanted,
-					 __u32 index)
+					 struct call_value *value, __u32 index)
 {
-	struct call_value *value = begin_value(call, index);
 	void *bytes = (void *)call->numbers[index & (HOOK_VALUES - 1)];
 	void *to = value + 1;
 	__u64 size = 0;
@@ -141,9 +122,8 @@ static __always_inline void append_bytes(struct call *call, const struct hook_va
 }
 
 static __always_inline void append_socket(struct call *call, const struct hook_value *wanted,
-					  __u32 index)
+					  struct call_value *value, __u32 index)
 {
-	struct call_value *value = begin_value(call, index);
 	struct call_socket *found = &call->sockets[wanted->length & (HOOK_SOCKETS - 1)];
 
 	if (!call->numbers[index & (HOOK_VALUES - 1)])
@@ -154,9 +134,8 @@ static __always_inline void append_socket(struct call *call, const struct hook_v
 
 /* The path of a unix socket's address; `detail` is the family. */
 static __always_inline void append_unix_address(struct call *call, const struct hook_value *wanted,
-						__u32 index)
+						struct call_value *value, __u32 index)
 {
-	struct call_value *value = begin_value(call, index);
 	const char *path = (const char *)call->numbers[index & (HOOK_VALUES - 1)] + 2;
 	__u8 *to = (void *)(value + 1);
 	__u8 abstract = 1;
@@ -179,150 +158,35 @@ static __always_inline void append_unix_address(struct call *call, const struct 
 	end_text(call, value, index, size, UNIX_PATH);
 }
 
-static __always_inline struct file *file_of_descriptor(__u64 number)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
-	struct file *file = 0;
+/* Kinds of values that need no program of their own. */
+#define KIND(name) (1U << VALUE_##name)
+#define APPENDED_KINDS                                                                             \
+	(KIND(NUMBER) | KIND(POINTED) | KIND(STRING) | KIND(BYTES) | KIND(DATA_LOC) | KIND(SOCK) | \
+	 KIND(SOCKET) | KIND(SOCKADDR) | KIND(SOCKADDR_UN))
 
-	if ((__u32)number >= BPF_CORE_READ(table, max_fds))
-		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), &files[(__u32)number]);
-	return file;
-}
-
-/* The file that a value names; 0 where there is none, or where the types of the kernel do not tell.
- */
-static __always_inline struct file *file_of(struct task_struct *task, __u32 kind, __u64 pointer)
-{
-	if (kind == VALUE_FD)
-		return bpf_core_field_exists(struct files_struct, fdt) ? file_of_descriptor(pointer)
-								       : 0;
-	if (kind == VALUE_BINARY || kind == VALUE_HOSTS_BINARY)
-		return bpf_core_field_exists(struct mm_struct, exe_file)
-			       ? BPF_CORE_READ(task, mm, exe_file)
-			       : 0;
-	if (kind == VALUE_BINPRM)
-		return bpf_core_field_exists(struct linux_binprm, file)
-			       ? BPF_CORE_READ((struct linux_binprm *)pointer, file)
-			       : 0;
-	if (kind == VALUE_KIOCB)
-		return bpf_core_field_exists(struct kiocb, ki_filp)
-			       ? BPF_CORE_READ((struct kiocb *)pointer, ki_filp)
-			       : 0;
-	return (struct file *)pointer;
-}
-
-/* Whether the file at `file` is what the process executed, and its root directory the host's. */
-static __always_inline int is_hosts_binary(struct task_struct *task, struct file *file)
-{
-	struct task_struct *first = find_first_process(task);
-
-	return bpf_core_field_exists(file->f_flags) && is_opened_to_execute(file) &&
-	       bpf_core_field_exists(struct cred, user_ns) &&
-	       BPF_CORE_READ(task, cred, user_ns) == BPF_CORE_READ(first, cred, user_ns) &&
-	       is_root_of(task, hosts_root(task));
-}
-
-/* Where the path of a value begins: call->walk. Returns 0 where there is none. That of a dentry
- * ends at the root of its file system, since nobody knows a mount.
- */
-static __always_inline int start_path(struct call *call, __u32 kind, __u64 pointer)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct path_walk *walk = &call->walk;
-	struct file *file = file_of(task, kind, pointer);
-	struct path_end root = READ_PATH(fs, root);
-	struct path_end end = {};
-	struct dentry *dentry;
-	struct path *path;
-
-	if (!bpf_core_field_exists(struct file, f_path))
-		return 0;
-	walk->root_dentry = root.dentry;
-	walk->root_mount = mount_of(root.mnt);
-	call->whose = ANYBODYS_PATH;
-	if (kind == VALUE_HOSTS_BINARY)
-		call->whose = is_hosts_binary(task, file) ? HOSTS_PATH : FOREIGN_PATH;
-	path = (void *)file + bpf_core_field_offset(struct file, f_path);
-	if (kind == VALUE_PATH)
-		path = (struct path *)pointer;
-	if (kind == VALUE_DENTRY) {
-		dentry = (struct dentry *)pointer;
-		start_walk(walk, 0, dentry);
-	} else {
-		if (file)
-			end = read_path_end(path, bpf_core_field_offset(path->mnt),
-					    bpf_core_field_offset(path->dentry));
-		dentry = end.dentry;
-		start_walk(walk, end.mnt, dentry);
-	}
-	if (!dentry)
-		return 0;
-	call->entry = dentry;
-	return 1;
-}
-
-/* What only a record tells of files: their mode, and whether they are unlinked. */
-static __always_inline void complete_files(struct call *call)
-{
-	__u32 files = call->files;
-	__u32 i;
-
-	call->files = 0;
-	for (i = 0; i < HOOK_VALUES; i++) {
-		struct dentry *dentry = call->entries[i];
-		__u64 at = call->text_at[i] - sizeof(struct call_value);
-		struct call_value *value;
-
-		barrier_var(at); /* what is compared is what is used */
-		if (!(files >> i & 1) || at > CALL_DATA_MOST)
-			continue;
-		value = (void *)&call->data[at];
-		value->detail = BPF_CORE_READ(dentry, d_inode, i_mode);
-		if (is_unlinked(dentry))
-			value->flags |= CALL_VALUE_DELETED;
-	}
-}
-
-static __always_inline void append_walked(struct call *call, __u32 index)
+static __always_inline void append(void *ctx, struct call *call, const struct hook_value *wanted,
+				   __u32 index)
 {
 	struct call_value *value = begin_value(call, index);
-	struct path_walk *walk = &call->walk;
-	__u64 offset, size;
-	int flags;
+	__u64 number = call->numbers[index & (HOOK_VALUES - 1)];
+	__u32 kind = wanted->kind;
+	long size;
 
-	call->entries[index & (HOOK_VALUES - 1)] = call->entry;
-	call->files |= 1 << (index & (HOOK_VALUES - 1));
-	if (call->whose == FOREIGN_PATH || (call->whose == HOSTS_PATH && walk->end != WALK_AT_ROOT))
-		call->foreign_paths |= 1 << (index & (HOOK_VALUES - 1));
-	/* In no directory, and not the root of a mount. */
-	if (walk->end == WALK_UNREACHABLE && walk->offset == PATH_LIMIT && walk->mount_root &&
-	    walk->mount_root != walk->dentry) {
-		flags = name_nameless(walk);
-		if (flags >= 0) {
-			walk->end = WALK_AT_ROOT;
-			value->flags = flags;
-		}
+	if (kind == VALUE_NUMBER || kind == VALUE_POINTED) {
+		append_number(call, value, index);
+	} else if (kind == VALUE_BYTES) {
+		append_bytes(call, wanted, value, index);
+	} else if (kind == VALUE_SOCKADDR_UN) {
+		append_unix_address(call, wanted, value, index);
+	} else if (kind >= VALUE_SOCK) {
+		append_socket(call, wanted, value, index);
+	} else {
+		if (kind == VALUE_DATA_LOC)
+			size = read_dynamic(value + 1, ctx, number);
+		else
+			size = read_text(value + 1, TEXT_LIMIT, (void *)number);
+		end_text(call, value, index, size, TEXT_LIMIT);
 	}
-	offset = walk->offset & PATH_LIMIT;
-	size = (PATH_LIMIT - offset) & PATH_LIMIT;
-	if (walk->end == WALK_UNREADABLE || walk->end == WALK_TOO_LONG)
-		call->unknown_paths |= 1 << (index & (HOOK_VALUES - 1));
-	if (walk->end == WALK_UNREADABLE)
-		value->flags |= CALL_VALUE_ERROR;
-	else if (walk->end != WALK_AT_ROOT && (walk->end != WALK_UNREACHABLE ||
-					       walk->mount_root)) /* of a dentry it ends there */
-		value->flags |= CALL_VALUE_PARTIAL;
-	if (size) {
-		bpf_probe_read_kernel(value + 1, size & PATH_LIMIT, &walk->name[offset]);
-	} else if (walk->end != WALK_TOO_LONG) {
-		*(char *)(value + 1) = '/';
-		size = 1;
-	}
-	end_value(call, value, index, size);
 }
 
 #endif

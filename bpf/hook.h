@@ -19,8 +19,12 @@ enum hook_limit {
 	HOOK_SETS = 4096, /* sets of all policies */
 	HOOK_VALUES = 8, /* of a call: five arguments and data, what is returned */
 	HOOK_FILTERS = 64,
-	SIMPLE_FILTERS = 16, /* of numbers, of a simple hook: see call.h */
-	HOOK_TEXT_FILTERS = 24, /* that compare texts; the verifier walks each */
+	SIMPLE_VALUES = 5, /* of a simple hook: see call.h */
+	SIMPLE_FILTERS = 8, /* ... of numbers */
+	HOOK_TEXT_FILTERS = 24, /* that compare texts */
+	/* Of these as many as the verifier walks: a program that has more to do calls itself. */
+	VALUES_AT_ONCE = 4,
+	TEXTS_AT_ONCE = 6,
 	HOOK_SELECTORS = 5,
 	HOOK_REGISTERS = 8, /* of the process that a selector may change: see call_registers.h */
 	HOOK_SIGNALS = 3, /* of a selector */

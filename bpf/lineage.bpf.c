@@ -8,7 +8,7 @@
 
 #define CALL_NAME(x) lineage_##x
 #include "call_filter.h"
-#include "call_value.h"
+#include "call_file.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);

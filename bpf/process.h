@@ -69,12 +69,11 @@ static __always_inline void end_deferral(const struct process *child)
 		__sync_fetch_and_add(&creator->deferred_children, -1);
 }
 
-static __always_inline void submit_fork(void *ctx, struct process *process, __u32 pid)
+/* Sends what was admitted. */
+static __always_inline void send_fork(void *ctx, struct process *process, __u32 pid)
 {
 	struct fork_event event = {};
 
-	if (!admit(sizeof(event), EVENT_FORK))
-		return;
 	fill_header(&event.header, EVENT_FORK, process->ktime);
 	event.start = process->start;
 	event.parent_start = process->parent_start;
@@ -84,6 +83,12 @@ static __always_inline void submit_fork(void *ctx, struct process *process, __u3
 	event.creator_pid = process->creator_pid;
 	event.inner_pid = process->inner_pid;
 	submit(ctx, &event.header, sizeof(event));
+}
+
+static __always_inline void submit_fork(void *ctx, struct process *process, __u32 pid)
+{
+	if (admit(sizeof(struct fork_event), EVENT_FORK))
+		send_fork(ctx, process, pid);
 }
 
 #endif

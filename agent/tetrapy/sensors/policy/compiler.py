@@ -209,12 +209,14 @@ class HookCompiler:
 
     def _spare_steps(self, table: HookTable) -> int:
         """How many of the programs that may follow one another a call of this hook needs not."""
-        kinds = self._writer.kinds
+        kinds, limits = self._writer.kinds, self._writer.limits
         inline = {kinds[name] for name in _READ_INLINE}
         needed = 1 + 2 * sum(value.kind not in inline for value in table.values)
         needed += 2 * bool(self._filters.count) + len(table.steps)
+        # Programs that call themselves: values are read twice, first those that filters ask for.
+        needed += 2 * (len(table.values) // limits["VALUES_AT_ONCE"])
+        needed += max(len(table.texts), len(table.return_texts)) // limits["TEXTS_AT_ONCE"]
         if "STEP_BULK" in table.steps:
-            limits = self._writer.limits
             needed += -(-limits["BULK_BYTES"] // limits["BULK_STEP_BYTES"])
         return max(_FOLLOWING - needed, 0)
 

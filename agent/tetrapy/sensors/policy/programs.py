@@ -36,7 +36,8 @@ _OVERRIDE = 1 << 31  # ENFORCES_OVERRIDE of bpf/hook_action.h
 _FIXED = "_fixed"  # behind the name of a program that goes by the constant
 _MAP_OWNERS = FAMILY_NAMES | {"lineage"}
 # Of enum call_step; the others are loaded for hooks that need them.
-_COMMON_STEPS = frozenset({"STEP_VALUES", "STEP_PATH", "STEP_PATH_DEEP", "STEP_MATCH"})
+_DEEP = "STEP_PATH_DEEP"
+_COMMON_STEPS = frozenset({"STEP_VALUES", "STEP_PATH", _DEEP, "STEP_MATCH"})
 
 
 class Programs:
@@ -59,6 +60,7 @@ class Programs:
         self._object_file = PackedObject(name, btf_path, kernel_functions or {}, base_constants)
         self._btf = self._object_file.btf
         self._base = base
+        self._loops = "on_exec_loop" in base.program_fds()  # the kernel took functions there
         self._gates = any(base_constants.get("gates", b""))
         self.writer = HookWriter(self._btf)
         self._steps = enum_values(self._btf, "call_step")
@@ -247,7 +249,7 @@ class Programs:
         family = FAMILIES[kind]
         loaded = self._object_file.open({**constants, f"{family.name}_places": family.calls})
         try:
-            programs = {name: f"{family.name}_{name[len('STEP_') :].lower()}" for name in steps}
+            programs = {name: f"{family.name}_{self._named(name)}" for name in steps}
             if to is None and family.entries[0] in entries:
                 programs["STEP_BEGIN"] = family.entries[0]
             for program in {*entries, *programs.values()}:
@@ -277,6 +279,9 @@ class Programs:
         if caller(kind) not in self._calls:
             self._calls[caller(kind)] = os.dup(loaded.map_fd(calls))
         return loaded
+
+    def _named(self, step: str) -> str:
+        return "path_loop" if step == _DEEP and self._loops else step[len("STEP_") :].lower()
 
     def load_raw(
         self, programs: Sequence[str], constants: Mapping[str, int], family: str = ""

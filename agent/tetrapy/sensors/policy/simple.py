@@ -14,6 +14,8 @@ def is_simple(table: HookTable, writer: HookWriter) -> bool:
     made = (table.context, table.workloads, table.file_types, table.operations)
     if any((*made, table.return_operations, table.sockets)):
         return False
+    if len(table.values) > writer.limits["SIMPLE_VALUES"]:
+        return False
     most = writer.limits["SIMPLE_FILTERS"]
     compared = {writer.comparisons[name] for name in ("COMPARE_RANGES", "COMPARE_MASK")}
     return (

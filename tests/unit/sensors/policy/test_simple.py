@@ -12,7 +12,7 @@ from tetrapy.sensors.policy.simple import is_simple
 from tetrapy.sensors.policy.tables import Filter, HookTable, Operation, Value
 
 WRITER: Any = SimpleNamespace(
-    limits={"SIMPLE_FILTERS": 3},
+    limits={"SIMPLE_FILTERS": 3, "SIMPLE_VALUES": 2},
     comparisons={"COMPARE_RANGES": 0, "COMPARE_MASK": 1, "COMPARE_SET": 2},
     kinds={"VALUE_NUMBER": 1, "VALUE_POINTED": 2},
     sources={"SOURCE_MEMORY": 6},
@@ -37,6 +37,7 @@ def test_numbers_and_texts() -> None:
         {"returns": (SET,)},
         {"returns": (RANGE,) * 4},
         {"values": (NUMBER, Value(kind=1, source=6))},
+        {"values": (NUMBER,) * 3},
         {"values": (Value(kind=2, source=0),)},
         {"values": (Value(kind=1, source=0, flags=5),)},
         {"context": 1},

@@ -14,7 +14,8 @@ import select
 import time
 from typing import Callable, List, Tuple
 
-from tetrapy.errors import PolicyError, PolicyReaderError
+from tetrapy.errors import KernelError, PolicyError, PolicyReaderError
+from tetrapy.kernel import capabilities
 from tetrapy.kernel.child import Child, killer, limit_memory, limit_time, stand_alone
 from tetrapy.named import NamedTuple
 from tetrapy.policy.plain import plain, policy_of
@@ -119,6 +120,8 @@ def _serve(requests: int, replies: int) -> None:
     """The process: a line for each text, until there are no more."""
     stand_alone(requests, replies)
     limit_memory(MEMORY)
+    with contextlib.suppress(KernelError):  # a seccomp filter forbids it
+        capabilities.drop_all_but(())
     with open(requests, "rb") as texts:
         for line in texts:
             limit_time(SECONDS)

@@ -201,6 +201,18 @@ def test_what_the_process_holds(reader: PolicyReader, monkeypatch: pytest.Monkey
             os.close(fd)
 
 
+def test_what_the_process_may_do(reader: PolicyReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No capability is left to it, and no program that it could execute gives it any."""
+
+    def may(_: str) -> NoReturn:
+        raise PolicyError(Path("/proc/self/status").read_text().splitlines())
+
+    doing(monkeypatch, may)
+    found = dict(line.split(":\t", 1) for line in refusal(reader.read, GOOD) if ":\t" in line)
+    sets = {int(found[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    assert (sets, found["NoNewPrivs"]) == ({0}, "1")
+
+
 def test_no_process_is_left(reader: PolicyReader) -> None:
     """Neither a process nor an open file, however often."""
     before, others = os.listdir("/proc/self/fd"), children()

@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from typing import NamedTuple
 else:
     from collections import namedtuple
+    from functools import lru_cache
+    from types import FunctionType
 
     _MOST_FIELDS = 64
     # What reads the field of a number is the same in all classes.
     _numbered = namedtuple("_numbered", [f"field{number}" for number in range(_MOST_FIELDS)])  # noqa: PYI024
     _READERS = [vars(_numbered)[name] for name in _numbered._fields]
     _NAMES = {"__builtins__": {}, "_new": tuple.__new__}
+
+    @lru_cache(maxsize=None)
+    def _new_of(count):
+        """`__new__` of that many fields, as collections has it: by far the fastest to call."""
+        listed = "".join(f"field{number}, " for number in range(count))
+        return eval(f"lambda _cls, {listed}: _new(_cls, ({listed}))", _NAMES)  # noqa: S307
 
     class _Named(tuple):
         """What all classes have."""
@@ -57,10 +65,9 @@ else:
                 return type.__new__(cls, name, bases, space)
             fields = tuple(space.pop("__annotations__", ()))
             defaults = {field: space.pop(field) for field in fields if field in space}
-            listed = "".join(f"{field}, " for field in fields)
-            # As collections has it: by far the fastest that Python can call.
-            new = eval(f"lambda _cls, {listed}: _new(_cls, ({listed}))", _NAMES)  # noqa: S307
-            new.__name__, new.__defaults__ = "__new__", tuple(defaults.values())
+            # Only names differ; to compile each would cost a start 20 million instructions.
+            code = _new_of(len(fields)).__code__.replace(co_varnames=("_cls", *fields))
+            new = FunctionType(code, _NAMES, "__new__", tuple(defaults.values()))
             space.update(zip(fields, _READERS), __new__=new)
             space.setdefault("__slots__", ())
             return type(

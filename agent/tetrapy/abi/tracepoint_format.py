@@ -17,16 +17,13 @@ MAX_FORMAT = 1 << 18
 _MAX_FIELDS = 1024
 _MAX_OFFSET = 1 << 16  # bytes; a record is at most a page
 
-_ID = re.compile(r"ID:\s*(\d{1,9})\Z", re.ASCII)
+_ID = r"ID:\s*(\d{1,9})\Z"
 # What stands behind the type may be an array: `char comm[16]`, `__data_loc char[] name`.
-_FIELD = re.compile(
+_FIELD = (
     r"\s*field:(?P<declaration>[^;]+);\s*offset:(?P<offset>\d{1,9});\s*size:(?P<size>\d{1,9});"
-    r"(?:\s*signed:(?P<signed>[01]);)?\s*\Z",
-    re.ASCII,
+    r"(?:\s*signed:(?P<signed>[01]);)?\s*\Z"
 )
-_DECLARATION = re.compile(
-    r"(?P<type>.*?)\s*(?P<name>\w+)\s*(?P<array>(?:\[[^\]]*\]\s*)*)\Z", re.ASCII
-)
+_DECLARATION = r"(?P<type>.*?)\s*(?P<name>\w+)\s*(?P<array>(?:\[[^\]]*\]\s*)*)\Z"
 
 
 class Field(NamedTuple):
@@ -53,7 +50,7 @@ def parse_format(text: str) -> TracepointFormat:
     for line in text.splitlines():
         if line.startswith("print fmt:"):
             break  # what follows may go over several lines
-        found = _ID.match(line)
+        found = re.match(_ID, line, re.ASCII)
         if found:
             number = int(found.group(1))
         elif line.lstrip().startswith("field:"):
@@ -66,8 +63,8 @@ def parse_format(text: str) -> TracepointFormat:
 
 
 def _field(line: str) -> Field:
-    found = _FIELD.match(line)
-    declared = _DECLARATION.match(found.group("declaration").strip()) if found else None
+    found = re.match(_FIELD, line, re.ASCII)
+    declared = found and re.match(_DECLARATION, found["declaration"].strip(), re.ASCII)
     if found is None or declared is None:
         raise FormatError(f"no field of a tracepoint: {line.strip()[:100]!r}")
     offset, size = int(found.group("offset")), int(found.group("size"))

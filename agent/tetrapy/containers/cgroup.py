@@ -24,8 +24,9 @@ SHOWN_LENGTH = 31  # how many digits of an id Tetragon shows
 
 # Prefixes end with `:` (cgroupfs driver) or `-` (systemd). A service or slice is no container, and
 # what conmon, a container's supervisor, runs in is outside.
+# The other patterns are compiled when a name asks for them: most starts meet no container.
 _CONTAINER = re.compile(rb"(.*[:-])?([0-9a-f]{64,})(?:\.scope)?", re.DOTALL).fullmatch
-_SUPERVISOR = re.compile(rb"(?:.*[:-])?conmon[:-][0-9a-f]{64,}(?:\.scope)?", re.DOTALL).fullmatch
+_SUPERVISOR = rb"(?:.*[:-])?conmon[:-][0-9a-f]{64,}(?:\.scope)?"
 
 # Last word of the prefix, or name of the cgroup above -> runtime.
 _RUNTIMES = {
@@ -36,19 +37,19 @@ _RUNTIMES = {
     b"nerdctl": "containerd",
     b"crio": "cri-o",
 }
-_WORD = re.compile(rb"([^:-]*)[:-]$").search
+_WORD = rb"([^:-]*)[:-]$"
 
 # Where user managers of systemd have what users run: rootless Podman among it.
-_USER = re.compile(rb"user@([0-9]{1,10})\.service").fullmatch
+_USER = rb"user@([0-9]{1,10})\.service"
 
-_LXC = re.compile(rb"lxc\.payload\.(.+)", re.DOTALL).fullmatch
-_NSPAWN = re.compile(rb"systemd-nspawn@(.+)\.service", re.DOTALL).fullmatch
-_MACHINE = re.compile(rb"machine-(?!qemu\\x2d)(.+)\.scope", re.DOTALL).fullmatch
-_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")  # as systemd writes a `-` that is part of a name
+_LXC = b"lxc.payload."
+_NSPAWN = rb"systemd-nspawn@(.+)\.service"
+_MACHINE = rb"machine-(?!qemu\\x2d)(.+)\.scope"
+_ESCAPED = rb"\\x([0-9a-f]{2})"  # as systemd writes a `-` that is part of a name
 
 
 # What a Kubernetes pod's containers are in: they get new ids as often as they end.
-_POD = re.compile(rb"(?:.*-)?(pod[0-9a-f_-]{32,})(?:\.slice)?").fullmatch
+_POD = rb"(?:.*-)?(pod[0-9a-f_-]{32,})(?:\.slice)?"
 
 
 class ContainerRef(NamedTuple):
@@ -104,7 +105,7 @@ def maker_of_names(names: bytes) -> Union[int, str]:
 def _outermost(names: List[bytes]) -> str:
     """`names` of cgroups, from the innermost outwards."""
     for at in range(len(names) - 1, -1, -1):
-        pod = _POD(names[at])
+        pod = re.fullmatch(_POD, names[at]) if b"pod" in names[at] else None
         if pod:
             found = pod[1].decode()
         else:
@@ -132,10 +133,10 @@ def _at(names: List[bytes], at: int) -> Optional[ContainerRef]:
     """The container with an id whose own cgroup is at this place, if there is one."""
     name = names[at]
     found = _CONTAINER(name)
-    if not found or _SUPERVISOR(name):
+    if not found or re.fullmatch(_SUPERVISOR, name, re.DOTALL):
         return None
     id_ = found[2].decode()
-    word = _WORD(found[1]) if found[1] else None
+    word = re.search(_WORD, found[1]) if found[1] else None
     above = names[at + 1] if at + 1 < len(names) else b""
     runtime = _RUNTIMES.get(word[1] if word else above, "")
     maker = _outermost(names[at + 1 :]) or _owner(names[at:])
@@ -145,7 +146,7 @@ def _at(names: List[bytes], at: int) -> Optional[ContainerRef]:
 
 def _owner(names: List[bytes]) -> int:
     for name in reversed(names):  # who has a manager may call a cgroup in it as another one's
-        found = _USER(name)
+        found = re.fullmatch(_USER, name) if name.startswith(b"user@") else None
         if found:
             return int(found[1])
     return 0
@@ -156,22 +157,22 @@ def _named_at(names: List[bytes], at: int) -> Optional[ContainerRef]:
     name, below, above = names[at], names[at - 1] if at else b"", names[at + 1 : at + 2]
     runtime = ""
     text = b""
-    payload = _LXC(name)
-    if payload:
-        runtime, text = "lxc", payload[1]
+    if name.startswith(_LXC) and name != _LXC:
+        runtime, text = "lxc", name[len(_LXC) :]
     elif above == [b"lxc"]:
         runtime, text = "lxc", name
     elif above == [b"garden"]:
         runtime, text = "garden", name
     else:
-        machine = _NSPAWN(name)
+        nspawn = name.startswith(b"systemd-nspawn@")
+        machine = re.fullmatch(_NSPAWN, name, re.DOTALL) if nspawn else None
         # Beside the payload there is the supervisor, which is outside.
         if (machine and below == b"payload") or (
             not machine and below != b"supervisor" and above == [b"machine.slice"]
         ):
-            machine = machine or _MACHINE(name)
+            machine = machine or re.fullmatch(_MACHINE, name, re.DOTALL)
             if machine:
                 escaped = machine[1]
                 runtime = "nspawn"
-                text = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), escaped)
+                text = re.sub(_ESCAPED, lambda found: bytes([int(found[1], 16)]), escaped)
     return ContainerRef("", text.decode("utf-8", "replace"), runtime) if runtime else None

@@ -36,10 +36,9 @@ _BITWISE = frozenset({"and", "or", "xor"})
 _CASTS = {"int32": (INT, INT32), "uint32": (UINT, UINT32)}
 _RELATIONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 
-_TOKEN = re.compile(
+_WORD = (
     r"\s*(?:(?P<number>(?:0[xX][0-9a-fA-F]+|[0-9]+)[uU]?(?![\w.]))|(?P<name>[A-Za-z_]\w*)"
-    r"|(?P<operator>&&|\|\||[<>=!]=|[-+!<>(),])|(?P<end>\Z))",
-    re.ASCII,
+    r"|(?P<operator>&&|\|\||[<>=!]=|[-+!<>(),])|(?P<end>\Z))"
 )
 
 
@@ -74,8 +73,9 @@ class Expression:
 def _tokens(text: str) -> List[Tuple[str, str]]:
     found = []
     at = 0
+    token = re.compile(_WORD, re.ASCII)
     while True:
-        match = _TOKEN.match(text, at)
+        match = token.match(text, at)
         if match is None:
             at = len(text) - len(text[at:].lstrip())
             raise UnfitError(f"is not understood at column {at + 1}")

@@ -12,8 +12,7 @@ from tetrapy.policy.values import UnfitError, number
 DEEPEST = 10
 """Steps of a path of resolve."""
 
-_STEP = re.compile(r"(?:(?:\A|\.)(?P<name>[A-Za-z_]\w*)|\.?\Z|(?P<index>\[[0-9]{1,9}\]))", re.ASCII)
-_HEX = re.compile(r"[0-9a-fA-F]+\Z")
+_STEP = r"(?:(?:\A|\.)(?P<name>[A-Za-z_]\w*)|\.?\Z|(?P<index>\[[0-9]{1,9}\]))"
 _DIGITS = {"sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128, "build-id": 0}
 
 Step = Union[str, int]
@@ -23,8 +22,9 @@ def resolve_path(text: str) -> Tuple[Step, ...]:
     """Members and indices of `mm.owner[3].comm`, in order. Raises UnfitError."""
     steps = []
     at = 0
+    step = re.compile(_STEP, re.ASCII)
     while at < len(text):
-        match = _STEP.match(text, at)
+        match = step.match(text, at)
         if match is None or match.end() == at:
             raise UnfitError(f"is no path at column {at + 1}: a.b[2].c is one")
         if match["name"]:
@@ -52,7 +52,7 @@ def digest(text: str) -> Tuple[str, str]:
     if algorithm not in _DIGITS:
         raise UnfitError(f"has no known algorithm; known are {', '.join(_DIGITS)}")
     wanted = _DIGITS[algorithm] or len(digits)
-    if not _HEX.match(digits) or len(digits) != wanted:
+    if not re.fullmatch("[0-9a-f]+", digits) or len(digits) != wanted:
         what = f"{wanted} " if _DIGITS[algorithm] else ""
         raise UnfitError(f"is no digest: {quoted(algorithm)} has {what}hexadecimal digits")
     return algorithm, digits

@@ -15,9 +15,7 @@ MOST = 8
 """Of one action."""
 
 _LARGEST = (1 << 64) - 1
-_TEXT = re.compile(
-    r"(?P<to>\w+)=(?P<number>[+-]?\w+)?(?:%(?P<register>\w+)|\(%(?P<pointer>\w+)\))?\Z", re.ASCII
-)
+_TEXT = r"(?P<to>\w+)=(?P<number>[+-]?\w+)?(?:%(?P<register>\w+)|\(%(?P<pointer>\w+)\))?\Z"
 _X86_64 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi"
 REGISTERS: Mapping[str, Mapping[str, int]] = {
     "x86_64": {
@@ -51,7 +49,7 @@ def assignment(text: str) -> Assignment:
 
     Raises UnfitError.
     """
-    found = _TEXT.match(text.replace(" ", ""))
+    found = re.match(_TEXT, text.replace(" ", ""), re.ASCII)
     source = found and (found["register"] or found["pointer"])
     if found is None or not (source or found["number"]):
         raise UnfitError("is no assignment: rax=11, rax=%rbx, rsp=8%rsp and rip=(%rsp) are")

@@ -26,7 +26,7 @@ _PMU = "/sys/bus/event_source/devices/kprobe"
 MAX_FUNCTIONS = 4096
 """Of one hook: a list that the kernel fills may have tens of thousands."""
 # Makes of a name a system call that nobody calls, or a part that the compiler split off.
-_NEVER_CALLED = re.compile(r"sys_(ni_|call)|\.", re.ASCII)
+_NEVER_CALLED = r"sys_(ni_|call)|\."
 
 
 def plan(hook: KprobeHook, machine: Machine) -> Plan:
@@ -127,7 +127,8 @@ def symbols_of(hook: KprobeHook, machine: Machine) -> Tuple[List[str], bool]:
     symbols = list(found.symbols)
     if found.generated == names.ALL_SYSCALLS:
         prefix = Syscall(MACHINES[machine.machine][0], "").symbol
-        symbols = [one for one in machine.symbols.starting(prefix) if not _NEVER_CALLED.search(one)]
+        never = re.compile(_NEVER_CALLED)
+        symbols = [one for one in machine.symbols.starting(prefix) if not never.search(one)]
     elif found.generated == names.TRACEABLE_FUNCTIONS:
         try:
             wanted = re.compile(found.pattern)

@@ -17,7 +17,7 @@ from tetrapy.errors import BtfError, PolicyUnsupportedError
 from tetrapy.named import NamedTuple
 from tetrapy.sensors.policy.tables import MemberPath
 
-_PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
+_PART = r"([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]"
 _MAX_ANONYMOUS = 8
 _RAW_TRACEPOINT = "btf_trace_"  # and its name: a typedef of what its probes are called with
 
@@ -145,10 +145,11 @@ class KernelTypes:
 
 def _parts(text: str) -> List[Tuple[str, str]]:
     parts = []
+    part = re.compile(_PART)
     for word in text.split("."):
         at = 0
         while at < len(word):
-            found = _PART.match(word, at)
+            found = part.match(word, at)
             if found is None:
                 raise PolicyUnsupportedError(f"resolve {text}: {word!r} names no member")
             parts.append((found.group(1) or "", found.group(2) or ""))

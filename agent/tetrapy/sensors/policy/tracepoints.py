@@ -20,7 +20,7 @@ from tetrapy.sensors.policy.place import Place
 from tetrapy.sensors.policy.plan import Machine, PlaceError, Plan, Site
 
 _LONG = 8  # bytes
-_LONGS = re.compile(r"(?:unsigned )?long\[\d+\]")
+_LONGS = r"(?:unsigned )?long\[\d+\]"
 _AUTO_INTEGERS = {
     (1, True): "int8",
     (1, False): "uint8",
@@ -55,7 +55,7 @@ def _plan(hook: Tracepoint, found: TracepointFormat) -> Plan:
 def _is_array(argument: Argument, fields: Sequence[Field]) -> bool:
     if argument.type != names.AUTO or argument.resolve or argument.index >= len(fields):
         return False
-    return _LONGS.fullmatch(fields[argument.index].type) is not None
+    return re.fullmatch(_LONGS, fields[argument.index].type) is not None
 
 
 def _with_elements(hook: Tracepoint, found: TracepointFormat, spec: Spec) -> Plan:

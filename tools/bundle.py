@@ -28,6 +28,7 @@ from tools.zip_writer import replace_file
 STAGED = ROOT / "build" / "bundle"
 _BTFS = ROOT / "btfs"
 _POLICIES = ROOT / "policies"
+_PACKED = ("bpf/base-4.19.bpf.o", "bpf/policy-perf.bpf.o")
 
 
 def stage() -> dict[str, bytes]:
@@ -62,11 +63,11 @@ def stage() -> dict[str, bytes]:
 def bpf_files() -> dict[str, bytes]:
     """Name -> contents of the BPF objects in the bundle, which have been built.
 
-    Those that few agents load are packed: those of policies, and the one for old kernels.
+    Those that few agents load are packed: the ones for old kernels.
     """
     files = {}
     for name, contents in _bpf_objects().items():
-        if name.startswith("bpf/policy") or name == "bpf/base-4.19.bpf.o":
+        if name in _PACKED:
             files[f"{name}.xz"] = packed(contents)
         else:
             files[name] = contents

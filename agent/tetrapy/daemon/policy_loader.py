@@ -28,11 +28,11 @@ from tetrapy.policy import names
 from tetrapy.process.procfs import host_namespaces
 from tetrapy.sensors.base import BaseSource
 from tetrapy.sensors.configuration import OBJECTS
+from tetrapy.sensors.policy import objects
 from tetrapy.sensors.policy.lineage import Lineage
 from tetrapy.sensors.policy.loaded import PolicyLoadError
 from tetrapy.sensors.policy.loader import PolicyLoader
 from tetrapy.sensors.policy.member_path import KernelTypes
-from tetrapy.sensors.policy.objects import PERF_OBJECT, RING_OBJECT
 from tetrapy.sensors.policy.process_filters import Host
 from tetrapy.sensors.policy.structures import GROUPS, Structures
 from tetrapy.sensors.source import EventSource
@@ -109,7 +109,7 @@ def make(
 
 def _search(settings: Settings, sensor: BaseSource, log: Log, alive: Callable[[], None]) -> Search:
     """The search for types of the programs of policies, beside those of the base sensor."""
-    base, policies = OBJECTS[0], RING_OBJECT if sensor.uses_ring else PERF_OBJECT
+    base, policies = OBJECTS[0], objects.OBJECTS[not sensor.uses_ring]
 
     def report(_level: str, text: str, **fields: Any) -> None:
         alive()
@@ -117,7 +117,7 @@ def _search(settings: Settings, sensor: BaseSource, log: Log, alive: Callable[[]
 
     search = btf.search(settings, report)
     search = search._replace(
-        read_objects=lambda: [bundle.read(base), bundle.read_packed(policies)], proven_only=True
+        read_objects=lambda: [bundle.read(base), objects.read(policies)], proven_only=True
     )
     # What is prepared for a comparison is forked, which a process with threads had better not be.
     return search if threading.active_count() == 1 else search._replace(open_prober=None)

@@ -173,7 +173,7 @@ def read_objects(directory: str = "") -> List[bytes]:
 
     return [
         *map(bundle.read, configuration.OBJECTS),
-        *map(bundle.read_packed, objects.OBJECTS),
+        *map(objects.read, objects.OBJECTS),
     ]
 
 

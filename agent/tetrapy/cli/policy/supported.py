@@ -13,16 +13,15 @@ from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.tracepoint_format import Field
 from tetrapy.errors import BundleError, PolicyUnsupportedError
-from tetrapy.kernel import bundle
 from tetrapy.policy import names
 from tetrapy.policy.later import ACTIONS, Feature
 from tetrapy.policy.macros import effective
 from tetrapy.policy.names import SECTIONS
 from tetrapy.policy.types import Argument, Policy, Selector
+from tetrapy.sensors.policy import objects
 from tetrapy.sensors.policy.compiler import HookCompiler
 from tetrapy.sensors.policy.marks import Claim, Marks
 from tetrapy.sensors.policy.member_path import Resolved
-from tetrapy.sensors.policy.objects import RING_OBJECT
 from tetrapy.sensors.policy.process_filters import Host
 from tetrapy.sensors.policy.tables import HookWriter, MemberPath
 from tetrapy.sensors.policy.values import Source
@@ -47,7 +46,7 @@ class _AnyTypes:
 def unsupported(policy: Policy) -> List[Feature]:
     """The first thing of each hook that is refused; none where the sources are not built."""
     try:
-        writer = HookWriter(Btf(section_data(bundle.read_packed(RING_OBJECT), ".BTF")))
+        writer = HookWriter(Btf(section_data(objects.read(objects.RING_OBJECT), ".BTF")))
     except BundleError:
         return []
     claim = Marks().claim()

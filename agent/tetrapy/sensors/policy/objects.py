@@ -1,14 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The objects with the programs of policies: without what loads them, for who only reads them.
-
-The bundle has them packed: tetrapy.kernel.bundle.read_packed.
-"""
+"""The objects with the programs of policies: without what loads them, for who only reads them."""
 
 from __future__ import annotations
+
+from tetrapy.kernel import bundle
 
 RING_OBJECT = "bpf/policy.bpf.o"
 PERF_OBJECT = "bpf/policy-perf.bpf.o"
 OBJECTS = (RING_OBJECT, PERF_OBJECT)
+
+
+def read(name: str) -> bytes:
+    """One of OBJECTS. Raises BundleError.
+
+    That of few kernels is packed more tightly, which takes twice as long to unpack.
+    """
+    return bundle.read(name) if name == RING_OBJECT else bundle.read_packed(name)
+
 
 BASE_MAPS = ("events", "losses", "owner_losses", "shares", "processes", "counters", ".bss")
 """Maps of the base object that the programs use too."""

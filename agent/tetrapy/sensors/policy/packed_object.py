@@ -9,9 +9,10 @@ from typing import Dict, Mapping, Optional
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import rodata_offsets
-from tetrapy.kernel import bundle, kfuncs
+from tetrapy.kernel import kfuncs
 from tetrapy.kernel.bpf_object import BpfObject
 from tetrapy.kernel.named_types import NamedTypes
+from tetrapy.sensors.policy import objects
 
 _MACHINES = {"x86_64": 0, "aarch64": 1}  # enum machine of bpf/call_kprobe.bpf.c
 
@@ -66,7 +67,7 @@ class PackedObject:
 
     def _contents(self) -> bytes:
         if not self._data:
-            data = bundle.read_packed(self._name)
+            data = objects.read(self._name)
             self._data = kfuncs.put_in(data, self._kernel_functions)
         return self._data
 

@@ -11,12 +11,11 @@ from tests.support.policies import spec
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.errors import PolicyUnsupportedError
-from tetrapy.kernel import bundle
 from tetrapy.policy.read import read_policy
 from tetrapy.policy.types import Action, Selector
 from tetrapy.sensors.policy import assignments as module
+from tetrapy.sensors.policy import objects
 from tetrapy.sensors.policy.assignments import assignments, constants_of
-from tetrapy.sensors.policy.objects import RING_OBJECT
 from tetrapy.sensors.policy.plan import PlaceError
 
 NUMBER, REGISTER, MEMORY = 1, 2, 3  # enum register_source of bpf/call_registers.h
@@ -38,7 +37,7 @@ def test_rows_of_selectors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each selector has eight, of which the first that is empty ends it."""
     monkeypatch.setattr(module, "_machine", lambda: "x86_64")
     made = assignments(selectors("rax=-1, rip=(%rsp)", "rsp=8%rsp"), "x86_64", nowhere)
-    btf = Btf(section_data(bundle.read_packed(RING_OBJECT), ".BTF"))
+    btf = Btf(section_data(objects.read(objects.RING_OBJECT), ".BTF"))
     (number,) = constants_of(made, btf).values()
     data = number.to_bytes(5 * 8 * ROW.size, "little")
     assert [ROW.unpack_from(data, at * ROW.size) for at in (0, 1, 2, 8, 9)] == [

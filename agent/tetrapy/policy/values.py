@@ -7,7 +7,6 @@ is written.
 
 from __future__ import annotations
 
-import socket
 from typing import Callable, Iterable, Mapping, Optional, Tuple
 
 from tetrapy import go_quoting
@@ -84,6 +83,8 @@ def numbered(text: str, names: Mapping[str, int], largest: int) -> Tuple[int, in
 def network(text: str) -> Network:
     """An address, or address/bits. Raises UnfitError."""
     host, slash, bits = text.partition("/")
+    import socket  # most policies name no address
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         address = socket.inet_pton(family, host)

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from socket import AF_INET, AF_INET6, inet_ntop
-from typing import Dict, Mapping
+from functools import lru_cache
+from typing import Callable, Dict, Mapping
 
 from tetrapy.policy import names
 
 _UNNAMED = frozenset({"AF_LOCAL", "AF_SNA", "IPPROTO_ICMPV6"})  # policies may say, events do not
 _NO_ADDRESS = "invalid IP"  # what Go says of one that is none
 _ZEROS = bytes(12)
+_AF_INET, _AF_INET6 = names.FAMILIES["AF_INET"], names.FAMILIES["AF_INET6"]
 
 
 def _by_number(numbers: Mapping[str, int]) -> Dict[int, str]:
@@ -32,15 +33,22 @@ def named(words: Mapping[int, str], number: int) -> str:
     return words.get(number) or str(number)
 
 
+@lru_cache(maxsize=None)
+def _writer() -> Callable[[int, bytes], str]:
+    from socket import inet_ntop  # most hooks have no sockets
+
+    return inet_ntop
+
+
 def address_text(family: int, address: bytes) -> str:
     """An address in text; `address` has at least as many bytes as the family's have."""
-    if family == AF_INET:
-        return inet_ntop(AF_INET, address[:4])
-    if family != AF_INET6:
+    if family == _AF_INET:
+        return _writer()(family, address[:4])
+    if family != _AF_INET6:
         return _NO_ADDRESS
     address = address[:16]
     if address.startswith(_ZEROS) and address[12] | address[13]:
         # The C library writes the last four bytes of such a one as of IPv4.
         high, low = (int.from_bytes(part, "big") for part in (address[12:14], address[14:]))
         return f"::{high:x}:{low:x}"
-    return inet_ntop(AF_INET6, address)
+    return _writer()(family, address)

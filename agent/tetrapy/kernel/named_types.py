@@ -18,7 +18,7 @@ from tetrapy.errors import NativeCodeError
 from tetrapy.kernel.kernel_btf import PATH
 from tetrapy.kernel.native import load_own
 
-_ROOM = 1 << 20  # bytes of types, and of their texts: ten times as much as there are
+_ROOM = 1 << 18  # bytes of types, and of their texts: five times as much as there are
 _HEADER = 24  # struct btf_header (include/uapi/linux/btf.h)
 
 

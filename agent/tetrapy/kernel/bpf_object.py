@@ -63,6 +63,7 @@ class BpfObject:
         self._links: Dict[str, Any] = {}
         self._programs: Dict[str, int] = {}  # file descriptors, when it is settled
         self._maps: Dict[str, int] = {}
+        self._initial: Dict[str, Tuple[int, int]] = {}  # sections before they are loaded
         self._lib = libbpf()
         self._data = data  # libbpf reads from it until the object is loaded
         self._options = ObjectOpenOptions(
@@ -108,7 +109,9 @@ class BpfObject:
 
     def set_constant(self, section: str, offset: int, value: bytes) -> None:
         """Write `value` into the initial contents of a data section, e.g. `.rodata`."""
-        address, size = self._section(section)
+        if section not in self._initial:
+            self._initial[section] = self._section(section)
+        address, size = self._initial[section]
         if offset + len(value) > size:
             raise KernelError(f"section {section} of {self.name} has {size} bytes, not {offset}")
         ctypes.memmove(address + offset, value, len(value))

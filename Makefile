@@ -118,7 +118,7 @@ release: setup executable ## executables, tarballs, .deb, .rpm, bills of materia
 	$(Q)$(VENV)/python -m tools.release
 	$(Q)$(VENV)/python -m tools.supply_chain dist
 
-refresh-btfs: setup ## btfs/archive.xz and its index from a corpus of kernel BTFs
+refresh-btfs: setup ## btfs/archive.xz and its index from the corpus of kernel BTFs
 	$(Q)$(VENV)/python btfs/refresh.py
 
 clean: ## remove what was built here; downloads stay in the cache

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The BTFs of kernels that the archive is made of, and that tests use.
 
-The full ones are in ../shared/btf, for those who have it. Everybody has the reduced ones in
-btfs/corpus.tar.xz (`reduce.py` makes them), which give the same archive.
+Everybody has the reduced ones in btfs/corpus.tar.xz, which `reduce.py` makes, and of which the
+archive is made. Full ones of many of them are in ../shared/btf, for those who have it.
 """
 
 from __future__ import annotations
@@ -24,44 +24,56 @@ from tools.fetch import cache_dir
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parent.parent / "shared" / "btf"
+_FULL = SHARED / "corpus.btfhash.zst"
 PACKED = HERE / "corpus.tar.xz"
+# Beside the BTFs in it: SHA-256 and name of each kernel's full BTF, and what the reduced ones keep.
+DIGESTS, STRUCTURES = "full.sha256", "structures"
 
 
 class Corpus(NamedTuple):
     """A directory of BTFs, DIR/ID/VERSION_ID/arch/<uname -r>.btf and DIR/other.
 
-    `digests` are the SHA-256 of the full BTFs by kernel; `is_full` tells whether the files have
-    these.
+    `digests` are the SHA-256 of the full BTFs by kernel; of other kernels the files are the full
+    ones. `structures` are the names of those that are kept whole.
     """
 
     path: Path
     digests: dict[str, str]
-    is_full: bool
+    structures: frozenset[str]
+
+
+def files() -> dict[Path, Path]:
+    """Every BTF by its path in the corpus: the full one where it is there, and these last."""
+    small, whole = _files(reduced().path), _files(full()) if has_full() else {}
+    return {name: path for name, path in small.items() if name not in whole} | whole
+
+
+def _files(directory: Path) -> dict[Path, Path]:
+    return {path.relative_to(directory): path for path in sorted(directory.rglob("*.btf"))}
+
+
+def has_full() -> bool:
+    """Whether there are full BTFs."""
+    return _FULL.is_file()
 
 
 @functools.cache
-def available() -> Corpus:
-    """The full corpus where it is, else the reduced one."""
-    return full() if (SHARED / "corpus.btfhash.zst").is_file() else reduced()
+def full() -> Path:
+    """The directory of the BTFs of ../shared/btf.
 
-
-def full() -> Corpus:
-    """The corpus of ../shared/btf. Raises BuildError when it is not there or cannot be unpacked."""
-    packed = SHARED / "corpus.btfhash.zst"
-    if not packed.is_file():
-        raise BuildError(f"no corpus of full BTFs: {packed} is not there; give one with --corpus")
+    Raises BuildError when it is not there or cannot be unpacked.
+    """
+    if not has_full():
+        raise BuildError(f"no full BTFs: {_FULL} is not there; give a directory with --corpus")
 
     def unpack(scratch: Path) -> None:
         # It checks every file itself.
         subprocess.run([str(SHARED / "unpack.sh"), str(scratch)], check=True)
 
-    home = _unpacked(packed, unpack)
-    rows = (SHARED / "INDEX.tsv").read_text().splitlines()[1:]
-    fields = (row.split("\t") for row in rows)
-    digests = {f"debian/{row[0]}/{row[1]}/{row[2]}": row[7] for row in fields}
-    return Corpus(home / "corpus", digests, is_full=True)
+    return _unpacked(_FULL, unpack) / "corpus"
 
 
+@functools.cache
 def reduced() -> Corpus:
     """The corpus of this repository. Raises BuildError when it cannot be unpacked."""
 
@@ -77,9 +89,10 @@ def reduced() -> Corpus:
                 assert content is not None, member
                 path.write_bytes(content.read())
 
-    rows = (HERE / "INDEX.tsv").read_text().splitlines()[1:]
-    digests = {kernel: digest for kernel, _, digest in (row.split("\t") for row in rows)}
-    return Corpus(_unpacked(PACKED, unpack), digests, is_full=False)
+    home = _unpacked(PACKED, unpack)
+    lines = (home / DIGESTS).read_text().splitlines()
+    digests = {kernel: digest for digest, kernel in (line.split("  ") for line in lines)}
+    return Corpus(home, digests, frozenset((home / STRUCTURES).read_text().split()))
 
 
 def _unpacked(packed: Path, unpack: Callable[[Path], None]) -> Path:

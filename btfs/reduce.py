@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes btfs/corpus.tar.xz, the reduced corpus, from full BTFs of kernels; see btfs/README.md.
+"""Adds kernels to btfs/corpus.tar.xz, the reduced corpus, from full BTFs; see btfs/README.md.
 
-    python3 btfs/reduce.py [--corpus DIR]
+    python3 btfs/reduce.py [--corpus DIR] [--drop]
+
+What DIR (../shared/btf) has replaces what is there; the others stay, or go with --drop.
 
 Of each kernel it keeps the structures below with all their members. What is inside them is kept as
 well, but large structures of other names are left with their size alone, and what a pointer leads
@@ -18,18 +20,23 @@ import lzma
 import sys
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "agent")]
 
 from btfs import corpus  # noqa: E402 - after the path is set
+from btfs.corpus import Corpus  # noqa: E402 - likewise
 from tetrapy.abi import kinds as k  # noqa: E402 - likewise
 from tetrapy.abi.btf import Btf  # noqa: E402 - likewise
 from tetrapy.abi.btf_types import Type  # noqa: E402 - likewise
 from tetrapy.abi.btf_writer import BtfWriter  # noqa: E402 - likewise
 from tetrapy.abi.core_compat import COMPOSITE, ENUMS, essential_name  # noqa: E402 - likewise
-from tetrapy.btf.packing import find_sources  # noqa: E402 - likewise
+from tetrapy.btf.pack import order  # noqa: E402 - likewise
+from tetrapy.btf.packing import find_sources, is_witness  # noqa: E402 - likewise
+from tetrapy.errors import TetrapyError  # noqa: E402 - likewise
+from tools.errors import BuildError  # noqa: E402 - likewise
 
 # What the programs read, and what policies on processes, files, sockets and BPF will.
 STRUCTURES = frozenset(
@@ -134,27 +141,64 @@ def _reduced_file(path: Path) -> bytes:
     return reduced(Btf(path.read_bytes()))
 
 
-def pack(directory: Path) -> bytes:
-    """The reduced corpus of a directory of full BTFs; a BTF that is there twice is a hard link."""
+def pack(directory: Path, kept: Corpus | None = None) -> bytes:
+    """The reduced corpus of a directory of full BTFs, and of those kernels that are only in `kept`.
+
+    A BTF that is there twice is a hard link. Raises BuildError when those of `kept` lack what is
+    in STRUCTURES now.
+    """
+    full = _files(directory)
+    digests = {
+        key: sha256(path.read_bytes()).hexdigest()
+        for key, (_name, path) in full.items()
+        if not is_witness(key)
+    }
+    files = full
+    if kept:
+        files, digests = _files(kept.path) | full, kept.digests | digests
+        lacking, count = sorted(STRUCTURES - kept.structures), len(files) - len(full)
+        if lacking and count:
+            raise BuildError(
+                f"{count} kernels are not in {directory}, and their reduced BTFs lack"
+                f" {', '.join(lacking)}: add full ones, or leave these kernels out with --drop"
+            )
+    # Like stands next to like.
+    keys = sorted(files, key=lambda key: (is_witness(key), order(key)))
+    lists = {
+        corpus.DIGESTS: "".join(f"{digests[key]}  {key}\n" for key in keys if key in digests),
+        corpus.STRUCTURES: "\n".join((*sorted(STRUCTURES), "")),
+    }
     buffer = io.BytesIO()
     places: dict[bytes, str] = {}
-    # Like stands next to like.
-    paths = [Path(source.path) for source in find_sources([str(directory)])]
     with (
         ProcessPoolExecutor() as pool,
         tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
-        for path, data in zip(paths, pool.map(_reduced_file, paths), strict=True):
-            info = tarfile.TarInfo(str(path.relative_to(directory)))
-            first = places.setdefault(data, info.name)
-            if first != info.name:
-                info.type, info.linkname = tarfile.LNKTYPE, first
-                tar.addfile(info)
+        for name, text in lists.items():
+            _add(tar, name, text.encode())
+        names, paths = zip(*(files[key] for key in keys), strict=True)
+        for name, data in zip(names, pool.map(_reduced_file, paths), strict=True):
+            first = places.setdefault(data, name)
+            if first == name:
+                _add(tar, name, data)
             else:
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
+                link = tarfile.TarInfo(name)
+                link.type, link.linkname = tarfile.LNKTYPE, first
+                tar.addfile(link)
     words = {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "lp": 2}
     return lzma.compress(buffer.getvalue(), check=lzma.CHECK_SHA256, filters=[words])
+
+
+def _files(directory: Path) -> dict[str, tuple[str, Path]]:
+    """The BTFs of a corpus by key: name in the corpus, and file."""
+    paths = {source.key: Path(source.path) for source in find_sources([str(directory)])}
+    return {key: (str(path.relative_to(directory)), path) for key, path in paths.items()}
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -163,8 +207,14 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--corpus", type=Path, help="directory of full BTFs (../shared/btf)")
+    parser.add_argument("--drop", action="store_true", help="keep no kernel that is not in it")
     options = parser.parse_args(arguments)
-    packed = pack(options.corpus or corpus.full().path)
+    try:
+        directory = options.corpus or corpus.full()
+        packed = pack(directory, None if options.drop else corpus.reduced())
+    except (BuildError, TetrapyError) as err:
+        print(f"reduce: {err}", file=sys.stderr)
+        return 1
     corpus.PACKED.write_bytes(packed)
     print(f"{len(packed):,} bytes")
     return 0

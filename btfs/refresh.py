@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes btfs/archive.xz and btfs/INDEX.tsv from BTFs of kernels, see btfs/README.md.
+"""Makes btfs/archive.xz and btfs/INDEX.tsv from btfs/corpus.tar.xz, see btfs/README.md.
 
-    python3 btfs/refresh.py [--corpus DIR | --reduced] [--objects DIR] [--output DIR]
+    python3 btfs/refresh.py [--objects DIR] [--output DIR]
 
-The full corpus of ../shared/btf is taken where it is, else the reduced one; they give the same
-bytes. The same corpus and objects give the same bytes.
+The same corpus and objects give the same bytes.
 """
 
 from __future__ import annotations
@@ -48,21 +47,16 @@ def index(packed: Packed, digests: dict[str, str]) -> str:
 def make(corpus: Corpus, objects: list[Path]) -> tuple[bytes, str]:
     """The archive and its readable index.
 
-    Raises BuildError when a query has no answer in any kernel of an architecture, when a kernel
-    cannot be read, or has not the digest that the corpus states.
+    Raises BuildError when a query has no answer in any kernel of an architecture, or when a kernel
+    cannot be read.
     """
     sources = find_sources([str(corpus.path)])
-    found = {}
-    for source in sources:
-        if is_witness(source.key):
-            continue
-        digest = corpus.digests.get(source.key)
-        if digest is None or corpus.is_full:
-            found[source.key] = sha256(Path(source.path).read_bytes()).hexdigest()
-            if digest not in {None, found[source.key]}:
-                raise BuildError(f"{source.path} is damaged: remove {corpus.path}, and try again")
-        else:
-            found[source.key] = digest
+    found = {
+        source.key: corpus.digests.get(source.key)
+        or sha256(Path(source.path).read_bytes()).hexdigest()
+        for source in sources
+        if not is_witness(source.key)
+    }
     if not found:
         raise BuildError(f"{corpus.path} holds no ID/VERSION_ID/arch/*.btf")
     queries = CoreQueries([path.read_bytes() for path in objects])
@@ -83,8 +77,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--corpus", type=Path, help="directory of full BTFs")
-    parser.add_argument("--reduced", action="store_true", help="take the reduced corpus")
     parser.add_argument("--objects", type=Path, help="directory of *.bpf.o (they are built)")
     parser.add_argument("--output", type=Path, default=ROOT / "btfs", help="directory (btfs)")
     options = parser.parse_args(arguments)
@@ -94,11 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
                 objects = sorted(options.objects.glob("*.bpf.o"))
             else:
                 objects = bpf_objects.build(Path(scratch))
-            if options.corpus:
-                corpus = Corpus(options.corpus, {}, is_full=True)
-            else:
-                corpus = corpora.reduced() if options.reduced else corpora.available()
-            archive, listing = make(corpus, objects)
+            archive, listing = make(corpora.reduced(), objects)
     except (BuildError, TetrapyError) as err:
         print(f"refresh: {err}", file=sys.stderr)
         return 1

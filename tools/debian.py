@@ -75,6 +75,14 @@ def names(pattern: str, suite: str, arch: str = "amd64") -> list[str]:
     return sorted(line.split(" ", 1)[0] for line in found.splitlines())
 
 
+def listed(pattern: str, suite: str, arch: str = "amd64") -> list[Deb]:
+    """All versions of the packages that `names` finds."""
+    found = names(pattern, suite, arch)
+    apt = _Apt(suite, arch)
+    with apt.locked():
+        return _show(apt, found) if found else []
+
+
 def download(package: str, version: str, suite: str, arch: str, sha256: str) -> Path:
     """Path of one pinned version of a package in the cache, fetched when absent, always verified.
 

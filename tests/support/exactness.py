@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # Kernels of which each has something of its own: the series, the variant, the machine.
-_SERIES = re.compile(r"(\d+\.\d+)\..*?(-cloud|-rt)?-?(amd64|arm64)?\.btf$")
+_SERIES = re.compile(r"(\d+\.\d+)\..*?(-cloud|-rt)?-?(?:amd64|arm64)?(-16k)?\.btf$")
 
 
 class Comparison(NamedTuple):
@@ -35,23 +35,20 @@ class Comparison(NamedTuple):
     unequal: tuple[str, ...]
 
 
-def corpus() -> Path:
-    """The directory of BTFs, full where there are such."""
-    return corpora.available().path
-
-
-def kernels() -> list[Path]:
-    """All BTFs of the corpus."""
-    return sorted(corpus().rglob("*.btf"))
+def kernels() -> dict[Path, Path]:
+    """All BTFs by their paths in the corpus, debian/VERSION_ID/arch/*.btf; full where possible."""
+    return corpora.files()
 
 
 def spread() -> list[Path]:
-    """The last kernel of each series, variant and machine, and all that are not Debian's."""
-    chosen = {}
-    for path in kernels():
-        found = _SERIES.match(path.name)
-        is_series = found is not None and path.is_relative_to(corpus() / "debian")
-        chosen[(path.parent, found[1], found[2]) if is_series else path] = path
+    """A kernel of each series, variant and machine, full where possible, and all that are not
+    Debian's.
+    """
+    chosen: dict[object, Path] = {}
+    for name, path in kernels().items():
+        found = _SERIES.match(name.name)
+        is_series = found is not None and name.parts[0] == "debian"
+        chosen[(name.parent, *found.groups()) if found and is_series else name] = path
     return list(chosen.values())
 
 

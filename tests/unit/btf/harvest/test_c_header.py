@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from btfs import corpus
 from tests.support import harvest_builders as b
 from tests.support.btf_kernels import queries
-from tests.support.exactness import spread
 from tests.unit.abi.test_fuzz import flipped
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
@@ -199,9 +198,10 @@ def test_layouts_are_the_compilers(
 
 def whole_btfs() -> list[Path]:
     """One of each machine; of the reduced corpus none is a kernel's whole, so this kernel's."""
-    if not corpus.available().is_full:
+    if not corpus.has_full():
         return [Path("/sys/kernel/btf/vmlinux")]
-    by_machine = {path.parent.name: path for path in spread() if "debian" in path.parts}
+    paths = sorted((corpus.full() / "debian").rglob("*.btf"))
+    by_machine = {path.parent.name: path for path in paths}
     assert set(by_machine) == {"x86_64", "arm64"}
     return list(by_machine.values())
 

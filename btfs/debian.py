@@ -61,8 +61,10 @@ def fetch(deb: Deb, suite: str, output: Path) -> str:
     """Harvest one package, which is not kept; an error's text, or "". Raises DebianError."""
     package = debian.download(deb.package, deb.version, suite, deb.arch, deb.sha256)
     try:
-        inputs, options = [str(package)], Options(jobs=1)
-        result = harvest(inputs, str(output), options, UNPACKERS, lambda _: None)
+        # Its kernels do not say which release they are for.
+        version = suite if suite == "experimental" else ""
+        options = Options(version_id=version, jobs=1)
+        result = harvest([str(package)], str(output), options, UNPACKERS, lambda _: None)
     finally:
         package.unlink()
     return "; ".join(outcome.error for outcome in result.outcomes)

@@ -178,9 +178,7 @@ static __always_inline void read_call(void *ctx, struct call *call, struct hook 
 	begin_values(ctx, call, hook, at_return);
 }
 
-/* Reads what the tables of a hook say of a call. Does not return when there is something to be
- * reported.
- */
+/* Reads what a hook's tables say of a call. Does not return when there is something to report. */
 static __always_inline int enter(void *ctx, struct call *call, __u64 cookie)
 {
 	struct hook *hook = begin_call(call, cookie);
@@ -223,8 +221,7 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 	struct process *process = find_process(call->event.pid, call->event.start);
 	__u64 before = process && process->state & PROCESS_DEFERRED ? sizeof(struct fork_event) : 0;
 
-	/* The hooks behind this one are not called where it says no. */
-	if (flags & ACTION_HASH && !call->verdict)
+	if (flags & ACTION_HASH && !call->verdict) /* else no hook behind this one is called */
 		call->event.flags |= CALL_HASH_FOLLOWS;
 	call->event.values_size = values;
 	if (!admit(before + size, EVENT_CALL))
@@ -235,6 +232,9 @@ static __always_inline void finish_call(void *ctx, struct call *call, struct hoo
 	     (!call->at_return && hook->head.reports_return)) &&
 	    !keep_until_return(call))
 		call->event.flags |= CALL_RETURN_LOST;
+	barrier_var(size); /* verifiers of Linux 6.1 have lost its bounds by here */
+	if (size > sizeof(call->event) + CALL_DATA_SIZE)
+		return;
 	if (!submit(ctx, &call->event.header, size))
 		count_event(call, hook);
 }

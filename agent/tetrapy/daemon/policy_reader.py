@@ -10,10 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import select
 import time
-from typing import Callable, Iterator, List, Pattern, Tuple
+from typing import Callable, List, Tuple
 
 from tetrapy.errors import KernelError, PolicyError, PolicyReaderError
 from tetrapy.kernel import capabilities
@@ -27,10 +26,6 @@ MEMORY = 128 << 20  # bytes that reading may take
 SECONDS = 20  # of processor time for a text
 PATIENCE = 25.0  # seconds until it is given up, on whatever it waits: the agent waits meanwhile
 MAX_REPLY = 16 << 20  # bytes of a policy, with all that aliases repeat
-
-# The characters that YAML does not allow, as PyYAML has them, and by what they are.
-PRINTABLE = "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-UNPRINTABLE = "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]"
 
 _PIECE = 1 << 16
 
@@ -135,30 +130,10 @@ def _serve(requests: int, replies: int) -> None:
                 reply = reply[os.write(replies, reply[:_PIECE]) :]
 
 
-@contextlib.contextmanager
-def _small_sets() -> Iterator[None]:
-    """Meanwhile PyYAML's set of characters is compiled as what it leaves out.
-
-    For `[^...]` Python walks through all 64 thousand that may be in a text: half of what it takes
-    to import the library and all that reads policies.
-    """
-    compile_ = re.compile
-
-    def compiled(pattern: str, flags: int = 0) -> Pattern[str]:
-        return compile_(UNPRINTABLE if pattern == PRINTABLE else pattern, flags)
-
-    re.compile = compiled  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        re.compile = compile_
-
-
 def _answer(text: str) -> bytes:
     """What a text is, as JSON of ASCII."""
     try:
-        with _small_sets():
-            from tetrapy.policy.read import read_policy  # here alone: the agent has none of it
+        from tetrapy.policy.read import read_policy  # here alone: the agent has none of it
 
         found = read_policy(text)
         warnings = [str(warning) for warning in found.warnings]

@@ -5,16 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import resource
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, NoReturn
 
 import pytest
-from yaml.reader import Reader
 
 from tests.support.policies import kprobe, spec
 from tests.unit.policy.test_plain import FILES
@@ -214,14 +211,6 @@ def test_what_the_process_may_do(reader: PolicyReader, monkeypatch: pytest.Monke
     found = dict(line.split(":\t", 1) for line in refusal(reader.read, GOOD) if ":\t" in line)
     sets = {int(found[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
     assert (sets, found["NoNewPrivs"]) == ({0}, "1")
-
-
-def test_the_characters_that_are_refused() -> None:
-    """The set that is compiled in place of PyYAML's has the same members."""
-    assert Reader.NON_PRINTABLE.pattern == policy_reader.PRINTABLE
-    every = "".join(map(chr, range(sys.maxunicode + 1)))
-    found = re.findall(policy_reader.UNPRINTABLE, every)
-    assert found == Reader.NON_PRINTABLE.findall(every)
 
 
 def test_no_process_is_left(reader: PolicyReader) -> None:

@@ -22,6 +22,7 @@ from tools.guest import kernels, qemu
 # Recorded cases that tetrapy answers as Tetragon does. docs/policies.md says which differ, and why.
 SHORT = (
     "01-file-prefix",
+    "07-write-maxdata",
     "09-tcp-connect",
     "37-tp-raw-syscalls",
     "39-uprobe",
@@ -30,7 +31,6 @@ SHORT = (
 )
 MORE = (
     "05-write-buf",
-    "07-write-maxdata",
     "11-sockaddr-un",
     "13-path-dentry",
     "15-binprm",

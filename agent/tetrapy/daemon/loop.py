@@ -77,6 +77,7 @@ class Loop:
         self.pending: Optional[PendingEvents] = None  # from the first container on
         self.on_containers: Callable[[], None] = lambda: None  # more is known of some
         self._is_between = False  # two batches
+        self._next_breath = 0.0
         self._next_round = 0.0
         self._rounds = 0
         self._sweeps = 0
@@ -216,13 +217,19 @@ class Loop:
         self._is_between = True
 
     def breathe(self) -> None:
-        """Something else takes long, such as a policy that is loaded: take what waits meanwhile."""
+        """Something else takes long, such as a policy that is loaded: take what waits meanwhile.
+
+        That other thing has half of the time at least, however much waits.
+        """
         self.alive()
-        if not self._is_between:
+        began = time.monotonic()
+        if not self._is_between or began < self._next_breath:
             return
         self._take(self._sensor.drain(_BATCH))
         if self._fanout.wants_push:
             self._fanout.push()
+        ended = time.monotonic()
+        self._next_breath = ended + (ended - began)
 
     def _handle(self, records: List[Any], end: float = math.inf) -> int:
         """Make lines of records, until the monotonic clock says `end`; returns of how many."""

@@ -175,6 +175,33 @@ def test_what_takes_long_lets_events_through() -> None:
     assert steps == ["long work", "batch 0", "its end", "batch 1", "its end"]
 
 
+def test_a_storm_does_not_keep_long_work_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much waits: half of the time is that of what takes long."""
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    sensor = FakeSensor(*[[RECORD] * 512] * 200)
+    loop = loop_of(sensor, FakeFanout())
+    took = [0.0]
+
+    def handle(records: list[Any], _end: float = 0.0) -> int:
+        now[0] += 0.02
+        took[0] += 0.02
+        return len(records)
+
+    def turn(_ready: Any) -> None:
+        began, took[0] = now[0], 0.0
+        for _ in range(100):  # hooks
+            now[0] += 0.004
+            loop.breathe()
+        assert 0.2 <= took[0] <= 0.5 * (now[0] - began) + 0.02
+
+    loop._handle = handle  # type: ignore[method-assign]
+    loop.clients = SimpleNamespace(turn=turn, tick=lambda _: None)  # type: ignore[assignment]
+    stops = iter((None, 15))
+    loop.run(SimpleNamespace(poll=lambda _: [(0, 0)]), lambda: next(stops))  # type: ignore[arg-type]
+    assert took[0] > 0
+
+
 @pytest.mark.parametrize("batches", [[0] * 25, [1] * 500])
 def test_care_is_taken_now_and_then(monkeypatch: pytest.MonkeyPatch, batches: list[int]) -> None:
     """Clocks and losses are looked at every ten seconds, the rest every two, asleep or busy."""

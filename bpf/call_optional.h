@@ -144,10 +144,6 @@ static __always_inline int send_chunk(void *ctx, struct call *call, const struct
 	if (!admit(size, EVENT_CALL))
 		return 0;
 	note_use(hook, size);
-	/* Verifiers of Linux 6.1 may have lost its bounds by here. */
-	barrier_var(size);
-	if (size > sizeof(*chunk))
-		return 0;
 	submit(ctx, &chunk->event.header, size);
 	return 1;
 }

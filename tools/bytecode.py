@@ -12,15 +12,21 @@ import ast
 import functools
 import importlib.util
 import marshal
+import sys
 from collections.abc import Iterator, Mapping
 from types import CodeType
 
 # PEP 552: a hash-based .pyc whose source is not looked at again.
 _UNCHECKED_HASH = (1).to_bytes(4, "little")
 
-# The last version of the format without references between objects. Which objects are referred to
-# depends on what else the compiling process holds, so newer versions do not give the same bytes.
-_MARSHAL_VERSION = 2
+# Objects refer to one another: a name is there, and in memory, once for a module.
+_MARSHAL_VERSION = 4
+
+# Of code, what marshal writes as objects (w_complex_object() of CPython 3.11's Python/marshal.c).
+_MEMBERS = (
+    *("co_consts", "co_names", "co_varnames", "co_freevars", "co_cellvars"),
+    *("co_filename", "co_name", "co_qualname", "co_linetable", "co_exceptiontable"),
+)
 
 # Of an entry of a table of places (CPython's Objects/locations.md): one bit that begins it, four of
 # what it has, three of how many units of code it is for, less one.
@@ -41,13 +47,21 @@ def compiled(sources: Mapping[str, bytes]) -> dict[str, bytes]:
 @functools.cache  # a bill of materials asks again for what a build had
 def _pyc(name: str, source: bytes) -> bytes:
     code = compile(_bare(source), name, "exec", dont_inherit=True, optimize=0)
-    code = _without_columns(code)
+    code = _without_columns(code, {})
+    # marshal marks what somebody else holds too, and texts that are interned; of texts of one
+    # character, which a process has once, both depend on what it did before. Not any more.
+    held = list(_objects(code))
+    for one in held:
+        if isinstance(one, str) and len(one) < 2:
+            sys.intern(one)
+    packed = marshal.dumps(code, _MARSHAL_VERSION)
+    del held
     return b"".join(
         (
             importlib.util.MAGIC_NUMBER,
             _UNCHECKED_HASH,
             importlib.util.source_hash(source),
-            marshal.dumps(code, _MARSHAL_VERSION),
+            packed,
         )
     )
 
@@ -67,8 +81,11 @@ def _bare(source: bytes) -> ast.Module:
     return tree
 
 
-def _without_columns(code: CodeType) -> CodeType:
-    """The code with lines alone, as CPython has it with -X no_debug_ranges."""
+def _without_columns(code: CodeType, sets: dict[str, frozenset[object]]) -> CodeType:
+    """The code with lines alone, as CPython has it with -X no_debug_ranges.
+
+    Sets that are alike are one: whether the compiler makes them one depends on hashes.
+    """
     table = bytearray()
     known = code.co_firstlineno
     for start, end, line in code.co_lines():
@@ -77,10 +94,24 @@ def _without_columns(code: CodeType) -> CodeType:
             if line is not None:
                 table += _signed(line - known)
                 known = line
-    constants = tuple(
-        _without_columns(one) if isinstance(one, CodeType) else one for one in code.co_consts
-    )
-    return code.replace(co_linetable=bytes(table), co_consts=constants)
+    constants = list(code.co_consts)
+    for at, one in enumerate(constants):
+        if isinstance(one, CodeType):
+            constants[at] = _without_columns(one, sets)
+        elif isinstance(one, frozenset):
+            constants[at] = sets.setdefault(repr(sorted(one, key=repr)), one)
+    return code.replace(co_linetable=bytes(table), co_consts=tuple(constants))
+
+
+def _objects(value: object) -> Iterator[object]:
+    """All that marshal writes of a value."""
+    yield value
+    if isinstance(value, CodeType):
+        for name in _MEMBERS:
+            yield from _objects(getattr(value, name))
+    elif isinstance(value, (tuple, frozenset)):
+        for one in value:
+            yield from _objects(one)
 
 
 def _parts(units: int) -> Iterator[int]:

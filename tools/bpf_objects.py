@@ -140,20 +140,36 @@ def _build(headers: Path, out: Path) -> None:
 
 
 def _forget_lines(path: Path) -> None:
-    """Blank the line information, a third to a half of an object, so that it takes no room when
-    packed. Only logs of the verifier show it, which name programs and instructions without it too.
-    Raises BuildError.
+    """Take out the line information, a third to a half of an object. Only logs of the verifier
+    show it, which name programs and instructions without it too. Raises BuildError.
     """
-    data = bytearray(path.read_bytes())
-    found = section_data(bytes(data), ".BTF.ext")
-    offset = data.index(found)
-    header, lines, length = (struct.unpack_from("<I", found, at)[0] for at in (4, 16, 20))
-    start = offset + header + lines
-    if start + length > offset + len(found):
-        raise BuildError(f"{path.name}: .BTF.ext ends before its line information")
-    data[start : start + length] = bytes(length)
-    data[offset + 20 : offset + 24] = bytes(4)  # no line information
-    path.write_bytes(data)
+    data = path.read_bytes()
+    types = section_data(data, ".BTF.ext")
+    # struct btf_ext_header of libbpf's src/libbpf_internal.h: offset and length of functions, of
+    # lines, of relocations, counted from its end.
+    size, functions, count, lines, length, relocations, rest = struct.unpack_from("<7I", types, 4)
+    if not functions + count == lines <= lines + length == relocations <= len(types) - size - rest:
+        raise BuildError(f"{path.name}: .BTF.ext is not functions, lines, relocations")
+    left = bytearray(types[: size + lines] + types[size + lines + length :])
+    struct.pack_into("<3I", left, 16, lines, 0, lines)
+    path.write_bytes(_with_section(data, data.index(types), len(types), bytes(left)))
+
+
+def _with_section(data: bytes, offset: int, size: int, contents: bytes) -> bytes:
+    """An ELF object with a section of `size` bytes replaced by a shorter one."""
+    cut = (size - len(contents)) & ~15  # what follows stays aligned
+    made = bytearray(data[:offset] + contents.ljust(size - cut, b"\0") + data[offset + size :])
+    (headers,) = struct.unpack_from("<Q", data, 40)  # Elf64_Ehdr.e_shoff
+    entry, count = struct.unpack_from("<HH", data, 58)  # e_shentsize, e_shnum
+    headers -= cut if headers > offset else 0
+    struct.pack_into("<Q", made, 40, headers)
+    for header in range(headers, headers + entry * count, entry):
+        place, length = struct.unpack_from("<QQ", made, header + 24)  # sh_offset, sh_size
+        if place == offset and length == size:
+            struct.pack_into("<Q", made, header + 32, len(contents))
+        elif place > offset:
+            struct.pack_into("<Q", made, header + 24, place - cut)
+    return bytes(made)
 
 
 def _compile(name: str, source: str, scratch: Path) -> Path:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+import struct
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,26 @@ def test_the_small_flavour() -> None:
         pytest.skip("the BPF objects are not built: make build")
     needs = [set(CoreQueries([path.read_bytes()]).names) for path in paths]
     assert needs[1] <= needs[0]
+
+
+@pytest.mark.parametrize("name", sorted(bpf_objects.OBJECTS))
+def test_line_information_takes_no_room(name: str) -> None:
+    """.BTF.ext is functions and relocations, and what stands behind it moved up."""
+    path = ROOT / "build/bundle/bpf" / name
+    if not path.exists():
+        pytest.skip("the BPF objects are not built: make build")
+    data = path.read_bytes()
+    types = e.section_data(data, ".BTF.ext")
+    size, functions, count, lines, length, relocations, rest = struct.unpack_from("<7I", types, 4)
+    assert (functions, length) == (0, 0)
+    assert count == lines == relocations
+    assert size + count + rest == len(types)
+    taken = sorted(
+        (one.offset, one.offset + one.size)
+        for one in e.Elf(data).sections
+        if one.number and one.type != e.SHT_NOBITS
+    )
+    assert all(0 <= there - end < 16 for (_, end), (there, _) in itertools.pairwise(taken))
 
 
 # What has_cgroups() of bpf/cgroup.h asks for together: several reads stand behind one look.

@@ -114,11 +114,8 @@ def keep(path):  # type: (str) -> str
     source = os.open(path, os.O_RDONLY)
     try:
         fd = unnamed_file("tetrapy.pyz")
-        # In small pieces: the C library keeps more memory for good after a large one.
-        block = os.read(source, 1 << 16)
-        while block:
-            os.write(fd, block)
-            block = os.read(source, 1 << 16)
+        while os.sendfile(fd, source, None, 1 << 24):
+            pass
         os.close(source)
     except OSError:
         fd = source  # it may be replaced or removed, but not be overwritten

@@ -12,6 +12,7 @@ _NAMES = ("messages.c", "text.c", "types.c")
 _SOURCES = tuple(ROOT / "agent" / "native" / name for name in _NAMES)
 EXPORTS = (
     "escape_json",
+    "find_function",
     "is_seen",
     "join_arguments",
     "pass_warning",

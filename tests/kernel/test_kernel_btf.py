@@ -10,7 +10,8 @@ import pytest
 
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
-from tetrapy.kernel.kernel_btf import PATH, KernelBtf
+from tetrapy.kernel.kernel_btf import KernelBtf
+from tetrapy.kernel.named_types import PATH
 
 pytestmark = pytest.mark.skipif(not Path(PATH).exists(), reason="this kernel has no BTF")
 

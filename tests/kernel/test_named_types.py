@@ -19,7 +19,8 @@ from tests.support.relocated import relocate
 from tetrapy.abi import kinds as k
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
-from tetrapy.kernel.named_types import NamedTypes, select
+from tetrapy.kernel.kernel_btf import KernelBtf
+from tetrapy.kernel.named_types import NamedTypes, forget, function_number, select
 
 EVERY = Path(__file__).parent / "relocations/every.bpf.c"
 
@@ -28,7 +29,8 @@ OF_PROTOTYPES = {"exists_type_work", "size_type_work"}
 # Each damaged text in a process that a wrong address would end.
 DAMAGED = """
 import random, sys
-from tetrapy.kernel.named_types import select
+from tetrapy.kernel.kernel_btf import KernelBtf
+from tetrapy.kernel.named_types import forget, function_number, select
 own, kernel = (open(name, "rb").read() for name in sys.argv[1:3])
 path = sys.argv[3]
 draw = random.Random(7)
@@ -39,8 +41,10 @@ for _ in range(3000):
         data[at] = draw.randrange(256)
     with open(path, "wb") as file:
         file.write(data[: draw.choice([len(data), draw.randrange(len(data))])])
+    forget()
     select(own, path)
     select(bytes(data), path)
+    function_number("f", path)
 print("ended")
 """
 
@@ -85,6 +89,34 @@ def test_all_flavours_of_a_name_are_taken(tmp_path: Path) -> None:
     assert found == ["file", "file___new"]
 
 
+def test_functions_have_the_numbers_that_others_find() -> None:
+    """libbpf, in the kernel's own BTF; one that iterators stand for, and what is no function."""
+    kernel = KernelBtf()
+    if not kernel.is_there():
+        pytest.skip("this kernel has no BTF")
+    for name in ("bpf_iter_task", "vfs_read", "do_exit", "task_struct", "no_such_function"):
+        assert function_number(name) == kernel.number(name)
+    assert function_number("bpf_iter_task")
+    kernel.close()
+    forget()
+
+
+def test_the_kernel_is_read_once(tmp_path: Path) -> None:
+    """Until it is forgotten."""
+    kernel, own = BtfBuilder(), BtfBuilder()
+    kernel.composite("node", 8, [])
+    function = kernel.add(k.KIND_FUNC, "work", ref=kernel.add(k.KIND_FUNC_PROTO))
+    own.composite("node", 0, [])
+    found = selected(tmp_path, own, kernel)
+    path = tmp_path / "kernel"
+    path.unlink()
+    assert select(own.build(), str(path)) == found
+    assert function_number("work", str(path)) == function
+    forget()
+    assert select(own.build(), str(path)) == b""
+    assert function_number("work", str(path)) == 0
+
+
 def test_nothing_where_there_is_no_btf(tmp_path: Path) -> None:
     """No file, another one, and one that ends too early; libbpf is given no path then."""
     own = BtfBuilder()
@@ -93,6 +125,7 @@ def test_nothing_where_there_is_no_btf(tmp_path: Path) -> None:
     for data in (b"", b"no BTF at all, but long enough to be one", own.build()[:-3]):
         path = tmp_path / "kernel"
         path.write_bytes(data)
+        forget()
         assert select(own.build(), str(path)) == b""
 
 
@@ -115,6 +148,7 @@ def test_damaged_btf_does_no_harm(tmp_path: Path) -> None:
     for number in range(12):
         members = [(f"m{at}", integer, 32 * at) for at in range(draw.randrange(5))]
         made = kernel.composite(f"s{number}", 64, members)
+        kernel.add(k.KIND_FUNC, f"f{number}", ref=kernel.add(k.KIND_FUNC_PROTO))
         kernel.array(made, 3)
         kernel.composite(f"t{number}", 64, [("inner", made, 0)])
         own.composite(f"t{number}", 0, [])
@@ -135,4 +169,5 @@ def selected(directory: Path, own: BtfBuilder, kernel: BtfBuilder) -> bytes:
     """What is selected of made-up BTF."""
     path = directory / "kernel"
     path.write_bytes(kernel.build())
+    forget()
     return select(own.build(), str(path))

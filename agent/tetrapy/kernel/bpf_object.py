@@ -180,9 +180,13 @@ class BpfObject:
 
     def iterate(self, program_name: str) -> bytes:
         """What an iterator writes, run once. Raises KernelError when the kernel refuses it."""
-        self.attach(program_name)
+        program = self.program(program_name)
+        with collected(self.messages):
+            link = self._lib.bpf_program__attach_iter(program, None)
+        if not link:
+            raise self._error(f"BPF program {program_name}: not attached", last_errno())
         try:
-            fd = self._lib.bpf_iter_create(self._lib.bpf_link__fd(self._links[program_name]))
+            fd = self._lib.bpf_iter_create(self._lib.bpf_link__fd(link))
             if fd < 0:
                 raise self._error(f"BPF program {program_name}: not run", fd)
             with open(fd, "rb") as file:
@@ -190,7 +194,7 @@ class BpfObject:
         except OSError as err:
             raise self._error(f"BPF program {program_name}: not read", err.errno or 0) from err
         finally:
-            self.detach(program_name)
+            self._lib.bpf_link__destroy(link)
 
     def settle(self) -> None:
         """Keep file descriptors alone of what is loaded: libbpf has a megabyte of a large object.

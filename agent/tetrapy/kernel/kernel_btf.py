@@ -13,8 +13,6 @@ from typing import Any, Optional, Sequence
 from tetrapy.kernel.libbpf import libbpf
 from tetrapy.named import NamedTuple
 
-PATH = "/sys/kernel/btf/vmlinux"
-
 _STRUCTURE, _UNION, _FUNCTION = 4, 5, 12  # BTF_KIND_* (include/uapi/linux/btf.h)
 _TYPE = Struct("=III")  # struct btf_type: name, info, size or type
 _PARAMETER = Struct("=II")  # struct btf_param: name, type

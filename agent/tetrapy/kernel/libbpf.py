@@ -26,7 +26,7 @@ from ctypes import (
 from errno import errorcode
 from typing import Any, Optional
 
-from tetrapy.kernel import libbpf_log
+from tetrapy.kernel import iterators, libbpf_log
 from tetrapy.kernel.native import load_libbpf
 
 
@@ -193,6 +193,7 @@ _PROTOTYPES = {
     "bpf_program__set_attach_target": (c_int, [ProgramPointer, c_int, c_char_p]),
     "bpf_program__attach": (LinkPointer, [ProgramPointer]),
     "bpf_program__attach_trace": (LinkPointer, [ProgramPointer]),
+    "bpf_program__attach_iter": (LinkPointer, [ProgramPointer, c_void_p]),
     "bpf_program__attach_uprobe_opts": (
         LinkPointer,
         [ProgramPointer, c_int, c_char_p, c_size_t, POINTER(UprobeOptions)],
@@ -244,6 +245,7 @@ _PROTOTYPES = {
     "libbpf_probe_bpf_prog_type": (c_int, [c_int, c_void_p]),
     "libbpf_probe_bpf_map_type": (c_int, [c_int, c_void_p]),
     "libbpf_probe_bpf_helper": (c_int, [c_int, c_int, c_void_p]),
+    "libbpf_register_prog_handler": (c_int, [c_char_p, c_int, c_int, c_void_p]),
     "libbpf_set_print": (c_void_p, [libbpf_log.PrintCallback]),
     "libbpf_strerror": (c_int, [c_int, c_char_p, c_size_t]),
     "libbpf_version_string": (c_char_p, []),
@@ -268,6 +270,7 @@ def libbpf() -> Any:
             function.restype = result
             function.argtypes = arguments
         libbpf_log.install(library)
+        iterators.install(library)
         _library = library
     return _library
 

@@ -15,8 +15,9 @@ from functools import lru_cache
 from typing import Any, Iterator, Optional
 
 from tetrapy.errors import NativeCodeError
-from tetrapy.kernel.kernel_btf import PATH
 from tetrapy.kernel.native import load_own
+
+PATH = "/sys/kernel/btf/vmlinux"
 
 _ROOM = 1 << 18  # bytes of types, and of their texts: five times as much as there are
 _HEADER = 24  # struct btf_header (include/uapi/linux/btf.h)
@@ -71,14 +72,36 @@ def select(object_btf: bytes, kernel: str = PATH) -> bytes:
     All of a name, whatever their flavours. Empty where the kernel has no BTF, or there is no room.
     """
     try:
-        with open(kernel, "rb") as file:
-            data = file.read()
-        select_types = _select_types()
+        data, select_types = _contents(kernel), _select_types()
     except (OSError, NativeCodeError):
         return b""
     to = ctypes.create_string_buffer(2 * _ROOM + _HEADER)
     size = select_types(data, len(data), object_btf, len(object_btf), to, _ROOM)
     return ctypes.string_at(to, size)
+
+
+def function_number(name: str, kernel: str = PATH) -> int:
+    """Of a function, in the kernel's BTF; 0 where there is none of this name."""
+    try:
+        data, find_function = _contents(kernel), load_own().find_function
+    except (OSError, NativeCodeError):
+        return 0
+    find_function.restype = ctypes.c_uint32
+    find_function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p]
+    return int(find_function(data, len(data), name.encode()))
+
+
+def forget() -> None:
+    """Give back the BTF of the kernel, which is kept from the first question to here: reading its
+    five megabytes costs as much as loading a small program.
+    """
+    _contents.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _contents(kernel: str) -> bytes:
+    with open(kernel, "rb") as file:
+        return file.read()
 
 
 @lru_cache(maxsize=None)

@@ -176,7 +176,8 @@ class BaseSource(EventSource):
         return self.buffer.settle_seconds
 
     def attach(self) -> None:
-        """Start the flow of records."""
+        """Start the flow of records. The first policies are loaded by now."""
+        named_types.forget()
         self._sensor.attach()
 
     def policy_programs(self, btf_path: Optional[str]) -> Programs:

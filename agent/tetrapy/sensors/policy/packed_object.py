@@ -9,9 +9,8 @@ from typing import Dict, Mapping, Optional
 from tetrapy.abi.btf import Btf
 from tetrapy.abi.elf import section_data
 from tetrapy.abi.layout import rodata_offsets
-from tetrapy.kernel import kfuncs
+from tetrapy.kernel import kfuncs, named_types
 from tetrapy.kernel.bpf_object import BpfObject
-from tetrapy.kernel.named_types import NamedTypes
 from tetrapy.sensors.policy import objects
 
 _MACHINES = {"x86_64": 0, "aarch64": 1}  # enum machine of bpf/call_kprobe.bpf.c
@@ -39,7 +38,7 @@ class PackedObject:
             "machine": _MACHINES[os.uname().machine].to_bytes(4, "little"),
         }
         self._data = b""
-        self._types: Optional[NamedTypes] = None
+        self._types: Optional[named_types.NamedTypes] = None
         self.btf = Btf(self._own_types())
         self._variables = rodata_offsets(self.btf)
 
@@ -59,7 +58,7 @@ class PackedObject:
         if self._btf_path is not None:
             return self._btf_path
         if self._types is None:
-            self._types = NamedTypes(self._own_types())
+            self._types = named_types.NamedTypes(self._own_types())
         return self._types.path
 
     def _own_types(self) -> bytes:
@@ -78,3 +77,4 @@ class PackedObject:
         if self._types is not None:
             self._types.close()
             self._types = None
+            named_types.forget()

@@ -7,7 +7,7 @@ from typing import List, Sequence
 
 from tetrapy.errors import KernelError
 from tetrapy.kernel import features
-from tetrapy.kernel.kernel_btf import PATH
+from tetrapy.kernel.named_types import PATH
 from tetrapy.policy.macros import effective
 from tetrapy.policy.problems import quoted
 from tetrapy.policy.types import KprobeHook, LsmHook

@@ -108,15 +108,20 @@ def read_text(path: str) -> str:
             raise IsADirectoryError(path)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "it is no regular file")
-        data = b""
-        while len(data) <= MAX_SIZE:
-            piece = os.read(fd, MAX_SIZE + 1 - len(data))
-            if not piece:
-                return _decoded(data, path)
-            data += piece
-        raise OSError(0, f"it is larger than {MAX_SIZE} bytes")
+        return read_text_from(fd, path)
     finally:
         os.close(fd)
+
+
+def read_text_from(fd: int, name: str) -> str:
+    """As `read_text`, of an open file, which `name` stands for in errors."""
+    data = b""
+    while len(data) <= MAX_SIZE:
+        piece = os.read(fd, MAX_SIZE + 1 - len(data))
+        if not piece:
+            return _decoded(data, name)
+        data += piece
+    raise OSError(0, f"it is larger than {MAX_SIZE} bytes")
 
 
 def _decoded(data: bytes, path: str) -> str:

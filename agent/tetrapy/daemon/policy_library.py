@@ -28,8 +28,9 @@ def text(name: str) -> str:
     return known[name]
 
 
-def policy_text(path: str) -> str:
-    """What a file, or with `library:` in front a policy of the library, holds.
+def policy_text(path: str, *, standard_input: bool = False) -> str:
+    """What a file, or with `library:` in front a policy of the library, holds; where it is allowed
+    `-` is standard input.
 
     Raises PolicyError for a file in another encoding, OSError, SettingsError.
     """
@@ -41,7 +42,7 @@ def policy_text(path: str) -> str:
     # Imported late, as all that reads policies.
     from tetrapy.policy.text import text_of
 
-    return text_of(path)
+    return text_of(path, standard_input=standard_input)
 
 
 def header(yaml: str) -> Tuple[str, List[str]]:

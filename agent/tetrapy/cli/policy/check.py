@@ -125,7 +125,7 @@ def check_file(path: str, kernels: Sequence[Kernel]) -> Tuple[Report, int]:
     if kernels:
         report["kernels"] = []
     try:
-        read = read_policy(policy_text(path))
+        read = read_policy(policy_text(path, standard_input=True))
     except OSError as err:
         why = error_text(err) if err.strerror else "it is a directory"
         report["unreadable"] = why if path in why else f"{path}: {why}"

@@ -63,6 +63,7 @@ and whether arguments and paths of resolve are what the function takes. A full B
 answers that; of a kernel that is only in the archive which tetrapy carries, the
 members that the agent reads itself are known and nothing else: what has no answer
 is reported as such and is no reason to fail. SARIF is for code review tools.
+FILE is - for standard input, as of the other commands too.
 
 Examples:
   tetrapy policy check policies/ --kernel /sys/kernel/btf/vmlinux
@@ -113,8 +114,8 @@ code 1: one is undecided, or none is of what the policy hooks.
         ("library",), "the policies that tetrapy carries", "library.run",
         arguments="[list | show NAME...]", takes=ANY, flags=(output("text", "json"),),
         text="""\
-An agent loads them by --tracing-policy library:NAME; check, explain and the other
-commands take library:NAME in place of a file. The comment of each says what it
+An agent loads them by --tracing-policy library:NAME; check, explain, record and
+test take library:NAME in place of a file. The comment of each says what it
 sees, what it does not see, what it costs and needs.
 """,
     ),

@@ -40,7 +40,7 @@ def run(_options: Values, paths: List[str]) -> int:
     code = EXIT_OK
     for at, path in enumerate(paths):
         try:
-            policy = read_policy(policy_text(path)).policy
+            policy = read_policy(policy_text(path, standard_input=True)).policy
         except OSError as err:
             warn(f"Error: {error_text(err) if err.strerror else f'{path}: {err}'}")
             code = EXIT_TROUBLE

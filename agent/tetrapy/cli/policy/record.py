@@ -25,7 +25,7 @@ _KINDS = "base,kprobe,tracepoint,uprobe,lsm,usdt"
 def run(options: Values, arguments: List[str]) -> int:
     """Print the observing copy, or run an agent with it; returns the exit code."""
     path = arguments[0]
-    text = policy_text(path)
+    text = policy_text(path, standard_input=True)
     try:
         read_policy(text)
     except PolicyError as err:

@@ -51,7 +51,7 @@ def run(options: Values, arguments: List[str]) -> int:
     if not options["replay"]:
         raise SettingsError("--replay is missing: a file of events, as `policy record` makes it")
     try:
-        policy = read_policy(policy_text(path)).policy
+        policy = read_policy(policy_text(path, standard_input=True)).policy
     except PolicyError as err:
         warn("\n".join(f"{path}:{problem}" for problem in err.problems))
         return EXIT_FOUND

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,25 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]
     code = main(["policy", *words])
     done = capsys.readouterr()
     return code, done.out.splitlines(), done.err.splitlines()
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("command", ["check", "explain", "record"])
+def test_standard_input(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """`-` is what a file would be; without a policy there the errors name it."""
+    with open("good.yaml", "rb") as good, open("bad.yaml", "rb") as bad:
+        for file, expected in ((good, 0), (bad, 1)):
+            kept = os.dup(0)
+            os.dup2(file.fileno(), 0)
+            try:
+                code, out, err = run(capfd, command, "-")
+            finally:
+                os.dup2(kept, 0)
+                os.close(kept)
+            assert code == expected
+            assert bool(out) == (expected == 0)
+            assert all(line.startswith("-:") for line in err)
+            assert bool(err) == (expected == 1)
 
 
 def test_files_that_are_right(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tools import shared_library
 from tools.fetch import ROOT
 
-_NAMES = ("messages.c", "text.c", "types.c")
+_NAMES = ("btf.h", "function.c", "messages.c", "text.c", "types.c")
 _SOURCES = tuple(ROOT / "agent" / "native" / name for name in _NAMES)
 EXPORTS = (
     "escape_json",
@@ -31,7 +31,7 @@ def _prepare(tree: Path) -> list[str]:
     for source in _SOURCES:
         (tree / source.name).write_bytes(source.read_bytes())
     (tree / "exports.map").write_text(f"{{ global: {'; '.join(EXPORTS)}; local: *; }};\n")
-    return [source.name for source in _SOURCES]
+    return [source.name for source in _SOURCES if source.suffix == ".c"]
 
 
 RECIPE = shared_library.Recipe(

@@ -51,7 +51,11 @@ def links(pid: int) -> dict[str, int]:
     """How many links a process has, by their kinds; of perf events before Linux 5.15 none."""
     kinds: collections.Counter[str] = collections.Counter()
     for path in Path(f"/proc/{pid}/fdinfo").iterdir():
-        for line in path.read_text().splitlines():
+        try:
+            text = path.read_text()
+        except FileNotFoundError:  # a file that the agent had open for a moment
+            continue
+        for line in text.splitlines():
             if line.startswith("link_type:"):
                 kinds[line.split()[1]] += 1
     return dict(kinds)

@@ -115,7 +115,7 @@ struct exec_event {
 	__u32 file_size; /* of struct exec_file and the file's path behind it, or 0: see file.h */
 	__u32 env_size; /* of the environment in EVENT_ARGS records ahead of this one */
 	__u32 deferred_children; /* that run the image which is replaced */
-	__u32 __pad;
+	__u32 real_uid; /* who runs a program that is setuid */
 };
 
 /* The file that was executed in the end. Followed by its path, from the host's root if it can be

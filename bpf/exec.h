@@ -42,6 +42,7 @@ static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 	event->parent_pid = BPF_CORE_READ(parent, tgid);
 	event->fork_parent_pid = 0;
 	event->uid = BPF_CORE_READ(task, cred, euid.val);
+	event->real_uid = bpf_get_current_uid_gid();
 	event->auid = task_login_uid(task);
 	event->inner_pid = task_inner_pid(task);
 	event->flags = flags;
@@ -53,7 +54,6 @@ static __always_inline void begin_exec(void *ctx, struct scratch *scratch,
 	event->context_size = 0;
 	event->env_size = env_size;
 	event->deferred_children = 0;
-	event->__pad = 0;
 	scratch->used = 0;
 }
 

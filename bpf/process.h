@@ -39,7 +39,7 @@ struct process {
 	__u32 uid; /* of the image that is suppressed */
 	__u32 auid;
 	__u32 deferred_children; /* user space must still know the images that they run */
-	__u32 __pad;
+	__u32 real_uid; /* of the image that is suppressed */
 };
 
 /* Where there is no room a fork is reported at once, and its exec says nothing of it. */

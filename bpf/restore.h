@@ -15,6 +15,7 @@ static __always_inline void restore_suppressed(struct scratch *scratch, struct p
 	scratch->binprm = 0;
 	event->flags |= EXEC_SUPPRESSED;
 	event->uid = process->uid;
+	event->real_uid = process->real_uid;
 	event->auid = process->auid;
 	if (process->state & PROCESS_FILE_DIFFERS)
 		event->flags |= EXEC_FILE_UNREPORTED;

@@ -144,6 +144,7 @@ static __always_inline int suppress(void *ctx, struct scratch *scratch,
 			bpf_map_delete_elem(&suppressed_paths, &exec->pid);
 		process->ktime = exec->ktime;
 		process->uid = BPF_CORE_READ(task, cred, euid.val);
+		process->real_uid = bpf_get_current_uid_gid();
 		process->auid = task_login_uid(task);
 		if (state & PROCESS_FORKED)
 			cloned = PROCESS_CLONED;

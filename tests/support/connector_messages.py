@@ -94,7 +94,7 @@ class Stage:
         return events[0] if events else None
 
     def owner(self, pid: int, uid: int, tid: int = 0) -> None:
-        assert self(Owner(pid, tid or pid, uid, 0)) == []
+        assert self(Owner(pid, tid or pid, uid, uid, 0)) == []
 
     def name(self, pid: int, comm: bytes, tid: int = 0) -> None:
         assert self(Name(pid, tid or pid, comm, 0)) == []

@@ -125,7 +125,8 @@ def execute(
 ) -> bytes:
     """`flags` are names of enum exec_flag; any other member can be given by name.
 
-    With a `fork_parent` the exec tells of its own fork.
+    With a `fork_parent` the exec tells of its own fork. The real uid is the effective one unless it
+    is given.
     """
     area = arguments_area(argv)
     if fork_parent is not None:
@@ -142,6 +143,7 @@ def execute(
         "pid": task.pid,
         "parent_pid": parent.pid,
         "auid": UNSET,
+        "real_uid": fields.get("uid", 0),
         "flags": sum(abi().exec_flags[name] for name in flags),
         "path_size": len(path),
         "args_size": len(area),

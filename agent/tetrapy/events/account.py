@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who answers for what a process does: where everybody has a share of something, whose it takes.
 
-A user does, by the effective uid; for subordinate uids, which one user has thousands of, their
-block, as in bpf/share.h. In a container each uid answers apart from the host's, since root of a
-container may take any uid, and all of them with the container. A program that root owns and
-everybody may start is its starter's; one that the kernel starts (`core_pattern`, modprobe), which
-everybody can bring about, is nobody's: all of those answer together. The login uid is not looked
-at: where nobody logged in, a process may set it to anybody's.
+A user does, by the real uid: a program that is setuid, to root or to another, is its starter's. For
+subordinate uids, which one user has thousands of, their block does, as in bpf/share.h. In a
+container each uid answers apart from the host's, since root of a container may take any uid, and
+all of them with the container. What the kernel starts (`core_pattern`, modprobe), which everybody
+can bring about, is nobody's: all of those answer together. The login uid is not looked at: where
+nobody logged in, a process may set it to anybody's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ HELPERS = Account(-1)
 
 
 def account_of(uid: int, container: str, parent: Optional[Process]) -> Account:
-    """Who answers for an image that `parent` started, or was before, with this effective uid."""
+    """Who answers for an image that `parent` started, or was before, with this real uid."""
     if uid >= _SUBORDINATE:
         uid &= -_SUBORDINATE
     if parent is None:

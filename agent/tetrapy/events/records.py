@@ -33,6 +33,7 @@ class ExecRecord(NamedTuple):
     file_size: int
     env_size: int
     deferred_children: int
+    real_uid: int
 
 
 class FileRecord(NamedTuple):

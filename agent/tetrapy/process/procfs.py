@@ -52,6 +52,7 @@ class ProcfsProcess(NamedTuple):
     parent_pid: int
     start: int  # ns since boot, a multiple of 10 ms
     uid: int  # effective
+    real_uid: int
     auid: int
     binary: str
     arguments: str
@@ -102,7 +103,7 @@ def owner_of(root: str, pid: int) -> Hashable:
     Subordinate users, which one user has thousands of, count together in blocks.
     """
     base = f"{root}/{pid}"
-    uid, _ = _status(_try_read(base, "status"))
+    uid, _, _ = _status(_try_read(base, "status"))
     if uid:
         return uid if uid < _SUBORDINATE else uid & -_SUBORDINATE
     container = container_of_procfs(_try_read(base, "cgroup"))
@@ -140,7 +141,7 @@ def read_shown(root: str, most: int, pid: int, may_wait: bool) -> Optional[Procf
         return None
     is_kernel_thread = bool(int(fields[6]) & _PF_KTHREAD)
     bits = flags.PROCFS
-    uids, inner_pid = _status(status)
+    real_uid, uid, inner_pid = _status(status)
     cgroup = _try_read(base, "cgroup")
     container = container_of_procfs(cgroup)
     file: Optional[ExecutedFile] = None
@@ -164,7 +165,8 @@ def read_shown(root: str, most: int, pid: int, may_wait: bool) -> Optional[Procf
         pid=pid,
         parent_pid=int(fields[1]),
         start=int(fields[19]) * TICK_NS,
-        uid=uids,
+        uid=uid,
+        real_uid=real_uid,
         auid=_login_uid(base),
         binary=binary,
         arguments=arguments,
@@ -318,16 +320,19 @@ def _cwd(base: str) -> tuple[str, int]:
     return cwd, 0
 
 
-def _status(status: bytes) -> tuple[int, int]:
-    """The effective uid, and the pid in the innermost pid namespace; 0 in the initial one."""
-    uid, inner_pid = UNSET_ID, 0
+def _status(status: bytes) -> tuple[int, int, int]:
+    """The real and the effective uid, and the pid in the innermost pid namespace; 0 in the initial
+    one.
+    """
+    real_uid = uid = UNSET_ID
+    inner_pid = 0
     for line in status.splitlines():
         if line.startswith(b"Uid:"):
-            uid = int(line.split()[2])
+            real_uid, uid = map(int, line.split()[1:3])
         elif line.startswith(b"NSpid:"):
             numbers = line.split()[1:]
             inner_pid = int(numbers[-1]) if len(numbers) > 1 else 0
-    return uid, inner_pid
+    return real_uid, uid, inner_pid
 
 
 def _login_uid(base: str) -> int:

@@ -270,7 +270,7 @@ class ProcessTable:
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent
         process.account = (
-            HELPERS if seen.is_kernel_thread else account_of(seen.uid, seen.outermost, parent)
+            HELPERS if seen.is_kernel_thread else account_of(seen.real_uid, seen.outermost, parent)
         )
         if self._details is not None and not seen.is_kernel_thread:
             self._details.of_procfs(process, self.procfs)

@@ -121,7 +121,12 @@ class ProcessTracker:
         if creator is not None and creator.ktime <= record.ktime:
             return creator
         replaced = self._replaced.find(pid, start, record.ktime)
-        return replaced or creator or self.table.find_or_read(pid, start)
+        if replaced is not None:
+            return replaced
+        if creator is None:
+            return self.table.find_or_read(pid, start)
+        # Of an image that was not kept nothing is known; the present one was executed later.
+        return creator if creator.from_procfs else None
 
     def on_exec(
         self, record: ExecRecord, data: bytes, at: int, arguments: bytes, environment: bytes = b""
@@ -154,6 +159,7 @@ class ProcessTracker:
             file_size,
             _,
             deferred_children,
+            real_uid,
         ) = record
         end = at + path_size
         path = to_text(data[at:end])
@@ -232,7 +238,7 @@ class ProcessTracker:
             if not process.docker:
                 process.docker = heir_of.docker
                 process.container = heir_of.container
-        process.account = account_of(uid, outermost, parent)
+        process.account = account_of(real_uid, outermost, parent)
         process.flags = bits
         if self._details is not None:
             self._details.of_exec(process, data[at:context_end], environment)

@@ -24,6 +24,7 @@ def seen(pid: int, parent: int, start: int, when: int = READ, **fields: object) 
         "parent_pid": parent,
         "start": start - start % 10_000_000,
         "uid": 0,
+        "real_uid": 0,
         "auid": UNSET,
         "binary": f"/bin/{pid}",
         "arguments": "",

@@ -50,6 +50,23 @@ def test_what_a_helper_becomes() -> None:
     assert world.one(execute(NEXT, NEW, uid=33, fork_parent=NEW)).process.account == Account(33)
 
 
+@pytest.mark.parametrize("effective", [0, 2000])
+def test_a_program_that_is_setuid(effective: int) -> None:
+    """Who runs it answers, whoever his parent is by now: init, for an orphan, or what another user
+    started (CLONE_PARENT).
+    """
+    world = machine()
+    world.feed(execute(NEW, SHELL, uid=1000, fork_parent=SHELL))
+    for number, fork_parent in enumerate((NEW, SHELL, None)):
+        task = Task(910 + number, 1012 * SECOND)
+        if fork_parent is None:
+            world.feed(fork(task, NEW))
+        record = execute(task, SHELL, uid=effective, real_uid=1000, fork_parent=fork_parent)
+        process = world.one(record).process
+        assert process.uid == effective
+        assert process.account == Account(1000)
+
+
 def test_a_program_of_root_that_anybody_may_start() -> None:
     """Its starter answers, also for its end when he is gone; root answers for what it starts."""
     world = machine()

@@ -55,6 +55,7 @@ def test_an_ordinary_process(procfs: FakeProcfs) -> None:
         parent_pid=7,
         start=1_234_560_000_000,
         uid=1001,  # the effective one
+        real_uid=1000,
         auid=1004,
         binary="/usr/bin/python3",
         arguments='-c "a b"',

@@ -45,6 +45,7 @@ class Owner(NamedTuple):
 
     pid: int
     tid: int
+    real_uid: int
     uid: int  # effective
     time: int
 
@@ -100,7 +101,7 @@ def parse(data: bytes) -> Message:
     elif what == _EXIT:
         record = Exit(b, a, c, time)
     elif what == _UID:
-        record = Owner(b, a, d, time)
+        record = Owner(b, a, c, d, time)
     elif what == _COMM:
         record = Name(b, a, data[_COMM_AT].partition(b"\0")[0], time)
     return Message(cpu, number, record)

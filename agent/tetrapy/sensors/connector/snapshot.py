@@ -32,6 +32,7 @@ class Snapshot(NamedTuple):
     parent_pid: int
     start: int  # ns since boot, a multiple of 10 ms
     uid: int  # effective
+    real_uid: int
     auid: int
     docker: str
     inner_pid: int  # pid in its own pid namespace; 0 in the initial one
@@ -91,6 +92,7 @@ def take_snapshot(
             parent_pid=int(numbers[1]),
             start=int(numbers[19]) * TICK_NS,
             uid=int(status[b"Uid"][1]) if b"Uid" in status else UNSET_ID,
+            real_uid=int(status[b"Uid"][0]) if b"Uid" in status else UNSET_ID,
             auid=int(auid) if auid.isdigit() else UNSET_ID,
             docker=container.docker if container is not None else "",
             inner_pid=int(numbers_inside[-1]) if len(numbers_inside) > 1 else 0,

@@ -101,7 +101,7 @@ class ConnectorTracker:
             process.flags |= flags.IN_INIT_TREE
         process.parent = parent
         if seen is not None:
-            process.account = account_of(process.uid, seen.outermost, parent)
+            process.account = account_of(seen.real_uid, seen.outermost, parent)
         if self._details is not None:
             root = self._procfs if seen is not None and seen.has_image else ""
             self._details.of_procfs(process, root, b"" if seen is None else seen.environment)
@@ -154,16 +154,18 @@ class ConnectorTracker:
         process = self._table.new(record.pid, seen.start, seen.start)
         process.flags = flags.EXECVE | flags.PROCFS | self._show(process, seen)
         process.parent = self._pids.at_or_read(seen.parent_pid)
-        process.account = account_of(process.uid, seen.outermost, process.parent)
+        process.account = account_of(seen.real_uid, seen.outermost, process.parent)
         return process
 
     def on_owner(self, record: Owner) -> None:
         """A process got another user: events from now on show it."""
         process = self._pids.at(record.pid)
-        if process is not None and record.tid == record.pid and process.uid != record.uid:
+        if process is None or record.tid != record.pid:
+            return
+        container = process.account.container
+        process.account = account_of(record.real_uid, container, process.parent)
+        if process.uid != record.uid:
             process.uid = record.uid
-            container = process.account.container
-            process.account = account_of(record.uid, container, process.parent)
             if isinstance(process, DetailedProcess):
                 process.user = ""  # its name is not known, and that of the former one is wrong
             process.forget_json()

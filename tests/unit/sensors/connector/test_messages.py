@@ -30,7 +30,7 @@ def test_real_messages() -> None:
     assert isinstance(comm, Name)
     assert comm[:3] == (pid, pid, b"caf\xe9 (1)")
     assert isinstance(uid, Owner)
-    assert uid[:3] == (pid, pid, 1000)
+    assert uid[:4] == (pid, pid, 1000, 1000)
     assert isinstance(thread, Fork)
     assert thread[::2] == (pid, parent)
     assert isinstance(thread_end, Exit)

@@ -107,7 +107,7 @@ def test_part_is_missing(tmp_path: Path, name: str) -> None:
         set(changed)
         <= {
             "cmdline": {"command_line"},
-            "status": {"uid"},
+            "status": {"uid", "real_uid"},
             "loginuid": {"auid"},
             "cgroup": set(),
             "exe": {"exe"},

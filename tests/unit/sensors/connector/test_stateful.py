@@ -62,7 +62,7 @@ class World:
             self.threads[pid] = [pid]
             self.reported.append(("exec", pid, "miss" if seen is None else f"/bin/{chosen}"))
         elif what == "owner":
-            self.records.append(Owner(pid, pid, chosen, self.time))
+            self.records.append(Owner(pid, pid, chosen, chosen, self.time))
             self.uids[pid] = chosen
         elif what == "name":
             self.records.append(Name(pid, tid, b"name", self.time))
@@ -76,7 +76,9 @@ class World:
     def look(self, pid: int, image: int) -> Snapshot:
         name = f"/bin/{image}".encode()
         uid = self.uids[pid]
-        return Snapshot(True, name, name + b"\0x\0", b"/tmp", b"name", 1, 0, uid, 0, "", 0, b"")
+        return Snapshot(
+            True, name, name + b"\0x\0", b"/tmp", b"name", 1, 0, uid, uid, 0, "", 0, b""
+        )
 
 
 def run(records: list[Record], root: str) -> tuple[list[Any], ProcessTable]:

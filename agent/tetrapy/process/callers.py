@@ -16,6 +16,7 @@ from typing import Optional, Tuple
 from tetrapy.events.process import Process
 from tetrapy.process.budget import weight
 from tetrapy.process.procfs import TICK_NS, read_process
+from tetrapy.process.shared_store import SharedStore
 from tetrapy.process.tracker import ProcessTracker
 
 _ENDED = 256  # images that are kept
@@ -30,27 +31,22 @@ class EndedImages:
     """The images of the processes that ended last, with their parents."""
 
     def __init__(self) -> None:
-        self._images: OrderedDict[_Key, Tuple[_Caller, int]] = OrderedDict()  # and weight
-        self._bytes = 0
+        self._images: SharedStore[_Key, _Caller] = SharedStore(_ENDED, _MAX_BYTES)
 
     def __len__(self) -> int:
         return len(self._images)
 
     def keep(self, process: Process) -> None:
         """A process has ended."""
-        size = weight(process)
-        self._images[process.pid, process.start] = (process, process.parent), size
-        self._bytes += size
-        while len(self._images) > _ENDED or self._bytes > _MAX_BYTES:
-            _, (_, size) = self._images.popitem(last=False)
-            self._bytes -= size
+        key, caller = (process.pid, process.start), (process, process.parent)
+        self._images.put(key, caller, weight(process), process.account)
 
     def find(self, pid: int, start: int) -> Optional[_Caller]:
         """None when it is not known any more."""
         found = self._images.get((pid, start))
         if found is None:  # procfs tells starts less exactly
             found = self._images.get((pid, start - start % TICK_NS))
-        return None if found is None else found[0]
+        return found
 
 
 class Callers:

@@ -7,11 +7,11 @@ when it forked; that one may have executed something else since, or have ended.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from tetrapy.events.process import Process
 from tetrapy.process.budget import weight
+from tetrapy.process.shared_store import SharedStore
 
 _CAPACITY = 1024  # processes; a child that was lost keeps its creator's images until they give way
 
@@ -22,14 +22,22 @@ _MAX_BYTES = 2 << 20  # of all images
 _Key = Tuple[int, int]  # pid, start
 
 
+class _Images:
+    """Of one process."""
+
+    __slots__ = ("at", "deferred", "images", "size")
+
+    def __init__(self) -> None:
+        self.images: List[Tuple[Process, int]] = []  # and weight, the oldest first
+        self.size = 0  # bytes of all
+        self.deferred = self.at = 0  # so many children, who were forked before
+
+
 class ReplacedImages:
     """Images by the process that ran them, as long as deferred children may ask."""
 
     def __init__(self) -> None:
-        self._images: OrderedDict[_Key, List[Tuple[Process, int]]] = OrderedDict()  # and weight
-        self._deferred: Dict[_Key, int] = {}
-        self._at: Dict[_Key, int] = {}
-        self._bytes = 0
+        self._images: SharedStore[_Key, _Images] = SharedStore(_CAPACITY, _MAX_BYTES)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -41,35 +49,29 @@ class ReplacedImages:
         """
         key = (process.pid, process.start)
         if not deferred:
-            self._forget(key)
+            self._images.pop(key)
             return
-        images = self._images.setdefault(key, [])
-        images.append((process, weight(process)))
-        self._bytes += images[-1][1]
-        if len(images) > _IMAGES:
-            self._bytes -= images.pop(0)[1]
-        self._deferred[key] = deferred
-        self._at[key] = at
-        while len(self._images) > _CAPACITY or self._bytes > _MAX_BYTES:
-            self._forget(next(iter(self._images)))
+        found = self._images.get(key) or _Images()
+        found.images.append((process, weight(process)))
+        found.size += found.images[-1][1]
+        if len(found.images) > _IMAGES:
+            found.size -= found.images.pop(0)[1]
+        found.deferred, found.at = deferred, at
+        self._images.put(key, found, found.size, process.account)
 
     def find(self, pid: int, start: int, at: int) -> Optional[Process]:
         """What the process ran at the time `at`; None when nobody kept it."""
         found = None
-        for image, _ in self._images.get((pid, start), ()):
+        kept = self._images.get((pid, start))
+        for image, _ in kept.images if kept is not None else ():
             if image.ktime <= at or found is None:
                 found = image
         return found
 
     def reported(self, pid: int, start: int, at: int) -> None:
         """A child of this process, forked `at`, is no longer deferred."""
-        key = (pid, start)
-        if key in self._deferred and at <= self._at[key]:
-            self._deferred[key] -= 1
-            if self._deferred[key] <= 0:
-                self._forget(key)
-
-    def _forget(self, key: _Key) -> None:
-        self._bytes -= sum(size for _, size in self._images.pop(key, ()))
-        self._deferred.pop(key, None)
-        self._at.pop(key, None)
+        kept = self._images.get((pid, start))
+        if kept is not None and at <= kept.at:
+            kept.deferred -= 1
+            if kept.deferred <= 0:
+                self._images.pop((pid, start))

@@ -160,7 +160,7 @@ def test_redaction() -> None:
         TASK, INIT, area(b"PIN=1234"), at=5 * SECOND, path=b"/bin/secret", argv=(b"s", b"1234")
     )
     (began,) = world.feed(*records)
-    world.feed(fork(CHILD, TASK))
+    world.feed(fork(CHILD, TASK, at=6 * SECOND))
     forked, ended = world.one(exit_of(CHILD)), world.one(exit_of(TASK))
     for event in (began, forked, ended):
         assert b"1234" not in world.line(event)

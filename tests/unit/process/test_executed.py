@@ -93,7 +93,7 @@ def test_an_image_that_was_suppressed_is_not_believed(world: World) -> None:
 def test_a_child_runs_its_creators_file(world: World) -> None:
     """It is that of the image, but no exec that would tell of it."""
     world.feed(execute(TASK, PARENT, path=b"/bin/ls", file=exec_file(b"/tmp/ls")))
-    world.feed(fork(Task(12), TASK))
+    world.feed(fork(Task(12, 30), TASK))
     child = world.table.at(12)
     assert child is not None
     assert child.executed is not None

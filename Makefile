@@ -99,7 +99,7 @@ kernel: build ## tests on this kernel; root
 pyz: executable-here ## tests of dist/tetrapy.pyz and the executable as a user runs them
 	$(Q)$(PARALLEL) tests/pyz
 
-vm: setup executable-here ## tests on every supported kernel in QEMU
+vm: setup executable ## tests on every supported kernel in QEMU
 	$(Q)$(PARALLEL) tests/vm
 
 kernels-doc: vm ## docs/kernels.md, from a run on every supported kernel

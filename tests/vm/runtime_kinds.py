@@ -44,9 +44,9 @@ def run(*words: str) -> str:
     return done.stdout.strip()
 
 
-def until(there: Callable[[], object], what: str) -> None:
+def until(there: Callable[[], object], what: str, bound: float = BOUND) -> None:
     """Wait for it. Raises TimeoutError."""
-    end = time.monotonic() + BOUND
+    end = time.monotonic() + bound
     while not there():
         if time.monotonic() > end:
             raise TimeoutError(what)

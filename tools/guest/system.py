@@ -29,6 +29,7 @@ def run(
     root: systemd_root.Recipe = systemd_root.PLAIN,
     smp: int = 2,
     memory: int = 1024,
+    append: str = "",
     timeout: float = qemu.HANG_BOUND,
 ) -> GuestResult:
     """Boot `kernel` (amd64, cloud flavour) and run `script` with sh in /root.
@@ -40,7 +41,7 @@ def run(
         _write_tar(given, {"/test/run.sh": script, **files})
         result.touch()
         os.truncate(result, qemu.RESULT_DISK_BYTES)
-        command = qemu.prepared(kernel, smp, memory, _APPEND)
+        command = qemu.prepared(kernel, smp, memory, f"{_APPEND} {append}".strip())
         command += ["-serial", f"file:{console}", "-device", "nvme,id=disks,serial=disks"]
         disk = f"{systemd_root.build(root)},snapshot=on"
         for number, file in enumerate((disk, f"{given},readonly=on", result), 1):

@@ -290,8 +290,9 @@ def _take_the_machines_view(root: str, log: Log) -> None:
     if not are_host_namespaces_known(root):
         log(
             "warn",
-            "Which namespaces of mounts and network are the host's is not known: those of the agent"
-            " count as such",
+            "Other processes cannot be looked at: names of containers and programs of earlier"
+            " processes may be missing, and the agent's namespaces of mounts and network count as"
+            " the host's",
             path=os.path.join(root, "1/ns"),
             hint=_how_to_see_processes(),
         )

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from bench.reliability.cgroups import Cgroups
 from tests.support.launcher import Launcher
 from tests.support.watch import Watch
+from tetrapy.events.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,3 +165,24 @@ def test_the_reader_gives_shares_back(run: Run, watch: Watch, actor: Path) -> No
     watch.fence()
     assert str(STORMER) not in {uid for uid, _ in watch.sensor.losses_by_owner()}
     assert all(len(watch.of(f"again{number}x")) == 2 for number in range(20))
+
+
+@pytest.mark.parametrize("owner", [0, VICTIM])
+def test_who_runs_a_setuid_program_answers_for_it(watch: Watch, actor: Path, owner: int) -> None:
+    """Also as an orphan: root, whose child it is then, has no share, and another only his own."""
+    program = actor.with_name(f"setuid-{owner}")
+    shutil.copyfile(actor, program)
+    os.chown(program, owner, -1)
+    program.chmod(0o4755)
+    tag = f"orphan-{os.getpid()}-{owner}"
+    # The child waits for the end of its parent, and then executes the program.
+    waits = f"( while kill -0 $$ 2>/dev/null; do :; done; exec {program} {tag} exit 0 ) &"
+    ids = ["setpriv", f"--reuid={STORMER}", f"--regid={STORMER}", "--clear-groups"]
+    subprocess.run([*ids, "sh", "-c", waits], check=True, cwd="/")
+    end = time.monotonic() + 60
+    while not (
+        found := [e.process for e in watch.events if e.process.arguments[: len(tag)] == tag]
+    ):
+        assert time.monotonic() < end
+        watch.take()
+    assert (found[0].uid, found[0].account) == (owner, Account(STORMER))

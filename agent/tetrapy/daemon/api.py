@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gRPC API of a running agent: addresses from the start on, everything else once a client came.
 
-A host without clients pays for the sockets and a comparison a round.
+A host without clients pays for the sockets and a comparison a round. Where runtimes have a hook
+that asks the agent, it is ready before the first container waits for it.
 """
 
 from __future__ import annotations
@@ -13,14 +14,28 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 from tetrapy.api import listening
 from tetrapy.api.address import SOCKET, ApiAddress
 from tetrapy.config.settings import Settings
+from tetrapy.host_files import host_path, host_root
 from tetrapy.uncaught import described
 
 if TYPE_CHECKING:
     from tetrapy.api.server import Server
     from tetrapy.daemon.api_services import Parts
 
+# Where Podman and CRI-O find the hook (oci-hooks(5)).
+_HOOKS = tuple(
+    f"{directory}/containers/oci/hooks.d/tetrapy.json" for directory in ("/etc", "/usr/share")
+)
+
 Log = Callable[..., None]
 Ready = List[Tuple[int, int]]
+
+
+def _has_hook(procfs: str) -> bool:
+    root = host_root(procfs)
+    try:
+        return any(os.path.exists(host_path(root, path)) for path in _HOOKS)
+    except OSError:  # links in a circle
+        return False
 
 
 class Api:
@@ -39,6 +54,7 @@ class Api:
         self._parts: Optional[Parts] = None
         self._make_parts: Optional[Callable[[], Parts]] = None
         self._tls: Any = None
+        self._is_awaited = False  # by runtimes: everything is made without a client
         self.address = ""  # of the unix socket, for the info file
         try:
             self._open(settings)
@@ -102,19 +118,30 @@ class Api:
     def watch(self, make_parts: Callable[[], Parts]) -> None:
         """What clients can receive is made when the first one is here."""
         self._make_parts = make_parts
+        self._is_awaited = _has_hook(self._settings.procfs or "/proc")
 
     def turn(self, ready: Ready) -> None:
         """Serve, when `ready`, what the loop's poll said, has something of the API."""
         for fd, _ in ready:
             if fd == self.fd:
-                try:
-                    (self._server or self._begin()).turn()
-                except Exception as err:  # noqa: BLE001 - events matter more than clients
-                    self._give_up(err)
+                self._guarded(self._serve)
                 return
+
+    def _serve(self) -> None:
+        (self._server or self._begin()).turn()
+
+    def _guarded(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as err:  # noqa: BLE001 - events matter more than clients
+            self._give_up(err)
 
     def tick(self, now: float) -> None:
         """What time brings; `now` in seconds of the monotonic clock."""
+        if self._is_awaited:
+            self._is_awaited = False
+            if self._server is None:
+                self._guarded(self._begin)
         if self._server is not None and self._parts is not None:
             self._server.tick(now)
             self._parts.streams.tick(now)

@@ -55,6 +55,12 @@ BUILD = [
 ]
 TEST = [
     *BUILD,
+    # These build kernels of our own configuration (tools/guest/built_kernel.py).
+    Need("bc", _command("bc")),
+    Need("bison", _command("bison")),
+    Need("dwarves", _command("pahole")),
+    Need("flex", _command("flex")),
+    Need("libelf-dev", lambda: Path("/usr/include/gelf.h").exists()),
     Need("bpftool", lambda: shutil.which("bpftool", path=_with_sbin()) is not None),
     Need("g++", _command("g++")),  # unpacks the corpus of kernel BTFs, builds loads and victims
     Need("libcap2-bin", lambda: shutil.which("setcap", path=_with_sbin()) is not None),

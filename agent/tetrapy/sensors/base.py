@@ -342,6 +342,7 @@ class BaseSource(EventSource):
 
     def close(self) -> None:
         """Detach and give everything back to the kernel."""
+        named_types.forget()  # it may have been refused, and the process connector used
         if self._buffer is not None:
             self._buffer.close()
             self._buffer = None

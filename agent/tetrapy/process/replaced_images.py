@@ -60,11 +60,14 @@ class ReplacedImages:
         self._images.put(key, found, found.size, process.account)
 
     def find(self, pid: int, start: int, at: int) -> Optional[Process]:
-        """What the process ran at the time `at`; None when nobody kept it."""
+        """What the process ran at the time `at`; None when it is not kept, or not any more.
+
+        When an image that procfs showed was executed is not known.
+        """
         found = None
         kept = self._images.get((pid, start))
         for image, _ in kept.images if kept is not None else ():
-            if image.ktime <= at or found is None:
+            if image.ktime <= at or (found is None and image.from_procfs):
                 found = image
         return found
 

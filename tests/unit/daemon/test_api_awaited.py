@@ -31,7 +31,7 @@ def test_ready_where_a_hook_is(
 
     settings = read([f"--server-address=unix://{tmp_path}/socket"], {})
     api = Api(settings, lambda *words, **_: logged.append(words))
-    api.watch(make)  # type: ignore[arg-type]
+    api.watch(make)  # type: ignore[arg-type] # it makes nothing
     assert made == []
     for now in range(3):
         api.tick(now)

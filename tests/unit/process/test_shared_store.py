@@ -83,6 +83,19 @@ def test_images_that_others_replaced() -> None:
     assert world.one(exit_of(child)).process.binary == "/bin/first"
 
 
+def test_more_images_than_are_kept_of_a_process() -> None:
+    """Those of before are not known: the child is not reported with the oldest that is left."""
+    world = World()
+    mine = Task(50, SECOND)
+    world.feed(execute(mine, INIT, path=b"/bin/first", fork_parent=INIT))
+    for turn in range(20):
+        path, at = b"/bin/%d" % turn, SECOND + 90 + turn
+        world.feed(execute(mine, INIT, path=path, at=at, deferred_children=1))
+    child = Task(51, SECOND + 50)
+    world.feed(fork(child, mine))
+    assert world.one(exit_of(child)).process.binary == ""
+
+
 def test_an_image_that_was_not_kept() -> None:
     """Nothing is said of it: not what its process executed later."""
     world = World()
